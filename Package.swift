@@ -1,0 +1,106 @@
+// swift-tools-version: 6.3
+import PackageDescription
+
+/// Settings of every target: Swift 6 mode, upcoming features on, warnings are errors.
+let common: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .enableExperimentalFeature("Lifetimes"),
+    .treatAllWarnings(as: .error),
+]
+
+/// Pure modules and engines also mark every use of unsafe memory.
+let strict: [SwiftSetting] = common + [.strictMemorySafety()]
+
+/// A module, with what it may import. A test checks the sources against this table.
+func module(_ name: String, _ imports: [Target.Dependency], _ settings: [SwiftSetting]) -> Target {
+    .target(name: name, dependencies: imports, swiftSettings: settings)
+}
+
+/// The tests of one module.
+func tests(_ name: String, _ imports: [Target.Dependency], resources: [Resource] = []) -> Target {
+    .testTarget(
+        name: name, dependencies: imports, resources: resources, swiftSettings: common)
+}
+
+let package = Package(
+    name: "skein",
+    products: [.executable(name: "skein", targets: ["skein"])],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
+        .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
+    ],
+    targets: [
+        .systemLibrary(
+            name: "CMariaDB", pkgConfig: "libmariadb", providers: [.apt(["libmariadb-dev"])]),
+        .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .systemLibrary(
+            name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
+
+        // Pure: no I/O, no clock, no Foundation.
+        module("MySQLCore", ["CXXHash"], strict),
+        module("MySQLSyntax", ["MySQLCore"], strict),
+        module("MySQLBinlog", ["MySQLCore", "CZstd", "CZlib"], strict),
+        module("Rules", ["MySQLCore"], strict),
+
+        module("Runtime", [], common),
+        module("MySQLClient", ["MySQLCore", "Runtime", "CMariaDB"], common),
+        module("Stream", ["MySQLCore", "MySQLBinlog", "MySQLClient", "Runtime"], strict),
+        module("Checkpoint", ["MySQLCore", "MySQLClient", "Runtime"], common),
+        module(
+            "Snapshot", ["MySQLCore", "Rules", "MySQLClient", "Checkpoint", "Runtime"], strict),
+        module(
+            "Replication",
+            [
+                "MySQLCore", "MySQLSyntax", "MySQLBinlog", "Rules", "MySQLClient", "Stream",
+                "Checkpoint", "Runtime",
+            ], strict),
+        module("Verification", ["MySQLCore", "Rules", "MySQLClient", "Runtime"], common),
+        module(
+            "Settings",
+            ["MySQLCore", "Rules", "MySQLClient", .product(name: "Yams", package: "Yams")], common),
+        module(
+            "Worker",
+            [
+                "MySQLCore", "Rules", "MySQLClient", "Stream", "Checkpoint", "Snapshot",
+                "Replication", "Settings", "Runtime",
+                .product(name: "Logging", package: "swift-log"),
+            ], common),
+        module(
+            "Commands",
+            [
+                "MySQLCore", "Rules", "MySQLClient", "Settings", "Worker", "Verification",
+                "Runtime",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+            ], common),
+        .executableTarget(name: "skein", dependencies: ["Commands"], swiftSettings: common),
+
+        // Throw-away servers and what else tests with real servers share.
+        .target(
+            name: "TestServers", dependencies: ["MySQLCore", "MySQLClient", "Runtime"],
+            path: "Tests/TestServers", swiftSettings: common),
+        tests("MySQLCoreTests", ["MySQLCore"]),
+        tests("MySQLSyntaxTests", ["MySQLCore", "MySQLSyntax"]),
+        tests(
+            "MySQLBinlogTests", ["MySQLCore", "MySQLBinlog"],
+            resources: [.copy("Golden")]),
+        tests("RulesTests", ["MySQLCore", "Rules"]),
+        tests("RuntimeTests", ["Runtime"]),
+        tests("MySQLClientTests", ["MySQLCore", "MySQLClient", "TestServers"]),
+        tests("VerificationTests", ["MySQLCore", "MySQLClient", "Verification", "TestServers"]),
+        tests(
+            "ReplicationTests",
+            [
+                "MySQLCore", "MySQLBinlog", "MySQLClient", "Checkpoint", "Replication", "Stream",
+                "Runtime",
+            ]),
+        tests("MigrationTests", ["MySQLCore", "MySQLClient", "Verification", "TestServers"]),
+        tests("TidyTests", []),
+    ]
+)

@@ -1,0 +1,112 @@
+/// A place in one server's binlog: a file and a byte offset, always 64 bits.
+public struct BinlogPosition: Sendable, Hashable, Comparable, CustomStringConvertible {
+    /// The file's name without folder, for example `mysql-bin.000007`.
+    public var file: String
+    /// Offset in bytes from the start of the file; the first event is at 4.
+    public var offset: UInt64
+
+    /// Makes a position.
+    public init(file: String, offset: UInt64) {
+        self.file = file
+        self.offset = offset
+    }
+
+    /// Parses `file:offset`.
+    public init?(_ text: String) {
+        guard let colon = text.lastIndex(of: ":"),
+            let offset = UInt64(text[text.index(after: colon)...]), colon != text.startIndex
+        else { return nil }
+        self.init(file: String(text[..<colon]), offset: offset)
+    }
+
+    /// The number behind the file name's last dot; servers count it up, and it may grow beyond
+    /// six digits, so names must not be compared as texts.
+    public var fileNumber: UInt64 {
+        guard let dot = file.lastIndex(of: ".") else { return 0 }
+        return UInt64(file[file.index(after: dot)...]) ?? 0
+    }
+
+    /// `file:offset`.
+    public var description: String { "\(file):\(offset)" }
+
+    /// Orders by file number, then offset.
+    public static func < (a: BinlogPosition, b: BinlogPosition) -> Bool {
+        (a.fileNumber, a.offset) < (b.fileNumber, b.offset)
+    }
+}
+
+/// What a source has written, or a target holds, in GTIDs.
+public enum GTIDState: Sendable, Hashable, CustomStringConvertible {
+    /// The source numbers no transactions (or not all: `ON_PERMISSIVE`).
+    case none
+    /// A MySQL set.
+    case mysql(MySQLGTIDSet)
+    /// A MariaDB position, one GTID per domain.
+    case mariadb(MariaDBGTIDPosition)
+
+    /// The server's notation, empty for none.
+    public var description: String {
+        switch self {
+        case .none: ""
+        case .mysql(let set): set.description
+        case .mariadb(let position): position.description
+        }
+    }
+}
+
+/// A position in a source's stream: GTIDs where the source has them, **and** file and offset on
+/// the server that they were read from.
+public struct SourcePosition: Sendable, Hashable, CustomStringConvertible {
+    /// The server that file and offset belong to.
+    public var origin: Origin
+    /// File and offset on that server: where reading on starts.
+    public var binlog: BinlogPosition
+    /// The same place as GTIDs.
+    public var gtids: GTIDState
+
+    /// Makes a position.
+    public init(origin: Origin, binlog: BinlogPosition, gtids: GTIDState) {
+        self.origin = origin
+        self.binlog = binlog
+        self.gtids = gtids
+    }
+
+    /// GTIDs when there are any, else file and offset.
+    public var description: String {
+        gtids == .none ? binlog.description : "\(binlog) (\(gtids))"
+    }
+
+    /// Whether the transaction is at or before this position. Membership, never order, where
+    /// there are GTIDs.
+    public func contains(_ identity: TransactionIdentity) -> Bool {
+        switch (identity.stream, gtids) {
+        case (.mysql(let uuid, let tag), .mysql(let set)):
+            return set.contains(.init(uuid: uuid, tag: tag), identity.number)
+        case (.mariadb(let domain, let server), .mariadb(let position)):
+            return position.contains(
+                MariaDBGTID(domain: domain, server: server, sequence: identity.number))
+        case (.file(let origin, let file), _):
+            return origin == self.origin
+                && BinlogPosition(file: file, offset: identity.number) < binlog
+        default:
+            return false
+        }
+    }
+
+    /// Moves the GTIDs over one transaction; file and offset are the caller's.
+    public mutating func include(_ identity: TransactionIdentity) {
+        switch (identity.stream, gtids) {
+        case (.mysql(let uuid, let tag), .mysql(var set)):
+            gtids = .none  // keeps the set uniquely referenced while it grows
+            set.insert(.init(uuid: uuid, tag: tag), identity.number...identity.number)
+            gtids = .mysql(set)
+        case (.mariadb(let domain, let server), .mariadb(var position)):
+            gtids = .none
+            position.last[domain] = MariaDBGTID(
+                domain: domain, server: server, sequence: identity.number)
+            gtids = .mariadb(position)
+        default:
+            break
+        }
+    }
+}

@@ -1,0 +1,83 @@
+import MySQLCore
+import Testing
+
+@Suite struct PositionTests {
+    static let uuid = "3e11fa47-71ca-11e1-9e33-c80aa9429562"
+
+    @Test func gtidSetsRoundTripThroughTheServersNotation() throws {
+        let text = "\(Self.uuid):1-5:7:11-18,\(Self.uuid):backup:1-3"
+        let set = try #require(MySQLGTIDSet(text))
+        #expect(set.description == text)
+        #expect(MySQLGTIDSet(" \(Self.uuid) : 1-5:7 : 11-18 ,\n\(Self.uuid):BACKUP:1-3") == set)
+        #expect(MySQLGTIDSet("") == MySQLGTIDSet())
+        #expect(MySQLGTIDSet("nonsense:1") == nil)
+        #expect(MySQLGTIDSet("\(Self.uuid):1-2-3") == nil)
+    }
+
+    @Test func gtidSetsFollowSetAlgebra() throws {
+        let a = try #require(MySQLGTIDSet("\(Self.uuid):1-10"))
+        let b = try #require(MySQLGTIDSet("\(Self.uuid):4-5:12"))
+        var c = a
+        c.subtract(b)
+        #expect(c.description == "\(Self.uuid):1-3:6-10")
+        c.formUnion(b)
+        #expect(c.description == "\(Self.uuid):1-10:12")
+        #expect(a.intersection(b).description == "\(Self.uuid):4-5")
+        #expect(c.isSuperset(of: a) && !a.isSuperset(of: c))
+    }
+
+    @Test func binlogFilesCompareByNumberNotByText() throws {
+        let a = BinlogPosition(file: "bin.999999", offset: 900)
+        let b = BinlogPosition(file: "bin.1000000", offset: 4)
+        #expect(a < b)
+        #expect(BinlogPosition("bin.000001:4294967300")?.offset == 4_294_967_300)
+        #expect(BinlogPosition(":4") == nil)
+    }
+
+    @Test(arguments: 0..<3)
+    func positionsRoundTripThroughTheirEncoding(kind: Int) throws {
+        let origin = Origin(server: ServerUUID(high: 1, low: .max), life: 77)
+        let gtids: GTIDState =
+            switch kind {
+            case 0: .none
+            case 1: .mysql(try #require(MySQLGTIDSet("\(Self.uuid):1-5:9,\(Self.uuid):t:2")))
+            default: .mariadb(try #require(MariaDBGTIDPosition("0-1-5,7-2-18446744073709551615")))
+            }
+        let position = SourcePosition(
+            origin: origin, binlog: .init(file: "b.000001", offset: 1 << 40), gtids: gtids)
+        let bytes = position.encoded
+        #expect(try SourcePosition(encoded: bytes) == position)
+        for length in 0..<bytes.count {
+            #expect(throws: MalformedEncoding.self) {
+                try SourcePosition(encoded: Array(bytes.prefix(length)))
+            }
+        }
+    }
+
+    @Test func identitySetsRoundTripAndHoldWhatWasAdded() throws {
+        var set = IdentitySet()
+        let file = IdentityStream.file(
+            Origin(server: ServerUUID(high: 0, low: 1), life: 2), file: "b.000002")
+        for n: UInt64 in [4, 300, 70_000, 1 << 50] { set.insert(.init(stream: file, number: n)) }
+        let maria = IdentityStream.mariadb(domain: 0, server: 9)
+        for n: UInt64 in 100...200 { set.insert(.init(stream: maria, number: n)) }
+        #expect(try IdentitySet(encoded: set.encoded) == set)
+        #expect(set.count == 105)
+        #expect(set.contains(.init(stream: maria, number: 150)))
+        #expect(!set.contains(.init(stream: maria, number: 201)))
+        #expect(try IdentitySet(encoded: []).isEmpty)
+    }
+
+    @Test func mariadbPositionsHoldEverySequenceUpToTheLastOfTheDomain() throws {
+        let origin = Origin(server: ServerUUID(high: 0, low: 1), life: 2)
+        let position = SourcePosition(
+            origin: origin, binlog: .init(file: "b.1", offset: 4),
+            gtids: .mariadb(try #require(MariaDBGTIDPosition("0-1-5"))))
+        func id(_ d: UInt32, _ n: UInt64) -> TransactionIdentity {
+            .init(stream: .mariadb(domain: d, server: 3), number: n)
+        }
+        #expect(position.contains(id(0, 5)))
+        #expect(!position.contains(id(0, 6)))
+        #expect(!position.contains(id(1, 1)))
+    }
+}
