@@ -1,0 +1,150 @@
+internal import CMariaDB
+internal import Glibc
+public import MySQLCore
+internal import Synchronization
+
+/// `mysql_server_init` must run once before any thread uses the library.
+private let libraryIsReady: Bool = mysql_server_init(0, nil, nil) == 0
+
+/// One connection to a server.
+///
+/// Not Sendable on purpose: one thread at a time, usually a ``Runtime/ThreadExecutor`` of its own,
+/// since every call blocks. Another thread may end a blocked call with ``interrupter``; the
+/// connection is then lost and must be thrown away.
+public final class Connection {
+    let mysql: UnsafeMutablePointer<MYSQL>
+    /// How it was made.
+    public let options: ConnectionOptions
+    /// The server's version.
+    public let serverVersion: ServerVersion
+    /// Ends a blocked call from another thread.
+    public let interrupter: Interrupter
+    /// The server's id for this connection, for `KILL`.
+    public let id: UInt64
+
+    /// Connects and logs in, with autocommit on, `utf8mb4` names, and no automatic reconnect.
+    ///
+    /// - Parameter foundRows: affected rows of UPDATE count matched rows, not changed ones.
+    /// - Throws: ``MySQLError``; when TLS is required and can't be had, before any credential
+    ///   has been sent.
+    public init(_ options: ConnectionOptions, foundRows: Bool = false) throws(MySQLError) {
+        precondition(libraryIsReady)
+        try requireTLSOffer(options)
+        let mysql = mysql_init(nil)!
+        setOptions(mysql, options)
+        var flags = UInt(CLIENT_MULTI_STATEMENTS)
+        if foundRows { flags |= UInt(CLIENT_FOUND_ROWS) }
+        let host = options.host == "localhost" ? "127.0.0.1" : options.host
+        let connected = mysql_real_connect(
+            mysql, options.socket == nil ? host : nil, options.user, options.password.text,
+            options.database, UInt32(options.port), options.socket, flags)
+        guard connected != nil else {
+            let error = MySQLError(mysql, options.server)
+            mysql_close(mysql)
+            throw error
+        }
+        if options.socket == nil, options.tls.mode.needsTLS, mysql_get_ssl_cipher(mysql) == nil {
+            mysql_close(mysql)
+            throw .noTLS(options)
+        }
+        self.mysql = mysql
+        self.options = options
+        id = UInt64(mysql_thread_id(mysql))
+        serverVersion = ServerVersion(String(cString: mysql_get_server_info(mysql)))
+        interrupter = Interrupter(socket: Int32(mysql_get_socket(mysql)))
+    }
+
+    deinit {
+        interrupter.retire()
+        mysql_close(mysql)
+    }
+
+    /// Server family, from the version.
+    public var family: ServerFamily { serverVersion.family }
+
+    /// The TLS cipher, `nil` for a plain connection.
+    public var tlsCipher: String? { mysql_get_ssl_cipher(mysql).map { String(cString: $0) } }
+
+    /// The error of the last call.
+    var lastError: MySQLError { MySQLError(mysql, options.server) }
+
+    /// The socket's file descriptor, for `poll`.
+    public var socket: Int32 { Int32(mysql_get_socket(mysql)) }
+
+    /// Sends COM_PING: unlike `SELECT 1` it opens no transaction.
+    public func ping() throws(MySQLError) {
+        if mysql_ping(mysql) != 0 { throw lastError }
+    }
+
+    /// Whether the server has sent something, or closed the connection, that nobody asked for.
+    public var hasPendingInput: Bool {
+        var p = pollfd(fd: socket, events: Int16(POLLIN), revents: 0)
+        return poll(&p, 1, 0) > 0
+    }
+}
+
+/// Ends a blocked call of a connection from any thread, by shutting its socket down.
+public final class Interrupter: Sendable {
+    private let socket: Mutex<Int32?>
+
+    init(socket: Int32) { self.socket = Mutex(socket) }
+
+    /// Shuts the connection down; the blocked call, and every later one, fails as connection lost.
+    public func interrupt() {
+        socket.withLock { socket in
+            if let socket { shutdown(socket, Int32(SHUT_RDWR)) }
+        }
+    }
+
+    /// The connection is about to close: its descriptor's number may be used again.
+    func retire() { socket.withLock { $0 = nil } }
+}
+
+extension TLSOptions.Mode {
+    var needsTLS: Bool { self == .required || self == .verifyCA || self == .verifyIdentity }
+}
+
+extension MySQLError {
+    init(_ mysql: UnsafeMutablePointer<MYSQL>, _ server: String) {
+        self.init(
+            code: mysql_errno(mysql), sqlState: String(cString: mysql_sqlstate(mysql)),
+            message: String(cString: mysql_error(mysql)), server: server)
+    }
+
+    static func noTLS(_ options: ConnectionOptions) -> MySQLError {
+        MySQLError(
+            code: 2026, sqlState: "HY000",
+            message: "TLS is required (\(options.tls.mode.rawValue)), and the server offers none",
+            server: options.server)
+    }
+}
+
+private func setOptions(_ mysql: UnsafeMutablePointer<MYSQL>, _ options: ConnectionOptions) {
+    func set(_ option: mysql_option, _ value: UInt32) {
+        var value = value
+        _ = mysql_options(mysql, option, &value)
+    }
+    set(MYSQL_OPT_CONNECT_TIMEOUT, options.connectTimeoutSeconds)
+    if options.readTimeoutSeconds > 0 { set(MYSQL_OPT_READ_TIMEOUT, options.readTimeoutSeconds) }
+    if options.writeTimeoutSeconds > 0 { set(MYSQL_OPT_WRITE_TIMEOUT, options.writeTimeoutSeconds) }
+    set(MYSQL_OPT_LOCAL_INFILE, 1)
+    var no: my_bool = 0
+    _ = mysql_options(mysql, MYSQL_OPT_RECONNECT, &no)
+    _ = mysql_options(mysql, MYSQL_SET_CHARSET_NAME, "utf8mb4")
+    _ = mysql_options4(mysql, MYSQL_OPT_CONNECT_ATTR_ADD, "program_name", "skein")
+    var packet = UInt(1) << 30
+    _ = mysql_options(mysql, MYSQL_OPT_MAX_ALLOWED_PACKET, &packet)
+    if let folder = options.pluginFolder { _ = mysql_options(mysql, MYSQL_PLUGIN_DIR, folder) }
+    if options.compresses { _ = mysql_options(mysql, MYSQL_OPT_COMPRESS, nil) }
+    guard options.tls.mode != .disabled, options.socket == nil else { return }
+    var yes: my_bool = 1
+    _ = mysql_options(mysql, MYSQL_OPT_SSL_ENFORCE, &yes)
+    if let file = options.tls.certificateFile { _ = mysql_options(mysql, MYSQL_OPT_SSL_CERT, file) }
+    if let file = options.tls.keyFile { _ = mysql_options(mysql, MYSQL_OPT_SSL_KEY, file) }
+    if options.tls.mode == .verifyCA || options.tls.mode == .verifyIdentity {
+        if let file = options.tls.caFile { _ = mysql_options(mysql, MYSQL_OPT_SSL_CA, file) }
+    }
+    if options.tls.mode == .verifyIdentity {
+        _ = mysql_options(mysql, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &yes)
+    }
+}
