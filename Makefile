@@ -1,7 +1,7 @@
 # Every target is one script; the scripts say what they do.
 .PHONY: help build test demo bench fuzz format lint clean
 
-help:   ; @grep -E '^[a-z]+: .*##' Makefile | sed -E 's/^([a-z]+):.*## /make \1\t/'
+help:   ; @grep -E '^[a-z]+: .*[#]{2}' Makefile | sed -E 's/^([a-z]+):.*[#]{2} /make \1\t/'
 build:  ; scripts/build   ## release build: .build/release/skein
 test:   ; scripts/setup test && scripts/test   ## all tests, real servers included (SKEIN_FULL=1: the long ones too)
 demo:   ; scripts/setup test && scripts/build && scripts/demo   ## watch a live database move between two servers

@@ -85,6 +85,7 @@ let package = Package(
         .target(
             name: "TestServers", dependencies: ["MySQLCore", "MySQLClient", "Runtime"],
             path: "Tests/TestServers", swiftSettings: common),
+        tests("TestServersTests", ["TestServers"]),
         tests("MySQLCoreTests", ["MySQLCore"]),
         tests("MySQLSyntaxTests", ["MySQLCore", "MySQLSyntax"]),
         tests(
