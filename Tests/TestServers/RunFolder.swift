@@ -37,7 +37,9 @@ final class RunFolder: Sendable {
     }
 
     static func makeFolder(_ folder: String) throws {
-        guard mkdir(folder, 0o755) == 0 else { throw TestServerError.system("make \(folder)", errno) }
+        guard mkdir(folder, 0o755) == 0 else {
+            throw TestServerError.system("make \(folder)", errno)
+        }
         if geteuid() == 0 {
             guard let user = getpwnam("mysql") else {
                 throw TestServerError("no user 'mysql': run scripts/setup test")

@@ -58,7 +58,9 @@ enum ServerTemplate {
             ]
         case .mysql:
             command =
-                try family.command() + ["--initialize-insecure", "--datadir=\(data)", "--mysqlx=OFF"]
+                try family.command() + [
+                    "--initialize-insecure", "--datadir=\(data)", "--mysqlx=OFF",
+                ]
         }
         let outcome = try ChildProcess.run(command, as: .serverUser)
         guard outcome.status == 0 else {

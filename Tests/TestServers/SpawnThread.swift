@@ -53,9 +53,10 @@ final class SpawnThread: Sendable {
         request.answered.send()
     }
 
-    private typealias CloseFrom = @convention(c) (
-        UnsafeMutablePointer<posix_spawn_file_actions_t>, Int32
-    ) -> Int32
+    private typealias CloseFrom =
+        @convention(c) (
+            UnsafeMutablePointer<posix_spawn_file_actions_t>, Int32
+        ) -> Int32
 
     /// `posix_spawn_file_actions_addclosefrom_np`, which glibc has since 2.34 and its Swift module
     /// does not show.

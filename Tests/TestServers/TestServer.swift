@@ -155,17 +155,12 @@ public final class TestServer: Sendable {
     /// - Throws: `TestServerError` with the client's message at the first statement that fails.
     @discardableResult
     public func sql(_ statements: String, database: String? = nil) throws -> String {
-        var command = [
-            "mariadb", "--no-defaults", "--socket=\(socket)", "--user=root", "--batch",
-            "--skip-column-names", "--default-character-set=utf8mb4", "--local-infile=1",
-            "--max-allowed-packet=1G", "--binary-mode",
-        ]
-        if let database { command.append("--database=\(database)") }
-        let outcome = try ChildProcess.run(command, input: statements)
+        let outcome = try CommandLineClient.run(
+            statements, connection: ["--socket=\(socket)", "--user=root"], database: database)
         guard outcome.status == 0 else {
-            throw TestServerError("\(name): \(outcome.errorText)")
+            throw TestServerError("\(name): \(outcome.errors)")
         }
-        return outcome.outputText
+        return outcome.output
     }
 
     /// The end of the error log.

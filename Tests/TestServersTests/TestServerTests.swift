@@ -7,7 +7,9 @@ private let families = TestServer.Family.allCases.filter { TestServer.isAvailabl
 
 @Suite("Throw-away servers")
 struct TestServerTests {
-    @Test("a server starts with a binary log by row, GTIDs and the users of tests", arguments: families)
+    @Test(
+        "a server starts with a binary log by row, GTIDs and the users of tests",
+        arguments: families)
     func starts(_ family: TestServer.Family) async throws {
         try await TestServer.with(family) { server in
             let row = try server.sql(
