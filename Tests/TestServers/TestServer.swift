@@ -11,6 +11,7 @@ public final class TestServer: Sendable {
     /// The password of `user`.
     public static let password = "skein-Pw1"
 
+    /// MariaDB or MySQL.
     public let family: Family
     /// What messages call this server.
     public let name: String
