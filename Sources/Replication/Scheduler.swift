@@ -94,15 +94,19 @@ final class Scheduler: Sendable {
     /// - Returns: whether too much is pending now: then ``waitForRoom()`` before the next one.
     /// - Throws: what ended the run.
     func add(_ transaction: SourceTransaction) throws -> Bool {
-        let (isFull, resumes) = try state.withLock { state in
-            if let failure = state.failure { throw failure }
+        var full = false
+        var failure: (any Error)?
+        let resumes = state.withLock { state -> [() -> Void] in
+            failure = state.failure
+            guard failure == nil else { return [] }
             place(transaction, &state)
-            let isFull = isFull(state)
-            if isFull { state.isDry = true }  // what is open must go, or nothing ever frees room
-            return (isFull, wake(&state))
+            full = isFull(state)
+            if full { state.isDry = true }  // what is open must go, or nothing ever frees room
+            return wake(&state)
         }
+        if let failure { throw failure }
         for resume in resumes { resume() }
-        return isFull
+        return full
     }
 
     private func isFull(_ state: borrowing State) -> Bool {

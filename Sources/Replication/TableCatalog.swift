@@ -1,5 +1,5 @@
 internal import MySQLBinlog
-internal import MySQLCore
+public import MySQLCore
 internal import MySQLSyntax
 internal import Rules
 
@@ -174,8 +174,10 @@ final class TableCatalog {
     private static func isSameBody(_ raw: [UInt8], _ event: RawSpan) -> Bool {
         guard raw.count == event.byteCount else { return false }
         // Timestamps and positions in the header differ, the rest is compared.
-        for i in EventHeader.size..<raw.count
-        where raw[i] != unsafe event.unsafeLoad(fromByteOffset: i, as: UInt8.self) { return false }
+        for i in EventHeader.size..<raw.count {
+            let byte = unsafe event.unsafeLoad(fromByteOffset: i, as: UInt8.self)
+            if raw[i] != byte { return false }
+        }
         return true
     }
 

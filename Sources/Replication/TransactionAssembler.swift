@@ -17,7 +17,7 @@ struct GroupEnd: Sendable {
 }
 
 /// Turns events into source transactions. A state machine without I/O: events in, outputs out.
-struct TransactionAssembler {
+struct TransactionAssembler: ~Copyable {
     enum Output {
         case none
         /// A transaction with rows of migrated tables.
@@ -197,10 +197,9 @@ struct TransactionAssembler {
     // MARK: rows
 
     private mutating func rows(_ event: RawSpan, _ chunk: EventChunk, _ offset: Int) throws {
-        guard var group = self.group.take() else {
+        guard let group else {
             throw BinlogError(.malformed, nil, at: 0, "rows outside of a transaction")
         }
-        defer { self.group = group }
         if group.isApplied { return }
         var rows = try RowsEvent(event)
         if rows.isDummy { return }
@@ -266,7 +265,7 @@ struct TransactionAssembler {
     private mutating func inflate(
         _ event: RawSpan, _ entry: EventChunk.Entry
     ) throws -> Output {
-        let plain = try decompressed(event, limit: 1 << 30)
+        let plain = try EventType.decompressed(event, limit: 1 << 30)
         let inner = EventChunk(
             inner: unsafe plain.span.bytes, of: file, position: entry.position,
             end: entry.endPosition)
@@ -277,12 +276,12 @@ struct TransactionAssembler {
     private mutating func payload(
         _ event: RawSpan, _ entry: EventChunk.Entry
     ) throws -> Output {
-        var reader = try PayloadReader(event)
+        var reader = try PayloadReader(event, limit: 1 << 30)
         var last = Output.none
-        while let plain = try reader.next(in: event) {
+        var plain = ByteBuffer(capacity: 1 << 16)
+        while try reader.next(in: event, into: &plain) {
             let inner = EventChunk(
-                inner: unsafe plain.span.bytes, of: file, position: entry.position,
-                end: entry.endPosition)
+                inner: plain.bytes, of: file, position: entry.position, end: entry.endPosition)
             group?.transaction.bytes += plain.count
             last = try consume(inner.event(inner.entries[0]), inner, 0, entry)
         }
