@@ -67,7 +67,8 @@ extension MariaDBGTIDPosition {
 
     /// Per domain the earlier or the later GTID; a domain that one position lacks is before its
     /// first transaction there.
-    fileprivate func merged(_ other: MariaDBGTIDPosition, keeping kept: Kept) -> MariaDBGTIDPosition {
+    fileprivate func merged(_ other: MariaDBGTIDPosition, keeping kept: Kept) -> MariaDBGTIDPosition
+    {
         var out = MariaDBGTIDPosition()
         for domain in Set(last.keys).union(other.last.keys) {
             switch (last[domain], other.last[domain]) {

@@ -98,7 +98,9 @@ final class ChunkScheduler: Sendable {
         var end: [String]?
         var number = 0
         for chunk in chunks.sorted(by: { $0.chunk < $1.chunk }) {
-            if chunk.from != end { work.gaps.append(Gap(number: number, from: end, to: chunk.from)) }
+            if chunk.from != end {
+                work.gaps.append(Gap(number: number, from: end, to: chunk.from))
+            }
             number = chunk.chunk + 1
             end = chunk.to
             if end == nil { break }

@@ -144,7 +144,8 @@ struct KeyOrder: Sendable {
             if inner.isEmpty {
                 inner = "\(operand) \(last) \(bound[i])"
             } else {
-                inner = "(\(operand) \(strict) \(bound[i]) OR (\(operand) = \(bound[i]) AND \(inner)))"
+                inner =
+                    "(\(operand) \(strict) \(bound[i]) OR (\(operand) = \(bound[i]) AND \(inner)))"
             }
         }
         guard columns.count > 1 else { return inner }

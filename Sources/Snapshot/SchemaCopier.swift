@@ -193,7 +193,8 @@ actor SchemaCopier {
     ) throws {
         let row = try source.rows(
             "SELECT DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME "
-                + "FROM information_schema.SCHEMATA WHERE SCHEMA_NAME=\(utf8Literal(schema))").first
+                + "FROM information_schema.SCHEMATA WHERE SCHEMA_NAME=\(utf8Literal(schema))"
+        ).first
         let defaults = row.map { " CHARACTER SET \($0[0] ?? "") COLLATE \($0[1] ?? "")" } ?? ""
         try target.execute("CREATE DATABASE IF NOT EXISTS \(quoteIdentifier(schema))\(defaults)")
     }

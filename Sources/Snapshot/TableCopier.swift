@@ -102,7 +102,7 @@ struct TableCopier {
                 }
             } catch let error as MySQLError where error.retry == .transaction && tries < 20 {
                 tries += 1
-            } catch where !enums && tools.enumForm != nil && isAboutValues(error) {
+            } catch  where !enums && tools.enumForm != nil && isAboutValues(error) {
                 enums = true
                 form = tools.enumForm!
             } catch {
@@ -145,14 +145,14 @@ struct TableCopier {
                 return
             } catch let error as MySQLError where error.retry == .transaction && parts == 0 {
                 continue
-            } catch where !enums && tools.enumForm != nil && parts == 0 && isAboutValues(error) {
+            } catch  where !enums && tools.enumForm != nil && parts == 0 && isAboutValues(error) {
                 enums = true
                 asValues = true
                 form = tools.enumForm!
             } catch let error as MySQLError where error.retry == .transaction {
                 throw SnapshotError.startsOver(
                     [name], detail: "a lock was not to be had in the middle of a table without key")
-            } catch where !enums && tools.enumForm != nil && isAboutValues(error) {
+            } catch  where !enums && tools.enumForm != nil && isAboutValues(error) {
                 throw SnapshotError.startsOver(
                     [name], detail: "an ENUM holds its invalid member")
             } catch {
