@@ -93,6 +93,12 @@ let package = Package(
         tests("RulesTests", ["MySQLCore", "Rules"]),
         tests("RuntimeTests", ["Runtime"]),
         tests("MySQLClientTests", ["MySQLCore", "MySQLClient", "TestServers"]),
+        tests(
+            "SnapshotTests",
+            [
+                "MySQLCore", "Rules", "MySQLClient", "Checkpoint", "Snapshot", "Runtime",
+                "TestServers",
+            ]),
         tests("VerificationTests", ["MySQLCore", "MySQLClient", "Verification", "TestServers"]),
         tests(
             "ReplicationTests",
