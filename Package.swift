@@ -101,6 +101,16 @@ let package = Package(
                 "Runtime",
             ]),
         tests("MigrationTests", ["MySQLCore", "MySQLClient", "Verification", "TestServers"]),
+        tests("SettingsTests", ["MySQLCore", "MySQLClient", "Rules", "Settings"]),
+        tests(
+            "ChecksTests",
+            ["MySQLCore", "MySQLClient", "Rules", "Runtime", "Settings", "Worker", "TestServers"]),
+        tests(
+            "CommandsTests",
+            [
+                "MySQLCore", "MySQLClient", "Checkpoint", "Settings", "Worker", "Commands",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]),
         tests("TidyTests", []),
     ]
 )
