@@ -83,8 +83,8 @@ let package = Package(
 
         // Throw-away servers and what else tests with real servers share.
         .target(
-            name: "TestServers", dependencies: ["MySQLCore", "MySQLClient", "Runtime"],
-            path: "Tests/TestServers", swiftSettings: common),
+            name: "TestServers", path: "Tests/TestServers", swiftSettings: common),
+        tests("TestServersTests", ["TestServers"]),
         tests("MySQLCoreTests", ["MySQLCore"]),
         tests("MySQLSyntaxTests", ["MySQLCore", "MySQLSyntax"]),
         tests(

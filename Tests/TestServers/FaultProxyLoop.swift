@@ -1,0 +1,111 @@
+import Glibc
+import Synchronization
+
+/// The thread of a proxy: waits for sockets, moves bytes.
+final class FaultProxyLoop: Sendable {
+    /// Everything that the thread works on; others change it between two of its rounds.
+    struct State: Sendable {
+        var serverPort: UInt16
+        var listener: Int32
+        var connections: [ProxyConnection] = []
+        var traps: [Trap] = []
+        var frozen = [false, false]
+        var delay = Duration.zero
+        var delivered = [0, 0]
+        var accepted = 0
+        var closed = false
+        let port: UInt16
+
+        mutating func stopListening() {
+            if listener >= 0 { close(listener) }
+            listener = -1
+        }
+
+        mutating func listen() {
+            guard listener < 0, !closed else { return }
+            listener = Loopback.listen(port) ?? -1
+        }
+    }
+
+    private let state: Mutex<State>
+    private let changed = Signal()
+
+    init(port: UInt16, listener: Int32, serverPort: UInt16) {
+        state = Mutex(State(serverPort: serverPort, listener: listener, port: port))
+    }
+
+    func start() {
+        var thread = pthread_t()
+        let own = Unmanaged.passRetained(self).toOpaque()
+        pthread_create(
+            &thread, nil,
+            { argument in
+                guard let argument else { return nil }
+                let own = Unmanaged<FaultProxyLoop>.fromOpaque(argument).takeRetainedValue()
+                while own.round() {}
+                return nil
+            }, own)
+        pthread_detach(thread)
+    }
+
+    /// Changes or reads the state, and has the thread look at it anew.
+    @discardableResult
+    func change<Result: Sendable>(_ body: (inout State) -> Result) -> Result {
+        let result = state.withLock { body(&$0) }
+        changed.send()
+        return result
+    }
+
+    /// Waits once and moves what can be moved.
+    ///
+    /// - Returns: false when the proxy is closed.
+    private func round() -> Bool {
+        var (polls, timeout, closed) = state.withLock { state in
+            (Self.polls(state, changed.readable), Self.timeout(state), state.closed)
+        }
+        if closed { return false }
+        _ = poll(&polls, nfds_t(polls.count), timeout)
+        if polls[0].revents != 0 { changed.wait() }
+        state.withLock { state in
+            Self.accept(&state)
+            for connection in state.connections { connection.move(&state) }
+            for connection in state.connections where connection.isOver { connection.closeAll() }
+            state.connections.removeAll { $0.isOver }
+        }
+        return true
+    }
+
+    private static func polls(_ state: State, _ changed: Int32) -> [pollfd] {
+        var polls = [pollfd(fd: changed, events: Int16(POLLIN), revents: 0)]
+        if state.listener >= 0 {
+            polls.append(pollfd(fd: state.listener, events: Int16(POLLIN), revents: 0))
+        }
+        for connection in state.connections { polls += connection.polls(state.frozen) }
+        return polls
+    }
+
+    /// Milliseconds until delayed bytes are due; -1: none are.
+    private static func timeout(_ state: State) -> Int32 {
+        let due = state.connections.flatMap { connection in
+            FaultProxy.Direction.allCases
+                .filter { !state.frozen[$0.rawValue] }
+                .compactMap { connection.due($0) }
+        }.min()
+        guard let due else { return -1 }
+        let rest = ContinuousClock.now.duration(to: due)
+        return max(0, Int32(min(rest / .milliseconds(1), 60_000).rounded(.up)))
+    }
+
+    private static func accept(_ state: inout State) {
+        while state.listener >= 0 {
+            let client = Glibc.accept(state.listener, nil, nil)
+            guard client >= 0 else { return }
+            _ = fcntl(client, F_SETFD, FD_CLOEXEC)
+            _ = fcntl(client, F_SETFL, O_NONBLOCK)
+            Loopback.withoutDelay(client)
+            let server = Loopback.connect(to: state.serverPort)
+            state.connections.append(ProxyConnection(client: client, server: server))
+            state.accepted += 1
+        }
+    }
+}
