@@ -1,21 +1,8 @@
+internal import Checkpoint
 internal import MySQLBinlog
-public import MySQLCore
+internal import MySQLCore
 internal import MySQLSyntax
 internal import Rules
-
-/// Between which positions a table was copied.
-public struct CopyRange: Sendable, Hashable {
-    /// Everything at or before it is in the copy.
-    public var low: SourcePosition
-    /// Nothing beyond it is.
-    public var high: SourcePosition
-
-    /// Makes a range.
-    public init(low: SourcePosition, high: SourcePosition) {
-        self.low = low
-        self.high = high
-    }
-}
 
 /// What the target holds of the stream, as the takeover found it.
 struct AppliedState: Sendable {
