@@ -10,6 +10,12 @@ public struct TableMetadata: Sendable, Hashable {
         public var column: Int
         /// Length of the prefix in characters, 0 for the whole value.
         public var prefixLength: Int
+
+        /// Makes a part.
+        public init(column: Int, prefixLength: Int) {
+            self.column = column
+            self.prefixLength = prefixLength
+        }
     }
 
     /// For each column whether it is UNSIGNED (false for types that have no sign, YEAR included); `nil` when the

@@ -2,7 +2,8 @@
 # Makes the golden binlog files of the MySQLBinlog tests with running servers: for each scenario
 # <family>-<name>.sql, the binlog files that it wrote and what SELECT says of its tables afterwards.
 # The servers' settings: log-bin, server-id, binlog_format=ROW, character-set-server=utf8mb4, on MySQL
-# gtid_mode=ON and enforce_gtid_consistency=ON. Run as a user who may read the servers' binlogs.
+# gtid_mode=ON and enforce_gtid_consistency=ON. Run as a user who may read the
+# servers' binlogs, which are wiped before each scenario: never on a server that matters.
 #
 # usage: binlog.sh mysql|mariadb SOCKET BINLOG_FOLDER [SCENARIO..]
 set -euo pipefail
@@ -12,10 +13,6 @@ family=$1 socket=$2 logs=$3
 shift 3
 
 sql() { mariadb -S "$socket" -uroot --default-character-set=utf8mb4 -N -B --raw "$@"; }
-
-current() {
-    sql -e 'SHOW BINARY LOGS' | tail -1 | cut -f1
-}
 
 # One line per table (name, then column=type), one per row: texts in hexadecimal, or
 # as ~length:crc32 where they are long; DOUBLE as it is, since only then it is not rounded.
@@ -47,22 +44,19 @@ expected() {
 }
 
 scenario() {
-    local name=$1 first last file number=0
+    local name=$1 files file number=0 checksum=CRC32 reset='RESET MASTER'
     echo "$family-$name"
     rm -f "$out/$family-$name".*
-    local checksum=CRC32
     if [ "$name" = nochecksum ]; then checksum=NONE; fi
+    if [ "$family" = mysql ]; then reset='RESET BINARY LOGS AND GTIDS'; fi
     sql -e "DROP DATABASE IF EXISTS golden; CREATE DATABASE golden CHARACTER SET utf8mb4;
-        SET GLOBAL binlog_checksum = $checksum; FLUSH BINARY LOGS"
-    first=$(current)
+        SET GLOBAL binlog_checksum = $checksum; $reset"
     sql golden < "$here/$family-$name.sql" > /dev/null
     sql -e 'FLUSH BINARY LOGS'
-    last=$(current)
-    for file in $(sql -e 'SHOW BINARY LOGS' | cut -f1); do
-        if [[ ! $file < $first && $file < $last ]]; then
-            number=$((number + 1))
-            cat "$logs/$file" > "$out/$family-$name.$number.binlog"
-        fi
+    files=$(sql -e 'SHOW BINARY LOGS' | cut -f1 | head -n -1)
+    for file in $files; do
+        number=$((number + 1))
+        cat "$logs/$file" > "$out/$family-$name.$number.binlog"
     done
     expected > "$out/$family-$name.expected"
 }
