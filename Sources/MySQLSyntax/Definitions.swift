@@ -119,4 +119,11 @@ public struct PeriodDefinition: Sendable, Hashable {
     public var start: String
     /// The column of the end.
     public var end: String
+
+    /// Makes a period.
+    public init(name: String, start: String, end: String) {
+        self.name = name
+        self.start = start
+        self.end = end
+    }
 }

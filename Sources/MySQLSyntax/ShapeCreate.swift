@@ -46,7 +46,12 @@ extension SchemaState {
             columns.append(column)
         }
         makePrimaryNotNull(&columns, d.keys)
+        makePeriodsNotNull(&columns, d.periods)
         var builder = KeyBuilder(table: d.table, columns: columns)
+        builder.periods = d.periods
+        if d.options.hasSystemVersioning {
+            builder.rowEnd = d.periods.first { $0.name.uppercased() == "SYSTEM_TIME" }?.end
+        }
         for key in d.keys { try builder.add(key) }
         var shape = TableShape(
             name: d.table, columns: columns, keys: builder.sorted(),
@@ -68,6 +73,15 @@ extension SchemaState {
                 for i in columns.indices where columns[i].name.lowercased() == name {
                     columns[i].isNullable = false
                 }
+            }
+        }
+    }
+
+    /// A period makes its columns NOT NULL.
+    func makePeriodsNotNull(_ columns: inout [ColumnShape], _ periods: [PeriodDefinition]) {
+        for name in periods.flatMap({ [$0.start.lowercased(), $0.end.lowercased()] }) {
+            for i in columns.indices where columns[i].name.lowercased() == name {
+                columns[i].isNullable = false
             }
         }
     }
