@@ -21,9 +21,29 @@ enum ClientForm: Sendable, Equatable {
 
 /// A DOUBLE's bits from its text; the text itself where it is none.
 func canonicalReal(_ text: [UInt8], keepsSign: Bool) -> [UInt8] {
-    guard let number = Double(String(decoding: text, as: UTF8.self)) else { return text }
+    guard let number = realNumber(text) else { return text }
     let bits = number == 0 && !keepsSign ? 0 : number.bitPattern
     return (0..<8).map { UInt8(truncatingIfNeeded: bits >> (56 - 8 * UInt64($0))) }
+}
+
+/// The number of a text that ``ColumnExpression`` made: letters behind it stand for powers of 2
+/// that it was multiplied by.
+func realNumber(_ text: [UInt8]) -> Double? {
+    let (power, length): (Double, Int) =
+        switch text.last {
+        case UInt8(ascii: "a"): (0x1p-100, 1)
+        case UInt8(ascii: "b"): (0x1p-500, 1)
+        case UInt8(ascii: "c"): (0x1p-1074, 1)
+        default: (1, 0)
+        }
+    let digits = String(decoding: text.dropLast(length), as: UTF8.self)
+    // 2^-1074 is the smallest number there is, and the product with it is exact.
+    return Double(digits).map { $0 * power }
+}
+
+/// The shortest text that gives the number back.
+func realText(_ text: [UInt8]) -> [UInt8] {
+    realNumber(text).map { Array("\($0 == 0 ? 0 : $0)".utf8) } ?? text
 }
 
 /// Joins a server's hash of a row with the values that were brought into form here.

@@ -13,7 +13,7 @@ struct ColumnExpression: Sendable {
         switch form.value {
         case .number: "\(name)+0"  // + 0 takes ZEROFILL away, and gives BIT and YEAR a number
         case .decimal(let scale): "CAST(CAST(\(name) AS DECIMAL(65,\(scale))) AS CHAR)"
-        case .real: "CONCAT(\(real))"
+        case .real: exactReal
         case .temporal(let decimals): temporal(decimals)
         case .text(let charset, _):
             charset != nil
@@ -32,8 +32,7 @@ struct ColumnExpression: Sendable {
     /// different concatenations.
     var part: String {
         switch form.value {
-        case .number, .decimal, .temporal, .index, .address: orNull(value)
-        case .real(let acrossFamilies): orNull(acrossFamilies ? portableReal : value)
+        case .number, .decimal, .real, .temporal, .index, .address: orNull(value)
         case .text(let charset, true):
             orNull("CONCAT(LENGTH(\(charset != nil ? name : value)),':',\(value))")
         case .text(let charset, false):
@@ -55,11 +54,19 @@ struct ColumnExpression: Sendable {
     /// As DOUBLE. A product, since a sum would lose the sign of -0.
     private var real: String { "\(name)*1e0" }
 
-    /// MySQL changes to exponent notation earlier than MariaDB for small numbers, and only one of
-    /// them prints the sign of -0. The multiplication by 2^100 is exact.
-    private var portableReal: String {
-        "CONCAT(IF(\(name)=0,0e0,IF(ABS(\(name))<1e-3 AND ABS(\(name))>1e-30,"
-            + "\(real)*1.2676506002282294e30,\(real))),IF(ABS(\(name))<1e-3,'s',''))"
+    /// A text from which ``realNumber(_:)`` has the number exactly. The servers' own text has
+    /// not: MySQL cuts it at 22 characters, MariaDB at 30 decimals. Between 10^-3 and the largest
+    /// number both print 17 digits without a sign in that space; smaller numbers are multiplied
+    /// by a power of 2, which is exact, and marked.
+    private var exactReal: String {
+        let size = "ABS(\(name))*1e0"
+        return """
+            IF(\(name)=0,CONCAT(\(real)),CONCAT(IF(\(name)<0,'-',''),\
+            CASE WHEN \(size)>=1e-3 THEN CONCAT(\(size)) \
+            WHEN \(size)>=1e-33 THEN CONCAT(\(size)*1.2676506002282294e30,'a') \
+            WHEN \(size)>=1e-150 THEN CONCAT(\(size)*3.273390607896142e150,'b') \
+            ELSE CONCAT(\(size)*1.0715086071862673e301*1.8889465931478581e22,'c') END))
+            """
     }
 
     private func temporal(_ decimals: Int) -> String {
@@ -82,7 +89,7 @@ struct ColumnExpression: Sendable {
         if column.type.isBinary || column.type.isGeometry || column.type.kind == .vector {
             return "CONCAT('0x',HEX(LEFT(CAST(\(name) AS BINARY),\(limit / 2))))"
         }
-        if case .real = form.value { return value }
+        if column.type.isReal { return "CONCAT(\(real))" }
         if case .number = form.value { return value }
         return "LEFT(CAST(\(name) AS CHAR CHARACTER SET utf8mb4),\(limit))"
     }
@@ -91,7 +98,7 @@ struct ColumnExpression: Sendable {
     var exact: String {
         let type = column.type
         if type.isCounting { return "\(name)+0" }
-        if type.isReal { return "CONCAT(\(real))" }
+        if type.isReal { return exactReal }
         if type.kind == .enum || type.kind == .set { return "CAST(\(name) AS UNSIGNED)" }
         if type.kind == .json { return "CAST(\(name) AS CHAR CHARACTER SET utf8mb4)" }
         if type.isText || type.isBinary || type.isGeometry || type.kind == .vector {
@@ -110,7 +117,7 @@ struct ColumnExpression: Sendable {
             return same ? text : utf8Literal(memberText(UInt64(text) ?? 0))
         }
         if type.isCounting || type.kind == .decimal { return text }
-        if type.isReal { return KeyLiteral.real.sql(bytes) }
+        if type.isReal { return KeyLiteral.real.sql(realText(bytes)) }
         if type.kind == .json { return "CONVERT(\(hexLiteral(bytes)) USING utf8mb4)" }
         if type.isText {
             if other.type.kind == .json {

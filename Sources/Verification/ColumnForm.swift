@@ -18,7 +18,7 @@ struct ColumnForm: Sendable, Equatable {
         /// DECIMAL, brought to one scale.
         case decimal(scale: Int)
         /// FLOAT and DOUBLE, always as DOUBLE: as FLOAT, servers print six digits only.
-        case real(acrossFamilies: Bool)
+        case real(onlyMySQL: Bool)
         /// Dates and times as text, with so many fractional digits.
         case temporal(decimals: Int)
         /// Text by its bytes, in the charset that both sides share, or converted to utf8mb4.
@@ -48,7 +48,7 @@ struct ColumnForm: Sendable, Equatable {
     /// servers' bytes are compared as they are.
     var client: ClientForm? {
         switch value {
-        case .real(let acrossFamilies): .real(keepsSign: !acrossFamilies)
+        case .real(let onlyMySQL): .real(keepsSign: onlyMySQL)
         case .jsonByValue(let rounds): .json(rounds: rounds)
         default: nil
         }
@@ -86,7 +86,7 @@ struct ColumnForm: Sendable, Equatable {
             return .decimal(scale: max(a.decimalScale, b.decimalScale))
         }
         if both({ $0.isCounting || $0.kind == .decimal || $0.isReal }) {
-            return .real(acrossFamilies: sourceFamily != targetFamily)
+            return .real(onlyMySQL: sourceFamily == .mysql && targetFamily == .mysql)
         }
         if both(\.isTemporal) {
             let clocks = [a, b].filter { $0.kind != .date }

@@ -166,11 +166,7 @@ private func readKey(_ row: borrowing ResultRow, _ literals: [KeyLiteral]) -> Ro
     var parts: [[UInt8]] = []
     for (i, literal) in literals.enumerated() {
         let bytes = row.copy(i) ?? []
-        if literal == .real, let number = Double(String(decoding: bytes, as: UTF8.self)) {
-            parts.append(Array("\(number == 0 ? 0 : number)".utf8))
-        } else {
-            parts.append(bytes)
-        }
+        parts.append(literal == .real ? realText(bytes) : bytes)
     }
     return RowKey(parts: parts)
 }
