@@ -1,4 +1,6 @@
 internal import MySQLClient
+internal import MySQLCore
+internal import Settings
 
 extension Prechecks {
     /// What the source's binlog holds, and for how long.

@@ -1,4 +1,5 @@
 internal import MySQLClient
+internal import Settings
 
 /// One pre-check: a name that never changes, and how to find out.
 struct Check: Sendable {

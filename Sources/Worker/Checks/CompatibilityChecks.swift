@@ -172,6 +172,7 @@ extension Prechecks {
         }
         return .ok(
             waiting.isEmpty
-                ? "no events" : "events are enabled on the target by --finish: \(someNames(waiting))")
+                ? "no events"
+                : "events are enabled on the target by --finish: \(someNames(waiting))")
     }
 }

@@ -67,7 +67,9 @@ struct GrantSet: Sendable {
         var i = 0
         func take() {
             let name = word.split(separator: " ").joined(separator: " ").uppercased()
-            if !name.isEmpty, !hasColumns { privileges.insert(name == "ALL" ? "ALL PRIVILEGES" : name) }
+            if !name.isEmpty, !hasColumns {
+                privileges.insert(name == "ALL" ? "ALL PRIVILEGES" : name)
+            }
             word = ""
             hasColumns = false
         }

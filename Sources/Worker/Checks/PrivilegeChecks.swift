@@ -1,4 +1,6 @@
+internal import MySQLClient
 internal import MySQLCore
+internal import Settings
 
 extension Prechecks {
     /// What the two accounts may do.
@@ -17,11 +19,13 @@ extension Prechecks {
             }
             let unreadable = context.sourceTables.tables.map(\.name)
                 .filter { !grants.holds("SELECT", table: $0) }
-            if !unreadable.isEmpty { missing.append("SELECT on \(someNames(unreadable))") }
+            if !unreadable.isEmpty {
+                missing.append("SELECT ON \(someNames(unreadable.map(\.quoted)))")
+            }
             guard missing.isEmpty else {
                 return .error(
                     "the source user lacks \(missing.joined(separator: "; "))",
-                    remedy: "GRANT \(missing.joined(separator: "; GRANT "))")
+                    remedy: statements(missing, context.source.account))
             }
             return .ok("the source user may read tables and binlog")
         },
@@ -35,25 +39,27 @@ extension Prechecks {
                 return .warning(
                     "without RELOAD, tables that need an exact view are locked for writing while "
                         + "their view opens",
-                    remedy: "GRANT RELOAD ON *.* to the source user")
+                    remedy: "GRANT RELOAD ON *.* TO \(context.source.account)")
             case .between where context.keylessTables.isEmpty:
                 return .ok("read views lie between two positions; no lock is needed")
             case .between:
                 return .error(
                     "tables without a key need a view at an exact position, which takes RELOAD "
                         + "or LOCK TABLES: \(someNames(context.keylessTables))",
-                    remedy: "GRANT RELOAD ON *.* to the source user, add a key, or exclude them")
+                    remedy: "GRANT RELOAD ON *.* TO \(context.source.account), add a key, or exclude them")
             case .impossible:
                 return .error(
                     "without GTIDs, RELOAD and LOCK TABLES no position of a view can be known",
-                    remedy: "GRANT RELOAD ON *.* to the source user, or set gtid_mode=ON")
+                    remedy: "GRANT RELOAD ON *.* TO \(context.source.account), or set gtid_mode=ON")
             }
         },
         Check("target-privileges") { context in
             guard let grants = context.target.grants else {
                 return .skipped("SHOW GRANTS is refused")
             }
-            let basic = ["SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "DROP", "ALTER", "INDEX"]
+            let basic = [
+                "SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "DROP", "ALTER", "INDEX",
+            ]
             var needed = basic
             if context.sourceTables.shapes.values.contains(where: { !$0.foreignKeys.isEmpty }) {
                 needed.append("REFERENCES")
@@ -74,7 +80,7 @@ extension Prechecks {
             guard missing.isEmpty else {
                 return .error(
                     "the target user lacks \(someNames(missing, limit: 3))",
-                    remedy: "GRANT \(missing.joined(separator: "; GRANT "))")
+                    remedy: statements(missing, context.target.account))
             }
             return .ok("the target user may create and fill the tables")
         },
@@ -82,6 +88,11 @@ extension Prechecks {
             try definers(context)
         },
     ]
+
+    /// The statements that grant what is missing.
+    private static func statements(_ missing: [String], _ account: String) -> String {
+        missing.map { "GRANT \($0) TO \(account)" }.joined(separator: "; ")
+    }
 
     /// Whether `SHOW MASTER STATUS` and the like are allowed.
     private static func mayReadPositions(_ server: ServerFacts, _ grants: GrantSet) -> Bool {
@@ -112,11 +123,13 @@ extension Prechecks {
         }
         let right =
             context.target.isMariaDB
-            ? "SET USER" : context.target.version.isAtLeast(8, 2) ? "SET_ANY_DEFINER" : "SET_USER_ID"
+            ? "SET USER"
+            : context.target.version.isAtLeast(8, 2) ? "SET_ANY_DEFINER" : "SET_USER_ID"
         return .warning(
             "views, routines or triggers have definers that the target user may not set: "
                 + someNames(foreign),
-            remedy: "GRANT \(right) ON *.* to the target user; their users must exist there")
+            remedy: "GRANT \(right) ON *.* TO \(context.target.account); "
+                + "the definers must exist there")
     }
 }
 
@@ -145,10 +158,10 @@ enum ReadViewMethod: String, Sendable {
             return
         }
         let hasGTIDs = source.variable("gtid_mode")?.uppercased() == "ON"
+        let schemas = context.sourceTables.schemas
         if grants.holds("RELOAD") || grants.holds("FLUSH_TABLES") {
             self = .globalLock
-        } else if context.sourceTables.schemas.allSatisfy({ grants.holds("LOCK TABLES", schema: $0) })
-        {
+        } else if schemas.allSatisfy({ grants.holds("LOCK TABLES", schema: $0) }) {
             self = .tableLocks
         } else {
             self = hasGTIDs ? .between : .impossible

@@ -9,6 +9,8 @@ struct ServerFacts {
     let version: ServerVersion
     /// Global variables by lower-case name.
     let variables: [String: String]
+    /// The account that the server took the login for, as SQL: `'skein'@'%'`.
+    let account: String
     /// The account's rights, those of active roles included; `nil` when they can't be read.
     let grants: GrantSet?
 
@@ -23,6 +25,9 @@ struct ServerFacts {
             if let name = row[0] { variables[name.lowercased()] = row[1] ?? "" }
         }
         self.variables = variables
+        let user = try connection.value("SELECT CURRENT_USER()") ?? ""
+        let at = user.lastIndex(of: "@") ?? user.endIndex
+        account = "'\(user[..<at])'@'\(user[at...].dropFirst())'"
         grants = try Self.readGrants(connection)
     }
 
@@ -41,7 +46,8 @@ struct ServerFacts {
     /// A variable that is a switch; `nil` when the server doesn't know it.
     func isOn(_ names: String...) -> Bool? {
         for name in names {
-            if let value = variables[name] { return ["on", "1", "yes"].contains(value.lowercased()) }
+            guard let value = variables[name] else { continue }
+            return ["on", "1", "yes"].contains(value.lowercased())
         }
         return nil
     }
@@ -70,7 +76,8 @@ struct ServerFacts {
                     .compactMap { $0[0] }
             }
             return GrantSet(lines: lines)
-        } catch where !error.isConnectionLost {
+        } catch {
+            if error.isConnectionLost { throw error }
             return nil
         }
     }

@@ -1,4 +1,6 @@
 internal import MySQLClient
+internal import MySQLCore
+internal import Settings
 
 extension Prechecks {
     /// What else of the source decides what can be promised.
@@ -51,7 +53,8 @@ extension Prechecks {
             context.source.isOn("wsrep_on") == true
                 ? .warning(
                     "the source is a Galera node: file positions are that node's own",
-                    remedy: "keep --source on one node, or set wsrep_gtid_mode and log_slave_updates")
+                    remedy:
+                        "keep --source on one node, or set wsrep_gtid_mode and log_slave_updates")
                 : .ok("the source is no Galera node")
         },
         Check("xa") { context in
@@ -77,7 +80,8 @@ extension Prechecks {
         guard let limit = server.number("max_connections") else {
             return .skipped("max_connections is not shown")
         }
-        let used = try server.connection.rows("SHOW GLOBAL STATUS LIKE 'Threads_connected'")
+        let used =
+            try server.connection.rows("SHOW GLOBAL STATUS LIKE 'Threads_connected'")
             .first.flatMap { $0[1] }.flatMap { Int($0) } ?? 0
         let free = max(0, limit - used)
         let message =

@@ -1,3 +1,4 @@
+internal import MySQLClient
 internal import MySQLCore
 internal import Rules
 internal import Settings

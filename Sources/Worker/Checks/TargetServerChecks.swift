@@ -95,10 +95,11 @@ extension Prechecks {
         guard !context.isResuming else { return .skipped("the copy has begun already") }
         let folder = context.target.variable("datadir") ?? "/"
         let rows: [[String?]]
-        do throws(MySQLError) {
+        do {
             rows = try context.target.connection.rows(
                 "SELECT PATH, AVAILABLE FROM information_schema.DISKS")
-        } catch where !error.isConnectionLost {
+        } catch {
+            if error.isConnectionLost { throw error }
             return .skipped("the target does not tell how much of its disk is free")
         }
         let disks = rows.compactMap { row -> (path: String, kilobytes: UInt64)? in
@@ -111,7 +112,8 @@ extension Prechecks {
         // Indexes and the target's own binlog come on top of the rows.
         let needed = context.bytes * 2
         let free = disk.kilobytes << 10
-        let message = "\(free >> 20) MiB are free on the target, the rows have \(context.bytes >> 20) MiB"
+        let message =
+            "\(free >> 20) MiB are free on the target, the rows have \(context.bytes >> 20) MiB"
         return free > needed
             ? .ok(message)
             : .warning(message, remedy: "make room for rows, indexes and the target's own binlog")

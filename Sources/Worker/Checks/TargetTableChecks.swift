@@ -50,7 +50,9 @@ extension Prechecks {
             guard let ours = context.sourceTables.shapes[name],
                 let theirs = context.targetTables.shapes[name]
             else { continue }
-            if let why = ShapeDifference.first(ours, theirs) { different.append("\(name) (\(why))") }
+            if let why = ShapeDifference.first(ours, theirs) {
+                different.append("\(name) (\(why))")
+            }
         }
         if !different.isEmpty {
             return .error(
@@ -75,8 +77,8 @@ extension Prechecks {
         var out: [TableName] = []
         for start in stride(from: 0, to: tables.count, by: 100) {
             let part = tables[start..<min(start + 100, tables.count)]
-            let sql = part.enumerated().map {
-                "SELECT \(start + $0.offset) FROM DUAL WHERE EXISTS (SELECT 1 FROM \($0.element.quoted))"
+            let sql = zip(start..., part).map { index, table in
+                "SELECT \(index) FROM DUAL WHERE EXISTS (SELECT 1 FROM \(table.quoted))"
             }.joined(separator: " UNION ALL ")
             out += try connection.rows(sql).compactMap { $0[0].flatMap { Int($0) } }
                 .map { tables[$0] }
