@@ -49,7 +49,10 @@ public enum Program {
         }
         let problem = OperatorError(error)
         let isJSON = OutputMode.isJSON(arguments)
-        if let failure = error as? PrecheckFailure { CheckLines.printRefusals(failure, isJSON) }
+        // A dry run has printed all checks already.
+        if let failure = error as? PrecheckFailure, !arguments.contains("--dry-run") {
+            CheckLines.printRefusals(failure, isJSON)
+        }
         if isJSON {
             printData(problem.record(microseconds: wallClockMicroseconds()).description)
         } else {

@@ -92,7 +92,8 @@ public struct SettingsDraft: Sendable, Hashable {
         if let metaSchema {
             settings.metaSchema = try checkedName(metaSchema, "meta-schema", limit: 64)
             guard !SchemaReader.systemSchemas.contains(metaSchema.lowercased()) else {
-                throw SettingsError("meta-schema can't be \"\(metaSchema)\": it is the server's own")
+                throw SettingsError(
+                    "meta-schema can't be \"\(metaSchema)\": it is the server's own")
             }
         }
         if let lanes { settings.lanes = try checked(lanes, "lanes", Limits.lanes) }

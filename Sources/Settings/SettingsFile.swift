@@ -88,7 +88,8 @@ extension MigrationSettings.Until {
                 || MariaDBGTIDPosition(text).map({ !$0.last.isEmpty }) ?? false
         {
             self = .gtids(text)
-        } else if let position = BinlogPosition(text), position.fileNumber > 0, position.offset >= 4 {
+        } else if let position = BinlogPosition(text), position.fileNumber > 0, position.offset >= 4
+        {
             self = .position(position)
         } else {
             return nil

@@ -156,7 +156,8 @@ struct LiveView: Sendable {
         ] {
             guard let position else { continue }
             var line = label(name)
-            line.add(TextFitting.middleShortened(TextFitting.printable(position), width - line.width))
+            line.add(
+                TextFitting.middleShortened(TextFitting.printable(position), width - line.width))
             out.append(line)
         }
         return out

@@ -26,10 +26,15 @@ final class Terminal: Sendable {
     }
 
     /// Columns and rows now.
-    var size: (width: Int, height: Int) {
+    var size: (width: Int, height: Int) { Self.size(of: STDERR_FILENO) ?? (80, 24) }
+
+    /// Columns of standard output, `nil` when it is no terminal.
+    static var outputWidth: Int? { size(of: STDOUT_FILENO)?.width }
+
+    private static func size(of descriptor: Int32) -> (width: Int, height: Int)? {
         var window = winsize()
-        guard ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &window) == 0, window.ws_col > 0 else {
-            return (80, 24)
+        guard ioctl(descriptor, UInt(TIOCGWINSZ), &window) == 0, window.ws_col > 0 else {
+            return nil
         }
         return (Int(window.ws_col), max(2, Int(window.ws_row)))
     }
