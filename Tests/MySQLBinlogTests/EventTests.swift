@@ -158,7 +158,8 @@ import Testing
         let groups = try Self.walk("mariadb-control").mariadbGTIDs
         let prepared = groups.filter { $0.flags.contains(.preparedXA) }
         let completed = groups.filter { $0.flags.contains(.completedXA) }
-        #expect(prepared.map(\.xid?.globalTransaction) == [Array("global".utf8), Array("gone".utf8)])
+        #expect(
+            prepared.map(\.xid?.globalTransaction) == [Array("global".utf8), Array("gone".utf8)])
         #expect(prepared.first?.xid == name)
         #expect(completed.map(\.xid) == prepared.map(\.xid))
     }
