@@ -49,7 +49,7 @@ extension EventType {
             throw malformed(header.type, at: start, "the head of the compressed data is not valid")
         }
         let expected = Int(event.big(try cursor.take(bytes, "the plain length"), bytes))
-        guard expected <= limit - min(start, limit) else {
+        guard start + expected <= min(limit, Int(UInt32.max)) else {
             throw BinlogError(
                 .limit, header.type, at: start, "an event of \(expected) bytes unpacked")
         }
