@@ -94,6 +94,10 @@ struct Alteration {
         for case .other(let text) in actions {
             throw .notCarried(table, reason: "an unknown action '\(text.prefix(40))'")
         }
+        let keys = actions.count { if case .addKey = $0 { true } else { false } }
+        guard actions.count <= 2 * SchemaState.mostColumns,
+            keys + shape.keys.count <= SchemaState.mostKeys
+        else { throw .notCarried(table, reason: "more columns or keys than a server allows") }
         let before = shape
         let conversion = try settleDefaults(actions)
         try applyColumns(actions)
