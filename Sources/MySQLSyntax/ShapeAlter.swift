@@ -175,8 +175,9 @@ struct Alteration {
                 var old = column.name
                 if case .changeColumn(let name, _, _, _) = action { old = name }
                 guard let index = shape.columnIndex(old) else {
-                    // MariaDB lets a statement change a column that it has just added.
-                    if let added = list.firstIndex(where: { same($0.column.name, old) }) {
+                    // MariaDB lets a statement change a column that it has just added, found by the
+                    // new name (and does not look at the old one).
+                    if let added = list.firstIndex(where: { same($0.column.name, column.name) }) {
                         list[added].column = try settler.shape(of: column)
                         if place != .unchanged { list[added].place = place }
                         continue
