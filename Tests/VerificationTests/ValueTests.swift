@@ -96,15 +96,16 @@ struct Planted: Sendable, CustomStringConvertible {
         try trial.both(create)
         try trial.onSource(source)
         try trial.onTarget(target)
+        let result = try await trial.verifyAndFix(names) {
+            $0.settle = .zero
+            $0.comparesStructure = false
+        }
         for (i, planted) in Planted.everywhere.enumerated() {
-            let result = try await trial.verifyAndFix(names[i]) {
-                $0.settle = .zero
-                $0.comparesStructure = false
-            }
+            let before = result.before.tables[i].differences.map(\.description)
             #expect(
-                result.before.found == ["t\(i) id=2: column v differs"],
-                "\(planted): \(result.before.tables)")
-            #expect(result.after.verdict == .equal, "\(planted): \(result.fix)")
+                before == ["\(trial.schema).t\(i) id=2: column v differs"],
+                "\(planted): \(result.before.tables[i])")
+            #expect(result.after.tables[i].verdict == .equal, "\(planted)")
         }
     }
 
