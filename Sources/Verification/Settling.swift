@@ -41,7 +41,13 @@ struct Settling: Sendable {
                 case .equal: slowest = max(slowest, now - (row.row.first ?? now))
                 case .pending: left.append(row.row)
                 case .changing:
-                    tally.update(row.row.table) { $0.undecidedRows += 1 }
+                    tally.update(row.row.table) { table in
+                        table.undecidedRows += 1
+                        if table.undecidedReason == nil {
+                            table.undecidedReason =
+                                "rows kept changing for longer than \(options.patience)"
+                        }
+                    }
                 case .different:
                     let differing = DifferingRow(
                         table: row.row.table, sourceKey: row.row.last?.source?.key,

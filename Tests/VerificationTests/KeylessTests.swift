@@ -47,7 +47,8 @@ import Verification
     @Test func aUniqueKeyWithNULLNamesNoRows() async throws {
         let trial = try await Trial()
         try trial.both(
-            "CREATE TABLE t (a INT, b INT, UNIQUE (a)); INSERT INTO t VALUES (NULL,1),(NULL,1),(1,2)")
+            "CREATE TABLE t (a INT, b INT, UNIQUE (a)); INSERT INTO t VALUES (NULL,1),(NULL,1),(1,2)"
+        )
         try trial.onTarget("INSERT INTO t VALUES (NULL,1)")
         let report = try await trial.verify("t")
         #expect(report.found == ["t a=NULL, b=1: 2 copies on the source, 3 on the target"])

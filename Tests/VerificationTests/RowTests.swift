@@ -24,10 +24,13 @@ import Verification
         (0...9).map { "SELECT \($0) d" }.joined(separator: " UNION ALL ")
     }
 
-    @Test(arguments: Trial.Pair.available, [1, 7, 100, 100_000])
+    @Test(
+        arguments: zip(
+            Trial.Pair.available + [.mariadbToMariaDB, .mariadbToMariaDB],
+            [100, 7, 100, 7, 100_000, 1]))
     func missingExtraAndChangedRowsAreNamed(_ pair: Trial.Pair, chunkRows: Int) async throws {
         let trial = try await Trial(pair)
-        let count = chunkRows == 1 ? 50 : 1000
+        let count = chunkRows < 10 ? 50 : 1000
         try fill(trial, count)
         try trial.onTarget(
             """
@@ -87,7 +90,8 @@ import Verification
         #expect(equal.chunks == 28)
         #expect(equal.rows == 1000)
         try trial.onTarget(
-            "DELETE FROM t WHERE x=500; UPDATE t SET x=-1 WHERE x=501; UPDATE t SET b='B' WHERE x=777;")
+            "DELETE FROM t WHERE x=500; UPDATE t SET x=-1 WHERE x=501; UPDATE t SET b='B' WHERE x=777;"
+        )
         let result = try await trial.verifyAndFix(["t"]) { $0.chunkRows = 37 }
         #expect(result.before.differingRows == 4)
         #expect(result.before.found.contains { $0.hasSuffix(": column x differs") })
