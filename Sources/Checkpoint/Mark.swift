@@ -1,0 +1,151 @@
+internal import Foundation
+public import MySQLClient
+public import MySQLCore
+
+/// What the coordinator, the only writer of the subtask's row, does.
+public struct Coordinator {
+    private let session: TargetSession
+    private let meta: MetaSchema
+    private let key: SubtaskKey
+    private let token: RunToken
+
+    /// Makes the coordinator of a run.
+    public init(session: TargetSession, meta: MetaSchema, key: SubtaskKey, token: RunToken) {
+        self.session = session
+        self.meta = meta
+        self.key = key
+        self.token = token
+    }
+
+    /// What all lanes of this run have committed above the mark, as this server holds it now:
+    /// rows, not acknowledgements.
+    public func readDone() throws -> [IdentitySet] {
+        let rows = try session.connection.rows(
+            "SELECT HEX(done) FROM \(meta.table("lane")) "
+                + "WHERE \(key.condition) AND run=\(token.literal) ORDER BY lane")
+        try session.connection.execute("COMMIT")
+        var out: [IdentitySet] = []
+        for row in rows { out.append(try IdentitySet(encoded: unhex(row[0]))) }
+        return out
+    }
+
+    /// Moves the low-water mark. When it returns, the mark is durable, and lanes may leave out of
+    /// `done` what it holds.
+    ///
+    /// - Parameters:
+    ///   - mark: the new mark; it never goes back.
+    ///   - carried: transactions above it that earlier runs applied.
+    ///   - tail: digest of the newest transaction in the mark.
+    ///   - shapes: tables whose shape changed up to the mark; `nil` for dropped ones.
+    /// - Throws: ``CheckpointError/fenced(detail:)`` when the run was replaced.
+    public func write(
+        mark: SourcePosition, carried: IdentitySet, tail: [UInt8],
+        shapes: [(TableName, TableShape?)] = []
+    ) throws {
+        try transaction { connection in
+            try update(
+                "low_water=\(hexLiteral(mark.encoded)), carried=\(hexLiteral(carried.encoded)), "
+                    + "tail=\(hexLiteral(tail))", connection)
+            for (name, shape) in shapes { try writeShape(name, shape, connection) }
+        }
+    }
+
+    /// Ends the copy: stores where replication starts, from where on transactions are whole, and
+    /// the shapes that hold at the start. The phase becomes `follow`.
+    public func beginFollowing(
+        from start: SourcePosition, consistentFrom: SourcePosition, shapes: [TableShape]
+    ) throws {
+        try transaction { connection in
+            try update(
+                "phase='follow', low_water=\(hexLiteral(start.encoded)), "
+                    + "consistent_from=\(hexLiteral(consistentFrom.encoded))", connection)
+            try connection.execute(
+                "DELETE FROM \(meta.table("shape")) WHERE \(key.condition)")
+            for shape in shapes { try writeShape(shape.name, shape, connection) }
+        }
+    }
+
+    /// Sets the phase.
+    public func setPhase(_ phase: String) throws {
+        try transaction { connection in
+            try update("phase=\(utf8Literal(phase))", connection)
+        }
+    }
+
+    /// Shows that the run lives, and keeps the session open.
+    public func beat() throws {
+        try transaction { connection in try update("phase=phase", connection) }
+    }
+
+    /// Runs `body` in a transaction whose first statement proves the run: the subtask's row is
+    /// updated under the token. For records that only the coordinator writes.
+    public func transaction(_ body: (Connection) throws -> Void) throws {
+        let connection = session.connection
+        do {
+            try connection.execute("START TRANSACTION")
+            try body(connection)
+            try connection.execute("COMMIT")
+        } catch let error as MySQLError where error.isConnectionLost {
+            throw error
+        } catch {
+            try connection.execute("ROLLBACK")
+            throw error
+        }
+    }
+
+    /// Updates columns of the subtask's row under the token, in an open transaction.
+    public func update(_ assignments: String, _ connection: Connection) throws {
+        let matched = try connection.execute(
+            "UPDATE \(meta.table("subtask")) SET \(assignments), beat=beat+1 "
+                + "WHERE \(key.condition) AND run=\(token.literal)")
+        guard matched == 1 else {
+            throw CheckpointError.fenced(detail: "the subtask's token is gone")
+        }
+    }
+
+    private func writeShape(
+        _ name: TableName, _ shape: TableShape?, _ connection: Connection
+    ) throws {
+        guard let shape else {
+            try connection.execute(
+                """
+                DELETE FROM \(meta.table("shape")) WHERE \(key.condition) \
+                AND schema_name=\(utf8Literal(name.schema)) AND table_name=\(utf8Literal(name.name))
+                """)
+            return
+        }
+        let encoded = [1] + Array(try JSONEncoder().encode(shape))
+        try connection.execute(
+            """
+            REPLACE INTO \(meta.table("shape")) (task, source, schema_name, table_name, shape) \
+            VALUES (\(key.values),\(utf8Literal(name.schema)),\(utf8Literal(name.name)),\
+            \(hexLiteral(encoded)))
+            """)
+    }
+}
+
+/// The table shapes at the low-water mark.
+public struct StoredShapes: Sendable {
+    private let meta: MetaSchema
+    private let key: SubtaskKey
+
+    /// Makes a reader for one subtask.
+    public init(meta: MetaSchema, key: SubtaskKey) {
+        self.meta = meta
+        self.key = key
+    }
+
+    /// Reads all of them.
+    public func read(_ connection: Connection) throws -> [TableShape] {
+        let rows = try connection.rows(
+            "SELECT HEX(shape) FROM \(meta.table("shape")) WHERE \(key.condition)")
+        try connection.execute("COMMIT")
+        return try rows.map { row in
+            let bytes = unhex(row[0])
+            guard bytes.first == 1 else {
+                throw CheckpointError.unusable(detail: "a table shape has an unknown format")
+            }
+            return try JSONDecoder().decode(TableShape.self, from: Data(bytes.dropFirst()))
+        }
+    }
+}

@@ -1,0 +1,116 @@
+public import MySQLClient
+internal import MySQLCore
+
+/// Which server a connection talks to; all connections of a run must agree.
+public struct ServerIdentity: Sendable, Hashable, CustomStringConvertible {
+    /// `@@server_uuid` on MySQL; server id, host name, port and data directory on MariaDB.
+    public let name: String
+    /// When the server started, seconds since 1970, within a second or two.
+    public let started: Int64
+
+    /// Whether two connections reached the same life of the same server.
+    public func isSame(as other: ServerIdentity) -> Bool {
+        name == other.name && abs(started - other.started) <= 5
+    }
+
+    /// The name.
+    public var description: String { name }
+
+    /// Asks the server.
+    public init(_ connection: Connection) throws(MySQLError) {
+        if connection.family == .mysql {
+            name = try connection.value("SELECT @@server_uuid") ?? ""
+        } else {
+            name =
+                try connection.value(
+                    "SELECT CONCAT_WS('/', @@server_id, @@hostname, @@port, @@datadir)") ?? ""
+        }
+        let status = try connection.rows("SHOW GLOBAL STATUS LIKE 'Uptime'").first?[1] ?? "0"
+        let now = try connection.value("SELECT UNIX_TIMESTAMP()") ?? "0"
+        started = (Int64(now) ?? 0) - (Int64(status) ?? 0)
+    }
+}
+
+/// A connection of a run to the target, with the session settings that the protocol needs.
+public final class TargetSession {
+    /// What the session is for; the settings differ.
+    public enum Role: Sendable, Hashable {
+        /// Applies transactions or copies rows: owns a lane row.
+        case lane(Int)
+        /// Runs DDL: owns a lane row too, takes the context of each statement instead.
+        case ddl(Int)
+        /// Writes the subtask's row.
+        case coordinator
+
+        package var lockRole: String {
+            switch self {
+            case .lane(let n), .ddl(let n): String(n)
+            case .coordinator: "c"
+            }
+        }
+    }
+
+    /// The connection.
+    public let connection: Connection
+    /// What it is for.
+    public let role: Role
+    /// The server that it reached.
+    public let server: ServerIdentity
+    /// The longest packet that the server takes, in bytes.
+    public let maxPacket: Int
+
+    /// Connects and applies the settings of `protocol.md` §2.
+    ///
+    /// UPDATE counts matched rows (`CLIENT_FOUND_ROWS`), autocommit is off, strict mode on; the
+    /// server ends the session when nothing, not even a ping, came for 30 s.
+    public init(_ options: ConnectionOptions, role: Role) throws(MySQLError) {
+        connection = try Connection(options, foundRows: true)
+        self.role = role
+        try Self.configure(connection)
+        server = try ServerIdentity(connection)
+        maxPacket = Int(try connection.value("SELECT @@max_allowed_packet") ?? "") ?? 1 << 20
+        try connection.execute("COMMIT")
+    }
+
+    private static func configure(_ connection: Connection) throws(MySQLError) {
+        var settings = [
+            "autocommit=0", "lock_wait_timeout=60", "innodb_lock_wait_timeout=10",
+            "wait_timeout=30", "net_read_timeout=30", "net_write_timeout=60",
+            "time_zone='+00:00'", "unique_checks=1", "foreign_key_checks=1",
+            "sql_mode='STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES'",
+        ]
+        if connection.family == .mariadb {
+            settings += ["max_statement_time=0", "sql_auto_is_null=0"]
+        } else {
+            settings += ["max_execution_time=0"]
+            if connection.serverVersion.isAtLeast(8, 0, 30) {
+                settings.append("sql_generate_invisible_primary_key=0")
+            }
+            if connection.serverVersion.isAtLeast(8, 0, 13) {
+                settings.append("sql_require_primary_key=0")
+            }
+        }
+        try connection.execute("SET NAMES utf8mb4")
+        try connection.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+        for setting in settings {
+            do throws(MySQLError) {
+                try connection.execute("SET SESSION \(setting)")
+            } catch where error.code == 1227 && setting.hasPrefix("sql_") && setting.hasSuffix("=0") {
+                // Switching these off needs a privilege on some servers; they matter only when
+                // the server has them on, and then creating a table says so.
+                continue
+            }
+        }
+    }
+
+    /// Takes the run's named lock for this role, which a takeover looks for.
+    package func holdLock(_ token: RunToken) throws {
+        let got = try connection.value(
+            "SELECT GET_LOCK(\(token.lockName(role.lockRole)), 0)")
+        try connection.execute("COMMIT")
+        guard got == "1" else {
+            throw CheckpointError.inconsistent(
+                detail: "the named lock of a fresh run is held by somebody else")
+        }
+    }
+}

@@ -1,0 +1,126 @@
+public import MySQLCore
+
+/// Which tables are migrated: patterns to take, patterns to leave.
+public struct TableSelection: Sendable, Hashable, Codable {
+    /// Patterns of tables to take, `schema.table` with wildcards.
+    public let tables: [TablePattern]
+    /// Patterns of tables to leave although they match above.
+    public let excluded: [TablePattern]
+
+    /// Makes a selection.
+    public init(tables: [TablePattern], excluded: [TablePattern] = []) {
+        self.tables = tables
+        self.excluded = excluded
+    }
+
+    /// Whether the table is migrated.
+    public func selects(_ table: TableName) -> Bool {
+        tables.contains { $0.matches(table) } && !excluded.contains { $0.matches(table) }
+    }
+
+    /// Whether some table of the schema could be migrated.
+    public func mayHold(schema: String) -> Bool {
+        tables.contains { $0.schemaMatches(schema) }
+    }
+}
+
+/// A pattern `schema.table`: `*` stands for any characters, `?` for one, and parts may be quoted
+/// in backticks, where wildcards are plain characters. Compared as the server spells names.
+public struct TablePattern: Sendable, Hashable, Codable, CustomStringConvertible {
+    /// One part of a pattern.
+    struct Part: Sendable, Hashable, Codable {
+        /// Characters; `nil` entries stand for `*`, which matches any run.
+        var elements: [Element]
+
+        enum Element: Sendable, Hashable, Codable {
+            case scalar(UInt32)
+            case one
+            case any
+        }
+    }
+
+    let schema: Part
+    let table: Part
+    /// The pattern as it was written.
+    public let description: String
+
+    /// Parses a pattern; a schema alone means all its tables. `nil` when it is malformed.
+    public init?(_ text: String) {
+        var parts: [[Part.Element]] = [[]]
+        var quoted = false
+        var scalars = text.unicodeScalars.makeIterator()
+        var pending = scalars.next()
+        while let c = pending {
+            pending = scalars.next()
+            if quoted {
+                if c == "`" {
+                    if pending == "`" {
+                        parts[parts.count - 1].append(.scalar(c.value))
+                        pending = scalars.next()
+                    } else {
+                        quoted = false
+                    }
+                } else {
+                    parts[parts.count - 1].append(.scalar(c.value))
+                }
+                continue
+            }
+            switch c {
+            case "`": quoted = true
+            case ".": parts.append([])
+            case "*": parts[parts.count - 1].append(.any)
+            case "?": parts[parts.count - 1].append(.one)
+            default: parts[parts.count - 1].append(.scalar(c.value))
+            }
+        }
+        guard !quoted, (1...2).contains(parts.count), parts.allSatisfy({ !$0.isEmpty }) else {
+            return nil
+        }
+        schema = Part(elements: parts[0])
+        table = Part(elements: parts.count == 2 ? parts[1] : [.any])
+        description = text
+    }
+
+    /// Whether the pattern matches a table.
+    public func matches(_ name: TableName) -> Bool {
+        schema.matches(name.schema) && table.matches(name.name)
+    }
+
+    /// Whether the pattern's schema part matches.
+    public func schemaMatches(_ name: String) -> Bool { schema.matches(name) }
+}
+
+extension TablePattern.Part {
+    /// Greedy matching with one point to come back to: linear in practice, never exponential.
+    func matches(_ text: String) -> Bool {
+        let text = Array(text.unicodeScalars)
+        var e = 0
+        var t = 0
+        var star: (element: Int, text: Int)?
+        while t < text.count {
+            if e < elements.count, case .any = elements[e] {
+                star = (e, t)
+                e += 1
+            } else if e < elements.count, accepts(elements[e], text[t]) {
+                e += 1
+                t += 1
+            } else if let back = star {
+                e = back.element + 1
+                t = back.text + 1
+                star = (back.element, t)
+            } else {
+                return false
+            }
+        }
+        while e < elements.count, case .any = elements[e] { e += 1 }
+        return e == elements.count
+    }
+
+    private func accepts(_ element: Element, _ c: Unicode.Scalar) -> Bool {
+        switch element {
+        case .scalar(let value): value == c.value
+        case .one: true
+        case .any: false
+        }
+    }
+}

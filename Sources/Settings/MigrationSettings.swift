@@ -1,0 +1,62 @@
+public import MySQLClient
+public import MySQLCore
+public import Rules
+
+/// Everything that `skein migrate` needs to know, from flags or a file.
+public struct MigrationSettings: Sendable {
+    /// When a run ends by itself.
+    public enum Until: Sendable, Hashable {
+        /// Never: it follows until it is stopped.
+        case stopped
+        /// When target and source agree (`protocol.md` §13, "caught up").
+        case caughtUp
+        /// When everything up to a binlog position is applied.
+        case position(BinlogPosition)
+        /// When every transaction of a GTID set is applied.
+        case gtids(String)
+    }
+
+    /// The source server.
+    public var source: ConnectionOptions
+    /// The target server.
+    public var target: ConnectionOptions
+    /// Which tables are migrated.
+    public var selection: TableSelection
+    /// The task's name.
+    public var name = "migrate"
+    /// The source's name in the checkpoint; host:port when not set.
+    public var sourceID: String?
+    /// The meta schema's name on the target.
+    public var metaSchema = "skein_meta"
+    /// Target connections that apply transactions.
+    public var lanes = 4
+    /// Pairs of connections that copy; `nil` chooses by the machine.
+    public var readers: Int?
+    /// Memory for rows and transactions in flight, in bytes.
+    public var memoryBudget: Int = 128 << 20
+    /// Rows a chunk aims at.
+    public var chunkRows = 20_000
+    /// Bytes a chunk aims at, by the server's estimate of the average row.
+    public var chunkBytes = 8 << 20
+    /// When the run ends.
+    public var until: Until = .stopped
+    /// Uses target tables that exist and are not empty.
+    public var intoExisting = false
+    /// Drops what an earlier migration of this name left, and starts over.
+    public var fresh = false
+    /// Creates triggers and enables events on the target, and ends the migration.
+    public var finish = false
+    /// Pre-checks that must not stop the run, by name.
+    public var ignoredChecks: Set<String> = []
+    /// Folder for local state; `nil` for the default.
+    public var stateFolder: String?
+    /// The id that the binlog reader has among the source's replicas; random when 0.
+    public var serverID: UInt32 = 0
+
+    /// Makes settings with defaults.
+    public init(source: ConnectionOptions, target: ConnectionOptions, selection: TableSelection) {
+        self.source = source
+        self.target = target
+        self.selection = selection
+    }
+}

@@ -1,0 +1,218 @@
+internal import Checkpoint
+internal import MySQLClient
+internal import MySQLCore
+internal import Runtime
+
+/// Creates databases and tables on the target, on the run's DDL connection, which holds the
+/// subtask's DDL lock.
+actor SchemaCopier {
+    private let executor = ThreadExecutor(name: "copy-schema")
+    private let configuration: SnapshotConfiguration
+    private let interrupts: Interrupts
+    private let lane: Int
+    private var session: TargetSession?
+    private var source: Connection?
+    private var fence: Fence?
+
+    nonisolated var unownedExecutor: UnownedSerialExecutor {
+        unsafe executor.asUnownedSerialExecutor()
+    }
+
+    init(_ configuration: SnapshotConfiguration, _ interrupts: Interrupts, lane: Int) {
+        self.configuration = configuration
+        self.interrupts = interrupts
+        self.lane = lane
+    }
+
+    deinit { executor.stop() }
+
+    /// Opens the sessions and joins the run.
+    func join(_ barrier: RunBarrier) async throws {
+        let session = try TargetSession(configuration.target, role: .ddl(lane))
+        try interrupts.add(session.connection.interrupter)
+        self.session = session
+        let source = try Connection(configuration.source)
+        try interrupts.add(source.interrupter)
+        self.source = source
+        let state = try await barrier.arrive(session)
+        fence = Fence(
+            meta: configuration.meta, key: configuration.key, lane: lane, token: state.run)
+    }
+
+    /// Which family the target is of.
+    func targetFamily() throws -> ServerFamily { try connections().target.family }
+
+    /// Whether the target takes `LOAD DATA LOCAL`.
+    func targetTakesLoad() throws -> Bool {
+        try connections().target.value("SELECT @@global.local_infile") == "1"
+    }
+
+    /// Takes the lock that makes this the only connection which runs DDL for the subtask.
+    func lock() throws {
+        let (_, target) = try connections()
+        let got = try target.value(
+            "SELECT GET_LOCK(\(ddlLockName(configuration.key)), 60)")
+        try target.execute("COMMIT")
+        guard got == "1" else {
+            throw CheckpointError.inconsistent(
+                detail: "the DDL lock of this subtask is held by another session; "
+                    + "a statement of an earlier run may still be running")
+        }
+    }
+
+    /// Keeps the sessions alive.
+    func ping() throws {
+        try source?.ping()
+        try session?.connection.ping()
+    }
+
+    /// Shapes of the tables as the source has them now.
+    func sourceShapes(_ tables: [TableName]) throws -> [TableName: TableShape] {
+        try SchemaReader(connections().source).shapes(of: tables)
+    }
+
+    /// Creates what is missing of databases and tables.
+    ///
+    /// - Parameters:
+    ///   - owned: definitions of tables that this subtask created, from earlier runs.
+    ///   - begun: tables with finished chunks.
+    /// - Returns: statements that record what is created; they are durable before it is.
+    func missing(
+        _ plan: SnapshotPlan, owned: [TableName: String], begun: Set<TableName>
+    ) throws -> [TableName: String] {
+        let (source, target) = try connections()
+        let names = plan.tables.map(\.name)
+        let existing = try SchemaReader(target).shapes(of: names)
+        try target.execute("COMMIT")
+        var out: [TableName: String] = [:]
+        for table in plan.tables {
+            let name = table.name
+            if let there = existing[name] {
+                if owned[name] != nil || begun.contains(name) { continue }
+                try check(there, table.shape, target)
+            } else {
+                out[name] = try definition(name, source)
+            }
+        }
+        return out
+    }
+
+    /// Creates databases and tables from definitions of the source.
+    func create(_ definitions: [TableName: String]) throws {
+        let (source, target) = try connections()
+        try useDDLSettings(target)
+        for schema in Set(definitions.keys.map(\.schema)).sorted() {
+            try createDatabase(schema, source, target)
+        }
+        for (name, definition) in definitions.sorted(by: { $0.key < $1.key }) {
+            guard let text = CreateTableText(definition) else {
+                throw SnapshotError.unsupported(
+                    object: "table \(name)", detail: "its definition has an unknown form")
+            }
+            try target.execute(text.statement(for: name))
+        }
+    }
+
+    /// Tables of this subtask whose definition on the source is not the one that they were created
+    /// by.
+    func changed(_ owned: [TableName: String]) throws -> [TableName] {
+        let (source, _) = try connections()
+        return try owned.keys.sorted().filter { name in
+            let now: String
+            do {
+                now = try definition(name, source)
+            } catch SnapshotError.tableMissing {
+                return false
+            }
+            return withoutCounter(now) != withoutCounter(owned[name]!)
+        }
+    }
+
+    /// Drops tables that this subtask created.
+    func drop(_ tables: [TableName]) throws {
+        let (_, target) = try connections()
+        try useDDLSettings(target)
+        for table in tables { try target.execute("DROP TABLE IF EXISTS \(table.quoted)") }
+    }
+
+    /// A definition without AUTO_INCREMENT's counter, which moves with every insert.
+    private func withoutCounter(_ definition: String) -> String {
+        guard let text = CreateTableText(definition) else { return definition }
+        var words = text.options.split(separator: " ", omittingEmptySubsequences: false)
+        words.removeAll { $0.hasPrefix("AUTO_INCREMENT=") }
+        return text.items.joined(separator: ",") + words.joined(separator: " ")
+    }
+
+    /// Empties tables by fenced DELETEs: a copy that starts over.
+    func empty(_ tables: [TableName]) throws {
+        let (_, target) = try connections()
+        try target.execute("SET SESSION foreign_key_checks=0")
+        for table in tables {
+            var deleted: UInt64 = 0
+            repeat {
+                try target.execute("START TRANSACTION")
+                do {
+                    try fence?.run(target, done: [])
+                    deleted = try target.execute("DELETE FROM \(table.quoted) LIMIT 50000")
+                    try target.execute("COMMIT")
+                } catch let error as MySQLError where error.code == MySQLErrorCode.noSuchTable {
+                    try target.execute("ROLLBACK")
+                    deleted = 0
+                }
+            } while deleted > 0
+        }
+    }
+
+    private func check(
+        _ there: TableShape, _ wanted: TableShape, _ target: Connection
+    ) throws {
+        let isEmpty = try target.rows("SELECT 1 FROM \(there.name.quoted) LIMIT 1").isEmpty
+        try target.execute("COMMIT")
+        guard !configuration.intoExisting else { return }
+        guard isEmpty else {
+            throw SnapshotError.targetExists(there.name, detail: "and holds rows")
+        }
+        let names = there.columns.filter { $0.generation == nil }.map(\.name)
+        guard names == wanted.columns.filter({ $0.generation == nil }).map(\.name) else {
+            throw SnapshotError.targetExists(there.name, detail: "with other columns")
+        }
+    }
+
+    private func definition(_ name: TableName, _ source: Connection) throws -> String {
+        do {
+            let row = try source.rows("SHOW CREATE TABLE \(name.quoted)").first
+            guard let text = row?[1] else { throw SnapshotError.tableMissing(name) }
+            return text
+        } catch let error as MySQLError where error.code == MySQLErrorCode.noSuchTable {
+            throw SnapshotError.tableMissing(name)
+        }
+    }
+
+    private func createDatabase(
+        _ schema: String, _ source: Connection, _ target: Connection
+    ) throws {
+        let row = try source.rows(
+            "SELECT DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME "
+                + "FROM information_schema.SCHEMATA WHERE SCHEMA_NAME=\(utf8Literal(schema))"
+        ).first
+        let defaults = row.map { " CHARACTER SET \($0[0] ?? "") COLLATE \($0[1] ?? "")" } ?? ""
+        try target.execute("CREATE DATABASE IF NOT EXISTS \(quoteIdentifier(schema))\(defaults)")
+    }
+
+    private func useDDLSettings(_ target: Connection) throws {
+        try target.execute(
+            "SET SESSION foreign_key_checks=0, "
+                + "sql_mode='NO_ENGINE_SUBSTITUTION,ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO'")
+    }
+
+    private func connections() throws -> (source: Connection, target: Connection) {
+        guard let source, let session else { throw CancellationError() }
+        return (source, session.connection)
+    }
+}
+
+/// The name of the lock that only one connection of a subtask holds while it runs DDL.
+func ddlLockName(_ key: SubtaskKey) -> String {
+    let digest = unsafe Digest.digest(Array("\(key.task)\u{0}\(key.source)".utf8).span.bytes)
+    return "'skein:ddl:\(hexLiteral(digest).dropFirst(2).dropLast())'"
+}

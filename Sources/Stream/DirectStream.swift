@@ -1,0 +1,119 @@
+public import MySQLBinlog
+public import MySQLClient
+internal import MySQLCore
+internal import Runtime
+
+/// A source's events over a connection of its own, in chunks.
+///
+/// Lives on one thread: ``next()`` blocks until the source sends something, at the latest a
+/// heartbeat. Checksums are verified here, once, for everybody behind.
+public final class DirectStream {
+    private let connection: Connection
+    private let dump: BinlogDump
+    private var tracker: PositionTracker
+    private var checksum: ChecksumAlgorithm
+    private let chunkBytes: Int
+    /// A chunk of one event that did not fit into the last chunk, or belongs to another file.
+    private var held: EventChunk?
+    /// The format of the file being read.
+    public private(set) var format: FormatDescription?
+    /// Ends a blocked ``next()`` from another thread.
+    public let interrupter: Interrupter
+
+    /// Starts a stream.
+    ///
+    /// - Parameters:
+    ///   - options: the source.
+    ///   - start: where to start; an event's start.
+    ///   - serverID: the id that this reader has among the source's replicas.
+    ///   - chunkBytes: size of a chunk; larger events get one of their own.
+    public init(
+        _ options: ConnectionOptions, from start: BinlogDumpStart, serverID: UInt32,
+        chunkBytes: Int = 256 << 10
+    ) throws(MySQLError) {
+        var options = options
+        // Twelve heartbeats: a source that is silent for longer is gone.
+        if options.readTimeoutSeconds == 0 { options.readTimeoutSeconds = 60 }
+        connection = try Connection(options)
+        interrupter = connection.interrupter
+        let negotiated = try connection.value("SELECT @@global.binlog_checksum") ?? "NONE"
+        checksum = negotiated.uppercased() == "CRC32" ? .crc32 : .none
+        self.chunkBytes = chunkBytes
+        if case .position(let position) = start {
+            tracker = PositionTracker(position)
+        } else {
+            tracker = PositionTracker(BinlogPosition(file: "", offset: 4))
+        }
+        dump = try BinlogDump(connection, from: start, serverID: serverID)
+    }
+
+    /// Whether the source has sent more than was taken: the stream is not dry.
+    public var hasMore: Bool {
+        held != nil || dump.hasMore
+    }
+
+    /// The next events: what is there already, up to a chunk's size; waits only for the first.
+    ///
+    /// Made-up events (ROTATE at the start, heartbeats) are in chunks too, since they carry
+    /// positions.
+    ///
+    /// - Throws: ``StreamError``, `BinlogError`, `MySQLError`.
+    public func next() throws -> EventChunk {
+        if let first = held.take() { return finish(first) }
+        let chunk = makeChunk(file: tracker.file, atLeast: 0)
+        while chunk.entries.isEmpty || dump.hasMore {
+            if !(try read(into: chunk)) {
+                if !chunk.entries.isEmpty { break }
+                // The very first event is larger than a chunk, or of another file.
+                return try next()
+            }
+            if chunk.entries.last?.type == EventType.rotate.rawValue { break }
+        }
+        return finish(chunk)
+    }
+
+    private func makeChunk(file: String, atLeast size: Int) -> EventChunk {
+        let chunk = EventChunk(capacity: max(chunkBytes, size), file: file)
+        chunk.hasChecksums = checksum == .crc32
+        return chunk
+    }
+
+    private func finish(_ chunk: EventChunk) -> EventChunk {
+        chunk.receivedMicroseconds = wallClockMicroseconds()
+        return chunk
+    }
+
+    /// Reads one event into the chunk; false when it had to be held back for the next one.
+    private func read(into chunk: EventChunk) throws -> Bool {
+        let appended: Bool? = try unsafe dump.next { packet in
+            let span = unsafe RawSpan(_unsafeBytes: packet)
+            return try take(span, into: chunk)
+        }
+        guard let appended else { throw StreamError.unreadable("the source ended the stream") }
+        return appended
+    }
+
+    private func take(_ span: RawSpan, into chunk: EventChunk) throws -> Bool {
+        let header = try EventHeader(span)
+        try header.checkSize(of: span)
+        if header.type == .formatDescription {
+            format = try FormatDescription(span)
+        }
+        let file = tracker.file
+        if checksum == .crc32, !EventHeader.verifyChecksum(span) {
+            throw StreamError.corrupt(BinlogPosition(file: file, offset: tracker.offset))
+        }
+        let place = try tracker.advance(
+            header, try FormatDescription.body(of: span, checksum: checksum))
+        if span.byteCount <= chunk.room, file == chunk.file {
+            chunk.append(
+                span, position: place.start, endPosition: place.end, type: header.type.rawValue)
+            return true
+        }
+        let own = makeChunk(file: file, atLeast: span.byteCount)
+        own.append(
+            span, position: place.start, endPosition: place.end, type: header.type.rawValue)
+        held = own
+        return false
+    }
+}

@@ -1,0 +1,75 @@
+public import MySQLCore
+internal import Synchronization
+
+/// What a migration is doing, for progress views, lines and JSON. Rates and times to go are the
+/// viewer's to compute, from two of these.
+public struct MigrationStatus: Sendable, Hashable, Codable {
+    /// The stage a migration is in.
+    public enum Phase: String, Sendable, Hashable, Codable {
+        case starting, checking, schema, copying, indexing, following, draining, finishing, done
+    }
+
+    /// One table of the copy.
+    public struct Table: Sendable, Hashable, Codable {
+        /// The table.
+        public var name: TableName
+        /// Rows copied, in all attempts that count.
+        public var rows: UInt64 = 0
+        /// Rows by the source's estimate; can be off by half.
+        public var estimatedRows: UInt64 = 0
+        /// Bytes sent to the target.
+        public var bytes: UInt64 = 0
+        /// Whether its rows are complete.
+        public var isDone = false
+
+        /// Makes an entry.
+        public init(name: TableName, estimatedRows: UInt64) {
+            self.name = name
+            self.estimatedRows = estimatedRows
+        }
+    }
+
+    /// The stage.
+    public var phase: Phase = .starting
+    /// Tables of the copy, in the order of the plan; empty when only following.
+    public var tables: [Table] = []
+    /// Source transactions applied by this process.
+    public var transactions: UInt64 = 0
+    /// Row changes applied by this process.
+    public var rowChanges: UInt64 = 0
+    /// Bytes of binlog read by this process.
+    public var binlogBytes: UInt64 = 0
+    /// DDL statements applied by this process.
+    public var ddlStatements: UInt64 = 0
+    /// How far the target is behind the source, in milliseconds; `nil` when not known.
+    public var lagMilliseconds: Int64?
+    /// The position up to which everything is durably applied.
+    public var position: String?
+    /// The source's newest position, as last seen.
+    public var sourcePosition: String?
+    /// Why nothing moves, when something is waited for; with the next try in words.
+    public var waiting: String?
+    /// Connections lost, deadlocks and other tries again.
+    public var retries: UInt64 = 0
+    /// Warnings for the user, in order of their appearance, each once.
+    public var warnings: [String] = []
+
+    /// Makes a fresh status.
+    public init() {}
+}
+
+/// A status that engines write and viewers read.
+public final class StatusBoard: Sendable {
+    private let status = Mutex(MigrationStatus())
+
+    /// Makes a board.
+    public init() {}
+
+    /// The status now.
+    public var current: MigrationStatus { status.withLock { $0 } }
+
+    /// Changes the status.
+    public func update(_ body: (inout sending MigrationStatus) -> Void) {
+        status.withLock { body(&$0) }
+    }
+}
