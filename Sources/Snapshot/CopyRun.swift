@@ -159,7 +159,7 @@ struct CopyRun: Sendable {
                 stored.storeStatement(
                     StoredObject(kind: .table, name: name, definition: Array(text.utf8)))
             })
-        try await schema.create(missing)
+        try await schema.create(missing, plan)
     }
 
     private func openViews(_ chunks: [ChunkRecord]) async throws -> CopyWork {

@@ -13,6 +13,7 @@ actor SchemaCopier {
     private var session: TargetSession?
     private var source: Connection?
     private var fence: Fence?
+    private var adapter: DefinitionAdapter?
 
     nonisolated var unownedExecutor: UnownedSerialExecutor {
         unsafe executor.asUnownedSerialExecutor()
@@ -98,19 +99,53 @@ actor SchemaCopier {
     }
 
     /// Creates databases and tables from definitions of the source.
-    func create(_ definitions: [TableName: String]) throws {
+    func create(_ definitions: [TableName: String], _ plan: SnapshotPlan) throws {
         let (source, target) = try connections()
         try useDDLSettings(target)
         for schema in Set(definitions.keys.map(\.schema)).sorted() {
             try createDatabase(schema, source, target)
         }
-        for (name, definition) in definitions.sorted(by: { $0.key < $1.key }) {
-            guard let text = CreateTableText(definition) else {
+        for table in plan.tables.sorted(by: { $0.name < $1.name }) {
+            guard let definition = definitions[table.name] else { continue }
+            let text = try parsed(definition, table.name)
+            let adapted = try definitionAdapter().adapt(text, of: table.shape)
+            do {
+                // Foreign keys name tables without their schema.
+                try target.execute("USE \(quoteIdentifier(table.name.schema))")
+                try target.execute(adapted.statement(for: table.name))
+            } catch {
+                guard error.retry == .no else { throw error }
                 throw SnapshotError.unsupported(
-                    object: "table \(name)", detail: "its definition has an unknown form")
+                    object: "table \(table.name)",
+                    detail: "the target refuses its definition: \(error.message)")
             }
-            try target.execute(text.statement(for: name))
         }
+    }
+
+    private func parsed(_ definition: String, _ name: TableName) throws -> CreateTableText {
+        guard let text = CreateTableText(definition) else {
+            throw SnapshotError.unsupported(
+                object: "table \(name)", detail: "its definition has an unknown form")
+        }
+        return text
+    }
+
+    private func definitionAdapter() throws -> DefinitionAdapter {
+        if let adapter { return adapter }
+        let (source, target) = try connections()
+        let isNamedByCharset =
+            target.family == .mariadb && target.serverVersion.isAtLeast(10, 10)
+        let names = try target.rows(
+            isNamedByCharset
+                ? "SELECT FULL_COLLATION_NAME FROM "
+                    + "information_schema.COLLATION_CHARACTER_SET_APPLICABILITY"
+                : "SELECT COLLATION_NAME FROM information_schema.COLLATIONS")
+        try target.execute("COMMIT")
+        let made = DefinitionAdapter(
+            from: source.family, to: target.serverVersion,
+            collations: Set(names.compactMap { $0[0]?.lowercased() }))
+        adapter = made
+        return made
     }
 
     /// Tables of this subtask whose definition on the source is not the one that they were created
@@ -172,10 +207,27 @@ actor SchemaCopier {
         guard isEmpty else {
             throw SnapshotError.targetExists(there.name, detail: "and holds rows")
         }
-        let names = there.columns.filter { $0.generation == nil }.map(\.name)
-        guard names == wanted.columns.filter({ $0.generation == nil }).map(\.name) else {
-            throw SnapshotError.targetExists(there.name, detail: "with other columns")
+        let difference =
+            source?.family == target.family ? exactDifference(there, wanted) : names(there, wanted)
+        if let difference {
+            throw SnapshotError.targetExists(
+                there.name, detail: "empty, but \(difference)")
         }
+    }
+
+    private func names(_ there: TableShape, _ wanted: TableShape) -> String? {
+        let a = there.columns.filter { $0.generation == nil }.map { $0.name.lowercased() }
+        let b = wanted.columns.filter { $0.generation == nil }.map { $0.name.lowercased() }
+        return a == b ? nil : "its columns are others than the source's"
+    }
+
+    private func exactDifference(_ there: TableShape, _ wanted: TableShape) -> String? {
+        if there.columns.count != wanted.columns.count { return "it has other columns" }
+        for (a, b) in zip(there.columns, wanted.columns) where a != b {
+            return "its column \(a.name) differs from the source's \(b.name)"
+        }
+        let unique = (there.keys.filter(\.isUnique), wanted.keys.filter(\.isUnique))
+        return Set(unique.0) == Set(unique.1) ? nil : "its unique keys differ"
     }
 
     private func definition(_ name: TableName, _ source: Connection) throws -> String {
@@ -195,14 +247,38 @@ actor SchemaCopier {
             "SELECT DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME "
                 + "FROM information_schema.SCHEMATA WHERE SCHEMA_NAME=\(utf8Literal(schema))"
         ).first
-        let defaults = row.map { " CHARACTER SET \($0[0] ?? "") COLLATE \($0[1] ?? "")" } ?? ""
+        var defaults = ""
+        if let charset = row?[0], let collation = row?[1] {
+            guard let name = try definitionAdapter().collation(collation) else {
+                throw SnapshotError.unsupported(
+                    object: "database \(schema)",
+                    detail: "the target has no collation \(collation); create the database there "
+                        + "with one that suits")
+            }
+            defaults = " CHARACTER SET \(charset) COLLATE \(name)"
+        }
+        let exists = try target.rows(
+            "SELECT 1 FROM information_schema.SCHEMATA WHERE SCHEMA_NAME=\(utf8Literal(schema))")
+        try target.execute("COMMIT")
+        guard exists.isEmpty else { return }
         try target.execute("CREATE DATABASE IF NOT EXISTS \(quoteIdentifier(schema))\(defaults)")
     }
 
     private func useDDLSettings(_ target: Connection) throws {
+        // Table options of the other family that the adapter doesn't know are left out by MariaDB.
+        let ignores =
+            target.family == .mariadb && source?.family == .mysql ? ",IGNORE_BAD_TABLE_OPTIONS" : ""
         try target.execute(
-            "SET SESSION foreign_key_checks=0, "
-                + "sql_mode='NO_ENGINE_SUBSTITUTION,ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO'")
+            "SET SESSION foreign_key_checks=0, sql_mode='NO_ENGINE_SUBSTITUTION,"
+                + "ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO\(ignores)'")
+        for setting in ["explicit_defaults_for_timestamp=1", "innodb_strict_mode=0"] {
+            do throws(MySQLError) {
+                try target.execute("SET SESSION \(setting)")
+            } catch {
+                // It needs a privilege on some servers; the default is nearly always right.
+                if error.isConnectionLost { throw error }
+            }
+        }
     }
 
     private func connections() throws -> (source: Connection, target: Connection) {
