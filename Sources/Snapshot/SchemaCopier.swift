@@ -7,7 +7,7 @@ internal import Runtime
 /// subtask's DDL lock.
 actor SchemaCopier {
     private let executor = ThreadExecutor(name: "copy-schema")
-    private let configuration: SnapshotConfiguration
+    let configuration: SnapshotConfiguration
     private let interrupts: Interrupts
     private let lane: Int
     private var session: TargetSession?
@@ -107,8 +107,9 @@ actor SchemaCopier {
         }
         for table in plan.tables.sorted(by: { $0.name < $1.name }) {
             guard let definition = definitions[table.name] else { continue }
-            let text = try parsed(definition, table.name)
-            let adapted = try definitionAdapter().adapt(text, of: table.shape)
+            var adapted = try adapted(definition, table)
+            let deferred = deferrable(adapted, table, plan)
+            adapted.items.removeAll { deferred.contains($0) }
             do {
                 // Foreign keys name tables without their schema.
                 try target.execute("USE \(quoteIdentifier(table.name.schema))")
@@ -122,15 +123,69 @@ actor SchemaCopier {
         }
     }
 
-    private func parsed(_ definition: String, _ name: TableName) throws -> CreateTableText {
+    private func adapted(_ definition: String, _ table: PlannedTable) throws -> CreateTableText {
         guard let text = CreateTableText(definition) else {
             throw SnapshotError.unsupported(
-                object: "table \(name)", detail: "its definition has an unknown form")
+                object: "table \(table.name)", detail: "its definition has an unknown form")
         }
-        return text
+        return try definitionAdapter().adapt(text, of: table.shape)
     }
 
-    private func definitionAdapter() throws -> DefinitionAdapter {
+    /// Definitions of secondary, non-unique indexes that a large table can be created without.
+    ///
+    /// Kept are those that a foreign key may need (the server would make another in its place) or
+    /// that begin with the AUTO_INCREMENT column, and FULLTEXT and SPATIAL ones, which are built
+    /// one at a time anyway.
+    private func deferrable(
+        _ text: CreateTableText, _ table: PlannedTable, _ plan: SnapshotPlan
+    ) -> Set<String> {
+        guard configuration.defersIndexes,
+            table.estimatedRows >= configuration.deferredIndexRows
+        else { return [] }
+        var needed = Set(table.shape.columns.filter(\.isAutoIncrement).map(\.name))
+        needed.formUnion(table.shape.foreignKeys.flatMap(\.columns))
+        for child in plan.tables {
+            for key in child.shape.foreignKeys where key.parent == table.name {
+                needed.formUnion(key.parentColumns)
+            }
+        }
+        var firstColumn: [String: String] = [:]
+        for key in table.shape.keys where !key.isUnique {
+            firstColumn[quoteIdentifier(key.name)] = key.parts.first?.column
+        }
+        return Set(
+            text.items.filter { item in
+                let tokens = DefinitionToken.parse(item)
+                guard tokens.first?.word == "KEY", tokens.count > 1 else { return false }
+                guard let column = firstColumn[tokens[1].text] else { return true }
+                return !needed.contains(column)
+            })
+    }
+
+    /// Indexes that tables of this subtask lack on the target, as definitions.
+    func lackedIndexes(_ plan: SnapshotPlan, _ owned: [TableName: String]) throws
+        -> [TableName: [String]]
+    {
+        let (_, target) = try connections()
+        let there = try SchemaReader(target).shapes(of: owned.keys)
+        try target.execute("COMMIT")
+        var out: [TableName: [String]] = [:]
+        for table in plan.tables {
+            guard let definition = owned[table.name], let shape = there[table.name] else {
+                continue
+            }
+            let names = Set(shape.keys.map { quoteIdentifier($0.name) })
+            let lacking = try adapted(definition, table).items.filter { item in
+                let tokens = DefinitionToken.parse(item)
+                return tokens.first?.word == "KEY" && tokens.count > 1
+                    && !names.contains(tokens[1].text)
+            }
+            if !lacking.isEmpty { out[table.name] = lacking }
+        }
+        return out
+    }
+
+    func definitionAdapter() throws -> DefinitionAdapter {
         if let adapter { return adapter }
         let (source, target) = try connections()
         let isNamedByCharset =
@@ -240,7 +295,7 @@ actor SchemaCopier {
         }
     }
 
-    private func createDatabase(
+    func createDatabase(
         _ schema: String, _ source: Connection, _ target: Connection
     ) throws {
         let row = try source.rows(
@@ -264,14 +319,18 @@ actor SchemaCopier {
         try target.execute("CREATE DATABASE IF NOT EXISTS \(quoteIdentifier(schema))\(defaults)")
     }
 
-    private func useDDLSettings(_ target: Connection) throws {
+    func useDDLSettings(_ target: Connection) throws {
         // Table options of the other family that the adapter doesn't know are left out by MariaDB.
         let ignores =
             target.family == .mariadb && source?.family == .mysql ? ",IGNORE_BAD_TABLE_OPTIONS" : ""
         try target.execute(
             "SET SESSION foreign_key_checks=0, sql_mode='NO_ENGINE_SUBSTITUTION,"
                 + "ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO\(ignores)'")
-        for setting in ["explicit_defaults_for_timestamp=1", "innodb_strict_mode=0"] {
+        var settings = ["explicit_defaults_for_timestamp=1", "innodb_strict_mode=0"]
+        if target.family == .mysql, target.serverVersion.isAtLeast(8, 4) {
+            settings.append("restrict_fk_on_non_standard_key=0")
+        }
+        for setting in settings {
             do throws(MySQLError) {
                 try target.execute("SET SESSION \(setting)")
             } catch {
@@ -281,7 +340,7 @@ actor SchemaCopier {
         }
     }
 
-    private func connections() throws -> (source: Connection, target: Connection) {
+    func connections() throws -> (source: Connection, target: Connection) {
         guard let source, let session else { throw CancellationError() }
         return (source, session.connection)
     }
