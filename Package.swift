@@ -74,8 +74,8 @@ let package = Package(
         module(
             "Commands",
             [
-                "MySQLCore", "Rules", "MySQLClient", "Settings", "Worker", "Verification",
-                "Runtime",
+                "MySQLCore", "Rules", "MySQLClient", "Checkpoint", "Settings", "Worker",
+                "Verification", "Runtime",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ], common),
@@ -107,6 +107,16 @@ let package = Package(
                 "Runtime",
             ]),
         tests("MigrationTests", ["MySQLCore", "MySQLClient", "Verification", "TestServers"]),
+        tests("SettingsTests", ["MySQLCore", "MySQLClient", "Rules", "Settings"]),
+        tests(
+            "ChecksTests",
+            ["MySQLCore", "MySQLClient", "Rules", "Runtime", "Settings", "Worker", "TestServers"]),
+        tests(
+            "CommandsTests",
+            [
+                "MySQLCore", "MySQLClient", "Checkpoint", "Settings", "Worker", "Commands",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]),
         tests("TidyTests", []),
     ]
 )

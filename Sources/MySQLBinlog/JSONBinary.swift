@@ -1,4 +1,4 @@
-internal import MySQLCore
+public import MySQLCore
 
 // MySQL's binary JSON. A value is a type byte and what the type says: numbers, a string behind its
 // length (seven bits per byte), an object or array with a table of where its members are. Members
@@ -235,6 +235,18 @@ struct JSONReader: ~Escapable {
         guard place.start >= 0, place.end <= span.byteCount, n <= place.end - place.start else {
             throw fail(place.start, "a JSON number reaches beyond its end")
         }
+    }
+}
+
+extension JSONDifference {
+    /// Appends the text of ``value``, as the server prints it.
+    public func appendValue(_ event: RawSpan, into out: inout ByteBuffer) throws(BinlogError) {
+        guard event.has(value.lowerBound, value.count) else {
+            throw truncated(.partialUpdateRows, at: value.lowerBound, "a JSON value")
+        }
+        var reader = JSONReader(event, budget: value.count)
+        let root = try reader.root(value.lowerBound, value.count)
+        try reader.append(root, depth: 0, into: &out)
     }
 }
 

@@ -104,7 +104,12 @@ public struct RowsEvent: Sendable {
     /// Decodes everything in front of the rows, without the checksum. Compressed events have to go
     /// through ``decompressed(_:limit:)`` first.
     public init(_ event: RawSpan) throws(BinlogError) {
-        type = try EventHeader(event).type
+        try self.init(event, as: try EventHeader(event).type)
+    }
+
+    /// Decodes the event as one of a given type, whatever its header says.
+    init(_ event: RawSpan, as type: EventType) throws(BinlogError) {
+        self.type = type
         kind = try Self.kind(type)
         // Offsets of rows are 32 bits; servers do not send events of more than 1 GiB either.
         guard event.byteCount <= Int(Int32.max) else {

@@ -114,6 +114,8 @@ public struct StatusVariables: Sendable, Hashable {
         case 18: defaultCollationForUTF8MB4 = try c.u16("a collation")
         case 19: requirePrimaryKey = try c.u8("a flag") != 0
         case 20: defaultTableEncryption = try c.u8("a flag") != 0
+        // One byte that MySQL 9.7 writes with DML; it has nothing to do with DDL.
+        case 21: _ = try c.u8("a flag")
         default: unknownCode = code
         }
     }

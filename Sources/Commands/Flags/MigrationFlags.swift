@@ -1,0 +1,101 @@
+internal import ArgumentParser
+internal import Settings
+
+/// Flags of `skein migrate` that end up in its settings.
+struct MigrationFlags: ParsableArguments {
+    @Option(help: ArgumentHelp("The task's name (default: migrate).", valueName: "name"))
+    var name: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "The source's name in the checkpoint (default: host:port).", valueName: "name"))
+    var sourceId: String?
+
+    @Option(
+        help: ArgumentHelp("Target connections that apply changes (default: 4).", valueName: "n"))
+    var lanes: Int?
+
+    @Option(
+        help: ArgumentHelp(
+            "Pairs of connections that copy rows (default: by the machine).", valueName: "n"))
+    var readers: Int?
+
+    @Option(
+        help: ArgumentHelp(
+            "Memory for rows and transactions in flight (default: 128MiB).", valueName: "size"),
+        transform: parseSize)
+    var memory: Int?
+
+    @Option(help: ArgumentHelp("Rows of a chunk (default: 20000).", valueName: "n"))
+    var chunkRows: Int?
+
+    @Option(
+        help: ArgumentHelp("Bytes of a chunk (default: 8MiB).", valueName: "size"),
+        transform: parseSize)
+    var chunkBytes: Int?
+
+    @Option(
+        help: ArgumentHelp(
+            "The target's schema for checkpoints (default: skein_meta).", valueName: "schema"))
+    var metaSchema: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "End at: caught-up, a position (file:offset) or a GTID set (default: never).",
+            valueName: "place"), transform: parseUntil)
+    var until: MigrationSettings.Until?
+
+    @Flag(help: "Use target tables that exist and are not empty.")
+    var intoExisting = false
+
+    @Flag(help: "Drop what an earlier run of this name left, and start over; asks first.")
+    var fresh = false
+
+    @Flag(help: "Create triggers and enable events on the target, and end the migration.")
+    var finish = false
+
+    @Option(help: ArgumentHelp("Folder for local state.", valueName: "folder"))
+    var stateDir: String?
+
+    @Option(
+        name: .customLong("ignore-check"),
+        help: ArgumentHelp("A pre-check that must not stop the run; repeats.", valueName: "name"))
+    var ignoredChecks: [String] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "The binlog reader's id among the source's replicas (default: random).",
+            valueName: "n"))
+    var serverId: UInt32?
+
+    /// Writes the flags that were given into a draft.
+    func apply(to draft: inout SettingsDraft) {
+        draft.name = name
+        draft.sourceID = sourceId
+        draft.lanes = lanes
+        draft.readers = readers
+        draft.memoryBudget = memory
+        draft.chunkRows = chunkRows
+        draft.chunkBytes = chunkBytes
+        draft.metaSchema = metaSchema
+        draft.until = until
+        draft.intoExisting = intoExisting ? true : nil
+        draft.fresh = fresh ? true : nil
+        draft.finish = finish ? true : nil
+        draft.stateFolder = stateDir
+        draft.ignoredChecks = ignoredChecks.isEmpty ? nil : ignoredChecks
+        draft.serverID = serverId
+    }
+}
+
+private func parseSize(_ text: String) throws -> Int {
+    guard let size = ByteSize(text) else { throw ValidationError("must be a size such as 128MiB") }
+    return size.bytes
+}
+
+private func parseUntil(_ text: String) throws -> MigrationSettings.Until {
+    guard let until = MigrationSettings.Until(text) else {
+        throw ValidationError("must be \(MigrationSettings.Until.forms)")
+    }
+    return until
+}

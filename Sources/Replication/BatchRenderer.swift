@@ -1,0 +1,503 @@
+internal import MySQLBinlog
+internal import MySQLCore
+
+/// What a statement must report, in the order of the packet's replies.
+struct Expectation: Sendable {
+    /// Affected rows that prove the statement did what the source's events say; `nil` where
+    /// nothing can be expected (converging statements).
+    var count: UInt64?
+    /// The table, for messages; `nil` for statements of our own.
+    var plan: TablePlan?
+    /// What the statement is, for messages.
+    var kind: StaticString
+}
+
+/// One row image of a batch.
+private struct Image {
+    /// Index of its event, -1 for none.
+    var source: Int32 = -1
+    var offset: Int32 = 0
+    var length: Int32 = 0
+
+    var exists: Bool { source >= 0 }
+}
+
+/// Writes the statements of a batch.
+///
+/// Changes of one row are merged where a key identifies rows and nothing else ties them together;
+/// such tables get one DELETE, one INSERT .. ON DUPLICATE KEY UPDATE and one INSERT of many rows,
+/// in this order, so that no value is still there when another row takes it. All other changes
+/// are written in the order of the source.
+struct BatchRenderer: ~Copyable {
+    /// What a batch does to one row.
+    private struct Slot {
+        var key: UInt64
+        var plan: Int32
+        /// An image that has the key, to confirm hashes.
+        var sample: Image
+        /// The row before the batch.
+        var before = Image()
+        /// The row after the batch.
+        var after = Image()
+    }
+
+    /// Called when enough has been gathered for a packet: sends the statements, checks the
+    /// replies, clears both.
+    typealias Flush = (inout ByteBuffer, inout [Expectation]) throws -> Void
+
+    private let statementBytes: Int
+    private let packetBytes: Int
+    private var sources: ContiguousArray<RowSource> = []
+    private var plans: [TablePlan] = []
+    private var planNumbers: [ObjectIdentifier: Int32] = [:]
+    private var slots: [Slot] = []
+    private var index: [UInt64: Int32] = [:]
+    private var inOrder: [(source: Int32, images: RowImages)] = []
+    private var values: [ColumnValue] = []
+    private var otherValues: [ColumnValue] = []
+    private var expectations: [Expectation] = []
+    private var checksForeignKeys = true
+
+    /// - Parameters:
+    ///   - statementBytes: a statement of many rows ends at about this size.
+    ///   - packetBytes: a packet of statements is sent at about this size.
+    init(statementBytes: Int, packetBytes: Int) {
+        self.statementBytes = statementBytes
+        self.packetBytes = packetBytes
+    }
+
+    /// Writes a batch's statements into `sql`, each ended by a semicolon, and appends what each
+    /// must report to `expected`.
+    mutating func render(
+        _ transactions: ContiguousArray<SourceTransaction>, into sql: inout ByteBuffer,
+        expecting expected: inout [Expectation], flush: Flush
+    ) throws {
+        expectations = expected
+        expected = []
+        gather(transactions)
+        try writeInOrder(&sql, flush)
+        setForeignKeyChecks(true, &sql)
+        try writeMerged(&sql, flush)
+        sources.removeAll(keepingCapacity: true)
+        expected = expectations
+    }
+
+    // MARK: gathering
+
+    private mutating func gather(_ transactions: ContiguousArray<SourceTransaction>) {
+        slots.removeAll(keepingCapacity: true)
+        index.removeAll(keepingCapacity: true)
+        inOrder.removeAll(keepingCapacity: true)
+        plans.removeAll(keepingCapacity: true)
+        planNumbers.removeAll(keepingCapacity: true)
+        for transaction in transactions {
+            let base = Int32(sources.count)
+            sources.append(contentsOf: transaction.sources)
+            for change in transaction.rows {
+                let source = base + change.source
+                if isMergeable(source) {
+                    merge(change, source)
+                } else {
+                    inOrder.append((source, change.images))
+                }
+            }
+        }
+    }
+
+    private func isMergeable(_ source: Int32) -> Bool {
+        let s = sources[Int(source)]
+        return s.plan.merging == .byKey && !s.converges && s.before.isFull && s.after.isFull
+    }
+
+    private mutating func number(of plan: TablePlan) -> Int32 {
+        let id = ObjectIdentifier(plan)
+        if let known = planNumbers[id] { return known }
+        let number = Int32(plans.count)
+        plans.append(plan)
+        planNumbers[id] = number
+        return number
+    }
+
+    private mutating func merge(_ change: RowChange, _ source: Int32) {
+        let plan = number(of: sources[Int(source)].plan)
+        let before = Image(
+            source: change.images.beforeOffset < 0 ? -1 : source,
+            offset: change.images.beforeOffset, length: change.images.beforeLength)
+        let after = Image(
+            source: change.images.afterOffset < 0 ? -1 : source,
+            offset: change.images.afterOffset, length: change.images.afterLength)
+        let keepsKey =
+            before.exists && after.exists && change.beforeKey == change.afterKey
+            && sameKey(plan, before, after)
+        if before.exists {
+            let (i, isNew) = slot(change.beforeKey, plan, before)
+            if isNew { slots[i].before = before }
+            slots[i].after = keepsKey ? after : Image()
+        }
+        if after.exists, !keepsKey {
+            let (i, _) = slot(change.afterKey, plan, after)
+            slots[i].after = after
+        }
+    }
+
+    /// The slot of the row that an image belongs to, made if absent. Hashes of keys that are no
+    /// whole numbers are confirmed byte by byte; after a collision the next place is tried.
+    private mutating func slot(
+        _ key: UInt64, _ plan: Int32, _ image: Image
+    ) -> (index: Int, isNew: Bool) {
+        var probe = Digest.combine(key, plans[Int(plan)].seed)
+        while let found = index[probe] {
+            let i = Int(found)
+            if slots[i].plan == plan, slots[i].key == key,
+                plans[Int(plan)].integerKey != nil || sameKey(plan, slots[i].sample, image)
+            {
+                return (i, false)
+            }
+            probe = Digest.combine(probe, 1)
+        }
+        index[probe] = Int32(slots.count)
+        slots.append(Slot(key: key, plan: plan, sample: image))
+        return (slots.count - 1, true)
+    }
+
+    private mutating func sameKey(_ plan: Int32, _ a: Image, _ b: Image) -> Bool {
+        guard locate(a), locateOther(b) else { return false }
+        let firstSource = sources[Int(a.source)]
+        let secondSource = sources[Int(b.source)]
+        let first = firstSource.bytes
+        let second = secondSource.bytes
+        for column in plans[Int(plan)].identity
+        where !Self.isEqual(first, values[column], second, otherValues[column]) { return false }
+        return true
+    }
+
+    private static func isEqual(
+        _ a: RawSpan, _ x: ColumnValue, _ b: RawSpan, _ y: ColumnValue
+    ) -> Bool {
+        guard x.length == y.length else { return false }
+        for i in 0..<max(0, Int(x.length)) {
+            let l = unsafe a.unsafeLoad(fromByteOffset: Int(x.offset) + i, as: UInt8.self)
+            let r = unsafe b.unsafeLoad(fromByteOffset: Int(y.offset) + i, as: UInt8.self)
+            if l != r { return false }
+        }
+        return true
+    }
+
+    /// The images were read once by the assembler, so they can be read again.
+    private mutating func locate(_ image: Image) -> Bool {
+        let source = sources[Int(image.source)]
+        do {
+            try source.map.locate(
+                imageAt: image.offset, columns: source.before, in: source.bytes, into: &values)
+            return true
+        } catch {
+            return false
+        }
+    }
+
+    private mutating func locateOther(_ image: Image) -> Bool {
+        let source = sources[Int(image.source)]
+        do {
+            try source.map.locate(
+                imageAt: image.offset, columns: source.after, in: source.bytes, into: &otherValues)
+            return true
+        } catch {
+            return false
+        }
+    }
+
+    // MARK: merged rows
+
+    private mutating func writeMerged(_ sql: inout ByteBuffer, _ flush: Flush) throws {
+        guard !slots.isEmpty else { return }
+        slots.sort { ($0.plan, $0.key) < ($1.plan, $1.key) }
+        var start = 0
+        while start < slots.count {
+            var end = start
+            while end < slots.count, slots[end].plan == slots[start].plan { end += 1 }
+            let plan = plans[Int(slots[start].plan)]
+            let deletes = (start..<end).filter { slots[$0].before.exists && !slots[$0].after.exists }
+            let inserts = (start..<end).filter { !slots[$0].before.exists && slots[$0].after.exists }
+            let updates = (start..<end).filter {
+                slots[$0].before.exists && slots[$0].after.exists
+                    && !isUnchanged(slots[$0].before, slots[$0].after)
+            }
+            try writeDeletes(plan, deletes.map { slots[$0].before }, &sql, flush)
+            try writeRows(plan, updates.map { slots[$0].after }, .upsert, &sql, flush)
+            try writeRows(plan, inserts.map { slots[$0].after }, .insert, &sql, flush)
+            start = end
+        }
+    }
+
+    private func isUnchanged(_ before: Image, _ after: Image) -> Bool {
+        let old = sources[Int(before.source)]
+        let new = sources[Int(after.source)]
+        return Self.isEqual(
+            old.bytes, ColumnValue(offset: before.offset, length: before.length),
+            new.bytes, ColumnValue(offset: after.offset, length: after.length))
+    }
+
+    private enum RowForm { case insert, upsert, replace }
+
+    private mutating func writeRows(
+        _ plan: TablePlan, _ images: [Image], _ form: RowForm, _ sql: inout ByteBuffer,
+        _ flush: Flush
+    ) throws {
+        var i = 0
+        while i < images.count {
+            let start = sql.count
+            sql.append(form == .replace ? plan.replaceHead : plan.insertHead)
+            var rows: UInt64 = 0
+            while i < images.count, rows == 0 || sql.count - start < statementBytes {
+                if rows > 0 { sql.append(UInt8(ascii: ",")) }
+                try writeTuple(plan, images[i], &sql)
+                i += 1
+                rows += 1
+            }
+            if form == .upsert { sql.append(plan.upsertTail) }
+            let count: UInt64? = form == .replace ? nil : form == .upsert ? rows * 2 : rows
+            try endStatement(
+                Expectation(
+                    count: count, plan: plan,
+                    kind: form == .insert ? "insert" : form == .upsert ? "update" : "replace"),
+                &sql, flush)
+        }
+    }
+
+    private mutating func writeTuple(
+        _ plan: TablePlan, _ image: Image, _ sql: inout ByteBuffer
+    ) throws {
+        let source = sources[Int(image.source)]
+        let event = source.bytes
+        try source.map.locate(
+            imageAt: image.offset, columns: source.after, in: event, into: &values)
+        sql.append(UInt8(ascii: "("))
+        var first = true
+        for i in 0..<plan.columns.count where plan.columns[i].isWritten {
+            if !first { sql.append(UInt8(ascii: ",")) }
+            first = false
+            if values[i].isAbsent {
+                sql.append("DEFAULT")
+            } else {
+                try plan.columns[i].append(event, values[i], source.map.columns[i], to: &sql)
+            }
+        }
+        sql.append(UInt8(ascii: ")"))
+    }
+
+    private mutating func writeDeletes(
+        _ plan: TablePlan, _ images: [Image], _ sql: inout ByteBuffer, _ flush: Flush,
+        converging: Bool = false
+    ) throws {
+        // Many ranges of several columns can exceed what the optimizer's memory limits allow.
+        let limit = plan.identity.count == 1 ? 1000 : 200
+        var i = 0
+        while i < images.count {
+            let start = sql.count
+            sql.append(plan.deleteHead)
+            var rows = 0
+            while i < images.count, rows < limit, rows == 0 || sql.count - start < statementBytes {
+                try writeKey(plan, images[i], rows, &sql)
+                i += 1
+                rows += 1
+            }
+            if plan.identity.count == 1 { sql.append(UInt8(ascii: ")")) }
+            try endStatement(
+                Expectation(
+                    count: converging ? nil : UInt64(rows), plan: plan, kind: "delete"),
+                &sql, flush)
+        }
+    }
+
+    /// Appends one row's key to a list: `` `id` IN (1,2 `` or `(a=1 AND b=2) OR (..)`.
+    private mutating func writeKey(
+        _ plan: TablePlan, _ image: Image, _ row: Int, _ sql: inout ByteBuffer
+    ) throws {
+        let source = sources[Int(image.source)]
+        let event = source.bytes
+        try source.map.locate(
+            imageAt: image.offset, columns: source.before, in: event, into: &values)
+        if plan.identity.count == 1 {
+            let column = plan.identity[0]
+            if row == 0 {
+                sql.append(plan.columns[column].name)
+                sql.append(" IN (")
+            } else {
+                sql.append(UInt8(ascii: ","))
+            }
+            try plan.columns[column].append(
+                event, values[column], source.map.columns[column], to: &sql)
+            return
+        }
+        sql.append(row == 0 ? "(" : " OR (")
+        try writeKeyCondition(plan, event, source, &sql)
+        sql.append(UInt8(ascii: ")"))
+    }
+
+    /// Appends `a=1 AND b=2` of the located image.
+    private func writeKeyCondition(
+        _ plan: TablePlan, _ event: RawSpan, _ source: borrowing RowSource,
+        _ sql: inout ByteBuffer
+    ) throws {
+        for (n, column) in plan.identity.enumerated() {
+            if n > 0 { sql.append(" AND ") }
+            sql.append(plan.columns[column].name)
+            sql.append(UInt8(ascii: "="))
+            try plan.columns[column].append(
+                event, values[column], source.map.columns[column], to: &sql)
+        }
+    }
+
+    // MARK: rows in the order of the source
+
+    private mutating func writeInOrder(_ sql: inout ByteBuffer, _ flush: Flush) throws {
+        var i = 0
+        while i < inOrder.count {
+            let first = sources[Int(inOrder[i].source)]
+            setForeignKeyChecks(!(first.ignoresForeignKeys || first.converges), &sql)
+            var end = i + 1
+            while end < inOrder.count, isSameKind(i, end) { end += 1 }
+            try writeRun(i..<end, first, &sql, flush)
+            i = end
+        }
+    }
+
+    private func isSameKind(_ i: Int, _ j: Int) -> Bool {
+        let a = sources[Int(inOrder[i].source)]
+        let b = sources[Int(inOrder[j].source)]
+        let x = inOrder[i].images
+        let y = inOrder[j].images
+        return a.plan === b.plan && a.converges == b.converges
+            && a.ignoresForeignKeys == b.ignoresForeignKeys
+            && (x.beforeOffset < 0) == (y.beforeOffset < 0)
+            && (x.afterOffset < 0) == (y.afterOffset < 0)
+    }
+
+    private mutating func writeRun(
+        _ run: Range<Int>, _ first: RowSource, _ sql: inout ByteBuffer, _ flush: Flush
+    ) throws {
+        let plan = first.plan
+        let isInsert = inOrder[run.lowerBound].images.beforeOffset < 0
+        let isDelete = inOrder[run.lowerBound].images.afterOffset < 0
+        if isInsert {
+            let images = run.map { after($0) }
+            try writeRows(plan, images, first.converges ? .replace : .insert, &sql, flush)
+        } else if isDelete, !plan.isKeyless {
+            // Rows that refer to rows of their own table go one by one, children first, as the
+            // source did.
+            if plan.refersToItself {
+                for row in run {
+                    try writeDeletes(
+                        plan, [before(row)], &sql, flush, converging: first.converges)
+                }
+            } else {
+                try writeDeletes(
+                    plan, run.map { before($0) }, &sql, flush, converging: first.converges)
+            }
+        } else {
+            for row in run {
+                if isDelete {
+                    try writeKeylessDelete(plan, before(row), &sql, flush)
+                } else if first.converges {
+                    try writeDeletes(plan, [before(row)], &sql, flush, converging: true)
+                    try writeRows(plan, [after(row)], .replace, &sql, flush)
+                } else {
+                    try writeUpdate(plan, before(row), after(row), &sql, flush)
+                }
+            }
+        }
+    }
+
+    private func before(_ row: Int) -> Image {
+        let (source, images) = inOrder[row]
+        return Image(source: source, offset: images.beforeOffset, length: images.beforeLength)
+    }
+
+    private func after(_ row: Int) -> Image {
+        let (source, images) = inOrder[row]
+        return Image(source: source, offset: images.afterOffset, length: images.afterLength)
+    }
+
+    private mutating func writeKeylessDelete(
+        _ plan: TablePlan, _ image: Image, _ sql: inout ByteBuffer, _ flush: Flush
+    ) throws {
+        let source = sources[Int(image.source)]
+        try source.map.locate(
+            imageAt: image.offset, columns: source.before, in: source.bytes, into: &values)
+        sql.append(plan.deleteHead)
+        try writeAllColumns(plan, source.bytes, source, &sql)
+        sql.append(" LIMIT 1")
+        try endStatement(Expectation(count: 1, plan: plan, kind: "delete"), &sql, flush)
+    }
+
+    /// Appends a comparison of every base column of the located image.
+    private func writeAllColumns(
+        _ plan: TablePlan, _ event: RawSpan, _ source: borrowing RowSource,
+        _ sql: inout ByteBuffer
+    ) throws {
+        var first = true
+        for i in 0..<plan.columns.count
+        where plan.columns[i].isWritten && !values[i].isAbsent {
+            if !first { sql.append(" AND ") }
+            first = false
+            try plan.columns[i].appendComparison(
+                event, values[i], source.map.columns[i], to: &sql)
+        }
+    }
+
+    private mutating func writeUpdate(
+        _ plan: TablePlan, _ old: Image, _ new: Image, _ sql: inout ByteBuffer, _ flush: Flush
+    ) throws {
+        let source = sources[Int(old.source)]
+        let event = source.bytes
+        try source.map.locate(
+            imageAt: old.offset, columns: source.before, in: event, into: &values)
+        try source.map.locate(
+            imageAt: new.offset, columns: source.after, in: event, into: &otherValues)
+        let start = sql.count
+        sql.append(plan.updateHead)
+        var changed = 0
+        for i in 0..<plan.columns.count
+        where plan.columns[i].isWritten && !otherValues[i].isAbsent
+            && !Self.isEqual(event, values[i], event, otherValues[i])
+        {
+            if changed > 0 { sql.append(UInt8(ascii: ",")) }
+            changed += 1
+            sql.append(plan.columns[i].name)
+            sql.append(UInt8(ascii: "="))
+            try plan.columns[i].append(event, otherValues[i], source.map.columns[i], to: &sql)
+        }
+        guard changed > 0 else {
+            sql.truncate(to: start)
+            return
+        }
+        sql.append(" WHERE ")
+        if plan.isKeyless {
+            try writeAllColumns(plan, event, source, &sql)
+            sql.append(" LIMIT 1")
+        } else {
+            try writeKeyCondition(plan, event, source, &sql)
+        }
+        try endStatement(Expectation(count: 1, plan: plan, kind: "update"), &sql, flush)
+    }
+
+    // MARK: statements
+
+    private mutating func endStatement(
+        _ expectation: Expectation, _ sql: inout ByteBuffer, _ flush: Flush
+    ) throws {
+        sql.append(UInt8(ascii: ";"))
+        expectations.append(expectation)
+        if sql.count >= packetBytes { try flush(&sql, &expectations) }
+    }
+
+    private mutating func setForeignKeyChecks(_ on: Bool, _ sql: inout ByteBuffer) {
+        guard on != checksForeignKeys else { return }
+        checksForeignKeys = on
+        sql.append(on ? "SET foreign_key_checks=1;" : "SET foreign_key_checks=0;")
+        expectations.append(Expectation(count: nil, plan: nil, kind: "set"))
+    }
+
+    /// The session is as it was made: for the first statement of a transaction.
+    mutating func resetSession() { checksForeignKeys = true }
+}

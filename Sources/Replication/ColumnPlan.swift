@@ -1,0 +1,217 @@
+internal import MySQLBinlog
+internal import MySQLCore
+
+/// How values of a column become SQL literals that mean exactly the same on the target.
+enum LiteralForm: UInt8, Sendable {
+    /// Decimal digits: whole numbers, decimals, ordinals of ENUM, bits of SET.
+    case plain
+    /// Digits in E notation: without it the literal would be a DECIMAL.
+    case floating
+    /// A quoted text: dates and times.
+    case quoted
+    /// A number of up to 64 bits, stored big-endian.
+    case bits
+    /// `_charset'..'` with backslash escapes.
+    case text
+    /// `_charset x'..'`, for character sets whose bytes can look like quotes and backslashes.
+    case textHex
+    /// `_binary'..'`, padded with zero bytes to the column's length.
+    case binary
+    /// `x'..'`: geometries, vectors and what else has a form of its own.
+    case hex
+    /// The text of a JSON value.
+    case json
+}
+
+/// What a lane needs to know of one column.
+struct ColumnPlan: Sendable {
+    let name: [UInt8]
+    let form: LiteralForm
+    let isUnsigned: Bool
+    /// Whether it is written: generated columns are not.
+    let isWritten: Bool
+    /// `_utf8mb4` and so on, for texts.
+    let introducer: [UInt8]
+    /// Bytes that BINARY(n) is padded to; the binlog leaves zero bytes at the end out.
+    let padding: Int
+    /// How the column is compared by value, exactly, where no key identifies rows: what stands
+    /// before and behind its name.
+    let comparedHead: [UInt8]
+    let comparedTail: [UInt8]
+    /// The literal's form there.
+    let comparedForm: LiteralForm
+
+    init(_ column: ColumnShape) {
+        let type = column.type
+        name = Array(quoteIdentifier(column.name).utf8)
+        isUnsigned = type.isUnsigned
+        isWritten = column.generation == nil
+        var introducer = ""
+        var padding = 0
+        var compared: LiteralForm?
+        var head = ""
+        var tail = " <=> "
+        switch type.kind {
+        case .tinyint, .smallint, .mediumint, .int, .bigint, .decimal, .year: form = .plain
+        case .enum, .set:
+            form = .plain
+            tail = "+0 <=> "
+        case .float, .double: form = .floating
+        case .bit:
+            form = .bits
+            tail = "+0 <=> "
+        case .date, .time, .datetime, .timestamp: form = .quoted
+        case .char, .varchar, .tinytext, .text, .mediumtext, .longtext:
+            let charset = column.charset ?? "utf8mb4"
+            introducer = "_\(charset) "
+            form = Self.isSafeInQuotes(charset) ? .text : .textHex
+            // Compared as bytes: a case-insensitive comparison would take the wrong twin.
+            compared = .binary
+            head = "CAST("
+            tail = " AS BINARY) <=> "
+        case .binary:
+            form = .binary
+            padding = type.length ?? 1
+        case .varbinary, .tinyblob, .blob, .mediumblob, .longblob: form = .binary
+        case .json:
+            form = .json
+            head = "CAST("
+            tail = " AS CHAR) <=> "
+        case .geometry, .point, .linestring, .polygon, .multipoint, .multilinestring,
+            .multipolygon, .geometrycollection, .vector, .uuid, .inet4, .inet6:
+            form = .hex
+            head = "CAST("
+            tail = " AS BINARY) <=> "
+        }
+        self.introducer = Array(introducer.utf8)
+        self.padding = padding
+        comparedHead = Array(head.utf8)
+        comparedTail = Array(tail.utf8)
+        comparedForm = compared ?? form
+    }
+
+    /// Whether no character has a byte that the server's lexer would take for a quote or
+    /// backslash, and one-byte characters are ASCII.
+    private static func isSafeInQuotes(_ charset: String) -> Bool {
+        switch charset {
+        case "utf8mb4", "utf8mb3", "utf8", "latin1", "ascii", "latin2", "latin5", "latin7",
+            "cp1250", "cp1251", "cp1256", "cp1257", "koi8r", "koi8u", "greek", "hebrew":
+            true
+        default: false
+        }
+    }
+
+    /// Appends a value as a literal.
+    @inline(__always)
+    func append(
+        _ event: RawSpan, _ value: ColumnValue, _ layout: ColumnLayout, to sql: inout ByteBuffer
+    ) throws(BinlogError) {
+        try append(event, value, layout, form, to: &sql)
+    }
+
+    /// Appends `column <=> value`, comparing exactly and never by a collation.
+    func appendComparison(
+        _ event: RawSpan, _ value: ColumnValue, _ layout: ColumnLayout, to sql: inout ByteBuffer
+    ) throws(BinlogError) {
+        sql.append(comparedHead)
+        sql.append(name)
+        sql.append(comparedTail)
+        try append(event, value, layout, comparedForm, to: &sql)
+    }
+
+    @inline(__always)
+    private func append(
+        _ event: RawSpan, _ value: ColumnValue, _ layout: ColumnLayout, _ form: LiteralForm,
+        to sql: inout ByteBuffer
+    ) throws(BinlogError) {
+        if value.isNull {
+            sql.append("NULL")
+            return
+        }
+        switch form {
+        case .plain:
+            try layout.appendText(event, value, isUnsigned: isUnsigned, into: &sql)
+        case .text:
+            sql.append(introducer)
+            sql.append(UInt8(ascii: "'"))
+            try appendBytes(event, value, layout, to: &sql)
+            sql.append(UInt8(ascii: "'"))
+        case .binary:
+            sql.append("_binary'")
+            try appendBytes(event, value, layout, to: &sql)
+            for _ in 0..<max(0, padding - Int(value.length)) { sql.append("\\0") }
+            sql.append(UInt8(ascii: "'"))
+        case .quoted:
+            sql.append(UInt8(ascii: "'"))
+            try layout.appendText(event, value, isUnsigned: isUnsigned, into: &sql)
+            sql.append(UInt8(ascii: "'"))
+        default:
+            try appendRare(event, value, layout, to: &sql)
+        }
+    }
+
+    private func appendRare(
+        _ event: RawSpan, _ value: ColumnValue, _ layout: ColumnLayout, to sql: inout ByteBuffer
+    ) throws(BinlogError) {
+        switch form {
+        case .floating:
+            let start = sql.count
+            try layout.appendText(event, value, isUnsigned: isUnsigned, into: &sql)
+            if !Self.hasExponent(sql.bytes, from: start) { sql.append("e0") }
+        case .bits:
+            var number: UInt64 = 0
+            for i in 0..<min(8, Int(value.length)) {
+                let byte = unsafe event.unsafeLoad(
+                    fromByteOffset: Int(value.offset) + i, as: UInt8.self)
+                number = number << 8 | UInt64(byte)
+            }
+            sql.appendDecimal(number)
+        case .textHex:
+            sql.append(introducer)
+            sql.append("x'")
+            sql.appendHex(Self.slice(event, value))
+            sql.append(UInt8(ascii: "'"))
+        case .hex:
+            sql.append("x'")
+            sql.appendHex(Self.slice(event, value))
+            sql.append(UInt8(ascii: "'"))
+        case .json:
+            var text = ByteBuffer(capacity: Int(value.length) + 64)
+            try layout.appendText(event, value, isUnsigned: false, into: &text)
+            sql.append("_utf8mb4")
+            sql.appendQuoted(text.bytes)
+        case .plain, .text, .binary, .quoted:
+            break
+        }
+    }
+
+    /// The bytes of a text or binary value, escaped; MariaDB's compressed columns are inflated.
+    @inline(__always)
+    private func appendBytes(
+        _ event: RawSpan, _ value: ColumnValue, _ layout: ColumnLayout, to sql: inout ByteBuffer
+    ) throws(BinlogError) {
+        if layout.type == .blobCompressed || layout.type == .varcharCompressed {
+            var plain = ByteBuffer(capacity: Int(value.length) * 4)
+            try layout.appendText(event, value, isUnsigned: false, into: &plain)
+            sql.appendEscaped(plain.bytes)
+        } else {
+            sql.appendEscaped(Self.slice(event, value))
+        }
+    }
+
+    @inline(__always)
+    @_lifetime(copy event)
+    static func slice(_ event: RawSpan, _ value: ColumnValue) -> RawSpan {
+        event.extracting(Int(value.offset)..<(Int(value.offset) + Int(value.length)))
+    }
+
+    private static func hasExponent(_ bytes: RawSpan, from start: Int) -> Bool {
+        for i in start..<bytes.byteCount
+        where unsafe bytes.unsafeLoad(fromByteOffset: i, as: UInt8.self) | 0x20
+            == UInt8(ascii: "e")
+        {
+            return true
+        }
+        return false
+    }
+}

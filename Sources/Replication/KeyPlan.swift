@@ -1,0 +1,147 @@
+internal import MySQLBinlog
+internal import MySQLCore
+
+/// One use of a key by a transaction: what the conflict scheduler sees. The lowest bit tells
+/// writes from reads.
+struct KeyUse: Sendable, Hashable {
+    let bits: UInt64
+
+    init(_ hash: UInt64, writes: Bool) { bits = hash & ~1 | (writes ? 1 : 0) }
+
+    var hash: UInt64 { bits & ~1 }
+    var writes: Bool { bits & 1 != 0 }
+}
+
+/// How a unique key's, or a foreign key's, values are hashed.
+///
+/// Two values that the server takes for equal under any collation must hash alike; values that
+/// differ may (that only adds a dependency). Text in case- or accent-insensitive collations is
+/// folded: case, trailing spaces, ignorable control characters, and the letters that some
+/// languages' rules make equal. Beyond ASCII no folding is sure to be as coarse as all collations,
+/// so such a value *writes the key as a whole*, and every folded value *reads* it.
+struct KeyPlan: Sendable {
+    struct Part: Sendable {
+        let column: Int
+        /// Characters or bytes that count; all when 0.
+        let prefix: Int
+        let isText: Bool
+        /// Whether texts must be folded; otherwise only trailing spaces are left out.
+        let isFolded: Bool
+        /// Whether bytes can be looked at as ASCII at all.
+        let isASCIICompatible: Bool
+    }
+
+    let parts: [Part]
+    let seed: UInt64
+    /// Set when values can't be known from the row image: expressions, generated columns. Every
+    /// row then writes the key as a whole.
+    let isOpaque: Bool
+    /// Whether rows that use it write it, or (child rows and their parents' keys) only read it.
+    let writes: Bool
+
+    init(parts: [Part], seed: UInt64, isOpaque: Bool, writes: Bool) {
+        self.parts = parts
+        self.seed = seed & ~1
+        self.isOpaque = isOpaque
+        self.writes = writes
+    }
+
+    static func part(_ shape: TableShape, column index: Int, prefix: Int?) -> Part {
+        let column = shape.columns[index]
+        let isText = column.type.isText
+        let collation = column.collation ?? ""
+        let exact = collation.hasSuffix("_bin") || collation == "binary"
+        let wide = ["ucs2", "utf16", "utf16le", "utf32", "swe7"].contains(column.charset ?? "")
+        return Part(
+            column: index, prefix: prefix ?? 0, isText: isText, isFolded: isText && !exact,
+            isASCIICompatible: !wide)
+    }
+
+    /// Adds what one row image does with the key.
+    @inline(__always)
+    func use(
+        _ event: RawSpan, _ values: [ColumnValue], _ scratch: inout ByteBuffer,
+        _ add: (KeyUse) -> Void
+    ) {
+        if isOpaque {
+            add(KeyUse(seed, writes: writes))
+            return
+        }
+        var hash = seed
+        var readsWhole = false
+        for part in parts {
+            let value = values[part.column]
+            if value.isNull { return }  // NULL equals nothing
+            if value.isAbsent {
+                add(KeyUse(seed, writes: writes))
+                return
+            }
+            let span = ColumnPlan.slice(event, value)
+            if part.isFolded {
+                readsWhole = true
+                guard part.isASCIICompatible, Self.fold(span, part.prefix, &scratch) else {
+                    add(KeyUse(seed, writes: writes))
+                    return
+                }
+                hash = Digest.combine(hash, Digest.hash(scratch.bytes, seed: 7))
+            } else {
+                hash = Digest.combine(hash, Self.hashExact(span, part))
+            }
+        }
+        add(KeyUse(hash, writes: writes))
+        if readsWhole { add(KeyUse(seed, writes: false)) }
+    }
+
+    @inline(__always)
+    private static func hashExact(_ span: RawSpan, _ part: Part) -> UInt64 {
+        if span.byteCount == 4 && !part.isText {
+            return UInt64(unsafe span.unsafeLoadUnaligned(as: UInt32.self))
+        }
+        if span.byteCount == 8 && !part.isText {
+            return unsafe span.unsafeLoadUnaligned(as: UInt64.self)
+        }
+        var n = span.byteCount
+        // A prefix of characters is at least as many bytes: comparing fewer bytes is coarser.
+        if part.prefix > 0 { n = min(n, part.prefix) }
+        if part.isText {
+            while n > 0, unsafe span.unsafeLoad(fromByteOffset: n - 1, as: UInt8.self) == 0x20 {
+                n -= 1
+            }
+        }
+        return Digest.hash(span.extracting(0..<n), seed: 3)
+    }
+
+    /// Writes the folded form of an ASCII text; false when there is anything beyond ASCII.
+    private static func fold(
+        _ span: RawSpan, _ prefix: Int, _ scratch: inout ByteBuffer
+    ) -> Bool {
+        scratch.removeAll()
+        let n = span.byteCount
+        for i in 0..<n {
+            let c = unsafe span.unsafeLoad(fromByteOffset: i, as: UInt8.self)
+            if c >= 0x80 { return false }
+            if prefix > 0, i >= prefix { continue }
+            if c < 0x20 || c == 0x7F { continue }  // ignorable in Unicode collations
+            scratch.append(foldedLetters[Int(c)])
+        }
+        var length = scratch.count
+        while length > 0,
+            unsafe scratch.bytes.unsafeLoad(fromByteOffset: length - 1, as: UInt8.self) == 0x20
+        {
+            length -= 1
+        }
+        scratch.truncate(to: length)
+        return true
+    }
+}
+
+/// ASCII folded at least as coarsely as any collation does: lower case; i, j and y are one letter
+/// in Latin or in Baltic rules, and so are u, v and w.
+private let foldedLetters: [UInt8] = (0..<128).map { c in
+    let lower = c >= 0x41 && c <= 0x5A ? UInt8(c) | 0x20 : UInt8(c)
+    switch lower {
+    case UInt8(ascii: "j"), UInt8(ascii: "y"): return UInt8(ascii: "i")
+    case UInt8(ascii: "v"), UInt8(ascii: "w"): return UInt8(ascii: "u")
+    default: return lower
+    }
+}

@@ -1,0 +1,44 @@
+public import MySQLCore
+
+/// Why replication of a subtask stops. None of these goes away by itself, unless said so.
+public enum ReplicationError: Error, Sendable, Hashable, CustomStringConvertible {
+    /// Rows of a table whose shape is not certain.
+    case shapeMismatch(TableName, SourcePosition, detail: String)
+    /// A statement on the target matched other rows than the source's event says.
+    case unexpectedCount(TableName, expected: UInt64, actual: UInt64, detail: String)
+    /// A statement was refused by the target.
+    case refused(TableName?, detail: String)
+    /// The stream holds what can't be replicated.
+    case unsupported(SourcePosition, detail: String)
+    /// DDL changed a table between the positions of its copy: it must be copied again.
+    case changedDuringCopy(TableName, SourcePosition)
+    /// What is known of a DDL statement that was running when a run ended does not decide whether
+    /// it has run.
+    case undecidedDDL(statement: String, detail: String)
+    /// A transaction that the target holds is not in the source's stream.
+    case lostTransaction(TransactionIdentity)
+
+    /// One sentence, with what to do.
+    public var description: String {
+        switch self {
+        case .shapeMismatch(let table, let position, let detail):
+            "\(table) at \(position): its columns are not what its rows need (\(detail)). "
+                + "If it was changed without the binlog (sql_log_bin=0), start over with --fresh"
+        case .unexpectedCount(let table, let expected, let actual, let detail):
+            "\(table): the target has other rows than the source's events need (\(detail): "
+                + "\(expected) expected, \(actual) matched). Somebody else wrote to the target, or "
+                + "it was not equal before; skein verify tells where"
+        case .refused(let table, let detail):
+            "\(table.map { "\($0): " } ?? "")the target refused a statement: \(detail)"
+        case .unsupported(let position, let detail): "at \(position): \(detail)"
+        case .changedDuringCopy(let table, let position):
+            "\(table) was changed by DDL while it was copied (at \(position)); "
+                + "it is copied again"
+        case .undecidedDDL(let statement, let detail):
+            "it is not certain whether this statement has run on the target: \(statement). "
+                + "\(detail)"
+        case .lostTransaction(let identity):
+            "the target holds transaction \(identity), which the source's binlog does not have"
+        }
+    }
+}

@@ -1,0 +1,66 @@
+internal import MySQLBinlog
+internal import MySQLCore
+internal import Stream
+
+/// One row event of a transaction, and what is needed to read its rows in place.
+struct RowSource: Sendable {
+    let chunk: EventChunk
+    /// Where the event is in the chunk, checksum left out.
+    let offset: Int
+    let length: Int
+    let map: TableMap
+    let plan: TablePlan
+    let before: RowsEvent.Columns
+    let after: RowsEvent.Columns
+    /// The event ran with `foreign_key_checks=0`.
+    let ignoresForeignKeys: Bool
+    /// The table is still between the lowest and the highest position of its copy: statements
+    /// converge instead of counting.
+    let converges: Bool
+
+    /// The event's bytes.
+    @inline(__always)
+    var bytes: RawSpan {
+        @_lifetime(borrow self)
+        borrowing get {
+            let span = chunk.bytes.extracting(offset..<(offset + length))
+            return unsafe _overrideLifetime(span, borrowing: self)
+        }
+    }
+}
+
+/// One change of one row.
+struct RowChange: Sendable {
+    /// Index into the transaction's ``SourceTransaction/sources``.
+    var source: Int32
+    var images: RowImages
+    /// What identifies the row before and after: the value of a whole-number key, else a hash.
+    var beforeKey: UInt64
+    var afterKey: UInt64
+
+    var isInsert: Bool { images.beforeOffset < 0 }
+    var isDelete: Bool { images.afterOffset < 0 }
+}
+
+/// A transaction of the source, ready to be scheduled. Immutable once it has been handed over.
+final class SourceTransaction: @unchecked Sendable {
+    // SAFETY: filled by the assembler's thread alone, and only read after it was passed on through
+    // the scheduler's lock.
+
+    /// Its place in this run's stream, from 1.
+    let ordinal: UInt64
+    let identity: TransactionIdentity
+    /// When it was committed on the source, microseconds since 1970; whole seconds where the
+    /// source says no more.
+    var committedMicroseconds: Int64 = 0
+    var sources: ContiguousArray<RowSource> = []
+    var rows: ContiguousArray<RowChange> = []
+    var keys: ContiguousArray<KeyUse> = []
+    /// Bytes of events that it keeps alive.
+    var bytes = 0
+
+    init(ordinal: UInt64, identity: TransactionIdentity) {
+        self.ordinal = ordinal
+        self.identity = identity
+    }
+}

@@ -1,0 +1,201 @@
+internal import Checkpoint
+internal import MySQLBinlog
+internal import MySQLCore
+internal import MySQLSyntax
+internal import Rules
+
+/// What the target holds of the stream, as the takeover found it.
+struct AppliedState: Sendable {
+    let lowWater: SourcePosition
+    let carried: IdentitySet
+
+    func contains(_ identity: TransactionIdentity) -> Bool {
+        carried.contains(identity) || lowWater.contains(identity)
+    }
+}
+
+/// The migrated tables at the stream's position: shapes, plans, and the table maps in force.
+/// Lives on the reader's thread.
+final class TableCatalog {
+    /// What to do with rows of a table in one transaction.
+    enum Use { case skip, converge, exact }
+
+    struct Entry {
+        let map: TableMap
+        let plan: TablePlan
+        var use: Use
+    }
+
+    let sourceVersion: ServerVersion
+    let selection: TableSelection
+    private(set) var state: SchemaState
+    private var windows: [TableName: CopyRange]
+    private let consistentFrom: SourcePosition?
+    private var targetKeys: [TableName: [KeyShape]] = [:]
+    private var graph: ForeignKeyGraph
+    private var plans: [TableName: TablePlan] = [:]
+    private var planNumber = 0
+
+    /// Table maps in force: an entry, or `nil` for tables nobody migrates.
+    private var maps: [UInt64: (raw: [UInt8], entry: Entry?)] = [:]
+    private var lastID: UInt64 = .max
+    private var lastEntry: Entry?
+    private var uses: [TableName: Use] = [:]
+    private var identity: TransactionIdentity?
+
+    init(
+        sourceVersion: ServerVersion, selection: TableSelection, state: SchemaState,
+        windows: [TableName: CopyRange], consistentFrom: SourcePosition?
+    ) {
+        self.sourceVersion = sourceVersion
+        self.selection = selection
+        self.state = state
+        self.windows = windows
+        self.consistentFrom = consistentFrom
+        graph = ForeignKeyGraph(state.tables.values)
+    }
+
+    /// Unique keys that tables have on the target only.
+    func setTargetKeys(_ keys: [TableName: [KeyShape]]) { targetKeys = keys }
+
+    func beginTransaction(_ identity: TransactionIdentity) {
+        self.identity = identity
+        if !uses.isEmpty { uses.removeAll(keepingCapacity: true) }
+        lastID = .max
+    }
+
+    /// A new file: table ids mean something else.
+    func forgetMaps() {
+        maps.removeAll()
+        lastID = .max
+    }
+
+    /// Shapes have changed, by `change`; plans are made anew.
+    func change<R>(_ change: (inout SchemaState) throws -> R) rethrows -> R {
+        defer {
+            plans.removeAll()
+            forgetMaps()
+            graph = ForeignKeyGraph(state.tables.values)
+        }
+        return try change(&state)
+    }
+
+    /// Ranges that the mark has passed need no more looking at.
+    func forgetWindows(passedBy mark: SourcePosition) {
+        guard !windows.isEmpty else { return }
+        windows = windows.filter { _, range in
+            switch (mark.gtids, range.high.gtids) {
+            case (.mysql(let done), .mysql(let high)): !done.isSuperset(of: high)
+            default: mark.binlog < range.high.binlog || mark.origin != range.high.origin
+            }
+        }
+    }
+
+    /// How DDL at the current transaction meets a table's copy.
+    func use(of table: TableName) -> Use {
+        guard let identity else { return .exact }
+        if let known = uses[table] { return known }
+        var use = Use.exact
+        if let range = windows[table] {
+            if range.low.contains(identity) {
+                use = .skip
+            } else if range.high.contains(identity) {
+                use = .converge
+            }
+        } else if state.tables[table] == nil, let from = consistentFrom, from.contains(identity) {
+            // The table was gone when the copy saw the source.
+            use = .skip
+        }
+        uses[table] = use
+        return use
+    }
+
+    /// Takes a TABLE_MAP event.
+    func note(_ event: RawSpan, position: SourcePosition) throws {
+        let id = try Self.tableID(event)
+        if let known = maps[id], Self.isSameBody(known.raw, event) { return }
+        let map = try TableMap(event)
+        var raw = [UInt8](repeating: 0, count: event.byteCount)
+        for i in 0..<raw.count {
+            raw[i] = unsafe event.unsafeLoad(fromByteOffset: i, as: UInt8.self)
+        }
+        lastID = .max
+        let name = TableName(schema: map.schema, name: map.table)
+        guard selection.selects(name) else {
+            maps[id] = (raw, nil)
+            return
+        }
+        if state.tables[name] == nil, use(of: name) == .skip {
+            maps[id] = nil
+            maps[id] = (raw, nil)
+            return
+        }
+        let plan = try plan(for: name, position)
+        try check(map, plan, position)
+        maps[id] = (raw, Entry(map: map, plan: plan, use: .exact))
+    }
+
+    private static func tableID(_ event: RawSpan) throws(BinlogError) -> UInt64 {
+        guard event.byteCount >= EventHeader.size + 6 else {
+            throw BinlogError(.truncated, .tableMap, at: event.byteCount, "its table id")
+        }
+        let low = unsafe event.unsafeLoadUnaligned(fromByteOffset: 19, as: UInt32.self)
+        let high = unsafe event.unsafeLoadUnaligned(fromByteOffset: 23, as: UInt16.self)
+        return UInt64(low) | UInt64(high) << 32
+    }
+
+    /// The table of a row event, `nil` when nobody migrates it.
+    @inline(__always)
+    func table(_ id: UInt64) throws -> Entry? {
+        if id == lastID { return lastEntry }
+        guard let found = maps[id] else {
+            throw BinlogError(.malformed, nil, at: 19, "rows of a table without a table map")
+        }
+        var entry = found.entry
+        if let name = entry?.plan.shape.name, !windows.isEmpty { entry?.use = use(of: name) }
+        lastID = id
+        lastEntry = entry
+        return entry
+    }
+
+    private static func isSameBody(_ raw: [UInt8], _ event: RawSpan) -> Bool {
+        guard raw.count == event.byteCount else { return false }
+        // Timestamps and positions in the header differ, the rest is compared.
+        for i in EventHeader.size..<raw.count {
+            let byte = unsafe event.unsafeLoad(fromByteOffset: i, as: UInt8.self)
+            if raw[i] != byte { return false }
+        }
+        return true
+    }
+
+    private func plan(for name: TableName, _ position: SourcePosition) throws -> TablePlan {
+        if let plan = plans[name] { return plan }
+        guard let shape = state.tables[name] else {
+            throw ReplicationError.shapeMismatch(
+                name, position, detail: "its shape at this position is not known")
+        }
+        planNumber += 1
+        let plan = TablePlan(
+            shape: shape, target: name, targetKeys: targetKeys[name] ?? [], related: graph,
+            number: planNumber)
+        plans[name] = plan
+        return plan
+    }
+
+    private func check(_ map: TableMap, _ plan: TablePlan, _ position: SourcePosition) throws {
+        let columns = plan.shape.columns
+        guard map.columnCount == columns.count else {
+            throw ReplicationError.shapeMismatch(
+                plan.shape.name, position,
+                detail: "\(map.columnCount) columns in the binlog, \(columns.count) known")
+        }
+        if let names = map.metadata.columnNames {
+            for (name, column) in zip(names, columns)
+            where name.lowercased() != column.name.lowercased() {
+                throw ReplicationError.shapeMismatch(
+                    plan.shape.name, position,
+                    detail: "column \(name) in the binlog, \(column.name) known")
+            }
+        }
+    }
+}

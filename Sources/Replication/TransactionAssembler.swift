@@ -1,0 +1,290 @@
+internal import MySQLBinlog
+internal import MySQLCore
+internal import MySQLSyntax
+internal import Stream
+
+/// The end of one group of events: a source transaction, a statement of its own, or nothing that
+/// matters here.
+struct GroupEnd: Sendable {
+    let ordinal: UInt64
+    let identity: TransactionIdentity
+    /// Where its first event starts.
+    let start: BinlogPosition
+    /// Where the next group starts.
+    let end: BinlogPosition
+    /// Digest of its events' bytes.
+    let digest: UInt64
+}
+
+/// Turns events into source transactions. A state machine without I/O: events in, outputs out.
+struct TransactionAssembler: ~Copyable {
+    enum Output {
+        case none
+        /// A transaction with rows of migrated tables.
+        case transaction(SourceTransaction, GroupEnd)
+        /// A group that changes nothing here, or is applied already.
+        case passed(GroupEnd)
+        /// A statement that is not rows.
+        case statement(QueryEvent, GroupEnd, isApplied: Bool)
+    }
+
+    private struct Group {
+        var transaction: SourceTransaction
+        var start: BinlogPosition
+        var digest: UInt64 = 0
+        /// Ends with its next statement.
+        var isStandalone = false
+        /// The target has it already.
+        var isApplied = false
+        /// BEGIN was seen, or is implied.
+        var isOpen = false
+    }
+
+    private var group: Group?
+    private var ordinal: UInt64 = 0
+    private let catalog: TableCatalog
+    private let applied: AppliedState
+    private var origin: Origin
+    private var file = ""
+    private var values: [ColumnValue] = []
+    private var scratch = ByteBuffer(capacity: 256)
+    private let bytesLimit: Int
+
+    /// - Parameter bytesLimit: a transaction beyond it is refused here; larger ones are streamed.
+    init(catalog: TableCatalog, applied: AppliedState, origin: Origin, bytesLimit: Int) {
+        self.catalog = catalog
+        self.applied = applied
+        self.origin = origin
+        self.bytesLimit = bytesLimit
+    }
+
+    /// Whether the stream is between two groups.
+    var isBetweenGroups: Bool { group == nil }
+
+    /// Takes the next event.
+    mutating func consume(_ chunk: EventChunk, _ entry: EventChunk.Entry) throws -> Output {
+        file = chunk.file
+        let event = chunk.event(entry)
+        return try consume(event, chunk, entry.offset, entry)
+    }
+
+    private mutating func consume(
+        _ event: RawSpan, _ chunk: EventChunk, _ offset: Int, _ entry: EventChunk.Entry
+    ) throws -> Output {
+        let header = try EventHeader(event)
+        if group != nil, header.logPosition != 0 || !header.flags.contains(.artificial) {
+            group!.digest = Digest.combine(group!.digest, Digest.hash(event, seed: 11))
+            group!.transaction.bytes += event.byteCount
+        }
+        switch header.type {
+        case .tableMap:
+            try catalog.note(event, position: position(entry.position))
+        case .writeRows, .updateRows, .deleteRows, .writeRowsV1, .updateRowsV1, .deleteRowsV1,
+            .partialUpdateRows:
+            try rows(event, chunk, offset)
+        case .xid:
+            return try end(entry)
+        case .query:
+            return try query(event, header, entry)
+        case .mariadbGTID:
+            let gtid = try MariaDBGTIDEvent(event)
+            try begin(gtid.identity, header, entry, event)
+            group!.isStandalone = gtid.flags.contains(.standalone)
+            group!.isOpen = !group!.isStandalone
+        case .gtid, .taggedGTID, .anonymousGTID:
+            let gtid = try GTIDEvent(event)
+            try begin(gtid.identity ?? fileIdentity(entry), header, entry, event)
+            if gtid.immediateCommitMicroseconds > 0 {
+                group!.transaction.committedMicroseconds = Int64(gtid.immediateCommitMicroseconds)
+            }
+        case .formatDescription:
+            catalog.forgetMaps()
+        case .transactionPayload:
+            return try payload(event, entry)
+        case .xaPrepare:
+            throw ReplicationError.unsupported(
+                position(entry.position), detail: "an XA transaction was prepared")
+        default:
+            if header.type.isCompressed { return try inflate(event, entry) }
+            try header.type.checkSupported(flags: header.flags)
+            if case .statement = header.type.treatment(flags: header.flags), group != nil {
+                break  // belongs to a statement, which decides
+            }
+        }
+        return .none
+    }
+
+    // MARK: groups
+
+    private func position(_ offset: UInt64) -> SourcePosition {
+        SourcePosition(
+            origin: origin, binlog: BinlogPosition(file: file, offset: offset), gtids: .none)
+    }
+
+    private func fileIdentity(_ entry: EventChunk.Entry) -> TransactionIdentity {
+        TransactionIdentity(stream: .file(origin, file: file), number: entry.position)
+    }
+
+    private mutating func begin(
+        _ identity: TransactionIdentity, _ header: EventHeader, _ entry: EventChunk.Entry,
+        _ event: RawSpan
+    ) throws {
+        guard group == nil else {
+            throw ReplicationError.unsupported(
+                position(entry.position), detail: "a transaction begins inside another")
+        }
+        ordinal += 1
+        let transaction = SourceTransaction(ordinal: ordinal, identity: identity)
+        transaction.committedMicroseconds = Int64(header.timestamp) * 1_000_000
+        group = Group(
+            transaction: transaction,
+            start: BinlogPosition(file: file, offset: entry.position),
+            digest: Digest.hash(event, seed: 11), isApplied: applied.contains(identity))
+        catalog.beginTransaction(identity)
+    }
+
+    private func groupEnd(_ group: Group, _ entry: EventChunk.Entry) -> GroupEnd {
+        GroupEnd(
+            ordinal: group.transaction.ordinal, identity: group.transaction.identity,
+            start: group.start, end: BinlogPosition(file: file, offset: entry.endPosition),
+            digest: group.digest)
+    }
+
+    private mutating func end(_ entry: EventChunk.Entry) throws -> Output {
+        guard let group = group.take() else {
+            throw ReplicationError.unsupported(
+                position(entry.position), detail: "a commit without a transaction")
+        }
+        let end = groupEnd(group, entry)
+        if group.isApplied || group.transaction.rows.isEmpty { return .passed(end) }
+        return .transaction(group.transaction, end)
+    }
+
+    private mutating func query(
+        _ event: RawSpan, _ header: EventHeader, _ entry: EventChunk.Entry
+    ) throws -> Output {
+        if try QueryEvent.isStatement(event, "BEGIN") {
+            if group == nil { try begin(fileIdentity(entry), header, entry, event) }
+            group!.isOpen = true
+            return .none
+        }
+        if try QueryEvent.isStatement(event, "COMMIT") { return try end(entry) }
+        let query = try QueryEvent(event)
+        if group == nil { try begin(fileIdentity(entry), header, entry, event) }
+        if group!.isOpen {
+            let context = SyntaxContext(version: catalog.sourceVersion)
+            let statement = try? parseStatement(query.sql, context: context)
+            if case .transactionControl(let control) = statement?.classification {
+                switch control {
+                case .savepoint, .rollbackTo, .release, .begin: return .none
+                case .commit, .xaCommit(_, onePhase: true): return try end(entry)
+                case .rollback:
+                    // What ends in ROLLBACK changed no transactional table.
+                    let ended = group.take()!
+                    return .passed(groupEnd(ended, entry))
+                default: break
+                }
+            }
+            throw ReplicationError.unsupported(
+                position(entry.position),
+                detail: "a statement inside a transaction (statement-based replication, XA, or "
+                    + "CREATE TABLE .. SELECT)")
+        }
+        let ended = group.take()!
+        return .statement(query, groupEnd(ended, entry), isApplied: ended.isApplied)
+    }
+
+    // MARK: rows
+
+    private mutating func rows(_ event: RawSpan, _ chunk: EventChunk, _ offset: Int) throws {
+        guard let group else {
+            throw BinlogError(.malformed, nil, at: 0, "rows outside of a transaction")
+        }
+        if group.isApplied { return }
+        var rows = try RowsEvent(event)
+        if rows.isDummy { return }
+        guard let table = try catalog.table(rows.tableID), table.use != .skip else { return }
+        let plan = table.plan
+        let source = Int32(group.transaction.sources.count)
+        group.transaction.sources.append(
+            RowSource(
+                chunk: chunk, offset: offset, length: event.byteCount, map: table.map, plan: plan,
+                before: rows.before, after: rows.after,
+                ignoresForeignKeys: rows.flags.contains(.noForeignKeyChecks),
+                converges: table.use == .converge))
+        while let images = try rows.next(in: event, map: table.map) {
+            var change = RowChange(source: source, images: images, beforeKey: 0, afterKey: 0)
+            if images.beforeOffset >= 0 {
+                try table.map.locate(
+                    imageAt: images.beforeOffset, columns: rows.before, in: event, into: &values)
+                change.beforeKey = key(event, plan, group.transaction)
+            }
+            if images.afterOffset >= 0 {
+                try table.map.locate(
+                    imageAt: images.afterOffset, columns: rows.after, in: event, into: &values)
+                change.afterKey = key(event, plan, group.transaction)
+            }
+            group.transaction.rows.append(change)
+        }
+        for cascade in plan.cascades where rows.kind != .insert {
+            group.transaction.keys.append(cascade)
+        }
+    }
+
+    /// Notes what the located image uses, and returns what identifies its row.
+    @inline(__always)
+    private mutating func key(
+        _ event: RawSpan, _ plan: TablePlan, _ transaction: SourceTransaction
+    ) -> UInt64 {
+        for key in plan.keys {
+            key.use(event, values, &scratch) { use in
+                if transaction.keys.last != use { transaction.keys.append(use) }
+            }
+        }
+        if let column = plan.integerKey {
+            let value = values[column]
+            guard value.hasValue else { return 0 }
+            var bits: UInt64 = 0
+            for i in 0..<min(8, Int(value.length)) {
+                let byte = unsafe event.unsafeLoad(
+                    fromByteOffset: Int(value.offset) + i, as: UInt8.self)
+                bits |= UInt64(byte) << (8 * UInt64(i))
+            }
+            return bits
+        }
+        var hash = plan.seed
+        for column in plan.identity where values[column].hasValue {
+            hash = Digest.combine(
+                hash, Digest.hash(ColumnPlan.slice(event, values[column]), seed: 5))
+        }
+        return hash
+    }
+
+    // MARK: compressed events
+
+    private mutating func inflate(
+        _ event: RawSpan, _ entry: EventChunk.Entry
+    ) throws -> Output {
+        let plain = try EventType.decompressed(event, limit: 1 << 30)
+        let inner = EventChunk(
+            inner: unsafe plain.span.bytes, of: file, position: entry.position,
+            end: entry.endPosition)
+        group?.transaction.bytes += plain.count
+        return try consume(inner.event(inner.entries[0]), inner, 0, entry)
+    }
+
+    private mutating func payload(
+        _ event: RawSpan, _ entry: EventChunk.Entry
+    ) throws -> Output {
+        var reader = try PayloadReader(event, limit: 1 << 30)
+        var last = Output.none
+        var plain = ByteBuffer(capacity: 1 << 16)
+        while try reader.next(in: event, into: &plain) {
+            let inner = EventChunk(
+                inner: plain.bytes, of: file, position: entry.position, end: entry.endPosition)
+            group?.transaction.bytes += plain.count
+            last = try consume(inner.event(inner.entries[0]), inner, 0, entry)
+        }
+        return last
+    }
+}

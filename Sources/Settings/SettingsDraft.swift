@@ -1,0 +1,160 @@
+public import Rules
+internal import MySQLClient
+internal import MySQLCore
+
+/// Settings as far as one place says them: a file, or flags. `nil` leaves a setting to the next
+/// place, and at last to its default.
+public struct SettingsDraft: Sendable, Hashable {
+    /// The source server.
+    public var source = EndpointDraft()
+    /// The target server.
+    public var target = EndpointDraft()
+    /// Patterns of tables to take.
+    public var tables: [TablePattern]?
+    /// Patterns of tables to leave.
+    public var exclude: [TablePattern]?
+    /// The task's name.
+    public var name: String?
+    /// The source's name in the checkpoint.
+    public var sourceID: String?
+    /// The meta schema's name.
+    public var metaSchema: String?
+    /// Target connections that apply transactions.
+    public var lanes: Int?
+    /// Pairs of connections that copy.
+    public var readers: Int?
+    /// Memory budget in bytes.
+    public var memoryBudget: Int?
+    /// Rows a chunk aims at.
+    public var chunkRows: Int?
+    /// Bytes a chunk aims at.
+    public var chunkBytes: Int?
+    /// When the run ends.
+    public var until: MigrationSettings.Until?
+    /// Uses target tables that are not empty.
+    public var intoExisting: Bool?
+    /// Starts over; never from a file.
+    public var fresh: Bool?
+    /// Creates triggers, enables events, ends the migration.
+    public var finish: Bool?
+    /// Pre-checks that must not stop the run.
+    public var ignoredChecks: [String]?
+    /// Folder for local state.
+    public var stateFolder: String?
+    /// The binlog reader's server id.
+    public var serverID: UInt32?
+
+    /// Makes an empty draft.
+    public init() {}
+
+    /// Takes over what `other` says.
+    public mutating func override(with other: SettingsDraft) {
+        source.override(with: other.source)
+        target.override(with: other.target)
+        tables = other.tables ?? tables
+        exclude = other.exclude ?? exclude
+        name = other.name ?? name
+        sourceID = other.sourceID ?? sourceID
+        metaSchema = other.metaSchema ?? metaSchema
+        lanes = other.lanes ?? lanes
+        readers = other.readers ?? readers
+        memoryBudget = other.memoryBudget ?? memoryBudget
+        chunkRows = other.chunkRows ?? chunkRows
+        chunkBytes = other.chunkBytes ?? chunkBytes
+        until = other.until ?? until
+        intoExisting = other.intoExisting ?? intoExisting
+        fresh = other.fresh ?? fresh
+        finish = other.finish ?? finish
+        ignoredChecks = other.ignoredChecks ?? ignoredChecks
+        stateFolder = other.stateFolder ?? stateFolder
+        serverID = other.serverID ?? serverID
+    }
+
+    /// The finished settings, defaults filled in and every limit checked.
+    ///
+    /// - Parameter passwords: asked for each server that has its options.
+    public func migrationSettings(
+        _ passwords: PasswordSource
+    ) throws(SettingsError) -> MigrationSettings {
+        var sourceOptions = try source.options("source")
+        var targetOptions = try target.options("target")
+        guard let tables, !tables.isEmpty else {
+            throw SettingsError(
+                "no tables are chosen: --tables 'schema.*', or \"tables\" in the settings file")
+        }
+        sourceOptions.password = try passwords.password(.source, sourceOptions, source.passwordFile)
+        targetOptions.password = try passwords.password(.target, targetOptions, target.passwordFile)
+        var settings = MigrationSettings(
+            source: sourceOptions, target: targetOptions,
+            selection: TableSelection(tables: tables, excluded: exclude ?? []))
+        if let name { settings.name = try checkedName(name, "name", limit: 255) }
+        if let sourceID { settings.sourceID = try checkedName(sourceID, "source-id", limit: 255) }
+        if let metaSchema {
+            settings.metaSchema = try checkedName(metaSchema, "meta-schema", limit: 64)
+            guard !SchemaReader.systemSchemas.contains(metaSchema.lowercased()) else {
+                throw SettingsError(
+                    "meta-schema can't be \"\(metaSchema)\": it is the server's own")
+            }
+        }
+        if let lanes { settings.lanes = try checked(lanes, "lanes", Limits.lanes) }
+        if let readers { settings.readers = try checked(readers, "readers", Limits.readers) }
+        if let memoryBudget {
+            settings.memoryBudget = try checkedSize(memoryBudget, "memory", Limits.memory)
+        }
+        if let chunkRows {
+            settings.chunkRows = try checked(chunkRows, "chunk-rows", Limits.chunkRows)
+        }
+        if let chunkBytes {
+            settings.chunkBytes = try checkedSize(chunkBytes, "chunk-bytes", Limits.chunkBytes)
+        }
+        if let until { settings.until = until }
+        settings.intoExisting = intoExisting ?? false
+        settings.fresh = fresh ?? false
+        settings.finish = finish ?? false
+        settings.ignoredChecks = Set(ignoredChecks ?? [])
+        settings.stateFolder = stateFolder
+        if let serverID { settings.serverID = serverID }
+        return settings
+    }
+}
+
+/// The smallest and largest values of settings.
+enum Limits {
+    static let lanes = 1...256
+    static let readers = 1...64
+    static let memory = (16 << 20)...(1 << 40)
+    static let chunkRows = 1...100_000_000
+    static let chunkBytes = (64 << 10)...(1 << 30)
+}
+
+private func checked(
+    _ value: Int, _ name: String, _ range: ClosedRange<Int>
+) throws(SettingsError) -> Int {
+    guard range.contains(value) else {
+        throw SettingsError(
+            "\(name) must be from \(range.lowerBound) to \(range.upperBound), not \(value)")
+    }
+    return value
+}
+
+private func checkedSize(
+    _ value: Int, _ name: String, _ range: ClosedRange<Int>
+) throws(SettingsError) -> Int {
+    guard range.contains(value) else {
+        throw SettingsError(
+            "\(name) must be from \(ByteSize(bytes: range.lowerBound)) to "
+                + "\(ByteSize(bytes: range.upperBound)), not \(ByteSize(bytes: value))")
+    }
+    return value
+}
+
+private func checkedName(
+    _ value: String, _ name: String, limit: Int
+) throws(SettingsError) -> String {
+    guard !value.isEmpty, value.unicodeScalars.count <= limit,
+        !value.unicodeScalars.contains(where: { $0.value < 32 || $0.value == 127 })
+    else {
+        throw SettingsError("\(name) must have 1 to \(limit) printable characters")
+    }
+    return value
+}

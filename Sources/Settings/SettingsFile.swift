@@ -1,0 +1,98 @@
+internal import MySQLCore
+internal import Rules
+internal import Yams
+
+extension SettingsDraft {
+    /// The keys of a settings file, in the order of the documentation.
+    static let fileKeys = [
+        "source", "target", "tables", "exclude", "name", "source-id", "meta-schema", "lanes",
+        "readers", "memory", "chunk-rows", "chunk-bytes", "until", "into-existing", "finish",
+        "ignore-checks", "state-dir", "server-id",
+    ]
+
+    /// Reads a settings file: YAML, UTF-8, at most 256 KiB.
+    ///
+    /// - Throws: the first error, with line and column.
+    public init(file: String) throws(SettingsError) {
+        try self.init(SettingsText(file: file))
+    }
+
+    /// Reads a settings file's bytes; `file` is its name in messages.
+    public init(bytes: [UInt8], file: String) throws(SettingsError) {
+        try self.init(SettingsText(bytes: bytes, file: file))
+    }
+
+    private init(_ text: SettingsText) throws(SettingsError) {
+        self.init()
+        let file = text.file
+        guard let root = try text.root() else {
+            throw SettingsError("the settings file is empty", file: file)
+        }
+        // "fresh" is found here, to say why it is refused.
+        let map = try SettingsMapping(root, file: file, known: Self.fileKeys + ["fresh"])
+        if map.has("fresh") {
+            throw map.error(
+                "fresh",
+                "is only a flag (--fresh): from a file, every restart would begin from nothing")
+        }
+        if let node = map.node("source") {
+            source = try EndpointDraft(node, file: file, name: "source")
+        }
+        if let node = map.node("target") {
+            target = try EndpointDraft(node, file: file, name: "target")
+        }
+        let pattern = "a pattern such as 'shop.*'"
+        tables = try map.list("tables", pattern) { TablePattern($0) }
+        exclude = try map.list("exclude", pattern) { TablePattern($0) }
+        name = try map.text("name")
+        sourceID = try map.text("source-id")
+        metaSchema = try map.text("meta-schema")
+        lanes = try map.number("lanes", Limits.lanes)
+        readers = try map.number("readers", Limits.readers)
+        memoryBudget = try size(map, "memory", Limits.memory)
+        chunkRows = try map.number("chunk-rows", Limits.chunkRows)
+        chunkBytes = try size(map, "chunk-bytes", Limits.chunkBytes)
+        until = try map.parsed("until", MigrationSettings.Until.forms) { .init($0) }
+        intoExisting = try map.flag("into-existing")
+        finish = try map.flag("finish")
+        ignoredChecks = try map.list("ignore-checks", "a check's name") { $0 }
+        stateFolder = try map.text("state-dir")
+        serverID = try map.number("server-id", 1...UInt32.max)
+    }
+
+    private func size(
+        _ map: SettingsMapping, _ name: String, _ range: ClosedRange<Int>
+    ) throws(SettingsError) -> Int? {
+        guard let bytes = try map.size(name) else { return nil }
+        guard range.contains(bytes) else {
+            throw map.error(
+                name,
+                "must be from \(ByteSize(bytes: range.lowerBound)) to "
+                    + "\(ByteSize(bytes: range.upperBound)), not \(ByteSize(bytes: bytes))")
+        }
+        return bytes
+    }
+}
+
+extension MigrationSettings.Until {
+    /// What can be written, for messages.
+    public static let forms = "caught-up, a position (file:offset) or a GTID set"
+
+    /// Parses `caught-up`, `file:offset` or a GTID set of either family; `nil` for anything else.
+    public init?(_ text: String) {
+        if text == "caught-up" {
+            self = .caughtUp
+        } else if text.contains(where: { $0 == ":" || $0 == "-" }),
+            // Before positions: a set with one transaction looks like file:offset.
+            MySQLGTIDSet(text).map({ !$0.isEmpty }) ?? false
+                || MariaDBGTIDPosition(text).map({ !$0.last.isEmpty }) ?? false
+        {
+            self = .gtids(text)
+        } else if let position = BinlogPosition(text), position.fileNumber > 0, position.offset >= 4
+        {
+            self = .position(position)
+        } else {
+            return nil
+        }
+    }
+}

@@ -1,0 +1,74 @@
+internal import Checkpoint
+internal import MySQLClient
+internal import MySQLCore
+internal import Settings
+
+/// Everything that checks look at, read once.
+struct CheckContext {
+    let settings: MigrationSettings
+    let source: ServerFacts
+    let target: ServerFacts
+    /// The selected tables of the source.
+    let sourceTables: TableFacts
+    /// What the target has under the same names.
+    let targetTables: TableFacts
+    /// The phase that an earlier run of this migration reached; `nil` for a new one.
+    let resumedPhase: String?
+
+    init(
+        _ settings: MigrationSettings, source: Connection, target: Connection
+    ) throws {
+        self.settings = settings
+        self.source = try ServerFacts(source)
+        self.target = try ServerFacts(target)
+        let sourceTables = try TableFacts(source, settings.selection)
+        self.sourceTables = sourceTables
+        targetTables = try TableFacts(
+            target, settings.selection, only: Set(sourceTables.tables.map(\.name)))
+        resumedPhase = try Self.phase(settings, target)
+    }
+
+    /// Whether an earlier run is continued, so that tables on the target are its own.
+    var isResuming: Bool { resumedPhase != nil && !settings.fresh }
+
+    /// Whether any selected table was found.
+    var hasTables: Bool { !sourceTables.tables.isEmpty }
+
+    /// Selected tables without a key that names rows.
+    var keylessTables: [TableName] {
+        sourceTables.shapes.values.filter { $0.identifyingKey == nil }.map(\.name).sorted()
+    }
+
+    /// Bytes of all selected tables, by the source's estimate.
+    var bytes: UInt64 { sourceTables.tables.reduce(0) { $0 + $1.bytes } }
+
+    /// A list of schemas for SQL, `nil` when there is none.
+    static func list(_ names: some Collection<String>) -> String? {
+        names.isEmpty ? nil : names.map { utf8Literal($0) }.joined(separator: ",")
+    }
+
+    private static func phase(
+        _ settings: MigrationSettings, _ target: Connection
+    ) throws -> String? {
+        let key = SubtaskKey(
+            task: settings.name, source: settings.sourceID ?? settings.source.server)
+        do {
+            return try Takeover(meta: MetaSchema(name: settings.metaSchema), key: key)
+                .peek(target)?.phase
+        } catch let error as MySQLError
+            where [MySQLErrorCode.noSuchTable, MySQLErrorCode.unknownDatabase, 1142, 1044]
+            .contains(error.code)
+        {
+            return nil
+        }
+    }
+}
+
+/// A few names out of many: `a, b, c and 17 more`.
+func someNames<T: CustomStringConvertible>(_ items: [T], limit: Int = 5) -> String {
+    let shown = items.prefix(limit).map(\.description).joined(separator: ", ")
+    return items.count > limit ? "\(shown) and \(items.count - limit) more" : shown
+}
+
+/// `1 table`, `3 tables`.
+func counted(_ n: Int, _ noun: String) -> String { n == 1 ? "1 \(noun)" : "\(n) \(noun)s" }

@@ -1,0 +1,30 @@
+public import MySQLClient
+public import Settings
+
+/// Looks, before anything is touched, for what would make a migration fail or lose something.
+///
+/// Each check has a stable name, and can be ignored by it. `docs/pre-checks.md` describes them.
+public struct Prechecks: Sendable {
+    /// All checks, in the order of their results.
+    static let all: [Check] =
+        serverChecks + privilegeChecks + binlogChecks + sourceChecks + tableChecks
+        + compatibilityChecks + targetServerChecks + targetTableChecks
+
+    /// The stable names of all checks.
+    public static let names: [String] = all.map(\.name)
+    private let settings: MigrationSettings
+
+    /// Makes the checks of a migration.
+    public init(settings: MigrationSettings) { self.settings = settings }
+
+    /// Runs every check, on the caller's thread. Nothing is written on either server.
+    ///
+    /// Both connections must have no transaction open. A check whose question a server refuses
+    /// to answer is ``CheckResult/Verdict/skipped``.
+    ///
+    /// - Throws: ``MySQLError`` when a connection is lost or the basic facts can't be read.
+    public func run(source: Connection, target: Connection) throws -> [CheckResult] {
+        let context = try CheckContext(settings, source: source, target: target)
+        return try Self.all.map { try $0.result(context) }
+    }
+}

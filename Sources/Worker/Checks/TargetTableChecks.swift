@@ -1,0 +1,137 @@
+internal import MySQLClient
+internal import MySQLCore
+internal import Settings
+
+extension Prechecks {
+    /// What the target holds under the selected names.
+    static let targetTableChecks: [Check] = [
+        Check("target-tables") { context in try targetTables(context) },
+        Check("target-triggers") { context in
+            guard context.resumedPhase != "finished", !context.settings.fresh,
+                let list = CheckContext.list(context.targetTables.schemas)
+            else { return .ok("no trigger stands in the way") }
+            let names = Set(context.sourceTables.tables.map(\.name))
+            let triggers = try context.target.connection.rows(
+                "SELECT EVENT_OBJECT_SCHEMA, EVENT_OBJECT_TABLE, TRIGGER_NAME "
+                    + "FROM information_schema.TRIGGERS WHERE EVENT_OBJECT_SCHEMA IN (\(list))"
+            ).filter { names.contains(TableName(schema: $0[0] ?? "", name: $0[1] ?? "")) }
+                .map { "\($0[2] ?? "") on \($0[0] ?? "").\($0[1] ?? "")" }.sorted()
+            return triggers.isEmpty
+                ? .ok("no target table has a trigger")
+                : .error(
+                    "triggers of the target would repeat what the binlog already carries: "
+                        + someNames(triggers),
+                    remedy: "drop them; --finish creates the source's triggers")
+        },
+        Check("target-views") { context in
+            let tables = Set(context.sourceTables.tables.map(\.name))
+            let views = context.targetTables.entries.filter {
+                !$0.isTable && tables.contains($0.name)
+            }.map(\.name)
+            return views.isEmpty
+                ? .ok("no view has a selected table's name")
+                : .error(
+                    "views or sequences of the target have the names of tables: "
+                        + someNames(views),
+                    remedy: "drop or rename them on the target")
+        },
+    ]
+
+    private static func targetTables(_ context: CheckContext) throws -> Check.Finding {
+        let tables = context.sourceTables.tables.map(\.name)
+        let present = Set(context.targetTables.tables.map(\.name)).intersection(tables).sorted()
+        guard !present.isEmpty else { return .ok("no selected table exists on the target") }
+        if context.isResuming { return .ok("an earlier run is continued") }
+        if context.settings.fresh {
+            return .ok("\(counted(present.count, "table")) of the target will be dropped")
+        }
+        var different: [String] = []
+        for name in present {
+            guard let ours = context.sourceTables.shapes[name],
+                let theirs = context.targetTables.shapes[name]
+            else { continue }
+            if let why = ShapeDifference.first(ours, theirs) {
+                different.append("\(name) (\(why))")
+            }
+        }
+        if !different.isEmpty {
+            return .error(
+                "target tables have another shape: \(someNames(different))",
+                remedy: "drop or rename them on the target, or exclude them")
+        }
+        let filled = try nonEmpty(context.target.connection, present)
+        if filled.isEmpty { return .ok("\(counted(present.count, "empty table")) will be used") }
+        return context.settings.intoExisting
+            ? .warning(
+                "rows are already in \(someNames(filled)); rows of the source replace those with "
+                    + "the same keys", remedy: "none, as you asked for it by --into-existing")
+            : .error(
+                "target tables are not empty: \(someNames(filled))",
+                remedy: "empty them, or --into-existing, or --fresh")
+    }
+
+    /// Which tables have a row; many are asked in one statement.
+    static func nonEmpty(
+        _ connection: Connection, _ tables: [TableName]
+    ) throws(MySQLError) -> [TableName] {
+        var out: [TableName] = []
+        for start in stride(from: 0, to: tables.count, by: 100) {
+            let part = tables[start..<min(start + 100, tables.count)]
+            let sql = zip(start..., part).map { index, table in
+                "SELECT \(index) FROM DUAL WHERE EXISTS (SELECT 1 FROM \(table.quoted))"
+            }.joined(separator: " UNION ALL ")
+            out += try connection.rows(sql).compactMap { $0[0].flatMap { Int($0) } }
+                .map { tables[$0] }
+        }
+        return out.sorted()
+    }
+}
+
+/// How a target table's shape keeps a source table's rows from being written unchanged.
+enum ShapeDifference {
+    /// The first difference in words, `nil` when there is none. Names compare without case; JSON
+    /// and LONGTEXT count as the same, since families map one to the other.
+    static func first(_ source: TableShape, _ target: TableShape) -> String? {
+        for column in source.columns {
+            guard let index = target.columnIndex(column.name) else {
+                return "no column \(column.name)"
+            }
+            if let why = first(column, target.columns[index]) { return "\(column.name): \(why)" }
+        }
+        if let extra = target.columns.first(where: { source.columnIndex($0.name) == nil }) {
+            return "further column \(extra.name)"
+        }
+        // Other keys can be built later; those that forbid rows must be the same from the start.
+        let (ours, theirs) = (uniqueKeys(source), uniqueKeys(target))
+        if ours != theirs { return "other unique keys" }
+        return nil
+    }
+
+    private static func first(_ source: ColumnShape, _ target: ColumnShape) -> String? {
+        let texts: Set<ColumnType.Kind> = [.json, .longtext]
+        if texts.contains(source.type.kind), texts.contains(target.type.kind) { return nil }
+        var (a, b) = (source.type, target.type)
+        // Display widths of whole numbers say nothing about values.
+        if a.isInteger { (a.length, b.length) = (nil, nil) }
+        if a != b { return "\(b.kind.rawValue) in place of \(a.kind.rawValue)" }
+        if source.isNullable != target.isNullable { return "NULL is allowed on one side only" }
+        if source.generation != target.generation { return "generated on one side only" }
+        if let one = source.charset, let other = target.charset,
+            plain(one) != plain(other)
+        {
+            return "character set \(other) in place of \(one)"
+        }
+        return nil
+    }
+
+    private static func plain(_ charset: String) -> String {
+        charset == "utf8" ? "utf8mb3" : charset
+    }
+
+    private static func uniqueKeys(_ shape: TableShape) -> Set<[String]> {
+        Set(
+            shape.keys.filter(\.isUnique).map { key in
+                key.parts.map { "\($0.column?.lowercased() ?? "?")/\($0.prefixLength ?? 0)" }
+            })
+    }
+}
