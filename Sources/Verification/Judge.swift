@@ -1,0 +1,95 @@
+internal import MySQLCore
+
+/// Decides pending rows, records those that differ, and writes how to repair them.
+struct Judge: Sendable {
+    let plans: [Int: TablePlan]
+    let options: VerificationOptions
+    let tally: Tally
+    let pool: SessionPool
+
+    /// Where fixes go, if anywhere.
+    var fix: FixSQL? { options.fixSQL.map { FixSQL(sink: $0) } }
+
+    /// Decides all of `rows`.
+    func judge(_ rows: [PendingRow]) async throws {
+        guard !rows.isEmpty else { return }
+        tally.progress { $0.phase = .settling }
+        let settling = Settling(plans: plans, options: options, tally: tally, pool: pool)
+        let differing = Dictionary(grouping: try await settling.decide(rows), by: \.table)
+        for (table, rows) in differing.sorted(by: { $0.key < $1.key }) {
+            guard let plan = plans[table] else { continue }
+            try await pool.use { pair in
+                try await record(rows, plan, pair)
+            }
+        }
+        tally.progress { $0.phase = .chunks }
+    }
+
+    /// Joins a row that is missing with one that is extra, when the key's collation takes their
+    /// keys for the same: `a` became `A`.
+    private func joined(
+        _ rows: [DifferingRow], _ plan: TablePlan, _ pair: SessionPair
+    ) async throws -> [DifferingRow] {
+        let hasText = plan.sourceSide.key?.literals.contains {
+            if case .text = $0 { true } else { false }
+        }
+        guard hasText == true else { return rows }
+        var extra: Set<RowKey> = []
+        for row in rows where row.sourceKey == nil { row.targetKey.map { _ = extra.insert($0) } }
+        guard !extra.isEmpty else { return rows }
+        var out: [DifferingRow] = []
+        for row in rows where row.sourceKey != nil {
+            guard let key = row.sourceKey, row.targetKey == nil,
+                let other = try await pair.target.findLoosely(plan, key),
+                extra.remove(other) != nil
+            else {
+                out.append(row)
+                continue
+            }
+            out.append(DifferingRow(table: row.table, sourceKey: key, targetKey: other))
+        }
+        return out + rows.filter { $0.sourceKey == nil && extra.contains($0.targetKey!) }
+    }
+
+    private func record(
+        _ differing: [DifferingRow], _ plan: TablePlan, _ pair: SessionPair
+    ) async throws {
+        let rows = try await joined(differing, plan, pair)
+        let details = RowDetails(plan: plan, pair: pair)
+        var room = options.maxReportedRows - tally.tables[plan.index].differences.count
+        for row in rows {
+            room -= 1
+            let difference = room >= 0 ? try await details.describe(row) : nil
+            tally.add(plan, difference, limit: options.maxReportedRows)
+        }
+        if tally.tables[plan.index].differingRows >= options.maxDifferingRows {
+            tally.stop(
+                plan.index,
+                "the search ended after \(options.maxDifferingRows) differing rows")
+        }
+        guard let fix else { return }
+        tally.progress { $0.phase = .fixes }
+        try await fix.repair(rows, plan, pair)
+    }
+
+    /// Records rows of a keyless table whose numbers of copies differ.
+    func record(
+        _ rows: [DifferingCopies], _ plan: TablePlan, _ pair: SessionPair
+    ) async throws {
+        let details = RowDetails(plan: plan, pair: pair)
+        if !rows.isEmpty { try fix?.sink("START TRANSACTION;") }
+        for (i, row) in rows.enumerated() {
+            var difference: RowDifference?
+            if i < options.maxReportedRows {
+                let side: Side = row.sourceCondition == nil ? .target : .source
+                let condition = row.sourceCondition ?? row.targetCondition ?? "FALSE"
+                difference = RowDifference(
+                    table: plan.source.name, kind: .copies(source: row.source, target: row.target),
+                    row: try await details.sample(side, where: condition))
+            }
+            tally.add(plan, difference, limit: options.maxReportedRows)
+            try await fix?.repair(row, plan, pair)
+        }
+        if !rows.isEmpty { try fix?.sink("COMMIT;") }
+    }
+}

@@ -1,0 +1,195 @@
+internal import MySQLClient
+internal import MySQLCore
+
+/// A row of a keyless table whose number of copies differs.
+struct DifferingCopies: Sendable {
+    /// Copies on either side.
+    let source: Int
+    let target: Int
+    /// The condition that finds copies on either side, `nil` when there is none.
+    let sourceCondition: String?
+    let targetCondition: String?
+}
+
+/// Compares a table without a common key as a multiset of rows: how many copies of each row does
+/// each side have?
+///
+/// Every look is a scan of the table, so looks are few: a checksum of everything, then sums of
+/// 4,096 buckets (by the row's hash), then the hashes of the buckets that differ, and those again
+/// until the difference has lasted.
+struct KeylessComparison: Sendable {
+    let plan: TablePlan
+    let pair: SessionPair
+    let options: VerificationOptions
+    let tally: Tally
+
+    /// Rows whose hashes are held at once; buckets beyond that are looked at one after another.
+    private static let rowsAtOnce: UInt64 = 300_000
+
+    /// What was seen of one row.
+    private struct Copies: Sendable, Equatable {
+        var source = 0
+        var target = 0
+        var sourceHash: RowDigest?
+        var targetHash: RowDigest?
+        var bucket = ""
+
+        static func == (a: Copies, b: Copies) -> Bool {
+            a.source == b.source && a.target == b.target
+        }
+    }
+
+    /// Compares the table, and decides.
+    func compare() async throws -> [DifferingCopies] {
+        tally.update(plan.index) { $0.isKeyless = true }
+        let sums = try await pair.both { try await $0.checksum(plan, nil) }
+        tally.count(plan, rows: sums.source.rows)
+        if sums.source == sums.target { return [] }
+        let buckets = try await pair.both { try await $0.buckets(plan) }
+        var differing: [(bucket: String, rows: UInt64)] = []
+        for bucket in Set(buckets.source.keys).union(buckets.target.keys).sorted() {
+            let (a, b) = (buckets.source[bucket], buckets.target[bucket])
+            if a != b { differing.append((bucket, max(a?.rows ?? 0, b?.rows ?? 0))) }
+        }
+        var out: [DifferingCopies] = []
+        while !differing.isEmpty {
+            var (batch, rows): ([String], UInt64) = ([], 0)
+            while let next = differing.last, batch.isEmpty || rows + next.rows <= Self.rowsAtOnce {
+                batch.append(next.bucket)
+                rows += next.rows
+                differing.removeLast()
+            }
+            out += try await decide(batch)
+            if out.count > options.maxDifferingRows {
+                tally.stop(plan.index, "more than \(options.maxDifferingRows) rows differ")
+                break
+            }
+        }
+        return out
+    }
+
+    /// Looks at buckets until every row in them is decided.
+    private func decide(_ buckets: [String]) async throws -> [DifferingCopies] {
+        var out: [DifferingCopies] = []
+        var watched = try await look(buckets, only: nil)
+        var looks: [RowDigest: (count: Int, since: ContinuousClock.Instant)] = [:]
+        let start = ContinuousClock.now
+        var delay: Duration = .milliseconds(100)
+        for digest in watched.keys { looks[digest] = (1, start) }
+        while !watched.isEmpty {
+            tally.progress { $0.pendingRows = watched.count }
+            if options.settle > .zero { try await Task.sleep(for: delay) }
+            delay = min(delay * 2, max(options.settle / 3, .milliseconds(100)))
+            let names = Set(watched.values.map(\.bucket)).sorted()
+            let now = try await look(names, only: Set(watched.keys))
+            let time = ContinuousClock.now
+            for (digest, old) in watched {
+                guard let new = now[digest] else {
+                    watched[digest] = nil  // equal by now
+                    continue
+                }
+                watched[digest] = new
+                guard new == old, let seen = looks[digest] else {
+                    looks[digest] = (1, time)
+                    if time - start > options.patience {
+                        watched[digest] = nil
+                        tally.update(plan.index) { $0.undecidedRows += 1 }
+                    }
+                    continue
+                }
+                looks[digest] = (seen.count + 1, seen.since)
+                let enough = options.settle == .zero ? 2 : 3
+                if seen.count + 1 >= enough, time - seen.since >= options.settle {
+                    watched[digest] = nil
+                    out.append(copies(new))
+                }
+            }
+        }
+        tally.progress { $0.pendingRows = 0 }
+        return out
+    }
+
+    private func copies(_ seen: Copies) -> DifferingCopies {
+        func condition(_ side: SidePlan, _ hash: RowDigest?) -> String? {
+            hash.map { "LEFT(UNHEX(SHA2(\(side.row),256)),16)=\(hexLiteral($0.bytes))" }
+        }
+        return DifferingCopies(
+            source: seen.source, target: seen.target,
+            sourceCondition: condition(plan.sourceSide, seen.sourceHash),
+            targetCondition: condition(plan.targetSide, seen.targetHash))
+    }
+
+    /// The rows of some buckets whose numbers of copies differ now.
+    private func look(
+        _ buckets: [String], only: Set<RowDigest>?
+    ) async throws -> [RowDigest: Copies] {
+        var out: [RowDigest: Copies] = [:]
+        let rows = try await pair.both { try await $0.hashes(plan, buckets) }
+        for row in rows.source where only?.contains(row.digest) ?? true {
+            out[row.digest, default: Copies()].source += row.copies
+            out[row.digest]?.sourceHash = row.hash
+            out[row.digest]?.bucket = row.bucket
+        }
+        for row in rows.target where only?.contains(row.digest) ?? true {
+            out[row.digest, default: Copies()].target += row.copies
+            out[row.digest]?.targetHash = row.hash
+            out[row.digest]?.bucket = row.bucket
+        }
+        return out.filter { $0.value.source != $0.value.target }
+    }
+}
+
+/// Identical rows of a keyless table.
+struct HashedRow: Sendable {
+    let digest: RowDigest
+    /// The first bytes of the hash of all columns as the server prints them.
+    let hash: RowDigest
+    let bucket: String
+    let copies: Int
+}
+
+extension Session {
+    private func bucket(_ side: SidePlan) -> String { "LEFT(SHA2(\(side.base),256),3)" }
+
+    /// Count and sum of every bucket.
+    func buckets(_ plan: TablePlan) async throws -> [String: ChunkSum] {
+        let side = plan.on(side)
+        let sql = """
+            SELECT \(bucket(side)),COUNT(*),SUM(\(side.slice(side.row))) \
+            FROM \(side.table) GROUP BY 1
+            """
+        return try await run { connection in
+            var out: [String: ChunkSum] = [:]
+            try connection.forEachRow(sql) { row in
+                out[row.string(0) ?? ""] = ChunkSum(
+                    rows: row.uint64(1) ?? 0, sum: row.string(2) ?? "")
+            }
+            return out
+        }
+    }
+
+    /// The rows of some buckets, each distinct one once.
+    func hashes(_ plan: TablePlan, _ buckets: [String]) async throws -> [HashedRow] {
+        let (planned, side, forms) = (plan.on(side), side, plan.clientForms)
+        let list = buckets.map { "'\($0)'" }.joined(separator: ",")
+        let columns =
+            [bucket(planned)]
+            + [planned.base, planned.row].map { "LEFT(UNHEX(SHA2(\($0),256)),16)" }
+            + planned.clientValues
+        let condition = buckets.count > 2048 ? "" : " WHERE \(bucket(planned)) IN (\(list))"
+        let sql = "SELECT \(columns.joined(separator: ",")) FROM \(planned.table)\(condition)"
+        return try await run { connection in
+            var out: [RowDigest: HashedRow] = [:]
+            try connection.forEachRow(sql) { row in
+                var values: [[UInt8]?] = []
+                for i in forms.indices { values.append(row.copy(3 + i)) }
+                let key = digest(row.copy(1) ?? [], values, forms, side)
+                let hash = RowDigest(row.copy(2) ?? [])
+                let copies = out[key]?.copies ?? 0
+                out[key] = HashedRow(
+                    digest: key, hash: hash, bucket: row.string(0) ?? "", copies: copies + 1)
+            }
+            return Array(out.values)
+        }
+    }
+}

@@ -1,0 +1,98 @@
+internal import MySQLClient
+internal import MySQLCore
+
+/// Reads the shapes of all tables and plans their comparison.
+struct Planner {
+    let options: VerificationOptions
+    let pair: SessionPair
+    let tally: Tally
+
+    /// The plans, by the tables' places in the options. A table that can't be compared has none,
+    /// and its report says why.
+    func plans() async throws -> [Int: TablePlan] {
+        let source = try await pair.source.catalog(options.tables.map(\.source), estimates: true)
+        let target = try await pair.target.catalog(options.tables.map(\.target), estimates: false)
+        var out: [Int: TablePlan] = [:]
+        for (index, names) in options.tables.enumerated() {
+            if let reason = source.unreadable[names.source] ?? target.unreadable[names.target] {
+                tally.stop(index, reason)
+                continue
+            }
+            let (a, b) = (source.shapes[names.source], target.shapes[names.target])
+            guard let a, let b else {
+                missing(index, names, hasSource: a != nil, hasTarget: b != nil)
+                continue
+            }
+            if options.comparesStructure {
+                let findings = StructureComparison(
+                    source: a, sourceFamily: source.family, target: b, targetFamily: target.family
+                ).findings()
+                tally.update(index) { $0.structure = findings }
+            }
+            guard
+                var plan = TablePlan(
+                    index: index, source: a, source.family, target: b, target.family,
+                    comparesGenerated: options.comparesGeneratedColumns)
+            else {
+                tally.stop(index, "the tables have no column in common")
+                continue
+            }
+            let estimate = source.estimates[names.source]
+            plan.estimatedRows = estimate?.rows ?? 0
+            plan.rowBytes = (estimate?.bytes ?? 0) / max(1, estimate?.rows ?? 1)
+            let fitting = UInt64(options.chunkBytes) / max(1, plan.rowBytes)
+            plan.chunkRows = max(1, min(options.chunkRows, Int(fitting)))
+            out[index] = plan
+        }
+        return out
+    }
+
+    private func missing(
+        _ index: Int, _ names: (source: TableName, target: TableName), hasSource: Bool,
+        hasTarget: Bool
+    ) {
+        let text =
+            switch (hasSource, hasTarget) {
+            case (true, _): "\(names.source) is missing on the target (as \(names.target))"
+            case (_, true): "\(names.source) is missing on the source"
+            default: "\(names.source) is missing on both sides"
+            }
+        tally.update(index) { $0.structure = [StructureFinding(.tableMissing, true, text)] }
+    }
+}
+
+/// What a server knows about tables.
+struct Catalog: Sendable {
+    var family = ServerFamily.mysql
+    var shapes: [TableName: TableShape] = [:]
+    var estimates: [TableName: TableEstimate] = [:]
+    /// Tables whose shape can't be read, with the reason.
+    var unreadable: [TableName: String] = [:]
+}
+
+extension Session {
+    /// Reads the shapes of tables; those that don't exist are missing in the result.
+    func catalog(_ tables: [TableName], estimates: Bool) async throws -> Catalog {
+        try await run { connection in
+            let reader = SchemaReader(connection)
+            var out = Catalog(family: connection.family)
+            do {
+                out.shapes = try reader.shapes(of: tables)
+            } catch is UnknownColumnType {
+                for table in tables {
+                    do {
+                        out.shapes[table] = try reader.shape(of: table)
+                    } catch let error as UnknownColumnType {
+                        out.unreadable[table] = "\(error)"
+                    }
+                }
+            }
+            if estimates {
+                for schema in Set(tables.map(\.schema)) {
+                    for table in try reader.tables(in: schema) { out.estimates[table.name] = table }
+                }
+            }
+            return out
+        }
+    }
+}
