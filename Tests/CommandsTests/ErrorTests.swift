@@ -49,12 +49,21 @@ struct ErrorTests {
         let error = OperatorError(
             MySQLError(code: 1114, sqlState: "HY000", message: "The table is full", server: "t:1"))
         #expect(
-            error.text == """
+            error.text() == """
                 error: disk or memory of the server is full: The table is full [server.full]
                   where: t:1, ERROR 1114 (HY000)
                   goes away by itself: possibly, later
                   what to do: make room; it then goes on
                 """)
+    }
+
+    @Test("on a terminal, long texts are broken between words")
+    func broken() {
+        let error = OperatorError(
+            MySQLError(code: 1114, sqlState: "HY000", message: "The table is full", server: "t:1"))
+        let text = error.text(width: 40)
+        #expect(text.split(separator: "\n").allSatisfy { $0.count <= 40 })
+        #expect(text.hasPrefix("error: disk or memory of the server\n    is full:"))
     }
 
     @Test("a refusal names every check, and how to accept the risk")

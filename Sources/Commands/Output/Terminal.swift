@@ -31,6 +31,9 @@ final class Terminal: Sendable {
     /// Columns of standard output, `nil` when it is no terminal.
     static var outputWidth: Int? { size(of: STDOUT_FILENO)?.width }
 
+    /// Columns of standard error, `nil` when it is no terminal.
+    static var errorWidth: Int? { size(of: STDERR_FILENO)?.width }
+
     private static func size(of descriptor: Int32) -> (width: Int, height: Int)? {
         var window = winsize()
         guard ioctl(descriptor, UInt(TIOCGWINSZ), &window) == 0, window.ws_col > 0 else {

@@ -22,12 +22,11 @@ final class FixFile: Sendable {
 
     deinit { close(descriptor) }
 
-    /// Writes one statement.
+    /// Writes one statement, which ends with its own semicolon.
     ///
     /// - Throws: an ``OperatorError`` when the disk is full or the file is gone.
     func append(_ statement: String) throws {
-        let text = statement.hasSuffix(";") ? statement + "\n" : statement + ";\n"
-        let isWritten = lock.withLock { _ in writeAll(text, to: descriptor) }
+        let isWritten = lock.withLock { _ in writeAll(statement + "\n", to: descriptor) }
         guard isWritten else {
             throw OperatorError(
                 code: "verify.fix-file", message: "the file for --fix-sql can't be written",

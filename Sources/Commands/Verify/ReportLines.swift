@@ -53,14 +53,19 @@ enum ReportLines {
             switch report.verdict {
             case .equal: "equal"
             case .different:
-                "different: \(Wording.count(report.differingRows)) rows, in "
+                "different: \(counted(report.differingRows, "row")), in "
                     + "\(bad) of \(report.tables.count) tables"
             case .undecided: "undecided"
             }
         out.append(
-            "verdict: \(summary) (\(Wording.count(report.rows)) rows of "
-                + "\(report.tables.count) tables in \(Wording.fixed(seconds, 1)) s, \(speed))")
+            "verdict: \(summary) (\(counted(report.rows, "row")) of "
+                + "\(counted(UInt64(report.tables.count), "table")) in \(Wording.fixed(seconds, 1)) s, \(speed))"
+        )
         return out.map { TextFitting.printable($0) }
+    }
+
+    private static func counted(_ n: UInt64, _ noun: String) -> String {
+        "\(Wording.count(n)) \(noun)\(n == 1 ? "" : "s")"
     }
 
     /// The line of type `verify_table`.
