@@ -37,6 +37,7 @@ let package = Package(
     targets: [
         .systemLibrary(
             name: "CMariaDB", pkgConfig: "libmariadb", providers: [.apt(["libmariadb-dev"])]),
+        .systemLibrary(name: "CMalloc"),
         .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(
@@ -48,7 +49,7 @@ let package = Package(
         module("MySQLBinlog", ["MySQLCore", "CZstd", "CZlib"], strict),
         module("Rules", ["MySQLCore"], strict),
 
-        module("Runtime", [], common),
+        module("Runtime", ["CMalloc"], common),
         module("MySQLClient", ["MySQLCore", "Runtime", "CMariaDB"], common),
         module("Stream", ["MySQLCore", "MySQLBinlog", "MySQLClient", "Runtime"], strict),
         module("Checkpoint", ["MySQLCore", "MySQLClient", "Runtime"], common),
