@@ -114,7 +114,7 @@ final class TableCatalog {
     func note(_ event: RawSpan, position: SourcePosition) throws {
         let id = try Self.tableID(event)
         if let known = maps[id], Self.isSameBody(known.raw, event) { return }
-        let map = try TableMap(event)
+        let map = try TableMap(event, family: sourceVersion.family)
         var raw = [UInt8](repeating: 0, count: event.byteCount)
         for i in 0..<raw.count {
             raw[i] = unsafe event.unsafeLoad(fromByteOffset: i, as: UInt8.self)
