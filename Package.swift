@@ -108,7 +108,8 @@ let package = Package(
         tests(
             "CommandsTests",
             [
-                "MySQLCore", "MySQLClient", "Checkpoint", "Settings", "Worker", "Commands",
+                "MySQLCore", "MySQLClient", "Rules", "Checkpoint", "Settings", "Worker",
+                "Commands",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         tests("TidyTests", []),
