@@ -60,7 +60,7 @@ let package = Package(
                 "MySQLCore", "MySQLSyntax", "MySQLBinlog", "Rules", "MySQLClient", "Stream",
                 "Checkpoint", "Runtime",
             ], strict),
-        module("Verification", ["MySQLCore", "Rules", "MySQLClient", "Runtime"], common),
+        module("Verification", ["MySQLCore", "MySQLClient", "Runtime"], common),
         module(
             "Settings",
             ["MySQLCore", "Rules", "MySQLClient", .product(name: "Yams", package: "Yams")], common),
@@ -93,6 +93,12 @@ let package = Package(
         tests("RulesTests", ["MySQLCore", "Rules"]),
         tests("RuntimeTests", ["Runtime"]),
         tests("MySQLClientTests", ["MySQLCore", "MySQLClient", "TestServers"]),
+        tests(
+            "SnapshotTests",
+            [
+                "MySQLCore", "Rules", "MySQLClient", "Checkpoint", "Snapshot", "Runtime",
+                "TestServers",
+            ]),
         tests("VerificationTests", ["MySQLCore", "MySQLClient", "Verification", "TestServers"]),
         tests(
             "ReplicationTests",

@@ -1,5 +1,11 @@
+internal import MySQLCore
+
 /// The type byte of a column in a table map, real types resolved: CHAR, ENUM and SET come as one
 /// type on the wire.
+///
+/// ``timestamp``, ``time`` and ``datetime`` are those of MySQL 5.5, without fractions. MariaDB logs
+/// columns with fractions that were made with `mysql56_temporal_format = OFF` as the same types, in
+/// other widths, and nothing in the event tells: whoever knows the table's shape must refuse them.
 public enum WireType: UInt8, Sendable, Hashable, CaseIterable {
     case tiny = 1
     case short = 2
@@ -35,20 +41,23 @@ public enum WireType: UInt8, Sendable, Hashable, CaseIterable {
     case string = 254
     case geometry = 255
 
-    /// Whether signedness metadata has a bit for such columns.
+    /// Whether signedness metadata has a bit for such columns. YEAR has one on both families
+    /// (MySQL sets it or not, depending on the version; nobody should read it).
     var isNumeric: Bool {
         switch self {
-        case .tiny, .short, .int24, .long, .longlong, .float, .double, .newdecimal: true
+        case .tiny, .short, .int24, .long, .longlong, .float, .double, .newdecimal, .year: true
         default: false
         }
     }
 
-    /// Whether values are texts or bytes with a collation of their own.
-    var isCharacter: Bool {
+    /// Whether character set metadata counts such columns. MySQL counts VECTOR but not GEOMETRY,
+    /// MariaDB counts GEOMETRY and sends vectors as VARBINARY.
+    func isCharacter(_ family: ServerFamily) -> Bool {
         switch self {
         case .varchar, .varString, .string, .tinyBlob, .mediumBlob, .longBlob, .blob,
-            .blobCompressed, .varcharCompressed:
+            .blobCompressed, .varcharCompressed, .vector:
             true
+        case .geometry: family == .mariadb
         default: false
         }
     }

@@ -196,6 +196,9 @@ extension ColumnLayout {
         case .cell(let index):
             guard node.kind == .array, index < node.members.count else { return nil }
             return index
+        case .cellFromEnd(let index):
+            guard node.kind == .array, index < node.members.count else { return nil }
+            return node.members.count - 1 - index
         }
     }
 
@@ -216,8 +219,11 @@ extension ColumnLayout {
                 let place = node.find(key).index
                 node.keys.insert(key, at: place)
                 node.members.insert(value, at: place)
-            case .cell(let at) where node.kind == .array && at <= node.members.count:
-                node.members.insert(value, at: at)
+            case .cell(let at) where node.kind == .array:
+                // Beyond either end means at that end.
+                node.members.insert(value, at: min(at, node.members.count))
+            case .cellFromEnd(let at) where node.kind == .array:
+                node.members.insert(value, at: max(node.members.count - 1 - at, 0))
             default: throw misfit(start)
             }
         default: throw misfit(start)

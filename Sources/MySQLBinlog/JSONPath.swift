@@ -1,9 +1,11 @@
-/// A path in a JSON document, as partial updates have them: `$`, `$.a[0]`, `$."a b".c`. Wildcards and
-/// `last` do not occur in binlogs and are not read.
+/// A path in a JSON document, as partial updates have them: `$`, `$.a[0]`, `$."a b".c`,
+/// `$[last-1]`. Wildcards and ranges do not occur in binlogs and are not read.
 struct JSONPath {
     enum Leg: Equatable {
         case member([UInt8])
         case cell(Int)
+        /// A cell counted from the end: 0 is the last one.
+        case cellFromEnd(Int)
     }
 
     var legs: [Leg] = []
@@ -20,12 +22,25 @@ struct JSONPath {
                 legs.append(.member(name))
             case UInt8(ascii: "["):
                 at += 1
-                guard let index = Self.index(span, &at) else { return nil }
-                legs.append(.cell(index))
+                guard let leg = Self.cell(span, &at) else { return nil }
+                legs.append(leg)
             default:
                 return nil
             }
         }
+    }
+
+    /// `0]`, `last]` or `last-1]`.
+    private static func cell(_ span: RawSpan, _ at: inout Int) -> Leg? {
+        guard span.has(at, 5), span.u32(at) == 0x7473_616C else {
+            return index(span, &at).map(Leg.cell)
+        }
+        at += 4
+        let c = span.u8(at)
+        at += 1
+        if c == UInt8(ascii: "]") { return .cellFromEnd(0) }
+        guard c == UInt8(ascii: "-") else { return nil }
+        return index(span, &at).map(Leg.cellFromEnd)
     }
 
     /// A number up to the closing bracket.

@@ -87,7 +87,8 @@ extension JSONReader {
             guard length >= 2 else { throw fail(at, "a JSON decimal is too short") }
             let precision = Int(span.u8(at))
             let scale = Int(span.u8(at + 1))
-            guard precision > 0, precision <= 65, scale <= precision,
+            // Whole digits are rounded up to groups of nine here: more than a column's 65 are fine.
+            guard precision > 0, precision <= 90, scale <= precision,
                 length == 2 + decimalSize(precision: precision, scale: scale)
             else { throw fail(at, "a JSON decimal of invalid size") }
             try appendDecimal(span, at + 2, precision: precision, scale: scale, into: &out)

@@ -1,3 +1,5 @@
+public import MySQLCore
+
 /// A table's columns as the source describes them ahead of its rows.
 ///
 ///     offset 19  u48     table id, which the row events of this statement use
@@ -29,8 +31,9 @@ public final class TableMap: Sendable {
     /// Sum of all widths where every column has a fixed one, else `nil`.
     let fixedRowWidth: Int?
 
-    /// Decodes the event, without its checksum.
-    public init(_ event: RawSpan) throws(BinlogError) {
+    /// Decodes the event, without its checksum. `family` is that of the server that wrote it: the
+    /// families count different columns in some of the metadata.
+    public init(_ event: RawSpan, family: ServerFamily) throws(BinlogError) {
         let type = EventType.tableMap
         var cursor = try Cursor(event, type, at: EventHeader.size)
         tableID = try cursor.u48("the table id")
@@ -55,7 +58,7 @@ public final class TableMap: Sendable {
         }
         let bits = try cursor.take((count + 7) / 8, "the NULL bits")
         nullable = (0..<count).map { event.u8(bits + $0 / 8) >> UInt8($0 % 8) & 1 != 0 }
-        metadata = try TableMetadata(&cursor, columns)
+        metadata = try TableMetadata(&cursor, columns, family)
         self.columns = columns
         widths = columns.map(\.width)
         jsonCount = columns.count { $0.type == .json }

@@ -1,3 +1,5 @@
+internal import MySQLCore
+
 /// The optional part of a table map. How much of it is there is up to the source's
 /// `binlog_row_metadata`: MINIMAL gives signedness, character sets and geometry types, FULL all,
 /// MariaDB's NO_LOG nothing.
@@ -8,10 +10,16 @@ public struct TableMetadata: Sendable, Hashable {
         public var column: Int
         /// Length of the prefix in characters, 0 for the whole value.
         public var prefixLength: Int
+
+        /// Makes a part.
+        public init(column: Int, prefixLength: Int) {
+            self.column = column
+            self.prefixLength = prefixLength
+        }
     }
 
-    /// For each column whether it is UNSIGNED (false for types that have no sign); `nil` when the
-    /// source does not tell.
+    /// For each column whether it is UNSIGNED (false for types that have no sign, YEAR included);
+    /// `nil` when the source does not tell.
     public var isUnsigned: [Bool]?
     /// For each column the id of its collation: 63 for bytes, 0 for types without; `nil` when the
     /// source does not tell. ENUM and SET are in ``memberCollations``.
@@ -40,22 +48,24 @@ public struct TableMetadata: Sendable, Hashable {
     public init() {}
 
     /// Reads the fields up to the end of the event.
-    init(_ cursor: inout Cursor, _ columns: [ColumnLayout]) throws(BinlogError) {
+    init(
+        _ cursor: inout Cursor, _ columns: [ColumnLayout], _ family: ServerFamily
+    ) throws(BinlogError) {
         while !cursor.isAtEnd {
             let field = try cursor.u8("a metadata field")
             let length = try cursor.lengthEncoded("a metadata field's length")
             var value = try cursor.part(length, "a metadata field")
-            try read(field, &value, columns)
+            try read(field, &value, columns, family)
         }
     }
 
     private mutating func read(
-        _ field: UInt8, _ value: inout Cursor, _ columns: [ColumnLayout]
+        _ field: UInt8, _ value: inout Cursor, _ columns: [ColumnLayout], _ family: ServerFamily
     ) throws(BinlogError) {
         switch field {
         case 1: isUnsigned = try Self.signs(&value, columns)
-        case 2: collations = try Self.defaults(&value, columns, \.isCharacter)
-        case 3: collations = try Self.each(&value, columns, \.isCharacter)
+        case 2: collations = try Self.defaults(&value, columns) { $0.isCharacter(family) }
+        case 3: collations = try Self.each(&value, columns) { $0.isCharacter(family) }
         case 4: columnNames = try Self.names(&value, columns.count)
         case 5: setMembers = try Self.members(&value, columns, .set)
         case 6: enumMembers = try Self.members(&value, columns, .enum)
@@ -85,7 +95,7 @@ public struct TableMetadata: Sendable, Hashable {
         }
     }
 
-    /// One bit for each numeric column, highest first. MariaDB has one for YEAR as well.
+    /// One bit for each numeric column, highest first.
     private static func signs(
         _ cursor: inout Cursor, _ columns: [ColumnLayout]
     ) throws(BinlogError) -> [Bool] {
@@ -95,7 +105,7 @@ public struct TableMetadata: Sendable, Hashable {
         return columns.map { column in
             guard column.type.isNumeric else { return false }
             defer { next += 1 }
-            return bits[next]
+            return bits[next] && column.type != .year
         }
     }
 

@@ -30,16 +30,17 @@ private final class LoadSource {
     /// Fills a packet; 0 at the end, -1 after an error.
     func fill(_ target: UnsafeMutableRawPointer, _ capacity: Int) -> Int32 {
         do {
-            if at > 0 {
+            if pending.count - at < capacity, !ended {
+                // Less than a packet is left to move, however large the row before was.
                 pending.removeFirst(at)
                 at = 0
+                while pending.count < capacity, !ended { ended = try !read(&pending) }
             }
-            while pending.count < capacity, !ended { ended = try !read(&pending) }
-            let n = min(capacity, pending.count)
+            let n = min(capacity, pending.count - at)
             pending.withBytes { bytes in
-                if n > 0 { target.copyMemory(from: bytes.baseAddress!, byteCount: n) }
+                if n > 0 { target.copyMemory(from: bytes.baseAddress! + at, byteCount: n) }
             }
-            at = n
+            at += n
             return Int32(n)
         } catch {
             failure = error

@@ -19,6 +19,13 @@ public enum Digest {
         }
     }
 
+    /// 128-bit digest of a text's UTF-8.
+    public static func digest(text: String) -> [UInt8] {
+        var buffer = ByteBuffer(capacity: text.utf8.count)
+        buffer.append(text)
+        return digest(buffer.bytes)
+    }
+
     /// Mixes two hashes into one; the order matters.
     @inline(__always)
     public static func combine(_ a: UInt64, _ b: UInt64) -> UInt64 {

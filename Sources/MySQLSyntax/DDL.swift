@@ -152,6 +152,12 @@ public struct TruncateTable: Sendable, Hashable {
     public var table: TableName
     /// `WAIT n` or `NOWAIT`.
     public var wait: LockWait?
+
+    /// Makes a statement.
+    public init(table: TableName, wait: LockWait? = nil) {
+        self.table = table
+        self.wait = wait
+    }
 }
 
 /// `CREATE INDEX`.

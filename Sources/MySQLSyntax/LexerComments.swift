@@ -67,6 +67,7 @@ extension Lexer {
 
     /// Skips to `*/`. A skipped executable comment may hold one level of ordinary comments.
     private mutating func skipComment(nested: Bool) -> Bool {
+        let start = at
         at += 2
         var depth = 1
         while at + 1 < source.count {
@@ -83,6 +84,7 @@ extension Lexer {
                 at += 1
             }
         }
+        at = start
         return false
     }
 }

@@ -27,7 +27,8 @@ extension Parser {
         }
         while try columnAttribute(&column, &keys, &out) {}
         let part = [KeyPart(column: name)]
-        // A column that is both gets both keys; the order is the attributes'.
+        // MySQL gives a column that is both both keys, MariaDB the primary key alone.
+        if context.isMariaDB, keys.isPrimary { keys.isUnique = false }
         if keys.isPrimary {
             out.keys.append(KeyDefinition(kind: .primary, name: "PRIMARY", parts: part))
         }

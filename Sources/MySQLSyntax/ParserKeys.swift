@@ -131,9 +131,10 @@ extension Parser {
         try expect(.references)
         out.parent = try tableName(.parent)
         if isByte("(") { out.parentColumns = try columnList() }
-        // What is not said is NO ACTION in both families' system tables but RESTRICT in effect.
-        out.onDelete = .noAction
-        out.onUpdate = .noAction
+        // The same in effect, but information_schema says it so.
+        let unsaid: ForeignKeyShape.Action = context.isMariaDB ? .restrict : .noAction
+        out.onDelete = unsaid
+        out.onUpdate = unsaid
         while true {
             if take(.match) {
                 advance()

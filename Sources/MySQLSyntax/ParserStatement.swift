@@ -59,7 +59,7 @@ extension Parser {
 
     private func dmlKind() -> DMLKind? {
         var i = at
-        while tokens[i].high == tokens[i].low + 1, source[Int(tokens[i].low)] == UInt8(ascii: "(") {
+        while tokens[i].kind == .punctuation, source[Int(tokens[i].low)] == UInt8(ascii: "(") {
             i += 1
         }
         switch tokens[i].keyword {

@@ -94,6 +94,10 @@ struct Alteration {
         for case .other(let text) in actions {
             throw .notCarried(table, reason: "an unknown action '\(text.prefix(40))'")
         }
+        let keys = actions.count { if case .addKey = $0 { true } else { false } }
+        guard actions.count <= 2 * SchemaState.mostColumns,
+            keys + shape.keys.count <= SchemaState.mostKeys
+        else { throw .notCarried(table, reason: "more columns or keys than a server allows") }
         let before = shape
         let conversion = try settleDefaults(actions)
         try applyColumns(actions)
@@ -106,6 +110,10 @@ struct Alteration {
             if case .addKey(let key, _) = action { key } else { nil }
         }
         state.makePrimaryNotNull(&shape.columns, newKeys)
+        let periods = actions.compactMap { (action) -> PeriodDefinition? in
+            if case .addPeriod(let period) = action { period } else { nil }
+        }
+        state.makePeriodsNotNull(&shape.columns, periods)
         try applyForeignKeys(actions)
         try applyKeys(actions, before)
     }
@@ -143,7 +151,6 @@ struct Alteration {
     private struct Change {
         var column: ColumnShape
         var place: ColumnPlace
-        var isDone = false
     }
 
     private mutating func applyColumns(_ actions: [AlterAction]) throws(ShapeError) {
@@ -152,6 +159,9 @@ struct Alteration {
         let settler = ColumnSettler(table: table, defaults: defaults, context: context)
         var changes: [String: Int] = [:]
         var list: [Change] = []
+        let keepsPrimary = !actions.contains {
+            if case .dropPrimaryKey = $0 { true } else { false }
+        }
         for action in actions {
             switch action {
             case .dropColumn(let name, let ifExists):
@@ -165,11 +175,18 @@ struct Alteration {
                 var old = column.name
                 if case .changeColumn(let name, _, _, _) = action { old = name }
                 guard let index = shape.columnIndex(old) else {
+                    // MariaDB lets a statement change a column that it has just added, found by the
+                    // new name (and does not look at the old one).
+                    if let added = list.firstIndex(where: { same($0.column.name, column.name) }) {
+                        list[added].column = try settler.shape(of: column)
+                        if place != .unchanged { list[added].place = place }
+                        continue
+                    }
                     if ifExists { continue }
                     throw .unknownColumn(table, old)
                 }
                 var new = try settled(column, over: shape.columns[index], settler)
-                if isInPrimaryKey(old) { new.isNullable = false }
+                if keepsPrimary, isInPrimaryKey(old) { new.isNullable = false }
                 changes[old.lowercased()] = list.count
                 list.append(Change(column: new, place: place))
                 noteRenaming(from: shape.columns[index].name, to: new.name)
@@ -189,7 +206,7 @@ struct Alteration {
             default: continue
             }
         }
-        try arrange(changes, &list)
+        try arrange(changes, list)
         for case .alterColumnVisibility(let name, let isInvisible) in actions {
             guard let index = shape.columnIndex(name) else { throw .unknownColumn(table, name) }
             shape.columns[index].isInvisible = isInvisible
@@ -217,32 +234,37 @@ struct Alteration {
     }
 
     /// Puts the columns in order: those that stay, with changed ones in their old place; then, one
-    /// after the other, the new ones and those with a place.
+    /// after the other, new ones are put in and those with another place are moved.
     private mutating func arrange(
-        _ changes: [String: Int], _ list: inout [Change]
+        _ changes: [String: Int], _ list: [Change]
     ) throws(ShapeError) {
-        var columns: [ColumnShape] = []
+        var columns: [(column: ColumnShape, change: Int?)] = []
         for column in shape.columns where !droppedColumns.contains(column.name.lowercased()) {
-            guard let index = changes[column.name.lowercased()] else {
-                columns.append(column)
-                continue
-            }
-            guard list[index].place == .unchanged else { continue }
-            columns.append(list[index].column)
-            list[index].isDone = true
+            let index = changes[column.name.lowercased()]
+            columns.append((index.map { list[$0].column } ?? column, index))
         }
         // The implicit columns of system versioning stay behind all others.
         let hidden = state.implicitlyVersioned.contains(table) ? 2 : 0
-        for change in list where !change.isDone {
+        for (i, change) in list.enumerated() {
+            let old = columns.firstIndex { $0.change == i }
+            if let old {
+                guard change.place != .unchanged else { continue }
+                columns.remove(at: old)
+            }
             switch change.place {
-            case .unchanged: columns.insert(change.column, at: columns.count - hidden)
-            case .first: columns.insert(change.column, at: 0)
+            case .unchanged: columns.insert((change.column, i), at: columns.count - hidden)
+            case .first: columns.insert((change.column, i), at: 0)
             case .after(let name):
-                let index = columns.firstIndex { $0.name.lowercased() == name.lowercased() }
-                guard let index else { throw .unknownColumn(table, name) }
-                columns.insert(change.column, at: index + 1)
+                guard let index = columns.firstIndex(where: { same($0.column.name, name) }) else {
+                    throw .unknownColumn(table, name)
+                }
+                columns.insert((change.column, i), at: index + 1)
             }
         }
+        try use(columns.map(\.column))
+    }
+
+    private mutating func use(_ columns: [ColumnShape]) throws(ShapeError) {
         var names: Set<String> = []
         for column in columns where !names.insert(column.name.lowercased()).inserted {
             throw .columnExists(table, column.name)
@@ -294,6 +316,7 @@ struct Alteration {
                     key: kept, isGenerated: generated.contains(key.name),
                     kind: key.isPrimary ? .primary : key.isUnique ? .unique : .plain))
         }
+        for case .addPeriod(let period) in actions { builder.periods.append(period) }
         for case .addKey(let key, let ifNotExists) in actions {
             try builder.add(key, ifNotExists: ifNotExists)
         }

@@ -58,6 +58,7 @@ struct ColumnSettler {
             collation = Charsets.full(collation: told, charset: charset)
         }
         out.setCharset(charset, collation)
+        out.hideBinary(context)
     }
 
     /// TEXT(n) and BLOB(n) become the smallest type that holds n, VARCHAR beyond 65,535 bytes a
@@ -108,6 +109,17 @@ extension ColumnType.Kind {
         }
     }
 
+    /// Bytes that a BLOB or TEXT type holds; `nil` for others.
+    var lobBytes: Int? {
+        switch self {
+        case .tinyblob: 255
+        case .blob: 65_535
+        case .mediumblob: 16_777_215
+        case .longblob: 4_294_967_295
+        default: textBytes
+        }
+    }
+
     /// The type that a text type is with the character set `binary`.
     var binaryCounterpart: ColumnType.Kind {
         switch self {
@@ -146,6 +158,14 @@ extension ColumnShape {
             if let size = kind.textBytes, size > bytes { type.kind = kind }
         }
         setCharset(charset, collation)
+        hideBinary(context)
+    }
+
+    /// Of an ENUM or SET with the charset `binary`, MySQL says no charset.
+    fileprivate mutating func hideBinary(_ context: SyntaxContext) {
+        guard charset == "binary", !context.isMariaDB else { return }
+        charset = nil
+        collation = nil
     }
 
     /// Whether a key may take a prefix of the column.

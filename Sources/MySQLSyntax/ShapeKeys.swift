@@ -4,6 +4,10 @@ import MySQLCore
 struct KeyBuilder {
     let table: TableName
     let columns: [ColumnShape]
+    /// Periods that keys WITHOUT OVERLAPS may name.
+    var periods: [PeriodDefinition] = []
+    /// The end of the system time, which MariaDB adds to unique keys when it is a declared column.
+    var rowEnd: String?
     /// Keys so far, in the order in which the server sees them.
     var keys: [Entry] = []
 
@@ -30,8 +34,13 @@ struct KeyBuilder {
     ) throws(ShapeError) {
         if ifNotExists, let name = definition.name, index(of: name) != nil { return }
         var parts: [KeyPart] = []
-        for part in definition.parts { parts.append(try settled(part, definition.kind)) }
+        for part in try expanded(definition.parts) {
+            parts.append(try settled(part, definition.kind))
+        }
         let isUnique = definition.kind == .primary || definition.kind == .unique
+        if isUnique, let rowEnd, !parts.contains(where: { $0.column == rowEnd }) {
+            parts.append(KeyPart(column: rowEnd))
+        }
         let entry = Entry(
             key: KeyShape(name: definition.name ?? "", parts: parts, isUnique: isUnique),
             isGenerated: definition.isGenerated, kind: definition.kind)
@@ -49,7 +58,7 @@ struct KeyBuilder {
     private mutating func makeRoom(for new: Entry) -> Bool {
         for (i, old) in keys.enumerated() where old.isGenerated || new.isGenerated {
             let newGivesWay =
-                new.isGenerated && (!old.isGenerated || new.key.parts.count <= old.key.parts.count)
+                new.isGenerated && (!old.isGenerated || new.key.parts.count < old.key.parts.count)
             let short = newGivesWay ? new : old
             let long = newGivesWay ? old : new
             guard newGivesWay || old.isGenerated, isPrefix(short.key.parts, of: long.key.parts)
@@ -69,11 +78,18 @@ struct KeyBuilder {
         }
     }
 
+    /// A period WITHOUT OVERLAPS stands for its two columns, the end first.
+    private func expanded(_ parts: [KeyPart]) throws(ShapeError) -> [KeyPart] {
+        guard let name = parts.last?.column, name.hasPrefix(periodMark) else { return parts }
+        let period = periods.first { $0.name.lowercased() == name.dropFirst().lowercased() }
+        guard let period else {
+            throw .notCarried(table, reason: "a key WITHOUT OVERLAPS over an unknown period")
+        }
+        return parts.dropLast() + [KeyPart(column: period.end), KeyPart(column: period.start)]
+    }
+
     private func settled(_ part: KeyPart, _ kind: KeyKind) throws(ShapeError) -> KeyPart {
         guard let name = part.column else { return part }
-        if name.hasPrefix(periodMark) {
-            throw .notCarried(table, reason: "a key WITHOUT OVERLAPS")
-        }
         guard let column = columns.first(where: { $0.name.lowercased() == name.lowercased() })
         else { throw .unknownColumn(table, name) }
         var out = KeyPart(column: column.name, prefixLength: part.prefixLength)
@@ -84,8 +100,21 @@ struct KeyBuilder {
             if !column.canHavePrefix || out.prefixLength == column.type.length {
                 out.prefixLength = nil
             }
+            if kind == .plain { shorten(&out, column) }
         }
         return out
+    }
+
+    /// InnoDB's key parts have at most 3,072 bytes; what is longer in a key that is not unique is
+    /// cut, with a warning.
+    private func shorten(_ part: inout KeyPart, _ column: ColumnShape) {
+        let width = column.charset.map(Charsets.longestCharacter(of:)) ?? 1
+        guard column.canHavePrefix else { return }
+        if let bytes = column.type.kind.lobBytes, part.prefixLength == nil {
+            part.prefixLength = min(bytes, 3_072) / width
+        } else if (part.prefixLength ?? column.type.length ?? 0) * width > 3_072 {
+            part.prefixLength = 3_072 / width
+        }
     }
 
     /// The first column's name, with `_2`, `_3` .. when it is taken.
@@ -131,8 +160,11 @@ extension ForeignKeyDefinition {
             columns = parent?.keys.first { $0.isPrimary }?.parts.compactMap(\.column) ?? []
         }
         let made = ForeignKeyShape.madeName(table, after: existing, context)
+        // MySQL 8.0.16 and later do not take the index's name for the constraint.
+        let takesIndexName = context.isMariaDB || !context.version.isAtLeast(8, 0, 16)
         return ForeignKeyShape(
-            name: name ?? made, columns: self.columns, parent: self.parent,
+            name: name ?? (takesIndexName ? indexName : nil) ?? made, columns: self.columns,
+            parent: self.parent,
             parentColumns: columns, onDelete: onDelete, onUpdate: onUpdate)
     }
 }

@@ -175,7 +175,7 @@ struct TableScanner {
         let start = parser.at
         parser.advance()
         while parser.takeAny(.lowPriority, .delayed, .highPriority, .ignore) {}
-        _ = parser.take(.into)
+        if parser.take(.into) { _ = parser.take(.table) }
         guard parser.isName(parser.token) else {
             parser.at = start
             return

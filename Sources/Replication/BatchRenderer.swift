@@ -162,8 +162,10 @@ struct BatchRenderer: ~Copyable {
 
     private mutating func sameKey(_ plan: Int32, _ a: Image, _ b: Image) -> Bool {
         guard locate(a), locateOther(b) else { return false }
-        let first = sources[Int(a.source)].bytes
-        let second = sources[Int(b.source)].bytes
+        let firstSource = sources[Int(a.source)]
+        let secondSource = sources[Int(b.source)]
+        let first = firstSource.bytes
+        let second = secondSource.bytes
         for column in plans[Int(plan)].identity
         where !Self.isEqual(first, values[column], second, otherValues[column]) { return false }
         return true
@@ -228,11 +230,11 @@ struct BatchRenderer: ~Copyable {
     }
 
     private func isUnchanged(_ before: Image, _ after: Image) -> Bool {
-        Self.isEqual(
-            sources[Int(before.source)].bytes,
-            ColumnValue(offset: before.offset, length: before.length),
-            sources[Int(after.source)].bytes,
-            ColumnValue(offset: after.offset, length: after.length))
+        let old = sources[Int(before.source)]
+        let new = sources[Int(after.source)]
+        return Self.isEqual(
+            old.bytes, ColumnValue(offset: before.offset, length: before.length),
+            new.bytes, ColumnValue(offset: after.offset, length: after.length))
     }
 
     private enum RowForm { case insert, upsert, replace }
@@ -496,10 +498,6 @@ struct BatchRenderer: ~Copyable {
         expectations.append(Expectation(count: nil, plan: nil, kind: "set"))
     }
 
-    /// After a rollback the session's setting is whatever the packet left: it is set again.
-    mutating func resetSession(_ sql: inout ByteBuffer) {
-        checksForeignKeys = false
-        setForeignKeyChecks(true, &sql)
-        expectations.removeAll()
-    }
+    /// The session is as it was made: for the first statement of a transaction.
+    mutating func resetSession() { checksForeignKeys = true }
 }

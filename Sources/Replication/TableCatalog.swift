@@ -1,21 +1,8 @@
+internal import Checkpoint
 internal import MySQLBinlog
 internal import MySQLCore
 internal import MySQLSyntax
 internal import Rules
-
-/// Between which positions a table was copied.
-public struct CopyRange: Sendable, Hashable {
-    /// Everything at or before it is in the copy.
-    public var low: SourcePosition
-    /// Nothing beyond it is.
-    public var high: SourcePosition
-
-    /// Makes a range.
-    public init(low: SourcePosition, high: SourcePosition) {
-        self.low = low
-        self.high = high
-    }
-}
 
 /// What the target holds of the stream, as the takeover found it.
 struct AppliedState: Sendable {
@@ -127,7 +114,7 @@ final class TableCatalog {
     func note(_ event: RawSpan, position: SourcePosition) throws {
         let id = try Self.tableID(event)
         if let known = maps[id], Self.isSameBody(known.raw, event) { return }
-        let map = try TableMap(event)
+        let map = try TableMap(event, family: sourceVersion.family)
         var raw = [UInt8](repeating: 0, count: event.byteCount)
         for i in 0..<raw.count {
             raw[i] = unsafe event.unsafeLoad(fromByteOffset: i, as: UInt8.self)
@@ -174,8 +161,10 @@ final class TableCatalog {
     private static func isSameBody(_ raw: [UInt8], _ event: RawSpan) -> Bool {
         guard raw.count == event.byteCount else { return false }
         // Timestamps and positions in the header differ, the rest is compared.
-        for i in EventHeader.size..<raw.count
-        where raw[i] != unsafe event.unsafeLoad(fromByteOffset: i, as: UInt8.self) { return false }
+        for i in EventHeader.size..<raw.count {
+            let byte = unsafe event.unsafeLoad(fromByteOffset: i, as: UInt8.self)
+            if raw[i] != byte { return false }
+        }
         return true
     }
 

@@ -1,5 +1,5 @@
 internal import MySQLBinlog
-internal import MySQLCore
+public import MySQLCore
 
 /// Everything a run knows about one migrated table while its shape stays the same: how rows are
 /// hashed, merged and written. Made new whenever the shape changes.
@@ -215,5 +215,14 @@ struct ForeignKeyGraph: Sendable {
     /// carry.
     var cascadeGroups: Set<TableName> {
         Set(childTables.keys).union(cascadeChildren)
+    }
+}
+
+/// What the copy must know of foreign keys before it is planned.
+public enum ForeignKeys {
+    /// Tables at both ends of foreign keys whose actions change rows without logging them: they
+    /// need an exact position.
+    public static func cascadeGroups(_ shapes: [TableShape]) -> Set<TableName> {
+        ForeignKeyGraph(shapes).cascadeGroups
     }
 }

@@ -17,11 +17,18 @@ struct GroupEnd: Sendable {
 }
 
 /// Turns events into source transactions. A state machine without I/O: events in, outputs out.
-struct TransactionAssembler {
+struct TransactionAssembler: ~Copyable {
     enum Output {
         case none
         /// A transaction with rows of migrated tables.
         case transaction(SourceTransaction, GroupEnd)
+        /// Part of a transaction that is too large to be held: it has to be applied now, alone, in
+        /// a target transaction that stays open.
+        case part(SourceTransaction)
+        /// The last part of such a transaction: the target transaction may commit.
+        case lastPart(SourceTransaction, GroupEnd)
+        /// The source rolled such a transaction back.
+        case abandoned(GroupEnd)
         /// A group that changes nothing here, or is applied already.
         case passed(GroupEnd)
         /// A statement that is not rows.
@@ -38,6 +45,8 @@ struct TransactionAssembler {
         var isApplied = false
         /// BEGIN was seen, or is implied.
         var isOpen = false
+        /// Parts of it were handed out.
+        var isStreamed = false
     }
 
     private var group: Group?
@@ -49,8 +58,11 @@ struct TransactionAssembler {
     private var values: [ColumnValue] = []
     private var scratch = ByteBuffer(capacity: 256)
     private let bytesLimit: Int
+    /// A compressed transaction that is being unpacked, event by event.
+    private var payload: OpenPayload?
 
-    /// - Parameter bytesLimit: a transaction beyond it is refused here; larger ones are streamed.
+
+    /// - Parameter bytesLimit: transactions beyond it are handed out in parts.
     init(catalog: TableCatalog, applied: AppliedState, origin: Origin, bytesLimit: Int) {
         self.catalog = catalog
         self.applied = applied
@@ -60,6 +72,30 @@ struct TransactionAssembler {
 
     /// Whether the stream is between two groups.
     var isBetweenGroups: Bool { group == nil }
+
+    private struct OpenPayload: ~Copyable {
+        var reader: PayloadReader
+        var plain = ByteBuffer(capacity: 1 << 16)
+        let chunk: EventChunk
+        let entry: EventChunk.Entry
+    }
+
+    /// Goes on with a compressed transaction; `nil` when none is being unpacked. To be called after
+    /// every event until it is.
+    mutating func resume() throws -> Output? {
+        guard var open = payload.take() else { return nil }
+        let event = open.chunk.event(open.entry)
+        while try open.reader.next(in: event, into: &open.plain) {
+            let inner = EventChunk(
+                inner: open.plain.bytes, of: file, position: open.entry.position,
+                end: open.entry.endPosition)
+            let output = try consume(inner.event(inner.entries[0]), inner, 0, open.entry)
+            if case .none = output { continue }
+            payload = consume open
+            return output
+        }
+        return nil
+    }
 
     /// Takes the next event.
     mutating func consume(_ chunk: EventChunk, _ entry: EventChunk.Entry) throws -> Output {
@@ -82,6 +118,7 @@ struct TransactionAssembler {
         case .writeRows, .updateRows, .deleteRows, .writeRowsV1, .updateRowsV1, .deleteRowsV1,
             .partialUpdateRows:
             try rows(event, chunk, offset)
+            return part()
         case .xid:
             return try end(entry)
         case .query:
@@ -100,7 +137,8 @@ struct TransactionAssembler {
         case .formatDescription:
             catalog.forgetMaps()
         case .transactionPayload:
-            return try payload(event, entry)
+            payload = OpenPayload(
+                reader: try PayloadReader(event, limit: 1 << 30), chunk: chunk, entry: entry)
         case .xaPrepare:
             throw ReplicationError.unsupported(
                 position(entry.position), detail: "an XA transaction was prepared")
@@ -156,6 +194,7 @@ struct TransactionAssembler {
                 position(entry.position), detail: "a commit without a transaction")
         }
         let end = groupEnd(group, entry)
+        if group.isStreamed { return .lastPart(group.transaction, end) }
         if group.isApplied || group.transaction.rows.isEmpty { return .passed(end) }
         return .transaction(group.transaction, end)
     }
@@ -181,7 +220,8 @@ struct TransactionAssembler {
                 case .rollback:
                     // What ends in ROLLBACK changed no transactional table.
                     let ended = group.take()!
-                    return .passed(groupEnd(ended, entry))
+                    let end = groupEnd(ended, entry)
+                    return ended.isStreamed ? .abandoned(end) : .passed(end)
                 default: break
                 }
             }
@@ -194,13 +234,24 @@ struct TransactionAssembler {
         return .statement(query, groupEnd(ended, entry), isApplied: ended.isApplied)
     }
 
+    /// Hands out what has been gathered of a transaction when it exceeds the limit.
+    private mutating func part() -> Output {
+        guard let full = group?.transaction, full.bytes >= bytesLimit, !full.rows.isEmpty else {
+            return .none
+        }
+        let rest = SourceTransaction(ordinal: full.ordinal, identity: full.identity)
+        rest.committedMicroseconds = full.committedMicroseconds
+        group!.transaction = rest
+        group!.isStreamed = true
+        return .part(full)
+    }
+
     // MARK: rows
 
     private mutating func rows(_ event: RawSpan, _ chunk: EventChunk, _ offset: Int) throws {
-        guard var group = self.group.take() else {
+        guard let group else {
             throw BinlogError(.malformed, nil, at: 0, "rows outside of a transaction")
         }
-        defer { self.group = group }
         if group.isApplied { return }
         var rows = try RowsEvent(event)
         if rows.isDummy { return }
@@ -266,26 +317,10 @@ struct TransactionAssembler {
     private mutating func inflate(
         _ event: RawSpan, _ entry: EventChunk.Entry
     ) throws -> Output {
-        let plain = try decompressed(event, limit: 1 << 30)
+        let plain = try EventType.decompressed(event, limit: 1 << 30)
         let inner = EventChunk(
             inner: unsafe plain.span.bytes, of: file, position: entry.position,
             end: entry.endPosition)
-        group?.transaction.bytes += plain.count
         return try consume(inner.event(inner.entries[0]), inner, 0, entry)
-    }
-
-    private mutating func payload(
-        _ event: RawSpan, _ entry: EventChunk.Entry
-    ) throws -> Output {
-        var reader = try PayloadReader(event)
-        var last = Output.none
-        while let plain = try reader.next(in: event) {
-            let inner = EventChunk(
-                inner: unsafe plain.span.bytes, of: file, position: entry.position,
-                end: entry.endPosition)
-            group?.transaction.bytes += plain.count
-            last = try consume(inner.event(inner.entries[0]), inner, 0, entry)
-        }
-        return last
     }
 }

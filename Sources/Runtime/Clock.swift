@@ -37,3 +37,10 @@ public func randomToken() -> [UInt8] {
     var random = SystemRandomNumberGenerator()
     return (0..<16).map { _ in UInt8.random(in: 0...255, using: &random) }
 }
+
+/// Blocks this thread; only for threads that serve one connection.
+public func sleepBlocking(_ time: Duration) {
+    let (seconds, attoseconds) = time.components
+    var t = timespec(tv_sec: Int(seconds), tv_nsec: Int(attoseconds / 1_000_000_000))
+    nanosleep(&t, nil)
+}

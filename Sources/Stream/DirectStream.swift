@@ -97,7 +97,7 @@ public final class DirectStream {
         let header = try EventHeader(span)
         try header.checkSize(of: span)
         if header.type == .formatDescription {
-            format = try FormatDescription(try FormatDescription.body(of: span, checksum: checksum))
+            format = try FormatDescription(span)
         }
         let file = tracker.file
         if checksum == .crc32, !EventHeader.verifyChecksum(span) {

@@ -22,9 +22,7 @@ extension Origin {
                 let span = unsafe RawSpan(_unsafeBytes: packet)
                 let header = try EventHeader(span)
                 guard header.type == .formatDescription else { return true }
-                let format = try FormatDescription(
-                    try FormatDescription.body(of: span, checksum: .none))
-                life = digest(format)
+                life = digest(try FormatDescription(span))
                 return false
             }
             if more == nil { break }

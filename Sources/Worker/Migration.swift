@@ -1,6 +1,14 @@
+internal import Checkpoint
 public import Logging
+internal import MySQLClient
 internal import MySQLCore
+internal import Replication
+internal import Rules
+internal import Runtime
 public import Settings
+internal import Snapshot
+internal import Stream
+internal import Synchronization
 
 /// How a migration's run ended without an error.
 public enum MigrationOutcome: Sendable, Hashable {
@@ -16,19 +24,332 @@ public enum MigrationOutcome: Sendable, Hashable {
 public final class Migration: Sendable {
     /// What it is doing; may be read at any time from anywhere.
     public let board = StatusBoard()
-    private let settings: MigrationSettings
-    private let logger: Logger
+    let settings: MigrationSettings
+    let logger: Logger
+    let meta: MetaSchema
+    let key: SubtaskKey
+    let serverID: UInt32
+    private let stopRequest = Latch()
+    private let engine = Mutex<ReplicationEngine?>(nil)
+    private let own = Mutex<(tokens: Set<RunToken>, epoch: UInt64?)>(([], nil))
 
     /// Makes a migration; nothing is touched before ``run()``.
     public init(settings: MigrationSettings, logger: Logger) {
         self.settings = settings
         self.logger = logger
+        meta = MetaSchema(name: settings.metaSchema)
+        key = SubtaskKey(
+            task: settings.name, source: settings.sourceID ?? settings.source.server)
+        serverID =
+            settings.serverID != 0
+            ? settings.serverID : UInt32.random(in: 0x4000_0000...0x7FFF_FFFF)
     }
 
     /// Runs until the wanted place is reached, or ``stop()`` is called, or an error that no retry
     /// can help.
-    public func run() async throws -> MigrationOutcome { .stopped(nil) }
+    public func run() async throws -> MigrationOutcome {
+        try await withThrowingTaskGroup(of: MigrationOutcome?.self) { group in
+            group.addTask { try await self.work() }
+            group.addTask {
+                await self.stopRequest.wait()
+                return nil
+            }
+            while let outcome = try await group.next() {
+                if let outcome {
+                    group.cancelAll()
+                    return outcome
+                }
+                // Asked to stop: following drains by itself; a copy is simply cancelled, since
+                // finished chunks are recorded.
+                if engine.withLock({ $0 }) == nil {
+                    group.cancelAll()
+                    do {
+                        while let last = try await group.next() {
+                            if let last { return last }
+                        }
+                    } catch is CancellationError {
+                        return .stopped(board.current.position)
+                    }
+                }
+            }
+            return .stopped(board.current.position)
+        }
+    }
 
     /// Asks it to drain, save and end. Returns at once.
-    public func stop() {}
+    public func stop() {
+        board.update { $0.phase = .draining }
+        engine.withLock { $0?.stop() }
+        stopRequest.set()
+    }
+
+    // MARK: the life of a migration
+
+    private func work() async throws -> MigrationOutcome {
+        var backoff = Backoff(first: .milliseconds(200), limit: .seconds(15))
+        var isPrepared = false
+        while true {
+            try Task.checkCancellation()
+            if stopRequest.isSet { return .stopped(board.current.position) }
+            do {
+                if !isPrepared {
+                    try await prepare()
+                    isPrepared = true
+                }
+                if let outcome = try await advance({ backoff.reset() }) { return outcome }
+            } catch {
+                try Task.checkCancellation()
+                guard let reason = retryReason(error) else { throw error }
+                let delay = backoff.delay()
+                logger.warning("trying again", metadata: ["reason": "\(reason)"])
+                board.update {
+                    $0.retries += 1
+                    $0.waiting = "\(reason); next try in \(delay.rounded)"
+                }
+                try await Task.sleep(for: delay)
+                board.update { $0.waiting = nil }
+            }
+        }
+    }
+
+    /// Why trying again can help; `nil` when it can't.
+    private func retryReason(_ error: any Error) -> String? {
+        switch error {
+        case let error as MySQLError where error.retry != .no: error.description
+        case let error as SnapshotError where error.isRetryable: error.description
+        default: nil
+        }
+    }
+
+    /// Pre-checks, the meta schema, and the subtask's row.
+    private func prepare() async throws {
+        board.update { $0.phase = .checking }
+        try await withThread("control") {
+            let source = try Connection(self.settings.source)
+            let target = try Connection(self.settings.target)
+            let server = try SourceSession(source).serverName()
+            let identity = MigrationIdentity(settings: self.settings, server: server)
+            let takeover = Takeover(meta: self.meta, key: self.key)
+            if self.settings.fresh, try self.meta.exists(target) {
+                try self.startOver(target)
+            }
+            let known = try self.meta.exists(target) ? try takeover.peek(target) : nil
+            if let known {
+                try self.check(known, identity)
+            } else {
+                try self.precheck(source, target)
+                try self.meta.prepare(target)
+                let session = try TargetSession(self.settings.target, role: .coordinator)
+                _ = try takeover.create(session, identity: identity.encoded, rules: [1])
+            }
+        }
+    }
+
+    private func precheck(_ source: Connection, _ target: Connection) throws {
+        let results = try Prechecks(settings: settings).run(source: source, target: target)
+        for result in results where result.verdict == .warning {
+            let text = "\(result.name): \(result.message)"
+            board.update { $0.warnings.append(text) }
+        }
+        if results.contains(where: \.refuses) { throw PrecheckFailure(results: results) }
+    }
+
+    private func check(_ known: SubtaskState, _ identity: MigrationIdentity) throws {
+        if let stored = MigrationIdentity(encoded: known.identity),
+            let difference = stored.difference(to: identity)
+        {
+            throw MigrationError.otherMigration(name: settings.name, detail: difference)
+        }
+        if known.phase == "finished" {
+            throw MigrationError.alreadyFinished(name: settings.name)
+        }
+    }
+
+    /// Drops what an earlier migration of this name has created, and forgets it.
+    private func startOver(_ target: Connection) throws {
+        let tables = try StoredObjects(meta: meta, key: key).read(target)
+            .filter { $0.kind == .table }.map(\.name)
+        // No run of the old migration may write any more: its tokens go first.
+        for table in ["lane", "ddl", "shape", "snapshot", "chunk", "object", "subtask"] {
+            try target.execute(
+                "DELETE FROM \(meta.table(table)) WHERE \(key.condition)")
+        }
+        try target.execute("SET foreign_key_checks=0")
+        for table in tables { try target.execute("DROP TABLE IF EXISTS \(table.quoted)") }
+        try target.execute("SET foreign_key_checks=1")
+    }
+
+    /// One step: a run of the copy, or a run of replication. An outcome ends the migration's run.
+    private func advance(_ succeeded: @escaping () -> Void) async throws -> MigrationOutcome? {
+        let state = try await withThread("control") {
+            try Takeover(meta: self.meta, key: self.key).peek(Connection(self.settings.target))
+        }
+        guard let state else {
+            throw CheckpointError.missing(detail: "the row of \(key) is gone")
+        }
+        if state.phase == "copy" {
+            try await copy()
+            succeeded()
+            return nil
+        }
+        return try await follow(succeeded)
+    }
+
+    /// A fresh token and the policy of the next takeover.
+    private func nextRun() -> (RunToken, EpochPolicy) {
+        own.withLock { own in
+            let token = RunToken(randomToken())
+            let policy: EpochPolicy =
+                own.epoch.map { .keep($0, own: own.tokens) } ?? .next
+            own.tokens.insert(token)
+            return (token, policy)
+        }
+    }
+
+    private func didTakeOver(_ state: SubtaskState) {
+        own.withLock { $0.epoch = state.epoch }
+        board.update { $0.waiting = nil }
+    }
+
+    // MARK: the copy
+
+    private func copy() async throws {
+        board.update { $0.phase = .schema }
+        let (origin, plan) = try await withThread("control") { try self.planCopy() }
+        guard !plan.tables.isEmpty else { throw MigrationError.nothingSelected }
+        var configuration = SnapshotConfiguration(
+            source: settings.source, target: settings.target, meta: meta, key: key,
+            origin: origin)
+        if let readers = settings.readers { configuration.pairs = readers }
+        configuration.chunkRows = settings.chunkRows
+        configuration.chunkBytes = settings.chunkBytes
+        configuration.intoExisting = settings.intoExisting
+        let progress = SnapshotProgress()
+        let engine = SnapshotEngine(configuration: configuration, plan: plan, progress: progress)
+        let (token, epoch) = nextRun()
+        let order = plan.tables.map(\.name)
+        try await withThrowingTaskGroup(of: SnapshotResult?.self) { group in
+            group.addTask { try await engine.run(epoch: epoch, token: token) }
+            group.addTask {
+                while true {
+                    try await Task.sleep(for: .milliseconds(200))
+                    self.show(progress, order)
+                }
+            }
+            defer { show(progress, order) }
+            while let result = try await group.next() {
+                guard let result else { continue }
+                didTakeOver(result.state)
+                group.cancelAll()
+                break
+            }
+        }
+    }
+
+    private func planCopy() throws -> (Origin, SnapshotPlan) {
+        let source = try Connection(settings.source)
+        let session = SourceSession(source)
+        let origin = try Origin.read(
+            settings.source, file: session.currentPosition().file, serverID: serverID)
+        let selection = settings.selection
+        let plan = try SnapshotPlan.read(source, where: { selection.selects($0) })
+        let groups = ForeignKeys.cascadeGroups(plan.tables.map(\.shape))
+        return (
+            origin,
+            try SnapshotPlan.read(
+                source, where: { selection.selects($0) }, needsExactView: groups)
+        )
+    }
+
+    private func show(_ progress: SnapshotProgress, _ order: [TableName]) {
+        let state = progress.current
+        board.update { status in
+            status.phase = state.stage.phase
+            status.waiting = state.waiting
+            status.tables = order.compactMap { name in
+                guard let table = state.tables[name] else { return nil }
+                var out = MigrationStatus.Table(name: name, estimatedRows: table.estimatedRows)
+                out.rows = table.rows
+                out.bytes = table.bytes
+                out.isDone = table.isDone
+                return out
+            }
+        }
+    }
+
+    // MARK: following
+
+    private func follow(_ succeeded: @escaping () -> Void) async throws -> MigrationOutcome? {
+        board.update { $0.phase = .following }
+        var configuration = ReplicationConfiguration(
+            source: settings.source, target: settings.target, selection: settings.selection,
+            meta: meta, key: key, serverID: serverID)
+        configuration.ranges = try await withThread("control") {
+            try CopyLedger(meta: self.meta, key: self.key).ranges(
+                Connection(self.settings.target))
+        }
+        configuration.lanes = settings.lanes
+        configuration.memoryBudget = settings.memoryBudget
+        let progress = ReplicationProgress()
+        let engine = ReplicationEngine(configuration, progress: progress)
+        let (token, epoch) = nextRun()
+        let base = board.current
+        self.engine.withLock { $0 = engine }
+        defer { self.engine.withLock { $0 = nil } }
+        if stopRequest.isSet { engine.stop() }
+        let goal = FollowGoal(settings: settings, board: board, progress: progress, base: base)
+        return try await withThrowingTaskGroup(of: FollowEvent.self) { group in
+            group.addTask {
+                try await engine.run(epoch: epoch, token: token) { self.didTakeOver($0) }
+                return .ended
+            }
+            group.addTask { .reached(try await goal.watch()) }
+            var reached: String?
+            do {
+                while let event = try await group.next() {
+                    switch event {
+                    case .reached(let position):
+                        reached = position
+                        engine.stop()
+                    case .ended:
+                        group.cancelAll()
+                        goal.show()
+                        let position = board.current.position
+                        if let reached { return .reached(position ?? reached) }
+                        return .stopped(position)
+                    }
+                }
+            } catch {
+                group.cancelAll()
+                while let _ = try? await group.next() {}
+                if progress.snapshot.transactions > 0 { succeeded() }
+                throw error
+            }
+            return nil
+        }
+    }
+}
+
+private enum FollowEvent: Sendable {
+    case ended
+    case reached(String)
+}
+
+extension SnapshotProgress.Stage {
+    fileprivate var phase: MigrationStatus.Phase {
+        switch self {
+        case .starting, .schema: .schema
+        case .indexes, .objects: .indexing
+        default: .copying
+        }
+    }
+}
+
+extension Duration {
+    /// For people: `0.4 s`.
+    fileprivate var rounded: String {
+        let milliseconds =
+            components.seconds * 1000 + components.attoseconds / 1_000_000_000_000_000
+        return "\(milliseconds / 1000).\(milliseconds % 1000 / 100) s"
+    }
 }

@@ -111,6 +111,38 @@ import Verification
         #expect(result.after.verdict == .equal)
     }
 
+    @Test(arguments: Trial.Pair.available)
+    func keysInOtherCharsetsAndByPrefix(_ pair: Trial.Pair) async throws {
+        let trial = try await Trial(pair)
+        let prefix = "CREATE TABLE p (k TEXT NOT NULL, v INT, PRIMARY KEY (k(8))) CHARSET utf8mb4;"
+        let table = "CREATE TABLE t (k VARCHAR(30) PRIMARY KEY, v INT) CHARSET"
+        try trial.onSource("\(prefix) \(table) latin1")
+        try trial.onTarget("\(prefix) \(table) utf8mb4")
+        let rows = "SELECT CONCAT(n, 'é', CHAR(192 + n % 60 USING latin1)), n FROM"
+        try trial.both(
+            """
+            INSERT INTO t \(rows) (\(Self.numbers(400))) s;
+            INSERT INTO p \(rows) (\(Self.numbers(400))) s;
+            """)
+        let equal = try await trial.verify("t", "p") {
+            $0.chunkRows = 33
+            $0.comparesStructure = false
+        }
+        #expect(equal.verdict == .equal, "\(equal.found)")
+        #expect(equal.rows == 800)
+        try trial.onTarget(
+            """
+            UPDATE t SET v=0 WHERE v=7; DELETE FROM t WHERE v=300; UPDATE p SET k='ü' WHERE v=70;
+            """)
+        let result = try await trial.verifyAndFix(["t", "p"]) {
+            $0.chunkRows = 33
+            $0.comparesStructure = false
+        }
+        #expect(result.before.tables.map(\.differingRows) == [2, 2])
+        #expect(result.before.found.contains("t k=7éÇ: column v differs"))
+        #expect(result.after.verdict == .equal, "\(result.fix)")
+    }
+
     @Test func anotherOrderOfKeysOnTheTargetIsNoDifference() async throws {
         let trial = try await Trial()
         let table = "CREATE TABLE t (k VARCHAR(20) PRIMARY KEY, v INT)"

@@ -1,0 +1,220 @@
+internal import Foundation
+internal import MySQLClient
+public import MySQLCore
+
+/// A table on the target as it was before a DDL statement: enough to see later whether the
+/// statement has run.
+public struct TableTrace: Sendable, Hashable, Codable {
+    /// InnoDB's id of the table, where the user may see it (privilege PROCESS): a rebuild,
+    /// TRUNCATE or DROP and CREATE gives another, RENAME keeps it.
+    public var tableID: String?
+    /// `SHOW CREATE TABLE` without its AUTO_INCREMENT value; `nil` when there is no such table.
+    public var definition: String?
+}
+
+/// A DDL statement that is about to run, or has run: recorded before, cleared together with its
+/// identity's mark.
+public struct DDLIntent: Sendable, Hashable {
+    /// The source transaction that it is.
+    public var identity: TransactionIdentity
+    /// Step, for statements of several.
+    public var step: Int
+    /// The statement as it is sent.
+    public var statement: String
+    /// The tables that it names, before it ran.
+    public var before: [TableName: TableTrace]
+    /// Tables that must exist after it.
+    public var existAfter: [TableName]
+    /// Tables that must not exist after it.
+    public var goneAfter: [TableName]
+    /// Whether running it once more does no harm while nothing else runs.
+    public var isIdempotent: Bool
+
+    /// Makes an intent.
+    public init(
+        identity: TransactionIdentity, step: Int, statement: String,
+        before: [TableName: TableTrace], existAfter: [TableName], goneAfter: [TableName],
+        isIdempotent: Bool
+    ) {
+        self.identity = identity
+        self.step = step
+        self.statement = statement
+        self.before = before
+        self.existAfter = existAfter
+        self.goneAfter = goneAfter
+        self.isIdempotent = isIdempotent
+    }
+}
+
+/// What the DDL connection of a run does in the meta schema. It owns a lane row of its own, so
+/// that nobody else writes it.
+public final class DDLLedger {
+    private struct Context: Codable {
+        var before: [Traced]
+        var existAfter: [TableName]
+        var goneAfter: [TableName]
+        var isIdempotent: Bool
+    }
+
+    private struct Traced: Codable {
+        var table: TableName
+        var trace: TableTrace
+    }
+
+    private let session: TargetSession
+    private let meta: MetaSchema
+    private let key: SubtaskKey
+    private let fence: Fence
+    private var done = IdentitySet()
+
+    /// Makes the ledger of a run's DDL session, whose lane row has number `lane`.
+    public init(
+        session: TargetSession, meta: MetaSchema, key: SubtaskKey, lane: Int, token: RunToken
+    ) {
+        self.session = session
+        self.meta = meta
+        self.key = key
+        fence = Fence(meta: meta, key: key, lane: lane, token: token)
+    }
+
+    /// The name of the lock that makes one DDL at a time of a subtask, and outlives a client whose
+    /// statement still runs.
+    private var lockName: String {
+        let hash = Digest.digest(text: "\(key.task)\u{0}\(key.source)\u{0}\(meta.name)")
+        return "'skein:ddl:\(hexLiteral(hash).dropFirst(2).dropLast())'"
+    }
+
+    /// Takes the subtask's DDL lock: ends an idle holder, waits for one that still executes.
+    public func lock() throws {
+        let connection = session.connection
+        while true {
+            if try connection.value("SELECT GET_LOCK(\(lockName), 5)") == "1" {
+                try connection.execute("COMMIT")
+                return
+            }
+            if let holder = try connection.value("SELECT IS_USED_LOCK(\(lockName))"),
+                let id = UInt64(holder), id != connection.id,
+                try connection.value(
+                    "SELECT COMMAND FROM information_schema.PROCESSLIST WHERE ID=\(id)") == "Sleep"
+            {
+                _ = try? connection.execute("KILL \(id)")
+            }
+            try connection.execute("COMMIT")
+            try Task.checkCancellation()
+        }
+    }
+
+    /// Gives the lock back.
+    public func unlock() throws {
+        try session.connection.execute("DO RELEASE_LOCK(\(lockName))")
+        try session.connection.execute("COMMIT")
+    }
+
+    /// Reads the intent that an earlier run left, `nil` when there is none.
+    public func read() throws -> DDLIntent? {
+        let rows = try session.connection.rows(
+            "SELECT HEX(identity), step, HEX(statement), HEX(context) FROM \(meta.table("ddl")) "
+                + "WHERE \(key.condition)")
+        try session.connection.execute("COMMIT")
+        guard let row = rows.first else { return nil }
+        let set = try IdentitySet(encoded: unhex(row[0]))
+        let bytes = unhex(row[3])
+        guard let identity = set.identities.first, bytes.first == 1 else {
+            throw CheckpointError.unusable(detail: "the DDL intent has an unknown format")
+        }
+        let context = try JSONDecoder().decode(Context.self, from: Data(bytes.dropFirst()))
+        return DDLIntent(
+            identity: identity, step: Int(row[1] ?? "") ?? 0,
+            statement: String(decoding: unhex(row[2]), as: UTF8.self),
+            before: Dictionary(
+                context.before.map { ($0.table, $0.trace) }, uniquingKeysWith: { a, _ in a }),
+            existAfter: context.existAfter, goneAfter: context.goneAfter,
+            isIdempotent: context.isIdempotent)
+    }
+
+    /// Records an intent, durably when it returns.
+    public func record(_ intent: DDLIntent) throws {
+        var set = IdentitySet()
+        set.insert(intent.identity)
+        let context = Context(
+            before: intent.before.map { Traced(table: $0.key, trace: $0.value) },
+            existAfter: intent.existAfter, goneAfter: intent.goneAfter,
+            isIdempotent: intent.isIdempotent)
+        let encoded = [1] + Array(try JSONEncoder().encode(context))
+        try transaction { connection in
+            try connection.execute(
+                """
+                INSERT INTO \(meta.table("ddl")) \
+                (task, source, identity, step, statement, before_state, context) VALUES \
+                (\(key.values),\(hexLiteral(set.encoded)),\(intent.step),\
+                \(hexLiteral(Array(intent.statement.utf8))),'',\(hexLiteral(encoded)))
+                """)
+        }
+    }
+
+    /// Clears the intent and marks its identity as applied, in one transaction.
+    public func complete(_ identity: TransactionIdentity) throws {
+        var next = done
+        next.insert(identity)
+        try transaction(done: next) { connection in
+            try connection.execute("DELETE FROM \(meta.table("ddl")) WHERE \(key.condition)")
+        }
+        done = next
+    }
+
+    /// Clears the intent of a statement that has not run.
+    public func abandon() throws {
+        try transaction { connection in
+            try connection.execute("DELETE FROM \(meta.table("ddl")) WHERE \(key.condition)")
+        }
+    }
+
+    /// Leaves out of the lane's `done` what a durable mark holds, from the next write on.
+    public func forget(heldBy mark: SourcePosition) { done.subtract(heldBy: mark) }
+
+    /// How a table is on the target now.
+    public func trace(_ table: TableName) throws -> TableTrace {
+        let connection = session.connection
+        var trace = TableTrace()
+        do throws(MySQLError) {
+            let rows = try connection.rows("SHOW CREATE TABLE \(table.quoted)")
+            trace.definition = rows.first?[1].map(Self.withoutAutoIncrement)
+        } catch {
+            let isAbsent =
+                error.code == MySQLErrorCode.noSuchTable
+                || error.code == MySQLErrorCode.unknownDatabase
+            guard isAbsent else { throw error }
+            return trace
+        }
+        let view = connection.family == .mariadb ? "INNODB_SYS_TABLES" : "INNODB_TABLES"
+        let name = utf8Literal("\(table.schema)/\(table.name)")
+        // Without the privilege PROCESS the shape alone has to decide.
+        trace.tableID = try? connection.value(
+            "SELECT TABLE_ID FROM information_schema.\(view) WHERE NAME=CONVERT(\(name) USING utf8mb3)")
+        try connection.execute("COMMIT")
+        return trace
+    }
+
+    private static func withoutAutoIncrement(_ definition: String) -> String {
+        guard let range = definition.firstRange(of: " AUTO_INCREMENT=") else { return definition }
+        let rest = definition[range.upperBound...].drop { $0.isNumber }
+        return String(definition[..<range.lowerBound]) + rest
+    }
+
+    private func transaction(
+        done: IdentitySet? = nil, _ body: (Connection) throws -> Void
+    ) throws {
+        let connection = session.connection
+        do {
+            try connection.execute("START TRANSACTION")
+            try fence.run(connection, done: (done ?? self.done).encoded)
+            try body(connection)
+            try connection.execute("COMMIT")
+        } catch let error as MySQLError where error.isConnectionLost {
+            throw error
+        } catch {
+            try connection.execute("ROLLBACK")
+            throw error
+        }
+    }
+}

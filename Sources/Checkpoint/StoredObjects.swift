@@ -1,0 +1,93 @@
+public import MySQLClient
+public import MySQLCore
+
+/// An object of the source whose definition the meta schema keeps: a trigger or an event that
+/// waits for the switch-over, or the text by which a table was created.
+public struct StoredObject: Sendable, Hashable {
+    /// What it is.
+    public enum Kind: String, Sendable, Hashable {
+        /// A table that this subtask created: its definition on the source at that time.
+        case table
+        /// A table whose copy must start over before anything else happens to it.
+        case restart
+        /// A view that this subtask created.
+        case view
+        /// A procedure, function or package that this subtask created.
+        case routine
+        /// A trigger, created at switch-over.
+        case trigger
+        /// An event, created (or enabled) at switch-over.
+        case event
+    }
+
+    /// What it is.
+    public var kind: Kind
+    /// Its schema and name.
+    public var name: TableName
+    /// Its definition, in a form that the writer chooses.
+    public var definition: [UInt8]
+
+    /// Makes an object.
+    public init(kind: Kind, name: TableName, definition: [UInt8]) {
+        self.kind = kind
+        self.name = name
+        self.definition = definition
+    }
+}
+
+/// The subtask's rows of the table `object`.
+public struct StoredObjects: Sendable {
+    private let meta: MetaSchema
+    private let key: SubtaskKey
+
+    /// Makes an accessor for one subtask.
+    public init(meta: MetaSchema, key: SubtaskKey) {
+        self.meta = meta
+        self.key = key
+    }
+
+    /// All objects, sorted by kind and name.
+    public func read(_ connection: Connection) throws -> [StoredObject] {
+        let rows = try connection.rows(
+            "SELECT kind, schema_name, table_name, HEX(definition) FROM \(meta.table("object")) "
+                + "WHERE \(key.condition) ORDER BY kind, schema_name, table_name")
+        try connection.execute("COMMIT")
+        return try rows.map { row in
+            let bytes = unhex(row[3])
+            guard let kind = row[0].flatMap(StoredObject.Kind.init), bytes.first == 1 else {
+                throw CheckpointError.unusable(detail: "an object has an unknown kind or format")
+            }
+            return StoredObject(
+                kind: kind, name: TableName(schema: row[1] ?? "", name: row[2] ?? ""),
+                definition: Array(bytes.dropFirst()))
+        }
+    }
+
+    /// The statement that records an object, or replaces it.
+    public func storeStatement(_ object: StoredObject) -> String {
+        """
+        REPLACE INTO \(meta.table("object")) (task, source, kind, schema_name, table_name, \
+        definition) VALUES (\(key.values),'\(object.kind.rawValue)',\
+        \(utf8Literal(object.name.schema)),\(utf8Literal(object.name.name)),\
+        \(hexLiteral([1] + object.definition)))
+        """
+    }
+
+    /// The statement that forgets an object.
+    public func removeStatement(_ kind: StoredObject.Kind, _ name: TableName) -> String {
+        """
+        DELETE FROM \(meta.table("object")) WHERE \(key.condition) \
+        AND kind='\(kind.rawValue)' AND schema_name=\(utf8Literal(name.schema)) \
+        AND table_name=\(utf8Literal(name.name))
+        """
+    }
+
+    /// Runs `statements` in one transaction that proves the run. By the coordinator.
+    public func write(_ statements: [String], by coordinator: Coordinator) throws {
+        guard !statements.isEmpty else { return }
+        try coordinator.transaction { connection in
+            try coordinator.update("phase=phase", connection)
+            for statement in statements { try connection.execute(statement) }
+        }
+    }
+}

@@ -1,0 +1,164 @@
+internal import Checkpoint
+internal import MySQLBinlog
+internal import MySQLClient
+internal import MySQLCore
+internal import Runtime
+
+/// A DDL statement as it is sent to the target.
+struct DDLRequest: Sendable {
+    var identity: TransactionIdentity
+    /// The statement's bytes, in the event's client character set.
+    var sql: [UInt8]
+    var defaultSchema: String?
+    /// Session settings of the query event, as assignments.
+    var settings: [String]
+    /// All tables that the statement names.
+    var tables: [TableName]
+    var existAfter: [TableName]
+    var goneAfter: [TableName]
+    var isIdempotent: Bool
+    /// Objects without rows (views, routines): a refusal is a warning.
+    var mayFail: Bool
+}
+
+/// What came of a request.
+struct DDLOutcome: Sendable {
+    /// Shapes on the target afterwards, of tables that exist.
+    var shapes: [TableName: TableShape]
+    /// Why the target refused, where that is only a warning.
+    var warning: String?
+}
+
+/// Runs DDL on the run's DDL connection: lock, intent, statement, mark. Lives on a thread of its
+/// own, since a statement may take hours.
+final class DDLWorker {
+    enum Message: Sendable {
+        case run(DDLRequest, Reply<DDLOutcome>)
+        case ping
+        case end
+    }
+
+    private let session: TargetSession
+    private let ledger: DDLLedger
+    private let marks: MarkBoard
+    private var knownMark: UInt64 = 0
+
+    init(session: TargetSession, ledger: DDLLedger, marks: MarkBoard) {
+        self.session = session
+        self.ledger = ledger
+        self.marks = marks
+    }
+
+    /// Serves requests until the end.
+    func run(_ mailbox: Mailbox<Message>) async throws {
+        while true {
+            switch try await mailbox.next() {
+            case .end: return
+            case .ping: try session.connection.ping()
+            case .run(let request, let reply):
+                do {
+                    reply.resolve(.success(try perform(request)))
+                } catch {
+                    reply.resolve(.failure(error))
+                    throw error
+                }
+            }
+        }
+    }
+
+    /// Settles what an earlier run left: a statement that has run is marked, one that has not is
+    /// forgotten, since the stream brings it again.
+    ///
+    /// - Returns: the identity of a statement that has run.
+    func recover() throws -> TransactionIdentity? {
+        try ledger.lock()
+        defer { try? ledger.unlock() }
+        guard let intent = try ledger.read() else { return nil }
+        var now: [TableName: TableTrace] = [:]
+        for table in intent.before.keys { now[table] = try ledger.trace(table) }
+        if now == intent.before {
+            let hasIDs = now.values.contains { $0.tableID != nil }
+            let changesNothingVisible = Set(intent.existAfter).isSubset(of: Set(now.keys.filter { now[$0]?.definition != nil }))
+                && intent.goneAfter.allSatisfy { now[$0]?.definition == nil }
+            if hasIDs || intent.isIdempotent || !changesNothingVisible {
+                try ledger.abandon()
+                return nil
+            }
+            throw ReplicationError.undecidedDDL(
+                statement: intent.statement,
+                detail: "the tables look the same before and after it, and the user of the target "
+                    + "lacks PROCESS, which shows table ids")
+        }
+        let fits =
+            intent.existAfter.allSatisfy { now[$0]?.definition != nil }
+            && intent.goneAfter.allSatisfy { now[$0]?.definition == nil }
+        guard fits else {
+            throw ReplicationError.undecidedDDL(
+                statement: intent.statement,
+                detail: "its tables are neither as before it nor as after it; "
+                    + "bring them to one of both by hand")
+        }
+        try ledger.complete(intent.identity)
+        return intent.identity
+    }
+
+    private func perform(_ request: DDLRequest) throws -> DDLOutcome {
+        if let mark = marks.newer(than: &knownMark) { ledger.forget(heldBy: mark) }
+        try ledger.lock()
+        var before: [TableName: TableTrace] = [:]
+        for table in request.tables { before[table] = try ledger.trace(table) }
+        try ledger.record(
+            DDLIntent(
+                identity: request.identity, step: 0,
+                statement: String(decoding: request.sql, as: UTF8.self), before: before,
+                existAfter: request.existAfter, goneAfter: request.goneAfter,
+                isIdempotent: request.isIdempotent))
+        var warning: String?
+        do throws(MySQLError) {
+            try send(request)
+        } catch {
+            // A lost connection leaves it open whether it has run; recovery finds out.
+            if error.isConnectionLost { throw error }
+            if !request.mayFail {
+                try ledger.abandon()
+                throw ReplicationError.refused(
+                    request.tables.first,
+                    detail: "\(error). The statement: \(Self.shortened(request.sql))")
+            }
+            warning = error.description
+        }
+        try ledger.complete(request.identity)
+        try ledger.unlock()
+        let shapes = try SchemaReader(session.connection).shapes(of: request.existAfter)
+        try session.connection.execute("COMMIT")
+        return DDLOutcome(shapes: shapes, warning: warning)
+    }
+
+    /// Applies the statement's context and sends it, once.
+    private func send(_ request: DDLRequest) throws(MySQLError) {
+        let connection = session.connection
+        if let schema = request.defaultSchema, !schema.isEmpty {
+            do throws(MySQLError) {
+                try connection.execute("USE \(quoteIdentifier(schema))")
+            } catch where error.code == MySQLErrorCode.unknownDatabase {
+                // The statement names its schemas itself, or is refused below.
+            }
+        }
+        for setting in request.settings {
+            do throws(MySQLError) {
+                try connection.execute("SET SESSION \(setting)")
+            } catch where error.retry == .no {
+                // A mode or collation that this server does not have.
+            }
+        }
+        var sql = ByteBuffer(capacity: request.sql.count)
+        sql.append(request.sql)
+        defer { _ = try? connection.execute("SET NAMES utf8mb4") }
+        try connection.execute(sql) { _ in }
+    }
+
+    private static func shortened(_ sql: [UInt8]) -> String {
+        let text = String(decoding: sql.prefix(300), as: UTF8.self)
+        return sql.count > 300 ? text + " .." : text
+    }
+}

@@ -1,0 +1,233 @@
+internal import Checkpoint
+internal import MySQLClient
+internal import MySQLCore
+internal import Runtime
+internal import Stream
+internal import Synchronization
+
+/// One target connection that applies batches. Lives on a thread of its own.
+final class Lane {
+    private let number: Int
+    private let session: TargetSession
+    private let fence: Fence
+    private let scheduler: Scheduler
+    private let shared: MarkBoard
+    private let progress: ReplicationProgress
+    private let didCommit: () -> Void
+    private var renderer: BatchRenderer
+    private var sql = ByteBuffer(capacity: 1 << 18)
+    private var expectations: [Expectation] = []
+    private var done = IdentitySet()
+    private var knownMark: UInt64 = 0
+
+    init(
+        number: Int, session: TargetSession, fence: Fence, scheduler: Scheduler,
+        shared: MarkBoard, progress: ReplicationProgress, didCommit: @escaping () -> Void
+    ) {
+        self.didCommit = didCommit
+        self.number = number
+        self.session = session
+        self.fence = fence
+        self.scheduler = scheduler
+        self.shared = shared
+        self.progress = progress
+        let packet = min(1 << 20, session.maxPacket / 2)
+        renderer = BatchRenderer(statementBytes: packet / 2, packetBytes: packet)
+    }
+
+    /// Applies batches until the scheduler ends.
+    func run() async throws {
+        while true {
+            switch try await scheduler.next(lane: number) {
+            case .end: return
+            case .ping: try session.connection.ping()
+            case .part(let part):
+                try apply(part)
+                scheduler.partDone()
+            case .batch(let batch):
+                try apply(batch)
+                scheduler.committed(batch)
+                didCommit()
+            }
+        }
+    }
+
+    private func apply(_ batch: Batch) throws {
+        var backoff = Backoff(first: .milliseconds(2), limit: .milliseconds(500))
+        forgetMarked()
+        var now = done
+        for transaction in batch.transactions { now.insert(transaction.identity) }
+        let encoded = now.encoded
+        while true {
+            do {
+                try attempt(batch, done: encoded)
+                break
+            } catch let error as MySQLError where error.retry == .transaction {
+                // 1205 rolls back only the statement: the rest must never be committed.
+                try session.connection.execute("ROLLBACK;SET foreign_key_checks=1")
+                progress.update { $0.retries += 1 }
+                try sleepNow(backoff.delay())
+            } catch let error as MySQLError where error.isConnectionLost {
+                throw error
+            } catch {
+                try session.connection.execute("ROLLBACK")
+                throw error
+            }
+        }
+        done = now
+        report(batch.transactions)
+    }
+
+    /// Applies part of a streamed transaction. Nothing is tried again here: what went before is
+    /// gone, so any error ends the run, and the transaction begins anew from its first event.
+    private func apply(_ part: StreamedPart) throws {
+        if part.isFirst {
+            forgetMarked()
+            done.insert(part.transaction.identity)
+        }
+        sql.removeAll()
+        expectations.removeAll(keepingCapacity: true)
+        var isFirst = part.isFirst
+        if isFirst { begin(done.encoded) }
+        do {
+            try renderer.render(
+                [part.transaction], into: &sql, expecting: &expectations
+            ) { sql, expectations in
+                try send(&sql, &expectations, &isFirst)
+            }
+            if sql.count > 0 { try send(&sql, &expectations, &isFirst) }
+            switch part.end {
+            case .none: break
+            case .commit:
+                try session.connection.execute("COMMIT")
+                report([part.transaction])
+            case .rollback:
+                try session.connection.execute("ROLLBACK")
+                done.remove(part.transaction.identity)
+            }
+        } catch let error as MySQLError where error.isConnectionLost {
+            throw error
+        } catch {
+            try session.connection.execute("ROLLBACK")
+            throw error
+        }
+        sql.shrink(to: 1 << 20)
+    }
+
+    private func begin(_ done: [UInt8]) {
+        renderer.resetSession()
+        sql.append("START TRANSACTION;")
+        expectations.append(Expectation(count: nil, plan: nil, kind: "start"))
+        fence.append(to: &sql, done: done)
+        sql.append(UInt8(ascii: ";"))
+        expectations.append(Expectation(count: 1, plan: nil, kind: "fence"))
+    }
+
+    /// The lane's thread has nothing else to do than to wait.
+    private func sleepNow(_ time: Duration) throws {
+        try Task.checkCancellation()
+        sleepBlocking(time)
+    }
+
+    private func attempt(_ batch: Batch, done: [UInt8]) throws {
+        sql.removeAll()
+        expectations.removeAll(keepingCapacity: true)
+        begin(done)
+        var isFirst = true
+        try renderer.render(batch.transactions, into: &sql, expecting: &expectations) {
+            sql, expectations in
+            try send(&sql, &expectations, &isFirst)
+        }
+        if sql.count > 0 { try send(&sql, &expectations, &isFirst) }
+        // Alone, and only now that every reply was read: a packet that went wrong in the middle
+        // must never be followed by a COMMIT.
+        try session.connection.execute("COMMIT")
+        sql.shrink(to: 1 << 20)
+    }
+
+    /// Sends a packet and checks what each of its statements reports.
+    private func send(
+        _ sql: inout ByteBuffer, _ expectations: inout [Expectation], _ isFirst: inout Bool
+    ) throws {
+        var n = 0
+        var failure: (any Error)?
+        let expected = expectations
+        let checksFence = isFirst
+        do {
+            try session.connection.execute(sql) { reply in
+                defer { n += 1 }
+                guard failure == nil, n < expected.count else { return }
+                if checksFence, n == 1 {
+                    if reply.affectedRows != 1 {
+                        failure = CheckpointError.fenced(detail: "the lane's token is gone")
+                    }
+                    return
+                }
+                guard let count = expected[n].count, reply.affectedRows != count else { return }
+                failure = ReplicationError.unexpectedCount(
+                    expected[n].plan?.target ?? TableName(schema: "", name: ""), expected: count,
+                    actual: reply.affectedRows, detail: "\(expected[n].kind)")
+            }
+        } catch {
+            // A fence that matched nothing comes first: what follows it proves nothing.
+            if let failure { throw failure }
+            guard error.retry == .no, !error.isConnectionLost, !checksFence || n > 1 else {
+                throw error
+            }
+            let plan = n < expected.count ? expected[n].plan : nil
+            throw ReplicationError.refused(plan?.target, detail: error.description)
+        }
+        if let failure { throw failure }
+        guard n == expected.count else {
+            throw ReplicationError.refused(
+                nil, detail: "\(n) replies to \(expected.count) statements")
+        }
+        isFirst = false
+        sql.removeAll()
+        expectations.removeAll(keepingCapacity: true)
+    }
+
+    /// Leaves out of `done` what a durable mark holds.
+    private func forgetMarked() {
+        guard let mark = shared.newer(than: &knownMark) else { return }
+        done.subtract(heldBy: mark)
+    }
+
+    private func report(_ transactions: ContiguousArray<SourceTransaction>) {
+        var rows = 0
+        var last: Int64 = 0
+        for transaction in transactions {
+            rows += transaction.rows.count
+            last = max(last, transaction.committedMicroseconds)
+        }
+        let now = wallClockMicroseconds()
+        let count = UInt64(transactions.count)
+        progress.update {
+            $0.transactions += count
+            $0.rowChanges += UInt64(rows)
+            $0.lastCommitMicroseconds = max($0.lastCommitMicroseconds, last)
+            $0.lastAppliedMicroseconds = now
+        }
+    }
+}
+
+/// The newest durable mark, for lanes.
+final class MarkBoard: Sendable {
+    private let state = Mutex<(version: UInt64, mark: SourcePosition?)>((0, nil))
+
+    /// Publishes a mark that is durable.
+    func publish(_ mark: SourcePosition) {
+        state.withLock {
+            $0.version += 1
+            $0.mark = mark
+        }
+    }
+
+    /// The mark, if there is one newer than `version`, which is brought up to date.
+    func newer(than version: inout UInt64) -> SourcePosition? {
+        let known = version
+        let (now, mark) = state.withLock { ($0.version, $0.version > known ? $0.mark : nil) }
+        version = now
+        return mark
+    }
+}

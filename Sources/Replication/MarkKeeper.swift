@@ -1,0 +1,172 @@
+internal import MySQLCore
+internal import Synchronization
+
+/// The transactions above the low-water mark in the order of the stream, and how far the mark may
+/// move: over the longest prefix that the target holds.
+final class MarkKeeper: Sendable {
+    /// Where the mark may move.
+    struct Advance {
+        var mark: SourcePosition
+        var carried: IdentitySet
+        var tail: Tail?
+        var shapes: [(TableName, TableShape?)]
+        var ordinal: UInt64
+        /// How many groups the mark passes.
+        var count: Int
+    }
+
+    private struct Entry {
+        var end: GroupEnd
+        /// Filtered, empty, or applied by an earlier run: counts as committed.
+        var isPassed: Bool
+        var shapes: [(TableName, TableShape?)]
+    }
+
+    private struct State {
+        var mark: SourcePosition
+        var carried: IdentitySet
+        var entries: [Entry] = []
+        /// Entries before this index are behind the mark; removed now and then.
+        var first = 0
+        /// Where the stream is, behind the last group.
+        var streamEnd: BinlogPosition
+        var tail: Tail?
+        /// The mark was durable at least once with these values.
+        var written: BinlogPosition
+    }
+
+    private let state: Mutex<State>
+
+    init(mark: SourcePosition, carried: IdentitySet, tail: Tail?) {
+        state = Mutex(
+            State(
+                mark: mark, carried: carried, streamEnd: mark.binlog, tail: tail,
+                written: mark.binlog))
+    }
+
+    /// Notes a group, in the order of the stream.
+    func append(_ end: GroupEnd, isPassed: Bool, shapes: [(TableName, TableShape?)] = []) {
+        state.withLock { state in
+            state.entries.append(Entry(end: end, isPassed: isPassed, shapes: shapes))
+            state.streamEnd = end.end
+        }
+    }
+
+    /// Events that belong to no group have moved the stream's end.
+    func streamMoved(to position: BinlogPosition) {
+        state.withLock { state in
+            if state.streamEnd < position || state.streamEnd.file != position.file {
+                state.streamEnd = position
+            }
+        }
+    }
+
+    /// Groups above the mark.
+    var count: Int { state.withLock { $0.entries.count - $0.first } }
+
+    /// The mark, and where the stream is.
+    var positions: (mark: SourcePosition, stream: BinlogPosition) {
+        state.withLock { ($0.mark, $0.streamEnd) }
+    }
+
+    /// Computes how far the mark may move, given what lanes hold as read back from the target;
+    /// `nil` when nowhere.
+    func advance(over done: [IdentitySet]) -> Advance? {
+        state.withLock { state in
+            var next = state.first
+            var mark = state.mark
+            var carried = state.carried
+            var tail = state.tail
+            var shapes: [(TableName, TableShape?)] = []
+            while next < state.entries.count {
+                let entry = state.entries[next]
+                let identity = entry.end.identity
+                guard
+                    entry.isPassed || carried.contains(identity)
+                        || done.contains(where: { $0.contains(identity) })
+                else { break }
+                carried.remove(identity)
+                mark.include(identity)
+                mark.binlog = entry.end.end
+                tail = Tail(entry.end)
+                shapes += entry.shapes
+                next += 1
+            }
+            if next == state.entries.count { mark.binlog = state.streamEnd }
+            let count = next - state.first
+            guard count > 0 || mark.binlog != state.written else { return nil }
+            let ordinal = count > 0 ? state.entries[next - 1].end.ordinal : 0
+            return Advance(
+                mark: mark, carried: carried, tail: tail, shapes: shapes, ordinal: ordinal,
+                count: count)
+        }
+    }
+
+    /// The mark is durable at `advance`.
+    func didWrite(_ advance: Advance) {
+        state.withLock { state in
+            precondition(advance.count <= state.entries.count - state.first)
+            state.mark = advance.mark
+            state.carried = advance.carried
+            state.tail = advance.tail
+            state.written = advance.mark.binlog
+            state.first += advance.count
+            if state.first > 4096 || state.first == state.entries.count {
+                state.entries.removeSubrange(0..<state.first)
+                state.first = 0
+            }
+        }
+    }
+
+    /// A carried transaction that was passed over in the stream without being met: the oldest one
+    /// that the source's stream no longer can bring. For checks only.
+    var carried: IdentitySet { state.withLock { $0.carried } }
+}
+
+/// The newest transaction in the mark: where it is, and a digest of its events, to recognise a
+/// source that lost it and wrote another in its place.
+struct Tail: Sendable, Hashable {
+    var start: BinlogPosition
+    var identity: TransactionIdentity
+    var digest: UInt64
+
+    init(_ end: GroupEnd) {
+        start = end.start
+        identity = end.identity
+        digest = end.digest
+    }
+}
+
+extension Tail {
+    // tail := 1 offset(8, little-endian) digest(8) fileBytes(2) file identity set of one
+
+    var encoded: [UInt8] {
+        var out: [UInt8] = [1]
+        for i in 0..<8 { out.append(UInt8(truncatingIfNeeded: start.offset >> (8 * UInt64(i)))) }
+        for i in 0..<8 { out.append(UInt8(truncatingIfNeeded: digest >> (8 * UInt64(i)))) }
+        let file = Array(start.file.utf8)
+        out.append(UInt8(truncatingIfNeeded: file.count))
+        out.append(UInt8(truncatingIfNeeded: file.count >> 8))
+        out += file
+        var set = IdentitySet()
+        set.insert(identity)
+        return out + set.encoded
+    }
+
+    /// Reads the encoding; `nil` for an empty one, or one that can't be read.
+    init?(encoded bytes: [UInt8]) {
+        guard bytes.count >= 19, bytes[0] == 1 else { return nil }
+        func number(_ at: Int) -> UInt64 {
+            (0..<8).reduce(0) { $0 | UInt64(bytes[at + $1]) << (8 * UInt64($1)) }
+        }
+        let length = Int(bytes[17]) | Int(bytes[18]) << 8
+        guard bytes.count >= 19 + length,
+            let set = try? IdentitySet(encoded: Array(bytes[(19 + length)...])),
+            let identity = set.identities.first
+        else { return nil }
+        start = BinlogPosition(
+            file: String(decoding: bytes[19..<(19 + length)], as: UTF8.self), offset: number(1))
+        digest = number(9)
+        self.identity = identity
+    }
+}

@@ -1,0 +1,206 @@
+public import Checkpoint
+internal import MySQLBinlog
+public import MySQLClient
+public import MySQLCore
+internal import MySQLSyntax
+public import Rules
+internal import Runtime
+internal import Stream
+internal import Synchronization
+
+/// What a replication engine needs to know.
+public struct ReplicationConfiguration: Sendable {
+    /// The source.
+    public var source: ConnectionOptions
+    /// The target.
+    public var target: ConnectionOptions
+    /// Which tables are migrated.
+    public var selection: TableSelection
+    /// The meta schema.
+    public var meta: MetaSchema
+    /// The subtask.
+    public var key: SubtaskKey
+    /// Positions of the copy of each table, as far as they matter still.
+    public var ranges: [TableName: CopyRange] = [:]
+    /// Target connections that apply.
+    public var lanes = 4
+    /// Transactions a target transaction holds at most.
+    public var batchLimit = 128
+    /// Memory for transactions in flight, bytes.
+    public var memoryBudget = 128 << 20
+    /// The reader's id among the source's replicas.
+    public var serverID: UInt32
+
+    /// Makes a configuration with defaults.
+    public init(
+        source: ConnectionOptions, target: ConnectionOptions, selection: TableSelection,
+        meta: MetaSchema, key: SubtaskKey, serverID: UInt32
+    ) {
+        self.source = source
+        self.target = target
+        self.selection = selection
+        self.meta = meta
+        self.key = key
+        self.serverID = serverID
+    }
+}
+
+/// Follows a source: binlog events to target transactions. One call of ``run(epoch:)`` is one run
+/// of the protocol: from a takeover to the loss of any of its connections.
+public final class ReplicationEngine: Sendable {
+    private let configuration: ReplicationConfiguration
+    /// What it is doing.
+    public let progress: ReplicationProgress
+    private let stopping = Mutex<(isRequested: Bool, interrupt: Interrupter?)>((false, nil))
+
+    /// Groups above the mark at most; `protocol.md` §13.
+    private static let aheadLimit = 4096
+
+    /// Makes an engine.
+    public init(_ configuration: ReplicationConfiguration, progress: ReplicationProgress) {
+        self.configuration = configuration
+        self.progress = progress
+    }
+
+    /// Asks it to apply what was read, save and end.
+    public func stop() {
+        stopping.withLock { state in
+            state.isRequested = true
+            state.interrupt?.interrupt()
+        }
+    }
+
+    private var isStopping: Bool { stopping.withLock { $0.isRequested } }
+
+    /// Takes the subtask over and applies until ``stop()``.
+    ///
+    /// - Parameters:
+    ///   - epoch: how the takeover chooses its epoch.
+    ///   - token: the token of the new run.
+    ///   - didTakeOver: called with the state after the takeover.
+    /// - Throws: what ended the run. Everything that was acknowledged is in the target; the caller
+    ///   takes over again where trying again can help.
+    public func run(
+        epoch: EpochPolicy, token: RunToken,
+        didTakeOver: @escaping @Sendable (SubtaskState) -> Void
+    ) async throws {
+        let run = ReplicationRun(
+            configuration: configuration, progress: progress, token: token)
+        let lanes = configuration.lanes
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for lane in 0..<lanes {
+                let thread = ThreadExecutor(name: "lane \(lane)")
+                group.addTask(executorPreference: thread) {
+                    defer { thread.stop() }
+                    try await run.lane(lane)
+                }
+            }
+            let ddlThread = ThreadExecutor(name: "ddl")
+            group.addTask(executorPreference: ddlThread) {
+                defer { ddlThread.stop() }
+                try await run.ddl()
+            }
+            let coordinatorThread = ThreadExecutor(name: "coordinator")
+            group.addTask(executorPreference: coordinatorThread) {
+                defer { coordinatorThread.stop() }
+                try await run.coordinate(epoch: epoch, didTakeOver: didTakeOver)
+            }
+            let readerThread = ThreadExecutor(name: "reader")
+            group.addTask(executorPreference: readerThread) {
+                defer { readerThread.stop() }
+                try await self.read(run)
+            }
+            group.addTask { try await run.tick() }
+            do {
+                while try await group.next() != nil {
+                    if run.isFinished { group.cancelAll() }
+                }
+            } catch {
+                if run.isFinished { return }
+                run.fail(error)
+                group.cancelAll()
+                // Connections end with their tasks; only then may a new run begin.
+                while let _ = try? await group.next() {}
+                throw run.failure ?? error
+            }
+        }
+    }
+
+    // MARK: the reader
+
+    private func read(_ run: ReplicationRun) async throws {
+        let state = try await run.started.value()
+        guard let lowWater = state.lowWater else {
+            throw CheckpointError.inconsistent(detail: "the copy has not ended")
+        }
+        let recovered = try await run.recovered.value()
+        let start = try StreamStart.find(configuration, state, lowWater)
+        let applied = AppliedState(
+            lowWater: lowWater, carried: state.carried.adding(recovered))
+        let catalog = try makeCatalog(run, state)
+        let stream = try DirectStream(
+            configuration.source, from: start.start, serverID: configuration.serverID)
+        let interrupter = stream.interrupter
+        stopping.withLock { state in
+            state.interrupt = interrupter
+            if state.isRequested { interrupter.interrupt() }
+        }
+        defer { stopping.withLock { $0.interrupt = nil } }
+        let reader = StreamReader(
+            run: run, stream: stream, catalog: catalog, applied: applied, origin: start.origin,
+            expectedTail: start.tail, configuration: configuration, progress: progress)
+        try await withTaskCancellationHandler {
+            do {
+                try await reader.loop { self.isStopping }
+            } catch {
+                guard isStopping, !Task.isCancelled else { throw error }
+            }
+        } onCancel: {
+            interrupter.interrupt()
+        }
+        // Asked to stop: what was read completely is applied and marked.
+        try await run.finish()
+    }
+
+    private func makeCatalog(_ run: ReplicationRun, _ state: SubtaskState) throws -> TableCatalog {
+        let target = try Connection(configuration.target)
+        let shapes = try StoredShapes(meta: configuration.meta, key: configuration.key)
+            .read(target)
+        var schemas = SchemaState()
+        for shape in shapes { schemas.tables[shape.name] = shape }
+        let source = try Connection(configuration.source)
+        try addSchemaDefaults(&schemas, source)
+        let catalog = TableCatalog(
+            sourceVersion: source.serverVersion, selection: configuration.selection,
+            state: schemas, windows: configuration.ranges, consistentFrom: state.consistentFrom)
+        var extra: [TableName: [KeyShape]] = [:]
+        for (name, shape) in try SchemaReader(target).shapes(of: shapes.map(\.name)) {
+            let known = schemas.tables[name]?.keys ?? []
+            let keys = shape.keys.filter { key in
+                key.isUnique && !known.contains { $0.isUnique && $0.parts == key.parts }
+            }
+            if !keys.isEmpty { extra[name] = keys }
+        }
+        catalog.setTargetKeys(extra)
+        return catalog
+    }
+
+    private func addSchemaDefaults(_ state: inout SchemaState, _ source: Connection) throws {
+        for row in try source.rows(
+            "SELECT SCHEMA_NAME, DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME "
+                + "FROM information_schema.SCHEMATA")
+        {
+            guard let name = row[0] else { continue }
+            state.schemas[name] = SchemaDefaults(
+                charset: row[1]?.lowercased() ?? "utf8mb4", collation: row[2]?.lowercased() ?? "")
+        }
+    }
+}
+
+extension IdentitySet {
+    fileprivate func adding(_ identity: TransactionIdentity?) -> IdentitySet {
+        var out = self
+        if let identity { out.insert(identity) }
+        return out
+    }
+}

@@ -1,0 +1,245 @@
+internal import Checkpoint
+internal import MySQLBinlog
+internal import MySQLClient
+internal import MySQLCore
+internal import MySQLSyntax
+internal import Rules
+internal import Runtime
+internal import Stream
+
+/// Where a run starts to read, and what it must find there.
+struct StreamStart {
+    var start: BinlogDumpStart
+    var origin: Origin
+    /// The transaction that must come first, unchanged.
+    var tail: Tail?
+
+    /// Decides where to start: on the server of the mark, at the newest transaction in it (which
+    /// is read again and compared), elsewhere by GTID.
+    static func find(
+        _ configuration: ReplicationConfiguration, _ state: SubtaskState,
+        _ lowWater: SourcePosition
+    ) throws -> StreamStart {
+        let session = SourceSession(try Connection(configuration.source))
+        let server = try session.serverName()
+        let tail = Tail(encoded: state.tail)
+        let files = try session.files().map(\.name)
+        let first = tail?.start ?? lowWater.binlog
+        if server == lowWater.origin.server, files.contains(first.file) {
+            let origin = try Origin.read(
+                configuration.source, file: first.file, serverID: configuration.serverID)
+            if lowWater.gtids == .none, origin.server != lowWater.origin.server {
+                throw StreamError.sourceLostEvents("its binlog has another origin")
+            }
+            return StreamStart(start: .position(first), origin: lowWater.origin, tail: tail)
+        }
+        switch lowWater.gtids {
+        case .none:
+            if server == lowWater.origin.server {
+                throw StreamError.purged(first, detail: "oldest file: \(files.first ?? "none")")
+            }
+            throw StreamError.sourceLostEvents(
+                "another server answers (\(server)), and without GTIDs positions can't be compared")
+        case .mysql(let set):
+            return StreamStart(
+                start: .mysql(set), origin: try newOrigin(configuration, session, server),
+                tail: nil)
+        case .mariadb(let position):
+            return StreamStart(
+                start: .mariadb(position), origin: try newOrigin(configuration, session, server),
+                tail: nil)
+        }
+    }
+
+    private static func newOrigin(
+        _ configuration: ReplicationConfiguration, _ session: SourceSession, _ server: ServerUUID
+    ) throws -> Origin {
+        let current = try session.currentPosition()
+        return try Origin.read(
+            configuration.source, file: current.file, serverID: configuration.serverID)
+    }
+}
+
+/// Reads the stream of one run and feeds the scheduler. Lives on the reader's thread.
+final class StreamReader {
+    private let run: ReplicationRun
+    private let stream: DirectStream
+    private let catalog: TableCatalog
+    private let handler: StatementHandler
+    private let progress: ReplicationProgress
+    private let origin: Origin
+    private var assembler: TransactionAssembler
+    private var expectedTail: Tail?
+    /// A target transaction is open for a source transaction that comes in parts.
+    private var isStreaming = false
+    private static let aheadLimit = 4096
+
+    init(
+        run: ReplicationRun, stream: DirectStream, catalog: TableCatalog, applied: AppliedState,
+        origin: Origin, expectedTail: Tail?, configuration: ReplicationConfiguration,
+        progress: ReplicationProgress
+    ) {
+        self.run = run
+        self.stream = stream
+        self.catalog = catalog
+        self.progress = progress
+        self.origin = origin
+        self.expectedTail = expectedTail
+        handler = StatementHandler(catalog: catalog, applied: applied)
+        assembler = TransactionAssembler(
+            catalog: catalog, applied: applied, origin: origin,
+            bytesLimit: configuration.memoryBudget / 4)
+    }
+
+    /// Reads and schedules until `isStopping`.
+    func loop(_ isStopping: () -> Bool) async throws {
+        let keeper = try await run.keeper.value()
+        while !isStopping() {
+            if !stream.hasMore { run.scheduler.setDry(true) }
+            let chunk = try stream.next()
+            run.scheduler.setDry(false)
+            for entry in chunk.entries {
+                try await take(try assembler.consume(chunk, entry), chunk, entry, keeper)
+                while let output = try assembler.resume() {
+                    try await take(output, chunk, entry, keeper)
+                }
+                try await stayNear(keeper)
+            }
+            let bytes = UInt64(chunk.byteCount)
+            let received = chunk.receivedMicroseconds
+            let ahead = keeper.count
+            progress.update {
+                $0.binlogBytes += bytes
+                $0.lastReceivedMicroseconds = received
+                $0.isIdle = ahead == 0
+            }
+        }
+    }
+
+    /// The first transaction must be the one that the target holds as its newest, byte for byte.
+    private func checkTail(_ end: GroupEnd) throws {
+        guard let expected = expectedTail.take() else { return }
+        guard expected.identity == end.identity, expected.digest == end.digest else {
+            throw StreamError.sourceLostEvents(
+                "transaction \(expected.identity) at \(expected.start), which the target has "
+                    + "applied, is not there any more, or is another now (\(end.identity))")
+        }
+    }
+
+    /// Does what an output of the assembler asks for.
+    private func take(
+        _ output: consuming TransactionAssembler.Output, _ chunk: EventChunk,
+        _ entry: EventChunk.Entry, _ keeper: MarkKeeper
+    ) async throws {
+        switch output {
+        case .none:
+            if assembler.isBetweenGroups {
+                keeper.streamMoved(
+                    to: BinlogPosition(file: chunk.file, offset: entry.endPosition))
+            }
+        case .part(let part):
+            try await apply(part)
+        case .lastPart(let part, let end):
+            try checkTail(end)
+            try await apply(part, .commit)
+            keeper.append(end, isPassed: false)
+        case .abandoned(let end):
+            try checkTail(end)
+            let nothing = SourceTransaction(ordinal: end.ordinal, identity: end.identity)
+            try await apply(nothing, .rollback)
+            keeper.append(end, isPassed: true)
+        case .passed(let end):
+            try checkTail(end)
+            keeper.append(end, isPassed: true)
+        case .transaction(let transaction, let end):
+            try checkTail(end)
+            keeper.append(end, isPassed: false)
+            if try run.scheduler.add(transaction) { try await run.scheduler.waitForRoom() }
+        case .statement(let query, let end, let isApplied):
+            try checkTail(end)
+            try await statement(query, end, isApplied, chunk, entry, keeper)
+        }
+    }
+
+    /// Applies a part of a large transaction: alone, after everything before it is committed and
+    /// the mark is at its start.
+    private func apply(
+        _ part: SourceTransaction, _ end: StreamedPart.End = .none
+    ) async throws {
+        if !isStreaming {
+            try await run.scheduler.drain()
+            try await run.flush()
+        }
+        let isFirst = !isStreaming
+        isStreaming = end == .none
+        try await run.scheduler.apply(
+            StreamedPart(transaction: part, isFirst: isFirst, end: end))
+    }
+
+    /// Waits when too much is above the mark.
+    private func stayNear(_ keeper: MarkKeeper) async throws {
+        guard keeper.count >= Self.aheadLimit else { return }
+        run.scheduler.setDry(true)
+        while keeper.count >= Self.aheadLimit {
+            try await run.flush()
+            if keeper.count >= Self.aheadLimit { try await Task.sleep(for: .milliseconds(5)) }
+        }
+        run.scheduler.setDry(false)
+    }
+
+    private func statement(
+        _ query: QueryEvent, _ end: GroupEnd, _ isApplied: Bool, _ chunk: EventChunk,
+        _ entry: EventChunk.Entry, _ keeper: MarkKeeper
+    ) async throws {
+        let header = try EventHeader(chunk.event(entry))
+        let position = SourcePosition(origin: origin, binlog: end.start, gtids: .none)
+        let decision = try handler.decide(
+            query, end, timestamp: Int64(header.timestamp), position: position)
+        switch decision {
+        case .pass:
+            keeper.append(end, isPassed: true)
+        case .shapesOnly(let ddl, let context):
+            let changed = carry(ddl, context, position, shapes: [:])
+            keeper.append(end, isPassed: true, shapes: changed)
+        case .run(let request, let ddl, let context):
+            // Everything before it first, the statement alone, then the rest.
+            try await run.scheduler.drain()
+            let reply = Reply<DDLOutcome>()
+            run.ddlMailbox.send(.run(request, reply))
+            let outcome = try await reply.value()
+            let changed = carry(ddl, context, position, shapes: outcome.shapes)
+            keeper.append(end, isPassed: false, shapes: changed)
+            progress.update {
+                $0.ddlStatements += 1
+                if let warning = outcome.warning { $0.warnings.append(warning) }
+            }
+        }
+    }
+
+    /// Carries the shapes over a statement, and returns those that changed.
+    private func carry(
+        _ ddl: DDL, _ context: SyntaxContext, _ position: SourcePosition,
+        shapes: [TableName: TableShape]
+    ) -> [(TableName, TableShape?)] {
+        let selection = catalog.selection
+        return catalog.change { state in
+            let known = Set(state.tables.keys)
+            var changed: Set<TableName>
+            do {
+                changed = Set(try state.apply(ddl, context: context))
+            } catch {
+                // The target ran the same statement on an equal table: its shape is the answer.
+                changed = Set(ddl.tablesBefore + ddl.tablesAfter)
+                for name in changed {
+                    guard let shape = shapes[name] else { continue }
+                    state.tables[name] = shape
+                }
+            }
+            changed.formUnion(known.symmetricDifference(state.tables.keys))
+            for name in state.tables.keys where !selection.selects(name) {
+                state.tables[name] = nil
+            }
+            return changed.filter { selection.selects($0) }.map { ($0, state.tables[$0]) }
+        }
+    }
+}

@@ -1,0 +1,232 @@
+internal import Checkpoint
+internal import MySQLClient
+internal import MySQLCore
+internal import Runtime
+
+/// One run of a copy: its sessions, and the order of its steps.
+struct CopyRun: Sendable {
+    /// What a task of the run ended with.
+    enum Part: Sendable {
+        case pair
+        case keeper
+        case lead(SnapshotResult)
+    }
+
+    let configuration: SnapshotConfiguration
+    let plan: SnapshotPlan
+    let progress: SnapshotProgress
+    let interrupts: Interrupts
+    let control: CopyControl
+    let schema: SchemaCopier
+    let barrier: RunBarrier
+    let views: SnapshotViews
+    let work = Awaited<CopyWork>()
+    /// Set when every pair has ended.
+    let rowsDone = Latch()
+    private let ended = Latch()
+
+    init(
+        configuration: SnapshotConfiguration, plan: SnapshotPlan, progress: SnapshotProgress,
+        interrupts: Interrupts
+    ) {
+        self.configuration = configuration
+        self.plan = plan
+        self.progress = progress
+        self.interrupts = interrupts
+        control = CopyControl(configuration, interrupts)
+        schema = SchemaCopier(configuration, interrupts, lane: configuration.pairs)
+        barrier = RunBarrier(lanes: configuration.pairs + 1)
+        views = SnapshotViews(
+            source: configuration.source, origin: configuration.origin, interrupts: interrupts)
+    }
+
+    func pair(_ index: Int) -> CopyPair {
+        CopyPair(
+            index: index, configuration: configuration, control: control, interrupts: interrupts,
+            progress: progress, views: views)
+    }
+
+    /// Ends every wait of the run.
+    func fail(_ error: any Error) {
+        barrier.publish(.failure(error))
+        work.give(.failure(error))
+        ended.set()
+    }
+
+    /// Makes durable that tables must start over; the next run then does it. When that fails too,
+    /// the next run meets the same error.
+    func remember(_ error: any Error) async {
+        guard let error = error as? SnapshotError, error.isRetryable else { return }
+        let tables: [TableName] =
+            switch error {
+            case .tableChanged(let table): [table]
+            case .startsOver(let tables, _): tables
+            default: []
+            }
+        let stored = StoredObjects(meta: configuration.meta, key: configuration.key)
+        try? await control.write(
+            tables.map {
+                stored.storeStatement(StoredObject(kind: .restart, name: $0, definition: []))
+            })
+    }
+
+    /// Keeps the sessions of lead and schema open, and shows that the run lives.
+    func keepAlive() async throws {
+        while !(await ended.wait(upTo: .seconds(10))) {
+            try Task.checkCancellation()
+            try await control.beat()
+            try await schema.ping()
+        }
+    }
+
+    /// Takes over, prepares tables, opens views, and, when the pairs are done, ends the copy.
+    func lead(_ epoch: EpochPolicy, _ token: RunToken) async throws -> SnapshotResult {
+        defer { ended.set() }
+        async let joined: Void = schema.join(barrier)
+        let state = try await control.takeOver(
+            barrier, token: token, epoch: epoch, lanes: configuration.pairs + 1,
+            progress: progress)
+        try await joined
+        guard state.phase == "copy" else { throw SnapshotError.notCopying(phase: state.phase) }
+        try await schema.lock()
+
+        progress.set(.schema)
+        let (_, recorded, objects) = try await control.ledger()
+        var owned: [TableName: String] = [:]
+        for object in objects where object.kind == .table {
+            owned[object.name] = String(decoding: object.definition, as: UTF8.self)
+        }
+        let chunks = try await startOver(recorded, objects, &owned)
+        try await createTables(chunks, &owned)
+        let lacked = try await schema.lackedIndexes(plan, owned)
+
+        progress.set(.views)
+        let copied = try await openViews(chunks, lacked)
+        progress.set(.rows)
+        work.give(.success(copied))
+        await rowsDone.wait()
+        try Task.checkCancellation()
+        progress.set(.objects)
+        try await copyObjects(objects)
+        return try await finish(state)
+    }
+
+    /// Empties tables whose unfinished copy can't go on, and forgets their chunks; drops those
+    /// that this subtask created by a definition which the source has no more.
+    ///
+    /// - Returns: the chunks that stay.
+    private func startOver(
+        _ chunks: [ChunkRecord], _ objects: [StoredObject], _ owned: inout [TableName: String]
+    ) async throws -> [ChunkRecord] {
+        var anew = Set(objects.filter { $0.kind == .restart }.map(\.name))
+        let changed = try await schema.changed(owned)
+        anew.formUnion(changed)
+        let byTable = Dictionary(grouping: chunks, by: \.table)
+        // What needs one view has it as long as the run lives, and no longer.
+        for group in plan.exactGroups {
+            let begun = group.filter { byTable[$0] != nil }
+            guard !begun.isEmpty else { continue }
+            let done = group.allSatisfy { name in
+                Self.isComplete(byTable[name] ?? [])
+            }
+            let snapshots = Set(begun.flatMap { byTable[$0]!.map(\.snapshot) })
+            if !done || snapshots.count > 1 { anew.formUnion(begun) }
+        }
+        let tables = anew.sorted()
+        guard !tables.isEmpty else { return chunks }
+        try await schema.empty(tables)
+        try await schema.drop(changed)
+        try await control.forget(tables, dropped: changed)
+        for table in changed { owned[table] = nil }
+        return chunks.filter { !anew.contains($0.table) }
+    }
+
+    private static func isComplete(_ chunks: [ChunkRecord]) -> Bool {
+        var end: [String]?
+        for chunk in chunks.sorted(by: { $0.chunk < $1.chunk }) {
+            guard chunk.from == end else { return false }
+            end = chunk.to
+            if end == nil { return true }
+        }
+        return false
+    }
+
+    private func createTables(
+        _ chunks: [ChunkRecord], _ owned: inout [TableName: String]
+    ) async throws {
+        let missing = try await schema.missing(
+            plan, owned: owned, begun: Set(chunks.map(\.table)))
+        let stored = StoredObjects(meta: configuration.meta, key: configuration.key)
+        try await control.write(
+            missing.map { name, text in
+                stored.storeStatement(
+                    StoredObject(kind: .table, name: name, definition: Array(text.utf8)))
+            })
+        try await schema.create(missing, plan)
+        owned.merge(missing) { _, new in new }
+    }
+
+    private func openViews(
+        _ chunks: [ChunkRecord], _ lacked: [TableName: [String]]
+    ) async throws -> CopyWork {
+        let firstID = await control.reserveSnapshots(configuration.pairs)
+        let count = configuration.pairs
+        let views = views
+        let opened = try await withThread("copy-views") {
+            try views.open(count, firstID: firstID)
+        }
+        try await control.record(Set(opened.map(\.snapshot)).sorted { $0.id < $1.id })
+        // Tables that changed between the plan and the views would be read by a wrong list.
+        let now = try await schema.sourceShapes(plan.tables.map(\.name))
+        for table in plan.tables where now[table.name] != table.shape {
+            throw now[table.name] == nil
+                ? SnapshotError.tableMissing(table.name) : SnapshotError.tableChanged(table.name)
+        }
+        let family = try await schema.targetFamily()
+        let takesLoad = try await schema.targetTakesLoad()
+        for chunk in chunks {
+            progress.add(chunk.table, rows: chunk.rows, bytes: 0, isDone: false)
+        }
+        let scheduler = ChunkScheduler(plan: plan, done: chunks, deferred: Set(lacked.keys))
+        for name in scheduler.doneTables { progress.add(name, rows: 0, bytes: 0, isDone: true) }
+        return CopyWork(
+            tables: plan.tables,
+            tools: plan.tables.map { TableTools($0, target: family, configuration) },
+            scheduler: scheduler, views: opened,
+            usesLoadData: configuration.allowsLoadData && takesLoad, deferred: lacked)
+    }
+
+    /// Creates routines and views, and keeps triggers and events for the switch-over.
+    private func copyObjects(_ recorded: [StoredObject]) async throws {
+        let found = try await schema.sourceObjects(plan)
+        let stored = StoredObjects(meta: configuration.meta, key: configuration.key)
+        let owned = Set(
+            recorded.filter { $0.kind == .view || $0.kind == .routine }.map(\.name))
+        let created = try await schema.absent(found.created, owned: owned)
+        let objects = try (created + found.waiting).map { try $0.stored() }
+        try await control.write(objects.map { stored.storeStatement($0) })
+        try await schema.createObjects(created)
+    }
+
+    private func finish(_ state: SubtaskState) async throws -> SnapshotResult {
+        let (snapshots, chunks, _) = try await control.ledger()
+        let ranges = try CopyLedger.ranges(snapshots: snapshots, chunks: chunks)
+        for table in plan.tables where ranges[table.name] == nil {
+            throw CheckpointError.inconsistent(detail: "no chunk of \(table.name) is recorded")
+        }
+        guard let first = ranges.values.first else {
+            throw SnapshotError.unsupported(
+                object: "the selection", detail: "it matches no table of the source")
+        }
+        var all = first
+        for range in ranges.values { all = try all.union(range) }
+        let shapes = Dictionary(uniqueKeysWithValues: plan.tables.map { ($0.name, $0.shape) })
+        try await control.beginFollowing(
+            from: all.low, consistentFrom: all.high, shapes: plan.tables.map(\.shape))
+        progress.set(.done)
+        let totals = progress.current
+        return SnapshotResult(
+            state: state, ranges: ranges, start: all.low, consistentFrom: all.high, shapes: shapes,
+            rows: totals.rows, bytes: totals.bytes)
+    }
+}

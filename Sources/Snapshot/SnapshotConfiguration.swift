@@ -1,0 +1,138 @@
+public import Checkpoint
+public import MySQLClient
+public import MySQLCore
+
+/// How a full copy runs.
+public struct SnapshotConfiguration: Sendable {
+    /// The source server.
+    public var source: ConnectionOptions
+    /// The target server.
+    public var target: ConnectionOptions
+    /// Where the checkpoint is.
+    public var meta: MetaSchema
+    /// Which subtask this is.
+    public var key: SubtaskKey
+    /// The source's server and the life of its binlog.
+    public var origin: Origin
+    /// Pairs of a source and a target connection; twice the target's cores is a good number.
+    public var pairs = 4
+    /// Rows a chunk aims at.
+    public var chunkRows = 20_000
+    /// Bytes a chunk aims at, by the server's estimate of the average row.
+    public var chunkBytes = 8 << 20
+    /// A read view that is older is renewed, except while a table needs its very view.
+    public var maxSnapshotAge: Duration = .seconds(1800)
+    /// Uses target tables that exist and are not empty.
+    public var intoExisting = false
+    /// Builds secondary, non-unique indexes of large tables after their rows.
+    public var defersIndexes = true
+    /// Rows from which on a table's indexes are built afterwards.
+    public var deferredIndexRows: UInt64 = 50_000
+    /// `false` writes by multi-row INSERT even where the target allows `LOAD DATA LOCAL`.
+    public var allowsLoadData = true
+
+    /// Makes a configuration with defaults.
+    public init(
+        source: ConnectionOptions, target: ConnectionOptions, meta: MetaSchema, key: SubtaskKey,
+        origin: Origin
+    ) {
+        self.source = source
+        self.target = target
+        self.meta = meta
+        self.key = key
+        self.origin = origin
+    }
+}
+
+/// A table that is to be copied.
+public struct PlannedTable: Sendable, Hashable {
+    /// Its shape on the source.
+    public var shape: TableShape
+    /// The source's estimate of its rows.
+    public var estimatedRows: UInt64
+    /// The source's estimate of its data in bytes.
+    public var estimatedBytes: UInt64
+    /// Whether it must be read in one view of exactly known position.
+    public var needsExactView: Bool
+
+    /// Schema and name.
+    public var name: TableName { shape.name }
+
+    /// Makes an entry; a table without a usable key always needs an exact view.
+    public init(
+        shape: TableShape, estimatedRows: UInt64, estimatedBytes: UInt64, needsExactView: Bool
+    ) {
+        self.shape = shape
+        self.estimatedRows = estimatedRows
+        self.estimatedBytes = estimatedBytes
+        self.needsExactView = needsExactView || shape.identifyingKey == nil
+    }
+}
+
+/// What is copied: tables in the order in which they are begun, large ones first.
+public struct SnapshotPlan: Sendable {
+    /// The tables.
+    public let tables: [PlannedTable]
+    /// Views, routines and events, by the names that select them.
+    let isSelected: @Sendable (TableName) -> Bool
+
+    /// Makes a plan of tables in any order.
+    ///
+    /// - Parameter isSelected: whether a view, routine or event of that name is migrated too.
+    public init(
+        tables: [PlannedTable],
+        where isSelected: @escaping @Sendable (TableName) -> Bool = { _ in false }
+    ) {
+        self.isSelected = isSelected
+        self.tables = tables.sorted { a, b in
+            (b.estimatedBytes, a.name) < (a.estimatedBytes, b.name)
+        }
+    }
+
+    /// Reads the plan from the source.
+    ///
+    /// - Parameters:
+    ///   - isSelected: whether a table, view, routine or event is migrated.
+    ///   - needsExactView: tables of foreign-key groups whose cascades the binlog does not hold.
+    public static func read(
+        _ connection: Connection, where isSelected: @escaping @Sendable (TableName) -> Bool,
+        needsExactView: Set<TableName> = []
+    ) throws -> SnapshotPlan {
+        let reader = SchemaReader(connection)
+        var estimates: [TableName: TableEstimate] = [:]
+        for schema in try reader.schemas() {
+            for estimate in try reader.tables(in: schema) where isSelected(estimate.name) {
+                estimates[estimate.name] = estimate
+            }
+        }
+        let shapes = try reader.shapes(of: estimates.keys)
+        return SnapshotPlan(
+            tables: shapes.values.map { shape in
+                PlannedTable(
+                    shape: shape, estimatedRows: estimates[shape.name]?.rows ?? 0,
+                    estimatedBytes: estimates[shape.name]?.bytes ?? 0,
+                    needsExactView: needsExactView.contains(shape.name))
+            }, where: isSelected)
+    }
+
+    /// Groups of tables that must be read at one position: tables that need an exact view and are
+    /// tied by foreign keys. Every such table is in exactly one group.
+    var exactGroups: [Set<TableName>] {
+        let exact = tables.filter(\.needsExactView)
+        let names = Set(exact.map(\.name))
+        var group: [TableName: Int] = [:]
+        var members: [Int: Set<TableName>] = [:]
+        for (i, table) in exact.enumerated() {
+            group[table.name] = i
+            members[i] = [table.name]
+        }
+        for table in exact {
+            for parent in table.shape.foreignKeys.map(\.parent) where names.contains(parent) {
+                guard let a = group[table.name], let b = group[parent], a != b else { continue }
+                for name in members[b] ?? [] { group[name] = a }
+                members[a, default: []].formUnion(members.removeValue(forKey: b) ?? [])
+            }
+        }
+        return members.sorted { $0.key < $1.key }.map(\.value)
+    }
+}

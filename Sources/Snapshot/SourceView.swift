@@ -1,0 +1,49 @@
+internal import Checkpoint
+internal import MySQLClient
+internal import MySQLCore
+
+/// A connection to the source with a read view: what a pair reads from.
+final class SourceView: @unchecked Sendable {
+    // SAFETY: made by one thread and handed to one pair, whose thread alone uses it from then on;
+    // the hand-over goes through a lock or an actor. `Connection` itself is not bound to a thread.
+
+    let connection: Connection
+    /// The recorded snapshot that the view belongs to.
+    var snapshot: SnapshotRecord
+    /// When the view was opened.
+    var opened: ContinuousClock.Instant
+
+    init(connection: Connection, snapshot: SnapshotRecord, opened: ContinuousClock.Instant) {
+        self.connection = connection
+        self.snapshot = snapshot
+        self.opened = opened
+    }
+
+    /// Marks where ``releaseTables()`` goes back to; once a view is open.
+    static func mark(_ connection: Connection) throws(MySQLError) {
+        try connection.execute("SAVEPOINT skein_view")
+    }
+
+    /// Lets go of the tables that were read, which the open transaction would keep from every
+    /// ALTER TABLE, and all queries behind it, for as long as the view lives. The view stays.
+    func releaseTables() throws(MySQLError) {
+        try connection.execute("ROLLBACK TO SAVEPOINT skein_view")
+    }
+
+    /// Connects with the settings that reading rows needs (`protocol.md` §2).
+    static func connect(_ options: ConnectionOptions) throws(MySQLError) -> Connection {
+        let connection = try Connection(options)
+        try connection.execute("SET NAMES utf8mb4")
+        try connection.execute("SET character_set_results=NULL")
+        try connection.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        var settings = [
+            // Its default of 60 s would end a view while the target stalls.
+            "net_write_timeout=3600", "wait_timeout=28800", "time_zone='+00:00'",
+            "sql_mode='ALLOW_INVALID_DATES'", "autocommit=1",
+        ]
+        settings.append(
+            connection.family == .mariadb ? "max_statement_time=0" : "max_execution_time=0")
+        for setting in settings { try connection.execute("SET SESSION \(setting)") }
+        return connection
+    }
+}

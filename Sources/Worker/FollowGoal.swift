@@ -1,0 +1,95 @@
+internal import MySQLClient
+internal import MySQLCore
+internal import Replication
+internal import Runtime
+internal import Settings
+internal import Stream
+
+/// Watches replication: brings the status up to date, and tells when the wanted place is reached.
+struct FollowGoal: Sendable {
+    let settings: MigrationSettings
+    let board: StatusBoard
+    let progress: ReplicationProgress
+    /// The status before this run: counts go on from it.
+    let base: MigrationStatus
+
+    /// Returns the position when the goal is reached; never, when there is none.
+    func watch() async throws -> String {
+        var wanted: BinlogPosition?
+        var rounds = 0
+        var asked: ContinuousClock.Instant?
+        while true {
+            try await Task.sleep(for: .milliseconds(100))
+            show()
+            let now = progress.snapshot
+            guard let mark = now.mark else { continue }
+            switch settings.until {
+            case .stopped: continue
+            case .position(let position):
+                if mark.binlog >= position { return mark.description }
+            case .gtids(let text):
+                if try holds(mark, text) { return mark.description }
+            case .caughtUp:
+                // Everything up to the position read after the copy ended, then, with a lag below
+                // a second, everything up to the position read once more.
+                if let position = wanted {
+                    guard mark.binlog >= position, (lag(now) ?? 0) < 1000 else { continue }
+                    rounds += 1
+                    if rounds == 2 { return mark.description }
+                }
+                if let asked, asked.duration(to: .now) < .milliseconds(200) { continue }
+                asked = .now
+                wanted = try await sourcePosition()
+            }
+        }
+    }
+
+    private func holds(_ mark: SourcePosition, _ text: String) throws -> Bool {
+        switch mark.gtids {
+        case .mysql(let set):
+            guard let wanted = MySQLGTIDSet(text) else { throw MigrationError.badPosition(text) }
+            return set.isSuperset(of: wanted)
+        case .mariadb(let position):
+            guard let wanted = MariaDBGTIDPosition(text) else {
+                throw MigrationError.badPosition(text)
+            }
+            return wanted.last.values.allSatisfy { position.contains($0) }
+        case .none: throw MigrationError.badPosition(text)
+        }
+    }
+
+    private func sourcePosition() async throws -> BinlogPosition {
+        let position = try await withThread("control") {
+            try SourceSession(Connection(self.settings.source)).currentPosition()
+        }
+        let text = position.description
+        board.update { $0.sourcePosition = text }
+        return position
+    }
+
+    /// Milliseconds that the target is behind: nothing when all that came is applied.
+    private func lag(_ now: ReplicationProgress.Snapshot) -> Int64? {
+        if now.lastReceivedMicroseconds == 0 { return nil }
+        if now.isIdle { return 0 }
+        guard now.lastCommitMicroseconds > 0 else { return nil }
+        return max(0, (wallClockMicroseconds() - now.lastCommitMicroseconds) / 1000)
+    }
+
+    /// Brings the status up to date.
+    func show() {
+        let now = progress.snapshot
+        let lag = lag(now)
+        board.update { status in
+            status.transactions = base.transactions + now.transactions
+            status.rowChanges = base.rowChanges + now.rowChanges
+            status.binlogBytes = base.binlogBytes + now.binlogBytes
+            status.ddlStatements = base.ddlStatements + now.ddlStatements
+            status.retries = max(status.retries, base.retries + now.retries)
+            status.lagMilliseconds = lag
+            if let mark = now.mark { status.position = mark.description }
+            for warning in now.warnings where !status.warnings.contains(warning) {
+                status.warnings.append(warning)
+            }
+        }
+    }
+}

@@ -1,0 +1,25 @@
+/// Why a migration is refused or stops, beyond what servers and engines say.
+public enum MigrationError: Error, Sendable, Hashable, CustomStringConvertible {
+    /// The name stands for another migration.
+    case otherMigration(name: String, detail: String)
+    /// The migration of this name has ended.
+    case alreadyFinished(name: String)
+    /// No table of the source is selected.
+    case nothingSelected
+    /// The position to stop at can't be understood.
+    case badPosition(String)
+
+    /// One sentence, with what to do.
+    public var description: String {
+        switch self {
+        case .otherMigration(let name, let detail):
+            "the target holds another migration named \(name): \(detail). "
+                + "Choose another --name, or start over with --fresh"
+        case .alreadyFinished(let name):
+            "the migration \(name) was finished: triggers exist on the target. "
+                + "Choose another --name, or start over with --fresh"
+        case .nothingSelected: "no table of the source matches --tables"
+        case .badPosition(let text): "\"\(text)\" is neither file:offset nor a GTID set"
+        }
+    }
+}

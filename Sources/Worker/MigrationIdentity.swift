@@ -1,0 +1,46 @@
+internal import Foundation
+internal import MySQLCore
+internal import Rules
+internal import Settings
+
+/// What a migration is stored under a name for: another source or selection under the same name
+/// is refused.
+struct MigrationIdentity: Codable, Hashable {
+    var source: String
+    var tables: [String]
+    var excluded: [String]
+
+    init(settings: MigrationSettings, server: ServerUUID) {
+        source = server.description
+        tables = settings.selection.tables.map(\.description).sorted()
+        excluded = settings.selection.excluded.map(\.description).sorted()
+    }
+
+    var encoded: [UInt8] {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = .sortedKeys
+        return [1] + Array((try? encoder.encode(self)) ?? Data())
+    }
+
+    init?(encoded bytes: [UInt8]) {
+        guard bytes.first == 1,
+            let decoded = try? JSONDecoder().decode(
+                MigrationIdentity.self, from: Data(bytes.dropFirst()))
+        else { return nil }
+        self = decoded
+    }
+
+    /// How another one differs, in words; `nil` when it doesn't. Another server is no difference
+    /// here: after a failover of the source its stream decides.
+    func difference(to other: MigrationIdentity) -> String? {
+        if tables != other.tables {
+            return "tables were \(tables.joined(separator: " ")), "
+                + "now \(other.tables.joined(separator: " "))"
+        }
+        if excluded != other.excluded {
+            return "excluded were \(excluded.joined(separator: " ")), "
+                + "now \(other.excluded.joined(separator: " "))"
+        }
+        return nil
+    }
+}

@@ -1,0 +1,204 @@
+import Glibc
+import MySQLClient
+import TestServers
+import Testing
+
+extension MigrationTests {
+    /// What is refused, what is waited for, and what is said about it.
+    @Suite("Refusals and waits", .serialized)
+    struct RefusalTests {
+        private static let rows = """
+            CREATE TABLE marker (id BIGINT PRIMARY KEY);
+            CREATE TABLE t (id INT PRIMARY KEY, v INT); INSERT INTO t VALUES (1,1),(2,2);
+            """
+
+        private func expect(
+            _ outcome: SkeinProcess.Outcome, status: Int32, says texts: String...,
+            sourceLocation: SourceLocation = #_sourceLocation
+        ) {
+            #expect(outcome.status == status, "\(outcome.text)", sourceLocation: sourceLocation)
+            for text in texts {
+                #expect(
+                    outcome.text.contains(text), "\(text) is not in: \(outcome.text)",
+                    sourceLocation: sourceLocation)
+            }
+            #expect(!outcome.text.contains(TestServer.password), sourceLocation: sourceLocation)
+        }
+
+        @Test("wrong passwords end at once, with a clear error", arguments: ["SOURCE", "TARGET"])
+        func credentials(_ side: String) async throws {
+            let trial = try await Trial(.mariadb, "denied", Self.rows)
+            let skein = try SkeinProcess(
+                trial.arguments(), environment: ["SKEIN_\(side)_PASSWORD": "wrong-secret"])
+            let outcome = try await skein.end()
+            expect(outcome, status: 1, says: "server.denied")
+            #expect(!outcome.text.contains("wrong-secret"))
+        }
+
+        @Test("a binlog that was purged under a stopped migration is an error, not a gap")
+        func purged() async throws {
+            try await TestServer.with(.mariadb, name: "purged") { source in
+                let target = try await SharedServers.all.server(.mariadb, "target")
+                let trial = try Trial(source: source, target: target, "purged", Self.rows)
+                try await trial.catchUp()
+                try trial.onSource(
+                    """
+                    INSERT INTO t VALUES (3,3); FLUSH BINARY LOGS;
+                    INSERT INTO t VALUES (4,4); FLUSH BINARY LOGS
+                    """)
+                let last = try trial.onSource("SHOW BINARY LOGS").split(separator: "\n").last!
+                    .split(separator: "\t")[0]
+                try trial.onSource("PURGE BINARY LOGS TO '\(last)'")
+                let outcome = try await trial.migrate("--until", "caught-up").end()
+                expect(outcome, status: 1, says: "purge")
+                #expect(try trial.onTarget("SELECT COUNT(*) FROM t") == "2\n")
+                // What it says helps.
+                try await trial.catchUp("--fresh", "--yes")
+                try await trial.expectEqual()
+            }
+        }
+
+        @Test("a source whose binlog began anew is recognised", arguments: Pair.sameFamily)
+        func reset(_ pair: Pair) async throws {
+            try await TestServer.with(pair.source, name: "reset") { source in
+                let target = try await SharedServers.all.server(pair.target, "target")
+                let trial = try Trial(source: source, target: target, "reset", Self.rows)
+                try await trial.catchUp()
+                try trial.onSource("INSERT INTO t VALUES (3,3)")
+                try await trial.catchUp()
+                try source.sql(
+                    pair.source == .mysql ? "RESET BINARY LOGS AND GTIDS" : "RESET MASTER")
+                // As many events as before, others.
+                for i in 10..<60 { try trial.onSource("INSERT INTO t VALUES (\(i),\(i))") }
+                let outcome = try await trial.migrate("--until", "caught-up").end()
+                #expect(outcome.status == 1, "\(outcome.text)")
+                #expect(try trial.onTarget("SELECT COUNT(*) FROM t") == "3\n")
+            }
+        }
+
+        @Test("a source that lost its last transactions and wrote others at their place (R1)")
+        func replaced() async throws {
+            try await TestServer.with(.mariadb, name: "original") { original in
+                let target = try await SharedServers.all.server(.mariadb, "target")
+                var trial = try Trial(source: original, target: target, "replaced", Self.rows)
+                try await trial.catchUp()
+                try await original.stop()
+                let copy = try await TestServer.start(
+                    .mariadb, name: "copy", data: original.datadir)
+                try await original.restart()
+                try trial.onSource("INSERT INTO t VALUES (10,1)")
+                try await trial.catchUp()
+                #expect(try trial.onTarget("SELECT COUNT(*) FROM t") == "3\n")
+                // The copy never had row 10; its transaction of the same number and size is another.
+                try await original.restart()
+                try copy.sql("INSERT INTO t VALUES (11,1)", database: trial.schema)
+                try copy.sql("INSERT INTO t VALUES (12,1)", database: trial.schema)
+                trial.sourceURL = copy.url
+                let outcome = try await trial.migrate("--until", "caught-up").end()
+                #expect(outcome.status == 1, "\(outcome.text)")
+                #expect(try trial.onTarget("SELECT GROUP_CONCAT(id) FROM t") == "1,2,10\n")
+                await copy.discard()
+            }
+        }
+
+        @Test("a target that takes no writes is waited for", arguments: Pair.sameFamily)
+        func readOnly(_ pair: Pair) async throws {
+            try await TestServer.with(pair.target, name: "readonly") { target in
+                let source = try await SharedServers.all.server(pair.source, "source")
+                let trial = try Trial(source: source, target: target, "readonly", Self.rows)
+                // The user of tests may write to a read-only server; this one may not.
+                try target.sql(
+                    """
+                    CREATE USER plain@'%' IDENTIFIED BY '\(TestServer.password)';
+                    GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX, REFERENCES,
+                        CREATE VIEW, CREATE ROUTINE, ALTER ROUTINE, TRIGGER, EVENT, PROCESS ON *.* TO plain@'%';
+                    """)
+                var plain = trial
+                plain.targetURL = target.url.replacing("\(TestServer.user)@", with: "plain@")
+                let skein = try plain.migrate()
+                try await plain.copied(skein)
+                try await plain.applied(skein)
+                try target.sql("SET GLOBAL read_only=1")
+                try plain.onSource("INSERT INTO t VALUES (3,3)")
+                try await skein.waiting(for: "a reason") { skein.text.contains("read") }
+                #expect(skein.status == nil, "\(skein.text)")
+                try target.sql("SET GLOBAL read_only=0")
+                try await plain.applied(skein)
+                try await plain.stop(skein)
+                try await plain.expectEqual()
+            }
+        }
+
+        @Test("it stops at the position it was given, and goes on from there")
+        func position() async throws {
+            let trial = try await Trial(.mariadb, "position", Self.rows)
+            try await trial.catchUp()
+            try trial.onSource("INSERT INTO t VALUES (3,3)")
+            let status = try trial.onSource("SHOW MASTER STATUS").split(separator: "\t")
+            try trial.onSource("INSERT INTO t VALUES (4,4)")
+            let outcome = try await trial.migrate("--until", "\(status[0]):\(status[1])").end()
+            expect(outcome, status: 0, says: "reached")
+            #expect(try trial.onTarget("SELECT COUNT(*) FROM t WHERE id=3") == "1\n")
+            try await trial.catchUp()
+            try await trial.expectEqual()
+        }
+
+        @Test("another selection of tables under the same name is refused")
+        func selection() async throws {
+            let trial = try await Trial(.mariadb, "selection", Self.rows)
+            try await trial.catchUp()
+            let outcome = try await trial.migrate("--exclude", "\(trial.schema).t").end()
+            expect(outcome, status: 1, says: "--name", "\(trial.schema).t")
+        }
+
+        @Test("another source under the same name is refused")
+        func otherSource() async throws {
+            let trial = try await Trial(.mariadb, "othersource", Self.rows)
+            try await trial.catchUp()
+            try await TestServer.with(.mariadb, name: "other") { other in
+                try other.sql("CREATE DATABASE \(trial.schema)")
+                try other.sql(Self.rows, database: trial.schema)
+                var wrong = trial
+                wrong.sourceURL = other.url
+                let outcome = try await wrong.migrate("--until", "caught-up").end()
+                #expect(outcome.status == 1, "\(outcome.text)")
+            }
+        }
+
+        @Test("tables with rows on the target are refused, unless that is wanted")
+        func existing() async throws {
+            let trial = try await Trial(.mariadb, "existing", Self.rows)
+            try trial.target.sql("CREATE DATABASE \(trial.schema)")
+            try trial.onTarget(
+                "CREATE TABLE t (id INT PRIMARY KEY, v INT); INSERT INTO t VALUES (9,9)")
+            let outcome = try await trial.migrate("--until", "caught-up").end()
+            expect(outcome, status: 5, says: "\(trial.schema).t")
+            #expect(try trial.onTarget("SELECT GROUP_CONCAT(id) FROM t") == "9\n")
+        }
+
+        @Test("--fresh starts over, after asking only")
+        func fresh() async throws {
+            let trial = try await Trial(.mariadb, "fresh", Self.rows)
+            try await trial.catchUp()
+            try trial.onTarget("INSERT INTO t VALUES (77,77)")
+            let asked = try await trial.migrate("--fresh", "--until", "caught-up").end()
+            expect(asked, status: 2, says: "--yes")
+            #expect(try trial.onTarget("SELECT COUNT(*) FROM t") == "3\n")
+            try await trial.catchUp("--fresh", "--yes")
+            try await trial.expectEqual()
+        }
+
+        @Test("rows that somebody else changed on the target stop it; nothing is guessed")
+        func interference() async throws {
+            let trial = try await Trial(.mariadb, "interference", Self.rows)
+            try await trial.catchUp()
+            try trial.onTarget("DELETE FROM t WHERE id=1")
+            try trial.onSource("UPDATE t SET v=v+1")
+            let outcome = try await trial.migrate("--until", "caught-up").end()
+            expect(outcome, status: 1, says: "\(trial.schema).t", "skein verify")
+            try trial.onTarget("INSERT INTO t VALUES (1,1)")
+            try await trial.catchUp()
+            try await trial.expectEqual()
+        }
+    }
+}

@@ -1,0 +1,96 @@
+import Checkpoint
+import MySQLClient
+import MySQLCore
+import Runtime
+import TestServers
+import Testing
+
+@testable import Snapshot
+
+@Suite struct CopyTests {
+    @Test func `copies keyed, keyless and empty tables, and records where they lie`() async throws {
+        let f = try await CopyFixture(
+            "snap_basic",
+            """
+            CREATE TABLE a (id INT PRIMARY KEY AUTO_INCREMENT, v VARCHAR(20), KEY (v));
+            INSERT INTO a (v) SELECT CONCAT('row ', seq) FROM seq_1_to_1000;
+            CREATE TABLE keyless (v INT, w VARCHAR(10));
+            INSERT INTO keyless SELECT seq DIV 3, 'x' FROM seq_1_to_500;
+            CREATE TABLE empty (id INT PRIMARY KEY);
+            """)
+        var small = f
+        small.configuration.chunkRows = 100
+        let result = try await small.copy()
+        #expect(try f.agree("a"))
+        #expect(try f.agree("keyless"))
+        #expect(try f.agree("empty"))
+        #expect(try f.chunks("a").count == 11)
+        #expect(try f.chunks("empty").count == 1)
+        #expect(result.rows == 1500)
+        #expect(result.ranges.count == 3)
+        #expect(result.ranges[f.table("keyless")]!.low == result.ranges[f.table("keyless")]!.high)
+        #expect(f.progress.current.doneTables == 3)
+        await #expect(throws: SnapshotError.notCopying(phase: "follow")) { try await f.copy() }
+    }
+
+    @Test func `goes on after it was cancelled, under a write load`() async throws {
+        let f = try await CopyFixture(
+            "snap_restart",
+            """
+            CREATE TABLE a (id INT PRIMARY KEY AUTO_INCREMENT, v VARCHAR(200), u INT UNIQUE);
+            INSERT INTO a (v, u) SELECT REPEAT('v', 150), seq FROM seq_1_to_20000;
+            CREATE TABLE keyless (v INT, w VARCHAR(200));
+            INSERT INTO keyless SELECT seq DIV 3, REPEAT('w', 150) FROM seq_1_to_3000;
+            """)
+        var small = f
+        small.configuration.chunkRows = 200
+        let engine = small
+        let first = Task { try await engine.copy() }
+        while f.progress.current.rows < 3000 { try await Task.sleep(for: .milliseconds(2)) }
+        first.cancel()
+        let clock = ContinuousClock()
+        let start = clock.now
+        _ = await first.result
+        #expect(clock.now - start < .seconds(3))
+        let before = try f.chunks("a").count
+        #expect(before > 0)
+        try f.source.sql(
+            "INSERT INTO a (v, u) SELECT 'new', NULL FROM seq_1_to_100", database: f.schema)
+        let result = try await small.copy()
+        #expect(try f.agree("a"))
+        #expect(try f.agree("keyless"))
+        let range = result.ranges[f.table("a")]!
+        #expect(range.low.binlog < range.high.binlog)
+    }
+}
+
+@Suite(.enabled(if: TestServer.isAvailable(.mysql))) struct MySQLViewTests {
+    @Test(arguments: [true, false])
+    func `views are opened with the global lock and without it`(mayLock: Bool) async throws {
+        var f = try await CopyFixture(
+            "snap_views_\(mayLock)", from: .mysql, to: .mariadb,
+            """
+            ALTER DATABASE COLLATE utf8mb4_bin;
+            CREATE TABLE t (id INT PRIMARY KEY, v INT); INSERT INTO t VALUES (1,1);
+            """)
+        try f.source.sql(
+            """
+            CREATE USER IF NOT EXISTS modest\(mayLock ? 1 : 0)@'%' IDENTIFIED BY 'modest';
+            GRANT SELECT, REPLICATION SLAVE, REPLICATION CLIENT \(mayLock ? ", RELOAD" : "") ON *.*
+              TO modest\(mayLock ? 1 : 0)@'%';
+            """)
+        f.configuration.source.user = "modest\(mayLock ? 1 : 0)"
+        f.configuration.source.password = Password("modest")
+        let result = try await f.copy()
+        #expect(try f.agree("t"))
+        let range = result.ranges[f.table("t")]!
+        guard case .mysql(let low) = range.low.gtids, case .mysql(let high) = range.high.gtids
+        else {
+            Issue.record("no GTIDs")
+            return
+        }
+        #expect(high.isSuperset(of: low))
+        #expect(!low.isEmpty)
+        #expect((range.low.binlog == range.high.binlog) == mayLock)
+    }
+}

@@ -1,0 +1,20 @@
+-- Minimal and NOBLOB images, minimal metadata, tables with and without keys; checksum NONE.
+SET GLOBAL binlog_row_metadata = MINIMAL;
+CREATE TABLE t (id INT UNSIGNED PRIMARY KEY, a VARCHAR(300), b TEXT, c DECIMAL(8,3), d DATETIME(3), e BLOB, f INT, g BIT(5));
+SET SESSION binlog_row_image = MINIMAL;
+INSERT INTO t VALUES (1, 'a', 'b', 1.5, '2024-01-01 00:00:00.123', 'e', 1, 3), (2, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
+INSERT INTO t (id, f) VALUES (3, 9), (4294967295, -1);
+UPDATE t SET a = 'changed', f = NULL WHERE id = 1;
+UPDATE t SET b = 'bb', id = 20 WHERE id = 2;
+DELETE FROM t WHERE id = 3;
+SET SESSION binlog_row_image = NOBLOB;
+UPDATE t SET f = 7 WHERE id = 1;
+UPDATE t SET b = 'new text', c = -2.125 WHERE id = 20;
+CREATE TABLE keyless (id INT, a VARCHAR(10), b TEXT);
+INSERT INTO keyless VALUES (1, 'x', 'y'), (2, NULL, NULL);
+UPDATE keyless SET a = 'z' WHERE id = 2;
+DELETE FROM keyless WHERE id = 1;
+SET SESSION binlog_row_image = FULL;
+SET SESSION foreign_key_checks = 0, unique_checks = 0;
+INSERT INTO t (id, a) VALUES (5, 'flags');
+UPDATE t SET f = IFNULL(f, 0) + 1;
