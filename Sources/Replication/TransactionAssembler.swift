@@ -73,27 +73,34 @@ struct TransactionAssembler: ~Copyable {
     /// Whether the stream is between two groups.
     var isBetweenGroups: Bool { group == nil }
 
-    private struct OpenPayload: ~Copyable {
+    private final class OpenPayload {
         var reader: PayloadReader
         var plain = ByteBuffer(capacity: 1 << 16)
         let chunk: EventChunk
         let entry: EventChunk.Entry
+
+        init(_ chunk: EventChunk, _ entry: EventChunk.Entry) throws {
+            reader = try PayloadReader(chunk.event(entry), limit: 1 << 30)
+            self.chunk = chunk
+            self.entry = entry
+        }
     }
 
     /// Goes on with a compressed transaction; `nil` when none is being unpacked. To be called after
     /// every event until it is.
     mutating func resume() throws -> Output? {
-        guard var open = payload.take() else { return nil }
-        let event = open.chunk.event(open.entry)
+        guard let open = payload else { return nil }
+        let source = open.chunk
+        let event = source.event(open.entry)
         while try open.reader.next(in: event, into: &open.plain) {
             let inner = EventChunk(
                 inner: open.plain.bytes, of: file, position: open.entry.position,
                 end: open.entry.endPosition)
             let output = try consume(inner.event(inner.entries[0]), inner, 0, open.entry)
             if case .none = output { continue }
-            payload = consume open
             return output
         }
+        payload = nil
         return nil
     }
 
@@ -137,8 +144,7 @@ struct TransactionAssembler: ~Copyable {
         case .formatDescription:
             catalog.forgetMaps()
         case .transactionPayload:
-            payload = OpenPayload(
-                reader: try PayloadReader(event, limit: 1 << 30), chunk: chunk, entry: entry)
+            payload = try OpenPayload(chunk, entry)
         case .xaPrepare:
             throw ReplicationError.unsupported(
                 position(entry.position), detail: "an XA transaction was prepared")
