@@ -74,8 +74,8 @@ let package = Package(
         module(
             "Commands",
             [
-                "MySQLCore", "Rules", "MySQLClient", "Checkpoint", "Settings", "Worker",
-                "Verification", "Runtime",
+                "MySQLCore", "Rules", "MySQLClient", "Checkpoint", "Stream", "Snapshot",
+                "Replication", "Settings", "Worker", "Verification", "Runtime",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ], common),

@@ -32,7 +32,7 @@ struct DocumentationTests {
         for case let file as String in files where file.hasSuffix(".swift") {
             let source = try String(contentsOf: folder.appending(path: file), encoding: .utf8)
             for match in source.matches(
-                of: /(?:code: |make\(\s*)"([a-z]+(?:[.-][a-z]+)*)"/)
+                of: /(?:code: |(?:make|self\.init)\(\s*)"([a-z]+(?:[.-][a-z]+)*)"/)
             {
                 found.insert(String(match.1))
             }
