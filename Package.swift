@@ -75,8 +75,8 @@ let package = Package(
         module(
             "Commands",
             [
-                "MySQLCore", "Rules", "MySQLClient", "Checkpoint", "Settings", "Worker",
-                "Verification", "Runtime",
+                "MySQLCore", "Rules", "MySQLClient", "Checkpoint", "Stream", "Snapshot",
+                "Replication", "Settings", "Worker", "Verification", "Runtime",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ], common),
@@ -115,7 +115,8 @@ let package = Package(
         tests(
             "CommandsTests",
             [
-                "MySQLCore", "MySQLClient", "Checkpoint", "Settings", "Worker", "Commands",
+                "MySQLCore", "MySQLClient", "Rules", "Checkpoint", "Settings", "Worker",
+                "Commands",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         tests("TidyTests", []),
