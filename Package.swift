@@ -60,7 +60,7 @@ let package = Package(
                 "MySQLCore", "MySQLSyntax", "MySQLBinlog", "Rules", "MySQLClient", "Stream",
                 "Checkpoint", "Runtime",
             ], strict),
-        module("Verification", ["MySQLCore", "Rules", "MySQLClient", "Runtime"], common),
+        module("Verification", ["MySQLCore", "MySQLClient", "Runtime"], common),
         module(
             "Settings",
             ["MySQLCore", "Rules", "MySQLClient", .product(name: "Yams", package: "Yams")], common),

@@ -10,6 +10,10 @@ public struct StoredObject: Sendable, Hashable {
         case table
         /// A table whose copy must start over before anything else happens to it.
         case restart
+        /// A view that this subtask created.
+        case view
+        /// A procedure, function or package that this subtask created.
+        case routine
         /// A trigger, created at switch-over.
         case trigger
         /// An event, created (or enabled) at switch-over.

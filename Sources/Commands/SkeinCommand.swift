@@ -56,7 +56,7 @@ public enum Program {
         if isJSON {
             printData(problem.record(microseconds: wallClockMicroseconds()).description)
         } else {
-            writeAll(problem.text + "\n", to: STDERR_FILENO)
+            writeAll(problem.text(width: Terminal.errorWidth) + "\n", to: STDERR_FILENO)
         }
         return problem.status
     }

@@ -2,6 +2,10 @@ internal import MySQLCore
 
 /// The type byte of a column in a table map, real types resolved: CHAR, ENUM and SET come as one
 /// type on the wire.
+///
+/// ``timestamp``, ``time`` and ``datetime`` are those of MySQL 5.5, without fractions. MariaDB logs
+/// columns with fractions that were made with `mysql56_temporal_format = OFF` as the same types, in
+/// other widths, and nothing in the event tells: whoever knows the table's shape must refuse them.
 public enum WireType: UInt8, Sendable, Hashable, CaseIterable {
     case tiny = 1
     case short = 2

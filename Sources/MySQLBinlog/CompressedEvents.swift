@@ -1,7 +1,7 @@
 public import MySQLCore
 
-// MariaDB compresses single events (`log_bin_compress`). The fixed part stays as it is; statement or
-// rows become a head byte (0x80, the algorithm times 16, the number of length bytes), the plain
+// MariaDB compresses single events (`log_bin_compress`). The fixed part stays as it is; statement
+// or rows become a head byte (0x80, the algorithm times 16, the number of length bytes), the plain
 // length big-endian, and zlib data.
 
 extension EventType {
@@ -16,7 +16,8 @@ extension EventType {
     }
 
     /// The plain form of one of MariaDB's compressed events (types 165 to 171): a whole event with
-    /// its header, without a checksum. Its size is the plain one; its position that of the original.
+    /// its header, without a checksum. Its size is the plain one, its position that of the
+    /// original.
     ///
     /// - Parameters:
     ///   - event: the compressed event, without its checksum.
@@ -48,7 +49,7 @@ extension EventType {
             throw malformed(header.type, at: start, "the head of the compressed data is not valid")
         }
         let expected = Int(event.big(try cursor.take(bytes, "the plain length"), bytes))
-        guard expected <= limit - min(start, limit) else {
+        guard start + expected <= min(limit, Int(UInt32.max)) else {
             throw BinlogError(
                 .limit, header.type, at: start, "an event of \(expected) bytes unpacked")
         }

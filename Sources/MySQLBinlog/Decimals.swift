@@ -1,8 +1,8 @@
 internal import MySQLCore
 
 // A decimal is stored in groups of nine digits, four bytes each, big-endian, counted from the
-// point; the outermost groups of either side have fewer digits and bytes. The first bit is inverted,
-// and negative numbers have all bits inverted, so that bytes compare as numbers do.
+// point; the outermost groups of either side have fewer digits and bytes. The first bit is
+// inverted, and negative numbers have all bits inverted, so that bytes compare as numbers do.
 
 /// Bytes of a group of 0 to 9 digits.
 @inline(__always)

@@ -174,7 +174,7 @@ public struct EventFlags: OptionSet, Sendable, Hashable {
     public static let ignorable = EventFlags(rawValue: 0x80)
     /// The event is not to be filtered (MySQL).
     public static let noFilter = EventFlags(rawValue: 0x100)
-    /// The applier must run the event alone (MySQL), skip_replication (MariaDB, 0x8000).
+    /// The applier must run the event alone (MySQL).
     public static let isolated = EventFlags(rawValue: 0x200)
     /// `skip_replication` was set where the event was written (MariaDB).
     public static let skipReplication = EventFlags(rawValue: 0x8000)

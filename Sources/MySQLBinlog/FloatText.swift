@@ -71,10 +71,11 @@ extension ByteBuffer {
         // which the number is whole, if dividing again gives the same number, has the digits.
         if magnitude < 1e15, magnitude >= 1e-5 {
             for scale in 0..<15 {
-                let scaled = (magnitude * exactPowers[scale]).rounded()
+                let scaled = magnitude * exactPowers[scale] + 0.5
                 guard scaled < 1e15 else { break }
-                if scaled / exactPowers[scale] == magnitude {
-                    return append(ShortestDigits(UInt64(scaled), scale: scale))
+                let whole = UInt64(scaled)
+                if Double(whole) / exactPowers[scale] == magnitude {
+                    return append(ShortestDigits(whole, scale: scale))
                 }
             }
         }

@@ -59,7 +59,7 @@ extension ColumnLayout {
     /// Appends the value of a MariaDB COMPRESSED column.
     ///
     ///     u8    method * 16 + 8 for "without zlib header" + bytes of the length (zlib)
-    ///           big-endian length of the plain value, then zlib data; or, method 0, the plain value
+    ///           big-endian plain length, then zlib data; or, with method 0, the plain value
     ///
     /// The empty value is no bytes at all.
     func appendDecompressed(

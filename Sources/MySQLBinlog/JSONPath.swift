@@ -1,5 +1,5 @@
-/// A path in a JSON document, as partial updates have them: `$`, `$.a[0]`, `$."a b".c`, `$[last-1]`.
-/// Wildcards and ranges do not occur in binlogs and are not read.
+/// A path in a JSON document, as partial updates have them: `$`, `$.a[0]`, `$."a b".c`,
+/// `$[last-1]`. Wildcards and ranges do not occur in binlogs and are not read.
 struct JSONPath {
     enum Leg: Equatable {
         case member([UInt8])

@@ -81,9 +81,9 @@ extension TableMap {
         let at = Int(offset)
         let end = event.byteCount
         let nullBytes = (columns.presentCount + 7) / 8
-        guard at >= 0, end <= Int(Int32.max), nullBytes <= end - at,
+        guard columns.count == count, at >= 0, end <= Int(Int32.max), nullBytes <= end - at,
             columns.isFull || columns.bitsOffset + (count + 7) / 8 <= end
-        else { throw truncated(nil, at: at, "the NULL bits of a row") }
+        else { throw malformed(nil, at: at, "the table map does not fit the row") }
         var o = at + nullBytes
         let list = self.widths
         let widths = list.span

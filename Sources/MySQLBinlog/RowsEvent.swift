@@ -67,6 +67,8 @@ public struct RowsEvent: Sendable {
     public struct Columns: Sendable, Hashable {
         /// Where the bits are in the event, lowest bit first.
         public let bitsOffset: Int
+        /// Number of the table's columns.
+        public let count: Int
         /// Number of columns that are there.
         public let presentCount: Int
         /// Whether all are.
@@ -160,7 +162,8 @@ public struct RowsEvent: Sendable {
             let mask = UInt8(truncatingIfNeeded: 1 << (count % 8) - 1)
             present += (cursor.span.u8(start + count / 8) & mask).nonzeroBitCount
         }
-        return Columns(bitsOffset: start, presentCount: present, isFull: present == count)
+        return Columns(
+            bitsOffset: start, count: count, presentCount: present, isFull: present == count)
     }
 
     /// The next row's images, `nil` behind the last. `event` and `map` must be the same in all

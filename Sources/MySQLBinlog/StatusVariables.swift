@@ -15,8 +15,15 @@ public struct StatusVariables: Sendable, Hashable {
         public static let noForeignKeyChecks = Options(rawValue: 1 << 26)
         /// `unique_checks = 0`.
         public static let relaxedUniqueChecks = Options(rawValue: 1 << 27)
-        /// The DDL ran as with IF EXISTS or IF NOT EXISTS (MariaDB).
+        /// `check_constraint_checks = 0` (MariaDB).
+        public static let noCheckConstraints = Options(rawValue: 1 << 15)
+        /// `explicit_defaults_for_timestamp = 1` (MariaDB 10.11 at least; MySQL has
+        /// ``StatusVariables/explicitDefaultsForTimestamp``).
+        public static let explicitDefaultsForTimestamp = Options(rawValue: 1 << 24)
+        /// `sql_if_exists = 1`: DDL as with IF EXISTS or IF NOT EXISTS (MariaDB).
         public static let ifExists = Options(rawValue: 1 << 28)
+        /// `system_versioning_insert_history = 1` (MariaDB).
+        public static let insertHistory = Options(rawValue: 1 << 30)
     }
 
     /// `character_set_client`, `collation_connection` and `collation_server`, as collation ids.

@@ -18,8 +18,8 @@ public struct TableMetadata: Sendable, Hashable {
         }
     }
 
-    /// For each column whether it is UNSIGNED (false for types that have no sign, YEAR included); `nil` when the
-    /// source does not tell.
+    /// For each column whether it is UNSIGNED (false for types that have no sign, YEAR included);
+    /// `nil` when the source does not tell.
     public var isUnsigned: [Bool]?
     /// For each column the id of its collation: 63 for bytes, 0 for types without; `nil` when the
     /// source does not tell. ENUM and SET are in ``memberCollations``.

@@ -149,8 +149,8 @@ extension ByteBuffer {
         appendPadded(value, width: decimals)
     }
 
-    /// Appends a TIMESTAMP in UTC as `2026-01-31 12:34:56.000000`, with `decimals` digits behind the
-    /// point; the zero timestamp as the server does, with zeros for the date.
+    /// Appends a TIMESTAMP in UTC as `2026-01-31 12:34:56.000000`, with `decimals` digits behind
+    /// the point; the zero timestamp as the server does, with zeros for the date.
     public mutating func appendTimestamp(_ value: TimestampValue, decimals: Int) {
         if value.seconds == 0, value.microseconds == 0 {
             append("0000-00-00 00:00:00")

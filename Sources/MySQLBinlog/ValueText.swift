@@ -4,7 +4,8 @@ extension ColumnLayout {
     /// Appends a value's plain text, as a SELECT in UTC prints it, without quotes or escapes.
     ///
     /// * FLOAT and DOUBLE have the fewest digits that read back as the same number.
-    /// * ENUM and SET are their ordinal and their bits: the members' names are in the table's shape.
+    /// * ENUM and SET are their ordinal and their bits: the members' names are in the table's
+    ///   shape.
     /// * Texts, bytes, BIT, geometries and vectors are their bytes as they are. BINARY(n) comes
     ///   without the zero bytes at its end, as the source logs it; ``length`` says how many there
     ///   should be.

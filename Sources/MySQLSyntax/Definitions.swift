@@ -109,6 +109,12 @@ public struct CheckDefinition: Sendable, Hashable {
     public var expression: String
     /// False for `NOT ENFORCED`.
     public var isEnforced = true
+
+    /// Makes an enforced constraint.
+    public init(name: String?, expression: String) {
+        self.name = name
+        self.expression = expression
+    }
 }
 
 /// A period of a table with system or application time.

@@ -124,20 +124,50 @@ enum Keyword: String, Sendable, Hashable, CaseIterable {
     case year = "YEAR", yes = "YES"
     case zerofill = "ZEROFILL"
 
-    private static let words = Dictionary(
-        uniqueKeysWithValues: allCases.map { ($0.rawValue, $0) })
+    /// A word's bytes, upper case, packed.
+    private struct Packed: Hashable {
+        var parts: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
+
+        mutating func append(_ c: UInt8, at i: Int) {
+            let value = UInt64(c) << (8 * UInt64(i & 7))
+            switch i >> 3 {
+            case 0: parts.0 |= value
+            case 1: parts.1 |= value
+            case 2: parts.2 |= value
+            default: parts.3 |= value
+            }
+        }
+
+        static func == (a: Packed, b: Packed) -> Bool { a.parts == b.parts }
+
+        func hash(into hasher: inout Hasher) {
+            hasher.combine(parts.0)
+            hasher.combine(parts.1)
+        }
+    }
+
+    private static let words: [Packed: Keyword] = {
+        var out: [Packed: Keyword] = [:]
+        for keyword in allCases where keyword != .none {
+            var key = Packed()
+            for (i, c) in keyword.rawValue.utf8.enumerated() { key.append(c, at: i) }
+            out[key] = keyword
+        }
+        return out
+    }()
+
     private static let longest = 26
 
     /// The keyword of a word in the source.
     static func find(_ source: [UInt8], _ low: Int, _ high: Int) -> Keyword {
         guard high - low <= longest else { return .none }
-        var upper: [UInt8] = []
-        upper.reserveCapacity(high - low)
+        var key = Packed()
         for i in low..<high {
             let c = source[i]
             guard c < 0x80 else { return .none }
-            upper.append(c >= UInt8(ascii: "a") && c <= UInt8(ascii: "z") ? c & 0xDF : c)
+            let upper = c >= UInt8(ascii: "a") && c <= UInt8(ascii: "z") ? c & 0xDF : c
+            key.append(upper, at: i - low)
         }
-        return words[String(decoding: upper, as: UTF8.self)] ?? .none
+        return words[key] ?? .none
     }
 }

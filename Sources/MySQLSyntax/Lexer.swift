@@ -197,12 +197,15 @@ public struct Lexer: Sendable {
     }
 
     private mutating func symbol(_ start: Int) -> Token {
-        let three = [byte(at), byte(at + 1), byte(at + 2)]
-        if three == Array("<=>".utf8) || three == Array("->>".utf8) {
+        let (first, second) = (byte(at), byte(at + 1))
+        if byte(at + 2) == UInt8(ascii: ">"),
+            first == UInt8(ascii: "<") && second == UInt8(ascii: "=")
+                || first == UInt8(ascii: "-") && second == UInt8(ascii: ">")
+        {
             at += 3
             return Token(.symbol, start, at)
         }
-        switch (three[0], three[1]) {
+        switch (first, second) {
         case (UInt8(ascii: "<"), UInt8(ascii: "=")), (UInt8(ascii: ">"), UInt8(ascii: "=")),
             (UInt8(ascii: "<"), UInt8(ascii: ">")), (UInt8(ascii: "!"), UInt8(ascii: "=")),
             (UInt8(ascii: "<"), UInt8(ascii: "<")), (UInt8(ascii: ">"), UInt8(ascii: ">")),

@@ -102,6 +102,7 @@ extension Parser {
         switch keyword {
         case .constraint:
             advance()
+            _ = ifNotExists()
             if isName(token), !beginsConstraint { constraint = try name() }
             guard beginsConstraint else { throw failure("a constraint expected") }
         case .primary, .unique, .key, .index, .fulltext, .spatial, .foreign, .check: break

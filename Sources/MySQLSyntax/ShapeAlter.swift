@@ -94,6 +94,10 @@ struct Alteration {
         for case .other(let text) in actions {
             throw .notCarried(table, reason: "an unknown action '\(text.prefix(40))'")
         }
+        let keys = actions.count { if case .addKey = $0 { true } else { false } }
+        guard actions.count <= 2 * SchemaState.mostColumns,
+            keys + shape.keys.count <= SchemaState.mostKeys
+        else { throw .notCarried(table, reason: "more columns or keys than a server allows") }
         let before = shape
         let conversion = try settleDefaults(actions)
         try applyColumns(actions)
@@ -171,8 +175,9 @@ struct Alteration {
                 var old = column.name
                 if case .changeColumn(let name, _, _, _) = action { old = name }
                 guard let index = shape.columnIndex(old) else {
-                    // MariaDB lets a statement change a column that it has just added.
-                    if let added = list.firstIndex(where: { same($0.column.name, old) }) {
+                    // MariaDB lets a statement change a column that it has just added, found by the
+                    // new name (and does not look at the old one).
+                    if let added = list.firstIndex(where: { same($0.column.name, column.name) }) {
                         list[added].column = try settler.shape(of: column)
                         if place != .unchanged { list[added].place = place }
                         continue

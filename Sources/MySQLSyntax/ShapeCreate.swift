@@ -2,6 +2,11 @@ import MySQLCore
 
 /// CREATE TABLE on shapes.
 extension SchemaState {
+    /// MySQL's limit (4,096 columns); MariaDB and InnoDB have lower ones.
+    static let mostColumns = 4_096
+    /// Twice what MariaDB can be built for (64 keys by default), foreign keys' own included.
+    static let mostKeys = 256
+
     mutating func createTable(
         _ d: CreateTable, _ context: SyntaxContext
     ) throws(ShapeError) -> [TableName] {
@@ -35,6 +40,9 @@ extension SchemaState {
     private func shape(
         of d: CreateTable, _ context: SyntaxContext
     ) throws(ShapeError) -> (TableShape, Set<String>) {
+        guard d.columns.count <= Self.mostColumns, d.keys.count <= Self.mostKeys else {
+            throw .notCarried(d.table, reason: "more columns or keys than a server allows")
+        }
         let inherited = schemas[d.table.schema] ?? serverDefaults(context)
         let defaults = settle(d.options, inheriting: inherited, inherited, context)
         let settler = ColumnSettler(table: d.table, defaults: defaults, context: context)

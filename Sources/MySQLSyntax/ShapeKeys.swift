@@ -163,7 +163,8 @@ extension ForeignKeyDefinition {
         // MySQL 8.0.16 and later do not take the index's name for the constraint.
         let takesIndexName = context.isMariaDB || !context.version.isAtLeast(8, 0, 16)
         return ForeignKeyShape(
-            name: name ?? (takesIndexName ? indexName : nil) ?? made, columns: self.columns, parent: self.parent,
+            name: name ?? (takesIndexName ? indexName : nil) ?? made, columns: self.columns,
+            parent: self.parent,
             parentColumns: columns, onDelete: onDelete, onUpdate: onUpdate)
     }
 }

@@ -41,6 +41,9 @@ final class Lane {
             switch try await scheduler.next(lane: number) {
             case .end: return
             case .ping: try session.connection.ping()
+            case .part(let part):
+                try apply(part)
+                scheduler.partDone()
             case .batch(let batch):
                 try apply(batch)
                 scheduler.committed(batch)
@@ -72,7 +75,52 @@ final class Lane {
             }
         }
         done = now
-        report(batch)
+        report(batch.transactions)
+    }
+
+    /// Applies part of a streamed transaction. Nothing is tried again here: what went before is
+    /// gone, so any error ends the run, and the transaction begins anew from its first event.
+    private func apply(_ part: StreamedPart) throws {
+        if part.isFirst {
+            forgetMarked()
+            done.insert(part.transaction.identity)
+        }
+        sql.removeAll()
+        expectations.removeAll(keepingCapacity: true)
+        var isFirst = part.isFirst
+        if isFirst { begin(done.encoded) }
+        do {
+            try renderer.render(
+                [part.transaction], into: &sql, expecting: &expectations
+            ) { sql, expectations in
+                try send(&sql, &expectations, &isFirst)
+            }
+            if sql.count > 0 { try send(&sql, &expectations, &isFirst) }
+            switch part.end {
+            case .none: break
+            case .commit:
+                try session.connection.execute("COMMIT")
+                report([part.transaction])
+            case .rollback:
+                try session.connection.execute("ROLLBACK")
+                done.remove(part.transaction.identity)
+            }
+        } catch let error as MySQLError where error.isConnectionLost {
+            throw error
+        } catch {
+            try session.connection.execute("ROLLBACK")
+            throw error
+        }
+        sql.shrink(to: 1 << 20)
+    }
+
+    private func begin(_ done: [UInt8]) {
+        renderer.resetSession()
+        sql.append("START TRANSACTION;")
+        expectations.append(Expectation(count: nil, plan: nil, kind: "start"))
+        fence.append(to: &sql, done: done)
+        sql.append(UInt8(ascii: ";"))
+        expectations.append(Expectation(count: 1, plan: nil, kind: "fence"))
     }
 
     /// The lane's thread has nothing else to do than to wait.
@@ -84,12 +132,7 @@ final class Lane {
     private func attempt(_ batch: Batch, done: [UInt8]) throws {
         sql.removeAll()
         expectations.removeAll(keepingCapacity: true)
-        renderer.resetSession()
-        sql.append("START TRANSACTION;")
-        expectations.append(Expectation(count: nil, plan: nil, kind: "start"))
-        fence.append(to: &sql, done: done)
-        sql.append(UInt8(ascii: ";"))
-        expectations.append(Expectation(count: 1, plan: nil, kind: "fence"))
+        begin(done)
         var isFirst = true
         try renderer.render(batch.transactions, into: &sql, expecting: &expectations) {
             sql, expectations in
@@ -150,15 +193,15 @@ final class Lane {
         done.subtract(heldBy: mark)
     }
 
-    private func report(_ batch: Batch) {
+    private func report(_ transactions: ContiguousArray<SourceTransaction>) {
         var rows = 0
         var last: Int64 = 0
-        for transaction in batch.transactions {
+        for transaction in transactions {
             rows += transaction.rows.count
             last = max(last, transaction.committedMicroseconds)
         }
         let now = wallClockMicroseconds()
-        let count = UInt64(batch.transactions.count)
+        let count = UInt64(transactions.count)
         progress.update {
             $0.transactions += count
             $0.rowChanges += UInt64(rows)

@@ -34,6 +34,17 @@ final class Batch: @unchecked Sendable {
     }
 }
 
+/// Part of a transaction larger than memory allows to hold.
+struct StreamedPart: Sendable {
+    enum End: Sendable { case none, commit, rollback }
+
+    let transaction: SourceTransaction
+    /// Whether the target transaction begins with it.
+    let isFirst: Bool
+    /// What follows it.
+    let end: End
+}
+
 /// Puts source transactions into batches such that what conflicts keeps its order, and hands
 /// batches to lanes.
 ///
@@ -45,6 +56,8 @@ final class Scheduler: Sendable {
     /// What a lane gets to do.
     enum Work {
         case batch(Batch)
+        /// Part of a transaction that is applied as it arrives; always on the same lane.
+        case part(StreamedPart)
         /// Nothing came for a while: keep the session open.
         case ping
         case end
@@ -67,7 +80,12 @@ final class Scheduler: Sendable {
         var waitingLanes: [Int: CheckedContinuation<Work, any Error>] = [:]
         var waitingReader: CheckedContinuation<Void, any Error>?
         var waitingDrain: CheckedContinuation<Void, any Error>?
+        var part: StreamedPart?
+        var waitingPart: CheckedContinuation<Void, any Error>?
     }
+
+    /// The lane that applies streamed transactions.
+    static let streamingLane = 0
 
     private let lanes: Int
     private let batchLimit: Int
@@ -166,6 +184,40 @@ final class Scheduler: Sendable {
         }
     }
 
+    /// Hands a part of a large transaction to the streaming lane, and returns when it is done.
+    /// Everything else must have been drained.
+    func apply(_ part: StreamedPart) async throws {
+        try await withTaskCancellationHandler {
+            try await withCheckedThrowingContinuation {
+                (continuation: CheckedContinuation<Void, any Error>) in
+                let now = state.withLock { state -> (() -> Void)? in
+                    if let failure = state.failure {
+                        return { continuation.resume(throwing: failure) }
+                    }
+                    precondition(state.pendingTransactions == 0 && state.part == nil)
+                    state.waitingPart = continuation
+                    if let lane = state.waitingLanes.removeValue(forKey: Self.streamingLane) {
+                        return { lane.resume(returning: .part(part)) }
+                    }
+                    state.part = part
+                    return nil
+                }
+                now?()
+            }
+        } onCancel: {
+            fail(CancellationError())
+        }
+    }
+
+    /// The streaming lane has done a part.
+    func partDone() {
+        let waiter = state.withLock { state in
+            defer { state.waitingPart = nil }
+            return state.waitingPart
+        }
+        waiter?.resume()
+    }
+
     /// Lets lanes end when nothing is left.
     func end() {
         let resumes = state.withLock { state -> [() -> Void] in
@@ -184,6 +236,8 @@ final class Scheduler: Sendable {
             for (_, lane) in state.waitingLanes { out.append { lane.resume(throwing: error) } }
             if let reader = state.waitingReader { out.append { reader.resume(throwing: error) } }
             if let drain = state.waitingDrain { out.append { drain.resume(throwing: error) } }
+            if let part = state.waitingPart { out.append { part.resume(throwing: error) } }
+            state.waitingPart = nil
             state.waitingLanes = [:]
             state.waitingReader = nil
             state.waitingDrain = nil
@@ -214,6 +268,10 @@ final class Scheduler: Sendable {
                 let now = state.withLock { state -> (() -> Void)? in
                     if let failure = state.failure {
                         return { continuation.resume(throwing: failure) }
+                    }
+                    if lane == Self.streamingLane, let part = state.part {
+                        state.part = nil
+                        return { continuation.resume(returning: .part(part)) }
                     }
                     if let batch = take(&state) {
                         return { continuation.resume(returning: .batch(batch)) }

@@ -59,8 +59,10 @@ struct StatementHandler {
         _ kind: DMLKind, _ statement: Statement, _ query: QueryEvent, _ end: GroupEnd,
         _ context: SyntaxContext, _ position: SourcePosition
     ) throws -> Decision {
+        // UPDATE and DELETE of several tables name what they write among what they read.
         let written = statement.tables.filter {
-            $0.role == .target && catalog.selection.selects($0.name)
+            ($0.role == .target || kind == .update || kind == .delete)
+                && catalog.selection.selects($0.name)
         }
         guard kind != .select, let first = written.first else { return .pass }
         // A restarted server logs that its MEMORY tables are empty.

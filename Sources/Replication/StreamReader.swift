@@ -70,6 +70,8 @@ final class StreamReader {
     private let origin: Origin
     private var assembler: TransactionAssembler
     private var expectedTail: Tail?
+    /// A target transaction is open for a source transaction that comes in parts.
+    private var isStreaming = false
     private static let aheadLimit = 4096
 
     init(
@@ -97,23 +99,9 @@ final class StreamReader {
             let chunk = try stream.next()
             run.scheduler.setDry(false)
             for entry in chunk.entries {
-                let output = try assembler.consume(chunk, entry)
-                switch output {
-                case .none:
-                    if assembler.isBetweenGroups {
-                        keeper.streamMoved(
-                            to: BinlogPosition(file: chunk.file, offset: entry.endPosition))
-                    }
-                case .passed(let end):
-                    try checkTail(end)
-                    keeper.append(end, isPassed: true)
-                case .transaction(let transaction, let end):
-                    try checkTail(end)
-                    keeper.append(end, isPassed: false)
-                    if try run.scheduler.add(transaction) { try await run.scheduler.waitForRoom() }
-                case .statement(let query, let end, let isApplied):
-                    try checkTail(end)
-                    try await statement(query, end, isApplied, chunk, entry, keeper)
+                try await take(try assembler.consume(chunk, entry), chunk, entry, keeper)
+                while let output = try assembler.resume() {
+                    try await take(output, chunk, entry, keeper)
                 }
                 try await stayNear(keeper)
             }
@@ -136,6 +124,56 @@ final class StreamReader {
                 "transaction \(expected.identity) at \(expected.start), which the target has "
                     + "applied, is not there any more, or is another now (\(end.identity))")
         }
+    }
+
+    /// Does what an output of the assembler asks for.
+    private func take(
+        _ output: consuming TransactionAssembler.Output, _ chunk: EventChunk,
+        _ entry: EventChunk.Entry, _ keeper: MarkKeeper
+    ) async throws {
+        switch output {
+        case .none:
+            if assembler.isBetweenGroups {
+                keeper.streamMoved(
+                    to: BinlogPosition(file: chunk.file, offset: entry.endPosition))
+            }
+        case .part(let part):
+            try await apply(part)
+        case .lastPart(let part, let end):
+            try checkTail(end)
+            try await apply(part, .commit)
+            keeper.append(end, isPassed: false)
+        case .abandoned(let end):
+            try checkTail(end)
+            let nothing = SourceTransaction(ordinal: end.ordinal, identity: end.identity)
+            try await apply(nothing, .rollback)
+            keeper.append(end, isPassed: true)
+        case .passed(let end):
+            try checkTail(end)
+            keeper.append(end, isPassed: true)
+        case .transaction(let transaction, let end):
+            try checkTail(end)
+            keeper.append(end, isPassed: false)
+            if try run.scheduler.add(transaction) { try await run.scheduler.waitForRoom() }
+        case .statement(let query, let end, let isApplied):
+            try checkTail(end)
+            try await statement(query, end, isApplied, chunk, entry, keeper)
+        }
+    }
+
+    /// Applies a part of a large transaction: alone, after everything before it is committed and
+    /// the mark is at its start.
+    private func apply(
+        _ part: SourceTransaction, _ end: StreamedPart.End = .none
+    ) async throws {
+        if !isStreaming {
+            try await run.scheduler.drain()
+            try await run.flush()
+        }
+        let isFirst = !isStreaming
+        isStreaming = end == .none
+        try await run.scheduler.apply(
+            StreamedPart(transaction: part, isFirst: isFirst, end: end))
     }
 
     /// Waits when too much is above the mark.

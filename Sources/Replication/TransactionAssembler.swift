@@ -22,6 +22,13 @@ struct TransactionAssembler: ~Copyable {
         case none
         /// A transaction with rows of migrated tables.
         case transaction(SourceTransaction, GroupEnd)
+        /// Part of a transaction that is too large to be held: it has to be applied now, alone, in
+        /// a target transaction that stays open.
+        case part(SourceTransaction)
+        /// The last part of such a transaction: the target transaction may commit.
+        case lastPart(SourceTransaction, GroupEnd)
+        /// The source rolled such a transaction back.
+        case abandoned(GroupEnd)
         /// A group that changes nothing here, or is applied already.
         case passed(GroupEnd)
         /// A statement that is not rows.
@@ -38,6 +45,8 @@ struct TransactionAssembler: ~Copyable {
         var isApplied = false
         /// BEGIN was seen, or is implied.
         var isOpen = false
+        /// Parts of it were handed out.
+        var isStreamed = false
     }
 
     private var group: Group?
@@ -49,8 +58,11 @@ struct TransactionAssembler: ~Copyable {
     private var values: [ColumnValue] = []
     private var scratch = ByteBuffer(capacity: 256)
     private let bytesLimit: Int
+    /// A compressed transaction that is being unpacked, event by event.
+    private var payload: OpenPayload?
 
-    /// - Parameter bytesLimit: a transaction beyond it is refused here; larger ones are streamed.
+
+    /// - Parameter bytesLimit: transactions beyond it are handed out in parts.
     init(catalog: TableCatalog, applied: AppliedState, origin: Origin, bytesLimit: Int) {
         self.catalog = catalog
         self.applied = applied
@@ -60,6 +72,37 @@ struct TransactionAssembler: ~Copyable {
 
     /// Whether the stream is between two groups.
     var isBetweenGroups: Bool { group == nil }
+
+    private final class OpenPayload {
+        var reader: PayloadReader
+        var plain = ByteBuffer(capacity: 1 << 16)
+        let chunk: EventChunk
+        let entry: EventChunk.Entry
+
+        init(_ chunk: EventChunk, _ entry: EventChunk.Entry) throws {
+            reader = try PayloadReader(chunk.event(entry), limit: 1 << 30)
+            self.chunk = chunk
+            self.entry = entry
+        }
+    }
+
+    /// Goes on with a compressed transaction; `nil` when none is being unpacked. To be called after
+    /// every event until it is.
+    mutating func resume() throws -> Output? {
+        guard let open = payload else { return nil }
+        let source = open.chunk
+        let event = source.event(open.entry)
+        while try open.reader.next(in: event, into: &open.plain) {
+            let inner = EventChunk(
+                inner: open.plain.bytes, of: file, position: open.entry.position,
+                end: open.entry.endPosition)
+            let output = try consume(inner.event(inner.entries[0]), inner, 0, open.entry)
+            if case .none = output { continue }
+            return output
+        }
+        payload = nil
+        return nil
+    }
 
     /// Takes the next event.
     mutating func consume(_ chunk: EventChunk, _ entry: EventChunk.Entry) throws -> Output {
@@ -82,6 +125,7 @@ struct TransactionAssembler: ~Copyable {
         case .writeRows, .updateRows, .deleteRows, .writeRowsV1, .updateRowsV1, .deleteRowsV1,
             .partialUpdateRows:
             try rows(event, chunk, offset)
+            return part()
         case .xid:
             return try end(entry)
         case .query:
@@ -100,7 +144,7 @@ struct TransactionAssembler: ~Copyable {
         case .formatDescription:
             catalog.forgetMaps()
         case .transactionPayload:
-            return try payload(event, entry)
+            payload = try OpenPayload(chunk, entry)
         case .xaPrepare:
             throw ReplicationError.unsupported(
                 position(entry.position), detail: "an XA transaction was prepared")
@@ -156,6 +200,7 @@ struct TransactionAssembler: ~Copyable {
                 position(entry.position), detail: "a commit without a transaction")
         }
         let end = groupEnd(group, entry)
+        if group.isStreamed { return .lastPart(group.transaction, end) }
         if group.isApplied || group.transaction.rows.isEmpty { return .passed(end) }
         return .transaction(group.transaction, end)
     }
@@ -181,7 +226,8 @@ struct TransactionAssembler: ~Copyable {
                 case .rollback:
                     // What ends in ROLLBACK changed no transactional table.
                     let ended = group.take()!
-                    return .passed(groupEnd(ended, entry))
+                    let end = groupEnd(ended, entry)
+                    return ended.isStreamed ? .abandoned(end) : .passed(end)
                 default: break
                 }
             }
@@ -192,6 +238,18 @@ struct TransactionAssembler: ~Copyable {
         }
         let ended = group.take()!
         return .statement(query, groupEnd(ended, entry), isApplied: ended.isApplied)
+    }
+
+    /// Hands out what has been gathered of a transaction when it exceeds the limit.
+    private mutating func part() -> Output {
+        guard let full = group?.transaction, full.bytes >= bytesLimit, !full.rows.isEmpty else {
+            return .none
+        }
+        let rest = SourceTransaction(ordinal: full.ordinal, identity: full.identity)
+        rest.committedMicroseconds = full.committedMicroseconds
+        group!.transaction = rest
+        group!.isStreamed = true
+        return .part(full)
     }
 
     // MARK: rows
@@ -269,22 +327,6 @@ struct TransactionAssembler: ~Copyable {
         let inner = EventChunk(
             inner: unsafe plain.span.bytes, of: file, position: entry.position,
             end: entry.endPosition)
-        group?.transaction.bytes += plain.count
         return try consume(inner.event(inner.entries[0]), inner, 0, entry)
-    }
-
-    private mutating func payload(
-        _ event: RawSpan, _ entry: EventChunk.Entry
-    ) throws -> Output {
-        var reader = try PayloadReader(event, limit: 1 << 30)
-        var last = Output.none
-        var plain = ByteBuffer(capacity: 1 << 16)
-        while try reader.next(in: event, into: &plain) {
-            let inner = EventChunk(
-                inner: plain.bytes, of: file, position: entry.position, end: entry.endPosition)
-            group?.transaction.bytes += plain.count
-            last = try consume(inner.event(inner.entries[0]), inner, 0, entry)
-        }
-        return last
     }
 }

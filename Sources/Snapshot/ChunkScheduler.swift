@@ -21,6 +21,8 @@ enum Assignment: Sendable {
     case step(table: Int, from: [String]?)
     /// Copy a table without key whole, in several transactions if need be.
     case whole(table: Int)
+    /// Add the indexes that the table was created without.
+    case index(table: Int)
     /// Nothing now; look again when the latch is set.
     case wait(Latch)
     /// All rows are copied.
@@ -50,6 +52,9 @@ final class ChunkScheduler: Sendable {
         var isStepping = false
         var active = 0
         var snapshots: Set<Int> = []
+        /// Whether indexes are still to be added.
+        var lacksIndexes = false
+        var isIndexing = false
 
         enum Tail { case from([String]?) }
         var hasWork: Bool { !gaps.isEmpty || (tail != nil && !isStepping) }
@@ -60,7 +65,8 @@ final class ChunkScheduler: Sendable {
         var work: [Work] = []
         /// The snapshot that a group of tables is read in, once its first part was taken.
         var groups: [Int: Int] = [:]
-        var open = 0
+        var openRows = 0
+        var openIndexes = 0
         var changed = Latch()
 
         mutating func wake() {
@@ -74,7 +80,8 @@ final class ChunkScheduler: Sendable {
     /// - Parameters:
     ///   - plan: the tables; their indexes name them here.
     ///   - done: finished chunks of earlier runs, of tables that go on.
-    init(plan: SnapshotPlan, done: [ChunkRecord]) {
+    ///   - deferred: tables whose indexes are added after their rows.
+    init(plan: SnapshotPlan, done: [ChunkRecord], deferred: Set<TableName> = []) {
         var state = State()
         let groups = plan.exactGroups
         var groupOf: [TableName: Int] = [:]
@@ -86,7 +93,9 @@ final class ChunkScheduler: Sendable {
                 canConflict: table.shape.keys.count(where: \.isUnique) > 1,
                 group: groupOf[table.name])
             Self.fill(&work, with: chunks[table.name] ?? [])
-            if !work.isDone { state.open += 1 }
+            work.lacksIndexes = deferred.contains(table.name)
+            if !work.isDone { state.openRows += 1 }
+            if work.lacksIndexes { state.openIndexes += 1 }
             state.work.append(work)
         }
         self.state = Mutex(state)
@@ -112,15 +121,18 @@ final class ChunkScheduler: Sendable {
     /// The next assignment for a pair that reads in `snapshot`.
     func next(snapshot: Int, exact: Bool) -> Assignment {
         state.withLock { state in
-            if state.open == 0 { return .end }
+            if state.openRows == 0, state.openIndexes == 0 { return .end }
             var best: Int?
             for i in state.work.indices where state.work[i].hasWork {
                 guard mayTake(i, snapshot, exact, state) else { continue }
                 if best.map({ state.work[i].active < state.work[$0].active }) ?? true { best = i }
                 if state.work[i].active == 0 { break }
             }
-            guard let i = best else { return .wait(state.changed) }
-            return take(i, snapshot, &state)
+            if let best { return take(best, snapshot, &state) }
+            let ready = state.work.firstIndex { $0.lacksIndexes && !$0.isIndexing && $0.isDone }
+            guard let ready else { return .wait(state.changed) }
+            state.work[ready].isIndexing = true
+            return .index(table: ready)
         }
     }
 
@@ -178,11 +190,30 @@ final class ChunkScheduler: Sendable {
             }
             let done = state.work[i].isDone
             if done {
-                state.open -= 1
+                state.openRows -= 1
                 state.wake()
             }
             return done
         }
+    }
+
+    /// A table has all its indexes.
+    func indexed(_ i: Int) {
+        state.withLock { state in
+            state.work[i].lacksIndexes = false
+            state.openIndexes -= 1
+            state.wake()
+        }
+    }
+
+    /// Whether all rows are copied, or being copied by somebody.
+    var isRowWorkTaken: Bool {
+        state.withLock { state in state.work.allSatisfy { $0.gaps.isEmpty && $0.tail == nil } }
+    }
+
+    /// Whether all of a table's rows are durable.
+    func isDone(_ name: TableName) -> Bool {
+        state.withLock { $0.work.first { $0.name == name }?.isDone ?? true }
     }
 
     /// Tables that have nothing left to do.

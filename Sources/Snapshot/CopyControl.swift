@@ -7,7 +7,7 @@ internal import Runtime
 /// what hangs on it.
 actor CopyControl {
     private let executor = ThreadExecutor(name: "copy-control")
-    private let configuration: SnapshotConfiguration
+    let configuration: SnapshotConfiguration
     private let interrupts: Interrupts
     private var session: TargetSession?
     private var coordinator: Coordinator?
@@ -110,6 +110,15 @@ actor CopyControl {
         _ = try connected()
         try coordinator!.beginFollowing(
             from: start, consistentFrom: consistentFrom, shapes: shapes)
+    }
+
+    /// Runs statements in one transaction with an update of the subtask's row.
+    func transaction(_ assignments: String, _ statements: () -> [String]) throws {
+        _ = try connected()
+        try coordinator!.transaction { connection in
+            try coordinator!.update(assignments, connection)
+            for statement in statements() { try connection.execute(statement) }
+        }
     }
 
     private func connected() throws -> (Connection, CopyLedger) {

@@ -10,6 +10,8 @@ struct CopyWork: Sendable {
     let scheduler: ChunkScheduler
     let views: [SourceView]
     let usesLoadData: Bool
+    /// Definitions of indexes that are added after the rows.
+    let deferred: [TableName: [String]]
 }
 
 /// One pair of a source and a target connection on a thread of its own.
@@ -38,7 +40,7 @@ struct CopyPair: Sendable {
             usesLoadData: given.usesLoadData)
         while true {
             try Task.checkCancellation()
-            try await renewIfOld(view, given.scheduler)
+            try await renewIfOld(view, given)
             switch given.scheduler.next(
                 snapshot: view.snapshot.id, exact: view.snapshot.isExact)
             {
@@ -55,8 +57,18 @@ struct CopyPair: Sendable {
                 ) { outcome in
                     progress.add(name, rows: outcome.rows, bytes: outcome.bytes, isDone: false)
                 }
+                try view.releaseTables()
                 _ = given.scheduler.finished(table, whole: true)
                 progress.add(name, rows: 0, bytes: 0, isDone: true)
+            case .index(let table):
+                if given.scheduler.isRowWorkTaken {
+                    // Nothing is left to read: the source need not keep old versions for us.
+                    try view.connection.execute("COMMIT")
+                    progress.set(.indexes)
+                }
+                let name = given.tables[table].name
+                try addIndexes(given.deferred[name] ?? [], to: name, session, copier.fence)
+                given.scheduler.indexed(table)
             case .wait(let latch):
                 if given.scheduler.isStuckWithoutExactView {
                     throw SnapshotError.noView(
@@ -76,16 +88,49 @@ struct CopyPair: Sendable {
         _ job: ChunkJob, _ copier: TableCopier, _ work: CopyWork, _ view: SourceView
     ) throws {
         let outcome = try copier.copy(job, work.tools[job.table], snapshot: view.snapshot.id)
+        try view.releaseTables()
         let done = work.scheduler.finished(job.table)
         progress.add(
             work.tables[job.table].name, rows: outcome.rows, bytes: outcome.bytes, isDone: done)
     }
 
-    private func renewIfOld(_ view: SourceView, _ scheduler: ChunkScheduler) async throws {
+    /// Adds indexes in one statement, those that are missing: an earlier run's statement may have
+    /// been executed after its connection was lost. No fence can go with DDL; run late, it adds
+    /// what the table is to have, or fails because it has it.
+    private func addIndexes(
+        _ definitions: [String], to table: TableName, _ session: TargetSession, _ fence: Fence
+    ) throws {
+        let target = session.connection
+        try target.execute("START TRANSACTION")
+        try fence.run(target, done: [])
+        let there = try SchemaReader(target).shape(of: table)?.keys.map(\.name) ?? []
+        try target.execute("COMMIT")
+        let missing = definitions.filter { definition in
+            let name = DefinitionToken.parse(definition).first { $0.kind == .identifier }?.text
+            return !there.contains { quoteIdentifier($0) == name }
+        }
+        guard !missing.isEmpty else { return }
+        let list = missing.map { "ADD \($0)" }.joined(separator: ", ")
+        do {
+            try target.execute("ALTER TABLE \(table.quoted) \(list)")
+        } catch {
+            guard error.code == 1061 else { throw error }
+        }
+    }
+
+    private func renewIfOld(_ view: SourceView, _ work: CopyWork) async throws {
+        let scheduler = work.scheduler
         guard ContinuousClock.now - view.opened > configuration.maxSnapshotAge,
-            !scheduler.needs(snapshot: view.snapshot.id)
+            !scheduler.needs(snapshot: view.snapshot.id), !scheduler.isRowWorkTaken
         else { return }
         try views.renew(view, id: await control.reserveSnapshots(1))
+        // A view that lies behind a DDL statement must not add to rows from before it.
+        let open = work.tables.filter { !scheduler.isDone($0.name) }
+        let now = try SchemaReader(view.connection).shapes(of: open.map(\.name))
+        for table in open where now[table.name] != table.shape {
+            throw SnapshotError.tableChanged(table.name)
+        }
+        try view.releaseTables()
         try await control.record([view.snapshot])
     }
 }

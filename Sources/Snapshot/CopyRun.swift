@@ -97,14 +97,17 @@ struct CopyRun: Sendable {
             owned[object.name] = String(decoding: object.definition, as: UTF8.self)
         }
         let chunks = try await startOver(recorded, objects, &owned)
-        try await createTables(chunks, owned)
+        try await createTables(chunks, &owned)
+        let lacked = try await schema.lackedIndexes(plan, owned)
 
         progress.set(.views)
-        let copied = try await openViews(chunks)
+        let copied = try await openViews(chunks, lacked)
         progress.set(.rows)
         work.give(.success(copied))
         await rowsDone.wait()
         try Task.checkCancellation()
+        progress.set(.objects)
+        try await copyObjects(objects)
         return try await finish(state)
     }
 
@@ -149,7 +152,7 @@ struct CopyRun: Sendable {
     }
 
     private func createTables(
-        _ chunks: [ChunkRecord], _ owned: [TableName: String]
+        _ chunks: [ChunkRecord], _ owned: inout [TableName: String]
     ) async throws {
         let missing = try await schema.missing(
             plan, owned: owned, begun: Set(chunks.map(\.table)))
@@ -159,10 +162,13 @@ struct CopyRun: Sendable {
                 stored.storeStatement(
                     StoredObject(kind: .table, name: name, definition: Array(text.utf8)))
             })
-        try await schema.create(missing)
+        try await schema.create(missing, plan)
+        owned.merge(missing) { _, new in new }
     }
 
-    private func openViews(_ chunks: [ChunkRecord]) async throws -> CopyWork {
+    private func openViews(
+        _ chunks: [ChunkRecord], _ lacked: [TableName: [String]]
+    ) async throws -> CopyWork {
         let firstID = await control.reserveSnapshots(configuration.pairs)
         let count = configuration.pairs
         let views = views
@@ -181,13 +187,25 @@ struct CopyRun: Sendable {
         for chunk in chunks {
             progress.add(chunk.table, rows: chunk.rows, bytes: 0, isDone: false)
         }
-        let scheduler = ChunkScheduler(plan: plan, done: chunks)
+        let scheduler = ChunkScheduler(plan: plan, done: chunks, deferred: Set(lacked.keys))
         for name in scheduler.doneTables { progress.add(name, rows: 0, bytes: 0, isDone: true) }
         return CopyWork(
             tables: plan.tables,
             tools: plan.tables.map { TableTools($0, target: family, configuration) },
             scheduler: scheduler, views: opened,
-            usesLoadData: configuration.allowsLoadData && takesLoad)
+            usesLoadData: configuration.allowsLoadData && takesLoad, deferred: lacked)
+    }
+
+    /// Creates routines and views, and keeps triggers and events for the switch-over.
+    private func copyObjects(_ recorded: [StoredObject]) async throws {
+        let found = try await schema.sourceObjects(plan)
+        let stored = StoredObjects(meta: configuration.meta, key: configuration.key)
+        let owned = Set(
+            recorded.filter { $0.kind == .view || $0.kind == .routine }.map(\.name))
+        let created = try await schema.absent(found.created, owned: owned)
+        let objects = try (created + found.waiting).map { try $0.stored() }
+        try await control.write(objects.map { stored.storeStatement($0) })
+        try await schema.createObjects(created)
     }
 
     private func finish(_ state: SubtaskState) async throws -> SnapshotResult {

@@ -7,12 +7,13 @@ internal import Runtime
 /// subtask's DDL lock.
 actor SchemaCopier {
     private let executor = ThreadExecutor(name: "copy-schema")
-    private let configuration: SnapshotConfiguration
+    let configuration: SnapshotConfiguration
     private let interrupts: Interrupts
     private let lane: Int
     private var session: TargetSession?
     private var source: Connection?
     private var fence: Fence?
+    private var adapter: DefinitionAdapter?
 
     nonisolated var unownedExecutor: UnownedSerialExecutor {
         unsafe executor.asUnownedSerialExecutor()
@@ -98,19 +99,108 @@ actor SchemaCopier {
     }
 
     /// Creates databases and tables from definitions of the source.
-    func create(_ definitions: [TableName: String]) throws {
+    func create(_ definitions: [TableName: String], _ plan: SnapshotPlan) throws {
         let (source, target) = try connections()
         try useDDLSettings(target)
         for schema in Set(definitions.keys.map(\.schema)).sorted() {
             try createDatabase(schema, source, target)
         }
-        for (name, definition) in definitions.sorted(by: { $0.key < $1.key }) {
-            guard let text = CreateTableText(definition) else {
+        for table in plan.tables.sorted(by: { $0.name < $1.name }) {
+            guard let definition = definitions[table.name] else { continue }
+            var adapted = try adapted(definition, table)
+            let deferred = deferrable(adapted, table, plan)
+            adapted.items.removeAll { deferred.contains($0) }
+            do {
+                // Foreign keys name tables without their schema.
+                try target.execute("USE \(quoteIdentifier(table.name.schema))")
+                try target.execute(adapted.statement(for: table.name))
+            } catch {
+                guard error.retry == .no else { throw error }
                 throw SnapshotError.unsupported(
-                    object: "table \(name)", detail: "its definition has an unknown form")
+                    object: "table \(table.name)",
+                    detail: "the target refuses its definition: \(error.message)")
             }
-            try target.execute(text.statement(for: name))
         }
+    }
+
+    private func adapted(_ definition: String, _ table: PlannedTable) throws -> CreateTableText {
+        guard let text = CreateTableText(definition) else {
+            throw SnapshotError.unsupported(
+                object: "table \(table.name)", detail: "its definition has an unknown form")
+        }
+        return try definitionAdapter().adapt(text, of: table.shape)
+    }
+
+    /// Definitions of secondary, non-unique indexes that a large table can be created without.
+    ///
+    /// Kept are those that a foreign key may need (the server would make another in its place) or
+    /// that begin with the AUTO_INCREMENT column, and FULLTEXT and SPATIAL ones, which are built
+    /// one at a time anyway.
+    private func deferrable(
+        _ text: CreateTableText, _ table: PlannedTable, _ plan: SnapshotPlan
+    ) -> Set<String> {
+        guard configuration.defersIndexes,
+            table.estimatedRows >= configuration.deferredIndexRows
+        else { return [] }
+        var needed = Set(table.shape.columns.filter(\.isAutoIncrement).map(\.name))
+        needed.formUnion(table.shape.foreignKeys.flatMap(\.columns))
+        for child in plan.tables {
+            for key in child.shape.foreignKeys where key.parent == table.name {
+                needed.formUnion(key.parentColumns)
+            }
+        }
+        var firstColumn: [String: String] = [:]
+        for key in table.shape.keys where !key.isUnique {
+            firstColumn[quoteIdentifier(key.name)] = key.parts.first?.column
+        }
+        return Set(
+            text.items.filter { item in
+                let tokens = DefinitionToken.parse(item)
+                guard tokens.first?.word == "KEY", tokens.count > 1 else { return false }
+                guard let column = firstColumn[tokens[1].text] else { return true }
+                return !needed.contains(column)
+            })
+    }
+
+    /// Indexes that tables of this subtask lack on the target, as definitions.
+    func lackedIndexes(_ plan: SnapshotPlan, _ owned: [TableName: String]) throws
+        -> [TableName: [String]]
+    {
+        let (_, target) = try connections()
+        let there = try SchemaReader(target).shapes(of: owned.keys)
+        try target.execute("COMMIT")
+        var out: [TableName: [String]] = [:]
+        for table in plan.tables {
+            guard let definition = owned[table.name], let shape = there[table.name] else {
+                continue
+            }
+            let names = Set(shape.keys.map { quoteIdentifier($0.name) })
+            let lacking = try adapted(definition, table).items.filter { item in
+                let tokens = DefinitionToken.parse(item)
+                return tokens.first?.word == "KEY" && tokens.count > 1
+                    && !names.contains(tokens[1].text)
+            }
+            if !lacking.isEmpty { out[table.name] = lacking }
+        }
+        return out
+    }
+
+    func definitionAdapter() throws -> DefinitionAdapter {
+        if let adapter { return adapter }
+        let (source, target) = try connections()
+        let isNamedByCharset =
+            target.family == .mariadb && target.serverVersion.isAtLeast(10, 10)
+        let names = try target.rows(
+            isNamedByCharset
+                ? "SELECT FULL_COLLATION_NAME FROM "
+                    + "information_schema.COLLATION_CHARACTER_SET_APPLICABILITY"
+                : "SELECT COLLATION_NAME FROM information_schema.COLLATIONS")
+        try target.execute("COMMIT")
+        let made = DefinitionAdapter(
+            from: source.family, to: target.serverVersion,
+            collations: Set(names.compactMap { $0[0]?.lowercased() }))
+        adapter = made
+        return made
     }
 
     /// Tables of this subtask whose definition on the source is not the one that they were created
@@ -172,10 +262,27 @@ actor SchemaCopier {
         guard isEmpty else {
             throw SnapshotError.targetExists(there.name, detail: "and holds rows")
         }
-        let names = there.columns.filter { $0.generation == nil }.map(\.name)
-        guard names == wanted.columns.filter({ $0.generation == nil }).map(\.name) else {
-            throw SnapshotError.targetExists(there.name, detail: "with other columns")
+        let difference =
+            source?.family == target.family ? exactDifference(there, wanted) : names(there, wanted)
+        if let difference {
+            throw SnapshotError.targetExists(
+                there.name, detail: "empty, but \(difference)")
         }
+    }
+
+    private func names(_ there: TableShape, _ wanted: TableShape) -> String? {
+        let a = there.columns.filter { $0.generation == nil }.map { $0.name.lowercased() }
+        let b = wanted.columns.filter { $0.generation == nil }.map { $0.name.lowercased() }
+        return a == b ? nil : "its columns are others than the source's"
+    }
+
+    private func exactDifference(_ there: TableShape, _ wanted: TableShape) -> String? {
+        if there.columns.count != wanted.columns.count { return "it has other columns" }
+        for (a, b) in zip(there.columns, wanted.columns) where a != b {
+            return "its column \(a.name) differs from the source's \(b.name)"
+        }
+        let unique = (there.keys.filter(\.isUnique), wanted.keys.filter(\.isUnique))
+        return Set(unique.0) == Set(unique.1) ? nil : "its unique keys differ"
     }
 
     private func definition(_ name: TableName, _ source: Connection) throws -> String {
@@ -188,24 +295,52 @@ actor SchemaCopier {
         }
     }
 
-    private func createDatabase(
+    func createDatabase(
         _ schema: String, _ source: Connection, _ target: Connection
     ) throws {
         let row = try source.rows(
             "SELECT DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME "
                 + "FROM information_schema.SCHEMATA WHERE SCHEMA_NAME=\(utf8Literal(schema))"
         ).first
-        let defaults = row.map { " CHARACTER SET \($0[0] ?? "") COLLATE \($0[1] ?? "")" } ?? ""
+        var defaults = ""
+        if let charset = row?[0], let collation = row?[1] {
+            guard let name = try definitionAdapter().collation(collation) else {
+                throw SnapshotError.unsupported(
+                    object: "database \(schema)",
+                    detail: "the target has no collation \(collation); create the database there "
+                        + "with one that suits")
+            }
+            defaults = " CHARACTER SET \(charset) COLLATE \(name)"
+        }
+        let exists = try target.rows(
+            "SELECT 1 FROM information_schema.SCHEMATA WHERE SCHEMA_NAME=\(utf8Literal(schema))")
+        try target.execute("COMMIT")
+        guard exists.isEmpty else { return }
         try target.execute("CREATE DATABASE IF NOT EXISTS \(quoteIdentifier(schema))\(defaults)")
     }
 
-    private func useDDLSettings(_ target: Connection) throws {
+    func useDDLSettings(_ target: Connection) throws {
+        // Table options of the other family that the adapter doesn't know are left out by MariaDB.
+        let ignores =
+            target.family == .mariadb && source?.family == .mysql ? ",IGNORE_BAD_TABLE_OPTIONS" : ""
         try target.execute(
-            "SET SESSION foreign_key_checks=0, "
-                + "sql_mode='NO_ENGINE_SUBSTITUTION,ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO'")
+            "SET SESSION foreign_key_checks=0, sql_mode='NO_ENGINE_SUBSTITUTION,"
+                + "ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO\(ignores)'")
+        var settings = ["explicit_defaults_for_timestamp=1", "innodb_strict_mode=0"]
+        if target.family == .mysql, target.serverVersion.isAtLeast(8, 4) {
+            settings.append("restrict_fk_on_non_standard_key=0")
+        }
+        for setting in settings {
+            do throws(MySQLError) {
+                try target.execute("SET SESSION \(setting)")
+            } catch {
+                // It needs a privilege on some servers; the default is nearly always right.
+                if error.isConnectionLost { throw error }
+            }
+        }
     }
 
-    private func connections() throws -> (source: Connection, target: Connection) {
+    func connections() throws -> (source: Connection, target: Connection) {
         guard let source, let session else { throw CancellationError() }
         return (source, session.connection)
     }

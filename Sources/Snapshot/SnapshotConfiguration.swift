@@ -73,9 +73,17 @@ public struct PlannedTable: Sendable, Hashable {
 public struct SnapshotPlan: Sendable {
     /// The tables.
     public let tables: [PlannedTable]
+    /// Views, routines and events, by the names that select them.
+    let isSelected: @Sendable (TableName) -> Bool
 
     /// Makes a plan of tables in any order.
-    public init(tables: [PlannedTable]) {
+    ///
+    /// - Parameter isSelected: whether a view, routine or event of that name is migrated too.
+    public init(
+        tables: [PlannedTable],
+        where isSelected: @escaping @Sendable (TableName) -> Bool = { _ in false }
+    ) {
+        self.isSelected = isSelected
         self.tables = tables.sorted { a, b in
             (b.estimatedBytes, a.name) < (a.estimatedBytes, b.name)
         }
@@ -84,10 +92,10 @@ public struct SnapshotPlan: Sendable {
     /// Reads the plan from the source.
     ///
     /// - Parameters:
-    ///   - isSelected: whether a table is migrated.
+    ///   - isSelected: whether a table, view, routine or event is migrated.
     ///   - needsExactView: tables of foreign-key groups whose cascades the binlog does not hold.
     public static func read(
-        _ connection: Connection, where isSelected: (TableName) -> Bool,
+        _ connection: Connection, where isSelected: @escaping @Sendable (TableName) -> Bool,
         needsExactView: Set<TableName> = []
     ) throws -> SnapshotPlan {
         let reader = SchemaReader(connection)
@@ -104,7 +112,7 @@ public struct SnapshotPlan: Sendable {
                     shape: shape, estimatedRows: estimates[shape.name]?.rows ?? 0,
                     estimatedBytes: estimates[shape.name]?.bytes ?? 0,
                     needsExactView: needsExactView.contains(shape.name))
-            })
+            }, where: isSelected)
     }
 
     /// Groups of tables that must be read at one position: tables that need an exact view and are

@@ -52,6 +52,7 @@ struct SnapshotViews {
             if Set(positions).count == 1 || attempt == 3 { break }
             for connection in connections { try connection.execute("COMMIT") }
         }
+        for connection in connections { try SourceView.mark(connection) }
         let now = ContinuousClock.now
         var records: [BinlogPosition: SnapshotRecord] = [:]
         return try zip(connections, positions).map { connection, position in
@@ -113,6 +114,7 @@ struct SnapshotViews {
     private func begin(_ connections: [Connection]) throws -> ContinuousClock.Instant {
         for connection in connections {
             try connection.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
+            try SourceView.mark(connection)
         }
         return .now
     }
@@ -133,19 +135,19 @@ struct SnapshotViews {
         // server commits everything before it opens the next file.
         low.binlog.offset = 4
         let opened = try begin(connections)
-        let high = try status(connections[0], hasGTIDs: false, gtidsAfter: true)
+        let end = try status(connections[0], hasGTIDs: false)
+        guard case .mysql(let executed) = low.gtids else {
+            throw SnapshotError.noView(detail: "the source's GTID set can't be read")
+        }
+        var high = end
+        high.gtids = .mysql(try WrittenGTIDs(source, interrupts).beyond(executed))
         let record = SnapshotRecord(
             id: firstID, low: low, high: high, isExact: low.gtids == high.gtids)
         return connections.map { SourceView(connection: $0, snapshot: record, opened: opened) }
     }
 
     /// The position now: file and offset, and the executed GTIDs.
-    ///
-    /// - Parameter gtidsAfter: takes the GTIDs of the binlog's end (`Executed_Gtid_Set` of the
-    ///   status may lag behind it) by adding what the file holds: the caller needs a high.
-    private func status(
-        _ connection: Connection, hasGTIDs: Bool, gtidsAfter: Bool = false
-    ) throws -> SourcePosition {
+    private func status(_ connection: Connection, hasGTIDs: Bool) throws -> SourcePosition {
         let command =
             connection.serverVersion.isAtLeast(8, 2) && connection.family == .mysql
             ? "SHOW BINARY LOG STATUS" : "SHOW MASTER STATUS"
@@ -156,7 +158,7 @@ struct SnapshotViews {
                 detail: "the source writes no binlog (log_bin is off), so nothing could follow")
         }
         var gtids = GTIDState.none
-        if hasGTIDs || gtidsAfter {
+        if hasGTIDs {
             let text = try connection.value("SELECT @@global.gtid_executed") ?? ""
             guard let set = MySQLGTIDSet(text) else {
                 throw SnapshotError.noView(detail: "the source's GTID set can't be read")

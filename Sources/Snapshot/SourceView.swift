@@ -19,6 +19,17 @@ final class SourceView: @unchecked Sendable {
         self.opened = opened
     }
 
+    /// Marks where ``releaseTables()`` goes back to; once a view is open.
+    static func mark(_ connection: Connection) throws(MySQLError) {
+        try connection.execute("SAVEPOINT skein_view")
+    }
+
+    /// Lets go of the tables that were read, which the open transaction would keep from every
+    /// ALTER TABLE, and all queries behind it, for as long as the view lives. The view stays.
+    func releaseTables() throws(MySQLError) {
+        try connection.execute("ROLLBACK TO SAVEPOINT skein_view")
+    }
+
     /// Connects with the settings that reading rows needs (`protocol.md` §2).
     static func connect(_ options: ConnectionOptions) throws(MySQLError) -> Connection {
         let connection = try Connection(options)

@@ -47,7 +47,8 @@ func realText(_ text: [UInt8]) -> [UInt8] {
 }
 
 /// Joins a server's hash of a row with the values that were brought into form here.
-func digest(_ hash: [UInt8], _ values: [[UInt8]?], _ forms: [ClientForm], _ side: Side) -> RowDigest {
+func digest(_ hash: [UInt8], _ values: [[UInt8]?], _ forms: [ClientForm], _ side: Side) -> RowDigest
+{
     guard !forms.isEmpty else { return RowDigest(hash) }
     var all = hash
     for (value, form) in zip(values, forms) {

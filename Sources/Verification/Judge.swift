@@ -25,9 +25,36 @@ struct Judge: Sendable {
         tally.progress { $0.phase = .chunks }
     }
 
-    private func record(
+    /// Joins a row that is missing with one that is extra, when the key's collation takes their
+    /// keys for the same: `a` became `A`.
+    private func joined(
         _ rows: [DifferingRow], _ plan: TablePlan, _ pair: SessionPair
+    ) async throws -> [DifferingRow] {
+        let hasText = plan.sourceSide.key?.literals.contains {
+            if case .text = $0 { true } else { false }
+        }
+        guard hasText == true else { return rows }
+        var extra: Set<RowKey> = []
+        for row in rows where row.sourceKey == nil { row.targetKey.map { _ = extra.insert($0) } }
+        guard !extra.isEmpty else { return rows }
+        var out: [DifferingRow] = []
+        for row in rows where row.sourceKey != nil {
+            guard let key = row.sourceKey, row.targetKey == nil,
+                let other = try await pair.target.findLoosely(plan, key),
+                extra.remove(other) != nil
+            else {
+                out.append(row)
+                continue
+            }
+            out.append(DifferingRow(table: row.table, sourceKey: key, targetKey: other))
+        }
+        return out + rows.filter { $0.sourceKey == nil && extra.contains($0.targetKey!) }
+    }
+
+    private func record(
+        _ differing: [DifferingRow], _ plan: TablePlan, _ pair: SessionPair
     ) async throws {
+        let rows = try await joined(differing, plan, pair)
         let details = RowDetails(plan: plan, pair: pair)
         var room = options.maxReportedRows - tally.tables[plan.index].differences.count
         for row in rows {

@@ -12,40 +12,64 @@ struct KeyedComparison: Sendable {
     /// one range, and a pending row is looked up by its key without any range. So an order that
     /// differs costs time, never a wrong judgement.
     func compare(_ plan: TablePlan, _ range: KeyRange, _ pair: SessionPair) async throws {
-        var rest = range
-        while !tally.isStopped(plan.index) {
-            let whole = rest
-            let sums = try await pair.both { session in
-                try await session.checksum(plan, plan.condition(session.side, whole))
-            }
+        let sums = try await self.sums(plan, range, pair)
+        if sums.source == sums.target {
+            tally.count(plan, rows: sums.source.rows)
+            return
+        }
+        guard isTooLarge(sums, plan) else {
+            return try await compareRows(plan, range, sums, pair)
+        }
+        // One side's rows beyond the last bound can be any number. Bounds all come from the side
+        // that has more: in turns they could go in circles where the orders differ.
+        let larger: Side = sums.source.rows >= sums.target.rows ? .source : .target
+        var rest: KeyRange? = range
+        while let now = rest, hasRoom(plan) {
+            var part = now
+            let bound = try await pair.on(larger).bound(plan, now, plan.chunkRows)
+            if let bound, bound != now.upper { part.upper = bound }
+            let sums = try await self.sums(plan, part, pair)
             if sums.source == sums.target {
                 tally.count(plan, rows: sums.source.rows)
-                return
+            } else if isTooLarge(sums, plan) {
+                tally.count(plan, rows: sums.source.rows)
+                try await compareByLookup(plan, part, .source, pair)
+                try await compareByLookup(plan, part, .target, pair)
+            } else {
+                try await compareRows(plan, part, sums, pair)
             }
-            // Without this, one side's rows beyond the last bound could be any number.
-            let most = max(sums.source.rows, sums.target.rows)
-            if most > UInt64(plan.chunkRows) * 2 {
-                let larger: Side = sums.source.rows >= sums.target.rows ? .source : .target
-                let bound = try await pair.on(larger).bound(plan, rest, plan.chunkRows)
-                if let bound, bound != rest.upper {
-                    try await compareRows(plan, KeyRange(lower: rest.lower, upper: bound), pair)
-                    rest.lower = bound
-                    continue
-                }
-            }
-            try await compareRows(plan, rest, pair)
-            return
+            rest = bound == nil || bound == now.upper ? nil : now
+            rest?.lower = bound
         }
     }
 
-    private func compareRows(
+    private typealias Sums = (source: ChunkSum, target: ChunkSum)
+
+    private func sums(
         _ plan: TablePlan, _ range: KeyRange, _ pair: SessionPair
-    ) async throws {
-        let sums = try await pair.both { session in
+    ) async throws -> Sums {
+        try await pair.both { session in
             try await session.checksum(plan, plan.condition(session.side, range))
         }
+    }
+
+    private func isTooLarge(_ sums: Sums, _ plan: TablePlan) -> Bool {
+        max(sums.source.rows, sums.target.rows) > UInt64(plan.chunkRows) * 2
+    }
+
+    /// Whether more rows of the table can become pending.
+    private func hasRoom(_ plan: TablePlan) -> Bool {
+        if tally.isStopped(plan.index) { return false }
+        guard pending.isFull else { return true }
+        tally.stop(plan.index, "the search ended: too many rows differ")
+        return false
+    }
+
+    /// Compares a range's rows, which are few enough on both sides to hold their hashes.
+    private func compareRows(
+        _ plan: TablePlan, _ range: KeyRange, _ sums: Sums, _ pair: SessionPair
+    ) async throws {
         tally.count(plan, rows: sums.source.rows)
-        if sums.source == sums.target { return }
         let rows = try await pair.both { session in
             try await session.digests(plan, plan.condition(session.side, range))
         }
@@ -63,6 +87,34 @@ struct KeyedComparison: Sendable {
             differing.append(PendingRow(table: plan.index, key: key, source: digest))
         }
         pending.add(differing)
+    }
+
+    /// Compares a range that holds far more rows on one side than on the other, since the orders
+    /// of keys differ: each row of `side` with the other side's row of that key.
+    private func compareByLookup(
+        _ plan: TablePlan, _ range: KeyRange, _ side: Side, _ pair: SessionPair
+    ) async throws {
+        let other = pair.on(side == .source ? .target : .source)
+        var rest: KeyRange? = range
+        while let now = rest, hasRoom(plan) {
+            let bound = try await pair.on(side).bound(plan, now, plan.chunkRows)
+            let part = KeyRange(lower: now.lower, upper: bound ?? now.upper)
+            let rows = try await pair.on(side).digests(plan, plan.condition(side, part))
+            for start in stride(from: 0, to: rows.count, by: 100) {
+                let batch = rows[start..<min(start + 100, rows.count)]
+                let found = try await other.find(plan, batch.map(\.key))
+                pending.add(
+                    batch.compactMap { row in
+                        let match = found[row.key]?.digest
+                        guard match != row.digest else { return nil }
+                        return PendingRow(
+                            table: plan.index, key: row.key,
+                            source: side == .source ? row.digest : match)
+                    })
+            }
+            rest = bound == nil || bound == now.upper ? nil : now
+            rest?.lower = bound
+        }
     }
 }
 

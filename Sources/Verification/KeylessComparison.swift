@@ -155,8 +155,8 @@ extension Session {
     func buckets(_ plan: TablePlan) async throws -> [String: ChunkSum] {
         let side = plan.on(side)
         let sql = """
-            SELECT \(bucket(side)) AS b,COUNT(*),SUM(\(side.slice(side.row))) \
-            FROM \(side.table) GROUP BY b
+            SELECT \(bucket(side)),COUNT(*),SUM(\(side.slice(side.row))) \
+            FROM \(side.table) GROUP BY 1
             """
         return try await run { connection in
             var out: [String: ChunkSum] = [:]

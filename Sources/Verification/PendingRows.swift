@@ -18,7 +18,7 @@ struct PendingRow: Sendable {
     /// What the last look found.
     private(set) var last: (source: Found?, target: Found?)?
 
-    /// A row as a look found it; its key can differ from the one asked for in letter case.
+    /// A row as a look found it.
     struct Found: Sendable, Equatable {
         let key: RowKey
         let digest: RowDigest

@@ -39,7 +39,8 @@ struct Planner {
             }
             let estimate = source.estimates[names.source]
             plan.estimatedRows = estimate?.rows ?? 0
-            plan.rowBytes = (estimate?.bytes ?? 0) / max(1, estimate?.rows ?? 1)
+            // Estimates of a table that was just filled can say "one row" for many.
+            plan.rowBytes = (estimate?.bytes ?? 0) / max(100, estimate?.rows ?? 0)
             let fitting = UInt64(options.chunkBytes) / max(1, plan.rowBytes)
             plan.chunkRows = max(1, min(options.chunkRows, Int(fitting)))
             out[index] = plan

@@ -41,7 +41,13 @@ struct Settling: Sendable {
                 case .equal: slowest = max(slowest, now - (row.row.first ?? now))
                 case .pending: left.append(row.row)
                 case .changing:
-                    tally.update(row.row.table) { $0.undecidedRows += 1 }
+                    tally.update(row.row.table) { table in
+                        table.undecidedRows += 1
+                        if table.undecidedReason == nil {
+                            table.undecidedReason =
+                                "rows kept changing for longer than \(options.patience)"
+                        }
+                    }
                 case .different:
                     let differing = DifferingRow(
                         table: row.row.table, sourceKey: row.row.last?.source?.key,
@@ -121,28 +127,22 @@ struct Settling: Sendable {
 }
 
 extension Session {
-    /// Looks rows up by key. The result is by the key asked for; the server may find a row whose
-    /// key is spelt otherwise, when the key's collation takes both for the same.
+    /// Looks rows up by key, spelt exactly as asked.
     func find(
         _ plan: TablePlan, _ keys: [RowKey]
     ) async throws -> [RowKey: PendingRow.Found] {
         guard let columns = plan.on(side).key else { return [:] }
         var out: [RowKey: PendingRow.Found] = [:]
-        let asked = Set(keys)
-        var hasOthers = false
         for row in try await digests(plan, columns.isOne(of: keys[...])) {
-            if asked.contains(row.key) {
-                out[row.key] = PendingRow.Found(key: row.key, digest: row.digest)
-            } else {
-                hasOthers = true
-            }
-        }
-        guard hasOthers else { return out }
-        for key in keys where out[key] == nil {
-            if let row = try await digests(plan, columns.equals(key)).first {
-                out[key] = PendingRow.Found(key: row.key, digest: row.digest)
-            }
+            out[row.key] = PendingRow.Found(key: row.key, digest: row.digest)
         }
         return out
+    }
+
+    /// The row that the server finds under a key: its key can be spelt otherwise, when the
+    /// collation takes both for the same.
+    func findLoosely(_ plan: TablePlan, _ key: RowKey) async throws -> RowKey? {
+        guard let columns = plan.on(side).key else { return nil }
+        return try await digests(plan, columns.equals(key)).first?.key
     }
 }

@@ -134,7 +134,8 @@ struct StructureComparison {
         var out: [StructureFinding] = []
         func isSame(_ a: KeyShape, _ b: KeyShape) -> Bool {
             a.isUnique == b.isUnique && a.isPrimary == b.isPrimary
-                && a.parts.map { $0.column?.lowercased() } == b.parts.map { $0.column?.lowercased() }
+                && a.parts.map { $0.column?.lowercased() }
+                    == b.parts.map { $0.column?.lowercased() }
                 && a.parts.map(\.prefixLength) == b.parts.map(\.prefixLength)
         }
         for key in source.keys {
@@ -175,10 +176,12 @@ struct StructureComparison {
         return source.foreignKeys.filter { !b.contains(text($0)) }.map {
             StructureFinding(
                 .foreignKeyDiffers, true, "\(name): foreign key \($0.name) is not on the target")
-        } + target.foreignKeys.filter { !a.contains(text($0)) }.map {
-            StructureFinding(
-                .foreignKeyDiffers, true, "\(name): foreign key \($0.name) is on the target only")
         }
+            + target.foreignKeys.filter { !a.contains(text($0)) }.map {
+                StructureFinding(
+                    .foreignKeyDiffers, true,
+                    "\(name): foreign key \($0.name) is on the target only")
+            }
     }
 
     private func tableFindings() -> [StructureFinding] {

@@ -67,7 +67,7 @@ struct TableScan: Sendable {
         guard !tally.isStopped(plan.index) else { return }
         do {
             try await pool.use(body)
-        } catch where !(error is any ServerSideError) || Task.isCancelled {
+        } catch  where !(error is any ServerSideError) || Task.isCancelled {
             throw error
         } catch {
             tally.stop(plan.index, "\(error)")

@@ -73,4 +73,7 @@ public struct VerificationProgress: Sendable, Hashable {
     public var differences: UInt64 = 0
     /// The table whose chunks are being compared.
     public var currentTable: TableName?
+
+    /// The progress of a verification that has not begun.
+    public init() {}
 }

@@ -23,7 +23,9 @@ struct FollowGoal: Sendable {
             show()
             let now = progress.snapshot
             guard let mark = now.mark else { continue }
-            switch settings.until {
+            let until: MigrationSettings.Until =
+                settings.finish && settings.until == .stopped ? .caughtUp : settings.until
+            switch until {
             case .stopped: continue
             case .position(let position):
                 if mark.binlog >= position { return mark.description }

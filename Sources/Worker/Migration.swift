@@ -93,6 +93,7 @@ public final class Migration: Sendable {
             if stopRequest.isSet { return .stopped(board.current.position) }
             do {
                 if !isPrepared {
+                    if settings.fresh { try await startOver() }
                     try await prepare()
                     isPrepared = true
                 }
@@ -130,9 +131,6 @@ public final class Migration: Sendable {
             let server = try SourceSession(source).serverName()
             let identity = MigrationIdentity(settings: self.settings, server: server)
             let takeover = Takeover(meta: self.meta, key: self.key)
-            if self.settings.fresh, try self.meta.exists(target) {
-                try self.startOver(target)
-            }
             let known = try self.meta.exists(target) ? try takeover.peek(target) : nil
             if let known {
                 try self.check(known, identity)
@@ -165,18 +163,38 @@ public final class Migration: Sendable {
         }
     }
 
-    /// Drops what an earlier migration of this name has created, and forgets it.
-    private func startOver(_ target: Connection) throws {
-        let tables = try StoredObjects(meta: meta, key: key).read(target)
-            .filter { $0.kind == .table }.map(\.name)
-        // No run of the old migration may write any more: its tokens go first.
-        for table in ["lane", "ddl", "shape", "snapshot", "chunk", "object", "subtask"] {
-            try target.execute(
-                "DELETE FROM \(meta.table(table)) WHERE \(key.condition)")
+    /// Drops what an earlier migration of this name has left on the target, and forgets it.
+    private func startOver() async throws {
+        let known = try await withThread("control") {
+            let target = try Connection(self.settings.target)
+            guard try self.meta.exists(target) else { return false }
+            return try Takeover(meta: self.meta, key: self.key).peek(target) != nil
         }
-        try target.execute("SET foreign_key_checks=0")
-        for table in tables { try target.execute("DROP TABLE IF EXISTS \(table.quoted)") }
-        try target.execute("SET foreign_key_checks=1")
+        guard known else { return }
+        let (origin, plan) = try await withThread("control") { try self.planCopy() }
+        let (token, epoch) = nextRun()
+        try await FreshStart(configuration: snapshotConfiguration(origin)).run(
+            epoch: epoch, token: token, tables: Set(plan.tables.map(\.name)))
+        try await withThread("control") {
+            // The selection may be another one now.
+            let target = try Connection(self.settings.target)
+            try target.execute(
+                "DELETE FROM \(TableName(schema: self.meta.name, name: "subtask").quoted) "
+                    + "WHERE task=\(utf8Literal(self.key.task)) "
+                    + "AND source=\(utf8Literal(self.key.source))")
+        }
+        own.withLock { $0 = ([], nil) }
+    }
+
+    private func snapshotConfiguration(_ origin: Origin) -> SnapshotConfiguration {
+        var configuration = SnapshotConfiguration(
+            source: settings.source, target: settings.target, meta: meta, key: key,
+            origin: origin)
+        if let readers = settings.readers { configuration.pairs = readers }
+        configuration.chunkRows = settings.chunkRows
+        configuration.chunkBytes = settings.chunkBytes
+        configuration.intoExisting = settings.intoExisting
+        return configuration
     }
 
     /// One step: a run of the copy, or a run of replication. An outcome ends the migration's run.
@@ -193,6 +211,25 @@ public final class Migration: Sendable {
             return nil
         }
         return try await follow(succeeded)
+    }
+
+    /// The switch-over: triggers are created and events enabled, and the migration is over. No
+    /// lane runs any more, and the takeover here keeps it so.
+    private func finish() async throws {
+        board.update { $0.phase = .finishing }
+        let (token, epoch) = nextRun()
+        let state = try await withThread("control") {
+            let session = try TargetSession(self.settings.target, role: .coordinator)
+            let state = try Takeover(meta: self.meta, key: self.key).take(
+                session, token: token, epoch: epoch, lanes: 0)
+            try SwitchOver(meta: self.meta, key: self.key).run(session)
+            let writer = try TargetSession(self.settings.target, role: .coordinator)
+            try Coordinator(session: writer, meta: self.meta, key: self.key, token: token)
+                .setPhase("finished")
+            return state
+        }
+        didTakeOver(state)
+        board.update { $0.phase = .done }
     }
 
     /// A fresh token and the policy of the next takeover.
@@ -217,13 +254,7 @@ public final class Migration: Sendable {
         board.update { $0.phase = .schema }
         let (origin, plan) = try await withThread("control") { try self.planCopy() }
         guard !plan.tables.isEmpty else { throw MigrationError.nothingSelected }
-        var configuration = SnapshotConfiguration(
-            source: settings.source, target: settings.target, meta: meta, key: key,
-            origin: origin)
-        if let readers = settings.readers { configuration.pairs = readers }
-        configuration.chunkRows = settings.chunkRows
-        configuration.chunkBytes = settings.chunkBytes
-        configuration.intoExisting = settings.intoExisting
+        let configuration = snapshotConfiguration(origin)
         let progress = SnapshotProgress()
         let engine = SnapshotEngine(configuration: configuration, plan: plan, progress: progress)
         let (token, epoch) = nextRun()
@@ -315,8 +346,12 @@ public final class Migration: Sendable {
                         group.cancelAll()
                         goal.show()
                         let position = board.current.position
-                        if let reached { return .reached(position ?? reached) }
-                        return .stopped(position)
+                        guard let reached else { return .stopped(position) }
+                        if settings.finish {
+                            try await finish()
+                            return .finished
+                        }
+                        return .reached(position ?? reached)
                     }
                 }
             } catch {

@@ -125,7 +125,10 @@ import Testing
     @Test func mariadbQueriesCarryTheirSessionsState() throws {
         let queries = try Self.walk("mariadb-control").queries
         let create = try #require(queries.first { $0.text.contains("CREATE TABLE u") })
-        #expect(create.status.options?.contains(.noForeignKeyChecks) == true)
+        #expect(
+            create.status.options == [
+                .noForeignKeyChecks, .relaxedUniqueChecks, .explicitDefaultsForTimestamp,
+            ])
         #expect(create.status.charsets?.client == 8)
         #expect(queries.contains { $0.status.microseconds != nil })
         #expect(queries.contains { $0.status.timeZone == "+02:00" })
@@ -158,7 +161,8 @@ import Testing
         let groups = try Self.walk("mariadb-control").mariadbGTIDs
         let prepared = groups.filter { $0.flags.contains(.preparedXA) }
         let completed = groups.filter { $0.flags.contains(.completedXA) }
-        #expect(prepared.map(\.xid?.globalTransaction) == [Array("global".utf8), Array("gone".utf8)])
+        #expect(
+            prepared.map(\.xid?.globalTransaction) == [Array("global".utf8), Array("gone".utf8)])
         #expect(prepared.first?.xid == name)
         #expect(completed.map(\.xid) == prepared.map(\.xid))
     }

@@ -78,7 +78,8 @@ extension ByteBuffer {
                     continue
                 }
                 for (i, column) in table.columns.enumerated() where row[i] != nil || !hasMore {
-                    let context = "\(name).\(column.name) row \(String(decoding: id, as: UTF8.self))"
+                    let context =
+                        "\(name).\(column.name) row \(String(decoding: id, as: UTF8.self))"
                     Self.compare(row[i] ?? nil, fields[i], column.type, context)
                 }
             }
@@ -112,10 +113,9 @@ extension ByteBuffer {
             #expect(text == server, "\(context)")
             return
         }
-        #expect(
-            wanted == found,
-            "\(context): \(String(decoding: found, as: UTF8.self)), not \(wanted.map { String(decoding: $0, as: UTF8.self) } ?? "NULL")"
-        )
+        let server = wanted.map { String(decoding: $0, as: UTF8.self) } ?? "NULL"
+        let ours = String(decoding: found, as: UTF8.self)
+        #expect(wanted == found, "\(context): \(ours), not \(server)")
     }
 
     static func holds(_ event: [UInt8]) -> Bool { EventHeader.verifyChecksum(event.span.bytes) }

@@ -168,7 +168,9 @@ struct EventBuilder {
             var reader = try PayloadReader(event.span.bytes, limit: 20)
             _ = try reader.next(in: event.span.bytes)
         }
-        for wrong in [payload(events.count - 1, 255), payload(events.count + 1, 255), payload(9, 7)] {
+        for wrong in [
+            payload(events.count - 1, 255), payload(events.count + 1, 255), payload(9, 7),
+        ] {
             #expect(throws: BinlogError.self) {
                 var reader = try PayloadReader(wrong.span.bytes, limit: 100)
                 while try reader.next(in: wrong.span.bytes) != nil {}
@@ -181,7 +183,8 @@ struct EventBuilder {
         builder.add(UInt32(1))
         builder.add(UInt32(0))
         builder.add([1, 0, 0])
-        let status: [UInt8] = [131, 1, 33, 0, 45, 0, 1, 5, 0, 0, 0, 0, 0, 0, 0, 130, 4]
+        let status: [UInt8] =
+            [131, 1, 33, 0, 45, 0, 1, 5, 0, 0, 0, 0, 0, 0, 0, 130, 4]
             + [UInt8](repeating: 1, count: 8) + [200, 1, 2, 3]
         builder.add(UInt16(status.count))
         builder.add(status + [0x64, 0] + Array("BEGIN".utf8))

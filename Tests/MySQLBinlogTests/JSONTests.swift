@@ -119,7 +119,8 @@ indirect enum JSONModel: Equatable {
     static func random(_ depth: Int, _ random: inout SplitMix) -> JSONModel {
         func bytes() -> [UInt8] {
             let length = random.next() % 40 == 0 ? 300 : random.next() % 12
-            return (0..<length).map { _ in UInt8(random.next() % 128) } + Array("é€😀".utf8.prefix(0))
+            return (0..<length).map { _ in UInt8(random.next() % 128) }
+                + Array("é€😀".utf8.prefix(0))
         }
         switch random.next() % (depth > 0 ? 9 : 6) {
         case 0: return .null
@@ -234,7 +235,10 @@ indirect enum JSONModel: Equatable {
             ([(0, "$.a", .bool(true))], #"{"a": true, "b": [1, 2, 3], "x y": {"q": null}}"#),
             ([(0, "$", .int(5))], "5"),
             ([(1, "$.aa", .int(9))], #"{"a": 1, "b": [1, 2, 3], "aa": 9, "x y": {"q": null}}"#),
-            ([(2, "$.b[0]", nil), (2, "$.b[last]", nil)], #"{"a": 1, "b": [2], "x y": {"q": null}}"#),
+            (
+                [(2, "$.b[0]", nil), (2, "$.b[last]", nil)],
+                #"{"a": 1, "b": [2], "x y": {"q": null}}"#
+            ),
             ([(1, "$.b[1]", .int(9))], #"{"a": 1, "b": [1, 9, 2, 3], "x y": {"q": null}}"#),
             ([(1, "$.b[77]", .int(9))], #"{"a": 1, "b": [1, 2, 3, 9], "x y": {"q": null}}"#),
             ([(0, #"$."x y".q"#, .array([]))], #"{"a": 1, "b": [1, 2, 3], "x y": {"q": []}}"#),

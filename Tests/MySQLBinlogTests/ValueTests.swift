@@ -131,7 +131,8 @@ func text(
             case 1: value = Double(Int64.random(in: -99_999_999...99_999_999, using: &random)) / 100
             case 2: value = Double(Int64(bitPattern: random.next()) >> Int64(random.next() % 63))
             default:
-                value = Double.random(in: -1...1, using: &random)
+                value =
+                    Double.random(in: -1...1, using: &random)
                     * pow(10, Double(Int.random(in: -20...20, using: &random)))
             }
             guard value.isFinite else { continue }
@@ -164,7 +165,8 @@ func text(
             func two(_ n: Int) -> String { n < 10 ? "0\(n)" : "\(n)" }
             if days > 0 {
                 let date = "\(year)-\(two(month))-\(two(day))"
-                let clock = "\(two(Int(time / 3600))):\(two(Int(time / 60 % 60))):\(two(Int(time % 60)))"
+                let clock =
+                    "\(two(Int(time / 3600))):\(two(Int(time / 60 % 60))):\(two(Int(time % 60)))"
                 let expected = "\(date) \(clock).012"
                 if days % 13 == 0 || day >= 28 || day == 1 {
                     #expect(try text(layout, bytes + [0, 120]) == expected)

@@ -1,8 +1,8 @@
 import MySQLBinlog
 import MySQLCore
 
-/// Follows a stream as a replica does and decodes everything in it, down to the text of every value.
-/// Rows go to `onRow`.
+/// Follows a stream as a replica does and decodes everything in it, down to the text of every
+/// value. Rows go to `onRow`.
 struct Walker {
     /// One image's columns: NULL is an empty array, a missing column no entry.
     typealias Image = [Int: [UInt8]?]
@@ -131,7 +131,6 @@ struct Walker {
         return out
     }
 }
-
 
 extension JSONDifference {
     func appendValueIfAny(_ event: RawSpan, into out: inout ByteBuffer) throws(BinlogError) {

@@ -103,6 +103,12 @@ import Testing
                 .dropForeignKey("f", ifExists: false), .dropConstraint("c", ifExists: true),
                 .dropCheck("d"),
             ])
+        let check = CheckDefinition(name: "c", expression: "a > (1)")
+        #expect(
+            try alter("ADD CONSTRAINT IF NOT EXISTS c CHECK (a > (1)), ADD CHECK (b)") == [
+                .addCheck(check, ifNotExists: true),
+                .addCheck(CheckDefinition(name: nil, expression: "b"), ifNotExists: false),
+            ])
         #expect(
             try alter("DISABLE KEYS, ENABLE KEYS, ALGORITHM=INPLACE, LOCK = NONE") == [
                 .disableKeys, .enableKeys, .algorithm("INPLACE"), .lock("NONE"),

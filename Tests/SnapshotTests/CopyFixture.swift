@@ -100,6 +100,7 @@ struct CopyFixture {
             case .float, .double: return "IFNULL(\(quoted)*1e0,'NULL')"
             case .enum, .set, .bit: return "IFNULL(HEX(\(quoted)+0),'NULL')"
             case .json: return "IFNULL(HEX(CAST(\(quoted) AS CHAR)),'NULL')"
+            case .vector: return "IFNULL(HEX(\(quoted)),'NULL')"
             case _ where column.type.isText || column.type.isBinary || column.type.isGeometry:
                 return "IFNULL(HEX(\(quoted)),'NULL')"
             default: return "IFNULL(CAST(\(quoted) AS CHAR),'NULL')"

@@ -63,3 +63,34 @@ import Testing
         #expect(range.low.binlog < range.high.binlog)
     }
 }
+
+@Suite(.enabled(if: TestServer.isAvailable(.mysql))) struct MySQLViewTests {
+    @Test(arguments: [true, false])
+    func `views are opened with the global lock and without it`(mayLock: Bool) async throws {
+        var f = try await CopyFixture(
+            "snap_views_\(mayLock)", from: .mysql, to: .mariadb,
+            """
+            ALTER DATABASE COLLATE utf8mb4_bin;
+            CREATE TABLE t (id INT PRIMARY KEY, v INT); INSERT INTO t VALUES (1,1);
+            """)
+        try f.source.sql(
+            """
+            CREATE USER IF NOT EXISTS modest\(mayLock ? 1 : 0)@'%' IDENTIFIED BY 'modest';
+            GRANT SELECT, REPLICATION SLAVE, REPLICATION CLIENT \(mayLock ? ", RELOAD" : "") ON *.*
+              TO modest\(mayLock ? 1 : 0)@'%';
+            """)
+        f.configuration.source.user = "modest\(mayLock ? 1 : 0)"
+        f.configuration.source.password = Password("modest")
+        let result = try await f.copy()
+        #expect(try f.agree("t"))
+        let range = result.ranges[f.table("t")]!
+        guard case .mysql(let low) = range.low.gtids, case .mysql(let high) = range.high.gtids
+        else {
+            Issue.record("no GTIDs")
+            return
+        }
+        #expect(high.isSuperset(of: low))
+        #expect(!low.isEmpty)
+        #expect((range.low.binlog == range.high.binlog) == mayLock)
+    }
+}

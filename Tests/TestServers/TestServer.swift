@@ -178,7 +178,7 @@ public final class TestServer: Sendable {
         let options = state.withLock { $0.options }
         let places = [
             "--datadir=\(datadir)", "--socket=\(socket)", "--pid-file=\(folder)/pid",
-            "--log-error=\(errorLog)", "--port=\(port)",
+            "--log-error=\(errorLog)", "--port=\(port)", "--tmpdir=\(folder)",
         ]
         unlink(socket)
         let pid = try ChildProcess.spawn(

@@ -33,7 +33,6 @@ struct Trial: Sendable {
     let source: TestServer
     let target: TestServer
     let schema: String
-    var settle: Duration = .milliseconds(300)
 
     /// The pairs of families that can be had here.
     enum Pair: String, Sendable, CaseIterable, CustomStringConvertible {
@@ -90,45 +89,56 @@ struct Trial: Sendable {
     func verify(
         _ tables: String..., change: (inout VerificationOptions) -> Void = { _ in }
     ) async throws -> VerificationReport {
-        var options = VerificationOptions(
-            tables: tables.map {
-                let name = TableName(schema: schema, name: $0)
-                return (name, name)
-            })
-        options.settle = settle
-        options.parallelism = 2
-        options.patience = .seconds(20)
+        var options = options(tables)
         change(&options)
-        return try await Verifier(
-            source: Self.options(source), target: Self.options(target), options: options
-        ).run()
+        return try await run(options)
     }
 
     /// Compares, runs the statements that should make the target equal, and compares again.
     func verifyAndFix(
-        _ tables: String..., change: (inout VerificationOptions) -> Void = { _ in }
+        _ tables: [String], change: (inout VerificationOptions) -> Void = { _ in }
     ) async throws -> (before: VerificationReport, after: VerificationReport, fix: String) {
-        let statements = Mutex<[String]>([])
+        let statements = Statements()
+        var options = options(tables)
+        change(&options)
+        options.fixSQL = { statements.add($0) }
+        let before = try await run(options)
+        try target.sql(statements.text, database: schema)
+        options.fixSQL = nil
+        return (before, try await run(options), statements.text)
+    }
+
+    /// Options for tables of the schema.
+    func options(_ tables: [String]) -> VerificationOptions {
         var options = VerificationOptions(
             tables: tables.map {
                 let name = TableName(schema: schema, name: $0)
                 return (name, name)
             })
-        options.settle = settle
+        options.settle = .milliseconds(300)
         options.parallelism = 2
-        change(&options)
-        options.fixSQL = { text in statements.withLock { $0.append(text) } }
-        let before = try await Verifier(
-            source: Self.options(source), target: Self.options(target), options: options
-        ).run()
-        let fix = statements.withLock { $0.joined(separator: "\n") }
-        try target.sql(fix, database: schema)
-        options.fixSQL = nil
-        let after = try await Verifier(
-            source: Self.options(source), target: Self.options(target), options: options
-        ).run()
-        return (before, after, fix)
+        options.patience = .seconds(20)
+        return options
     }
+
+    /// Compares.
+    func run(
+        _ options: VerificationOptions, sourcePort: UInt16? = nil,
+        progress: @escaping @Sendable (VerificationProgress) -> Void = { _ in }
+    ) async throws -> VerificationReport {
+        try await Verifier(
+            source: Self.options(source, port: sourcePort), target: Self.options(target),
+            options: options, progress: progress
+        ).run()
+    }
+}
+
+/// Statements that a verification wrote.
+final class Statements: Sendable {
+    private let all = Mutex<[String]>([])
+
+    func add(_ text: String) { all.withLock { $0.append(text) } }
+    var text: String { all.withLock { $0.joined(separator: "\n") } }
 }
 
 extension VerificationReport {

@@ -19,7 +19,8 @@ struct Planted: Sendable, CustomStringConvertible {
     /// Kinds of differences that both families can hold.
     static let everywhere = [
         Planted("tinyint", "TINYINT", "-128", "-127"),
-        Planted("bigint unsigned", "BIGINT UNSIGNED", "18446744073709551615", "18446744073709551614"),
+        Planted(
+            "bigint unsigned", "BIGINT UNSIGNED", "18446744073709551615", "18446744073709551614"),
         Planted("NULL and 0", "INT", "NULL", "0"),
         Planted("NULL and empty", "VARCHAR(9)", "NULL", "''"),
         Planted("NULL and the letter that stands for it", "VARCHAR(9)", "NULL", "'N'"),
@@ -34,9 +35,11 @@ struct Planted: Sendable, CustomStringConvertible {
         Planted("tiniest double", "DOUBLE", "5e-324", "1e-323"),
         Planted("large double", "DOUBLE", "1234567890123456", "1234567890123456.2e0"),
         Planted("huge double", "DOUBLE", "1.7976931348623157e308", "1.7976931348623155e308"),
-        Planted("small negative double", "DOUBLE", "-2.1132317951604164e-155",
+        Planted(
+            "small negative double", "DOUBLE", "-2.1132317951604164e-155",
             "-2.113231795160416e-155"),
-        Planted("large negative double", "DOUBLE", "-2.1132317951604164e155",
+        Planted(
+            "large negative double", "DOUBLE", "-2.1132317951604164e155",
             "-2.113231795160416e155"),
         Planted("decimal", "DECIMAL(65,30)", "1.000000000000000000000000000001", "1"),
         Planted("negative decimal", "DECIMAL(10,2)", "-0.01", "0.01"),
@@ -55,19 +58,23 @@ struct Planted: Sendable, CustomStringConvertible {
         Planted("case in latin1", "CHAR(9) CHARACTER SET latin1", "'ä'", "'Ä'"),
         Planted("ucs2", "VARCHAR(9) CHARACTER SET ucs2", "'a'", "'b'"),
         Planted("4-byte letters", "TEXT", "'😀'", "'😁'"),
-        Planted("long text at its end", "LONGTEXT", "CONCAT(REPEAT('x',1000000),'a')",
+        Planted(
+            "long text at its end", "LONGTEXT", "CONCAT(REPEAT('x',1000000),'a')",
             "CONCAT(REPEAT('x',1000000),'b')"),
         Planted("binary padding", "VARBINARY(4)", "x'61'", "x'6100'"),
         Planted("binary", "BINARY(4)", "x'6101'", "x'6102'"),
         Planted("blob", "LONGBLOB", "x'00FF'", "x'00FE'"),
         Planted("invalid enum and empty member", "ENUM('','a')", "0", "1"),
         Planted("enum", "ENUM('a','b')", "'a'", "'b'"),
-        Planted("set of 64", "SET(\((1...64).map { "'m\($0)'" }.joined(separator: ",")))",
+        Planted(
+            "set of 64", "SET(\((1...64).map { "'m\($0)'" }.joined(separator: ",")))",
             "'m64'", "'m63,m64'"),
         Planted("json", "JSON", #"'{"a":[1,{"b":null}]}'"#, #"'{"a":[1,{"b":false}]}'"#),
-        Planted("geometry", "GEOMETRY", "ST_GeomFromText('POINT(1 2)')",
+        Planted(
+            "geometry", "GEOMETRY", "ST_GeomFromText('POINT(1 2)')",
             "ST_GeomFromText('POINT(2 1)')"),
-        Planted("srid", "GEOMETRY", "ST_GeomFromText('POINT(1 2)',3857)",
+        Planted(
+            "srid", "GEOMETRY", "ST_GeomFromText('POINT(1 2)',3857)",
             "ST_GeomFromText('POINT(1 2)')"),
         Planted("commas", "VARCHAR(20)", "'1,2'", "'1,3'"),
     ]
@@ -82,7 +89,8 @@ struct Planted: Sendable, CustomStringConvertible {
         var (source, target) = ("", "")
         for (i, planted) in Planted.everywhere.enumerated() {
             names.append("t\(i)")
-            create += "CREATE TABLE t\(i) (id INT PRIMARY KEY, v \(planted.column), w \(planted.column))"
+            create +=
+                "CREATE TABLE t\(i) (id INT PRIMARY KEY, v \(planted.column), w \(planted.column))"
                 + " CHARSET utf8mb4;\n"
             func rows(_ v: String) -> String {
                 """
@@ -96,16 +104,72 @@ struct Planted: Sendable, CustomStringConvertible {
         try trial.both(create)
         try trial.onSource(source)
         try trial.onTarget(target)
-        for (i, planted) in Planted.everywhere.enumerated() {
-            let result = try await trial.verifyAndFix(names[i]) {
-                $0.settle = .zero
-                $0.comparesStructure = false
-            }
-            #expect(
-                result.before.found == ["t\(i) id=2: column v differs"],
-                "\(planted): \(result.before.tables)")
-            #expect(result.after.verdict == .equal, "\(planted): \(result.fix)")
+        let result = try await trial.verifyAndFix(names) {
+            $0.settle = .zero
+            $0.comparesStructure = false
         }
+        for (i, planted) in Planted.everywhere.enumerated() {
+            let before = result.before.tables[i].differences.map(\.description)
+            #expect(
+                before == ["\(trial.schema).t\(i) id=2: column v differs"],
+                "\(planted): \(result.before.tables[i])")
+            #expect(result.after.tables[i].verdict == .equal, "\(planted)")
+        }
+    }
+
+    @Test func typesOfMariaDBAlone() async throws {
+        let trial = try await Trial()
+        try trial.both(
+            """
+            CREATE TABLE t (u UUID PRIMARY KEY, a INET6, b INET4);
+            INSERT INTO t SELECT CONCAT(LPAD(HEX(n * 7919), 8, '0'), '-0000-1000-8000-',
+              LPAD(HEX(n), 12, '0')), CONCAT('::', HEX(n)), CONCAT('10.0.0.', n)
+            FROM (\(RowTests.numbers(200))) s;
+            """)
+        let equal = try await trial.verify("t") { $0.chunkRows = 30 }
+        #expect(equal.verdict == .equal && equal.rows == 200)
+        try trial.onTarget(
+            """
+            UPDATE t SET a='::1' WHERE a='::2'; UPDATE t SET b='10.0.0.1' WHERE b='10.0.0.3';
+            DELETE FROM t WHERE a='::4';
+            """)
+        let result = try await trial.verifyAndFix(["t"]) { $0.chunkRows = 30 }
+        #expect(
+            result.before.tables[0].differences.map(\.kind).sorted { "\($0)" < "\($1)" }
+                == [.columns(["a"]), .columns(["b"]), .missingOnTarget])
+        #expect(result.after.verdict == .equal)
+    }
+
+    @Test(.enabled(if: Servers.hasMySQL)) func vectors() async throws {
+        let trial = try await Trial(.mysqlToMySQL)
+        try trial.both(
+            "CREATE TABLE t (id INT PRIMARY KEY, v VECTOR(3)); CREATE TABLE k (v VECTOR(3));"
+                + "INSERT INTO t VALUES (1,STRING_TO_VECTOR('[1,2,3]')),(2,NULL),"
+                + "(3,STRING_TO_VECTOR('[1,2,3.5]')); INSERT INTO k SELECT v FROM t;")
+        let equal = try await trial.verify("t", "k")
+        #expect(equal.verdict == .equal)
+        try trial.onTarget("UPDATE t SET v=STRING_TO_VECTOR('[1,2,4]') WHERE id=3; DELETE FROM k;")
+        let result = try await trial.verifyAndFix(["t", "k"])
+        #expect(result.before.tables.map(\.differingRows) == [1, 3])
+        #expect(result.after.verdict == .equal)
+    }
+
+    @Test(arguments: Trial.Pair.acrossFamilies)
+    func typesThatOneFamilyKeepsAsText(_ pair: Trial.Pair) async throws {
+        let trial = try await Trial(pair)
+        let own = "CREATE TABLE t (id INT PRIMARY KEY, u UUID, a INET6)"
+        let text = "CREATE TABLE t (id INT PRIMARY KEY, u CHAR(36), a VARCHAR(39))"
+        try trial.onSource(pair.sourceIsMySQL ? text : own)
+        try trial.onTarget(pair.targetIsMySQL ? text : own)
+        let uuid = "123e4567-e89b-12d3-a456-42665544000"
+        try trial.both(
+            "INSERT INTO t VALUES (1,'\(uuid)0','::1'),(2,'\(uuid)1','fe80::2'),(3,NULL,NULL)")
+        let equal = try await trial.verify("t")
+        #expect(equal.verdict == .equal, "\(equal.tables)")
+        try trial.onTarget("UPDATE t SET u='\(uuid)2' WHERE id=2; UPDATE t SET a='::2' WHERE id=3")
+        let result = try await trial.verifyAndFix(["t"])
+        #expect(result.before.found == ["t id=2: column u differs", "t id=3: column a differs"])
+        #expect(result.after.verdict == .equal)
     }
 
     @Test(arguments: Trial.Pair.available)

@@ -27,14 +27,20 @@ struct OperatorError: Error, Sendable, Equatable {
 }
 
 extension OperatorError {
-    /// The lines for people.
-    var text: String {
-        var out = "error: \(message) [\(code)]"
-        if let place { out += "\n  where: \(place)" }
-        out += "\n  goes away by itself: \(recovery.rawValue)"
-        if !action.isEmpty { out += "\n  what to do: \(action)" }
-        return out.split(separator: "\n").map { TextFitting.printable(String($0)) }
-            .joined(separator: "\n")
+    /// The lines for people, broken to a width if there is one.
+    func text(width: Int? = nil) -> String {
+        var parts = [(head: "error: ", text: "\(message) [\(code)]")]
+        if let place { parts.append(("  where: ", place)) }
+        parts.append(("  goes away by itself: ", recovery.rawValue))
+        if !action.isEmpty { parts.append(("  what to do: ", action)) }
+        return parts.flatMap { head, text in
+            let text = head + TextFitting.printable(text)
+            guard let width, TextFitting.width(text) > width else { return [text] }
+            let lines = TextFitting.wrapped(text, max(20, width - 4))
+            return zip(0..., lines).map { index, line in
+                (index > 0 ? "    " : head.hasPrefix(" ") ? "  " : "") + line
+            }
+        }.joined(separator: "\n")
     }
 
     /// The line of `--output json`, of type `error`.

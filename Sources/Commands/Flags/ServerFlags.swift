@@ -67,6 +67,16 @@ struct ServerFlags: ParsableArguments {
         draft.target.tlsKey = targetTlsKey
     }
 
+    /// Settings of a command that needs servers and tables alone.
+    func settings(_ selection: SelectionFlags) throws -> MigrationSettings {
+        var draft = try selection.fileDraft()
+        var flags = SettingsDraft()
+        try apply(to: &flags)
+        selection.apply(to: &flags)
+        draft.override(with: flags)
+        return try draft.migrationSettings(.standard)
+    }
+
     private func url(_ text: String, _ flag: String) throws -> ConnectionOptions {
         do throws(URLError) {
             return try ConnectionOptions(url: text)
@@ -82,4 +92,13 @@ private func parseTLSMode(_ text: String) throws -> TLSOptions.Mode {
         throw ValidationError("must be one of \(names)")
     }
     return mode
+}
+
+extension PasswordSource {
+    /// The process's environment, and a prompt where somebody can be asked.
+    static var standard: PasswordSource {
+        var prompt: ((String) -> String?)?
+        if Prompt.isPossible { prompt = { Prompt.password($0) } }
+        return PasswordSource(environment: { environmentValue($0) }, prompt: prompt)
+    }
 }

@@ -46,10 +46,7 @@ struct MigrateCommand: AsyncParsableCommand {
         selection.apply(to: &flags)
         migration.apply(to: &flags)
         draft.override(with: flags)
-        var prompt: ((String) -> String?)?
-        if Prompt.isPossible { prompt = { Prompt.password($0) } }
-        let passwords = PasswordSource(environment: { environmentValue($0) }, prompt: prompt)
-        let settings = try draft.migrationSettings(passwords)
+        let settings = try draft.migrationSettings(.standard)
         try checkNames(settings.ignoredChecks)
         return settings
     }

@@ -35,18 +35,7 @@ struct MigrationProgress: Sendable {
 
     /// Shows the status while `body` runs.
     func showing<R: Sendable>(_ body: @Sendable () async throws -> R) async throws -> R {
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { await run() }
-            let result: Result<R, any Error>
-            do {
-                result = .success(try await body())
-            } catch {
-                result = .failure(error)
-            }
-            group.cancelAll()
-            while try await group.next() != nil {}
-            return try result.get()
-        }
+        try await alongside({ await run() }, body)
     }
 
     private func show(_ status: MigrationStatus, _ meter: RateMeter, elapsedSeconds: Int64) {

@@ -31,6 +31,9 @@ final class Terminal: Sendable {
     /// Columns of standard output, `nil` when it is no terminal.
     static var outputWidth: Int? { size(of: STDOUT_FILENO)?.width }
 
+    /// Columns of standard error, `nil` when it is no terminal.
+    static var errorWidth: Int? { size(of: STDERR_FILENO)?.width }
+
     private static func size(of descriptor: Int32) -> (width: Int, height: Int)? {
         var window = winsize()
         guard ioctl(descriptor, UInt(TIOCGWINSZ), &window) == 0, window.ws_col > 0 else {
@@ -82,17 +85,21 @@ final class Terminal: Sendable {
     private func write(_ text: String) { writeAll(text, to: STDERR_FILENO) }
 }
 
-/// Writes a text whole; a reader that went away is not our problem.
-func writeAll(_ text: String, to descriptor: Int32) {
+/// Writes a text whole.
+///
+/// - Returns: false when it can't be written: the disk is full, or a reader went away.
+@discardableResult
+func writeAll(_ text: String, to descriptor: Int32) -> Bool {
     var text = text
-    text.withUTF8 { bytes in
+    return text.withUTF8 { bytes in
         var done = 0
         while done < bytes.count {
             let n = write(descriptor, bytes.baseAddress! + done, bytes.count - done)
             if n < 0, errno == EINTR || errno == EAGAIN { continue }
-            if n <= 0 { return }
+            if n <= 0 { return false }
             done += n
         }
+        return true
     }
 }
 

@@ -1,6 +1,11 @@
 internal import Glibc
 internal import Synchronization
 
+/// Where the signal handler writes to.
+// SAFETY: written once by `listen()`, before any handler that reads it is installed; a whole
+// Int32 with a constant initial value, so that a handler may read it at any moment.
+private nonisolated(unsafe) var signalPipe: Int32 = -1
+
 /// SIGINT and SIGTERM: the first asks the running command to end orderly, the second ends the
 /// process at once. Without a command that knows how to end, the first one ends it.
 final class StopSignals: Sendable {
@@ -14,28 +19,36 @@ final class StopSignals: Sendable {
     }
     private let state = Mutex(State())
 
-    /// Blocks the signals everywhere and waits for them on a thread of its own. Call it before
-    /// any other thread runs: threads inherit what is blocked.
+    /// Begins to listen, on a thread of its own. Call it once, first of all.
+    ///
+    /// Signals come through a pipe and not by `sigwait`, which works only where every thread has
+    /// them blocked: the runtime may have started threads before this.
     func listen() {
-        var set = sigset_t()
-        sigemptyset(&set)
-        sigaddset(&set, SIGINT)
-        sigaddset(&set, SIGTERM)
-        pthread_sigmask(SIG_BLOCK, &set, nil)
+        var ends: [Int32] = [-1, -1]
+        let made = pipe(&ends)
+        precondition(made == 0, "no pipe could be made: errno \(errno)")
+        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+        signalPipe = ends[1]
+        for number in [SIGINT, SIGTERM] {
+            signal(number) { number in
+                let saved = errno
+                var byte = UInt8(truncatingIfNeeded: number)
+                write(signalPipe, &byte, 1)
+                errno = saved
+            }
+        }
         signal(SIGPIPE, SIG_IGN)
+        let argument = UnsafeMutableRawPointer(bitPattern: Int(ends[0]))
         var thread = pthread_t()
         let created = pthread_create(
             &thread, nil,
-            { _ in
-                var set = sigset_t()
-                sigemptyset(&set)
-                sigaddset(&set, SIGINT)
-                sigaddset(&set, SIGTERM)
+            { argument in
+                let descriptor = Int32(Int(bitPattern: argument))
+                var byte: UInt8 = 0
                 while true {
-                    var number: Int32 = 0
-                    if sigwait(&set, &number) == 0 { StopSignals.shared.arrived(number) }
+                    if read(descriptor, &byte, 1) == 1 { StopSignals.shared.arrived(Int32(byte)) }
                 }
-            }, nil)
+            }, argument)
         precondition(created == 0, "no thread could be started: errno \(created)")
         pthread_detach(thread)
     }

@@ -82,7 +82,8 @@ struct GrantSet: Sendable {
                 hasColumns = true
             case ")": depth -= 1
             case "," where depth == 0: take()
-            case "`", "'": return nil  // a role's name: no ON will follow
+            case "`" where depth == 0, "'" where depth == 0:
+                return nil  // a role's name: no ON will follow
             default: if depth == 0 { word.append(c) }
             }
             i += 1

@@ -46,7 +46,9 @@ extension Prechecks {
                 return .error(
                     "tables without a key need a view at an exact position, which takes RELOAD "
                         + "or LOCK TABLES: \(someNames(context.keylessTables))",
-                    remedy: "GRANT RELOAD ON *.* TO \(context.source.account), add a key, or exclude them")
+                    remedy:
+                        "GRANT RELOAD ON *.* TO \(context.source.account), add a key, or exclude them"
+                )
             case .impossible:
                 return .error(
                     "without GTIDs, RELOAD and LOCK TABLES no position of a view can be known",

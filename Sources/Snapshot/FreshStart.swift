@@ -1,0 +1,81 @@
+public import Checkpoint
+internal import MySQLClient
+public import MySQLCore
+internal import Runtime
+
+/// Starts a migration over: what it has left on the target is dropped, and its checkpoint is as
+/// on the first day.
+///
+/// Only for a subtask that is alone on its tables; where another source merges into them, they
+/// are emptied row by row instead.
+public struct FreshStart: Sendable {
+    private let configuration: SnapshotConfiguration
+
+    /// Makes the step; nothing is touched.
+    public init(configuration: SnapshotConfiguration) {
+        self.configuration = configuration
+    }
+
+    /// Takes over, drops, and clears the checkpoint. The subtask's row must exist.
+    ///
+    /// - Parameter tables: tables of the selection; of what is on the target only these, and what
+    ///   the subtask has created, are dropped.
+    /// - Returns: what was dropped.
+    @discardableResult
+    public func run(
+        epoch: EpochPolicy, token: RunToken, tables: Set<TableName>
+    ) async throws -> [TableName] {
+        let interrupts = Interrupts()
+        return try await withTaskCancellationHandler {
+            try await attempt(epoch, token, tables, interrupts)
+        } onCancel: {
+            interrupts.fire()
+        }
+    }
+
+    private func attempt(
+        _ epoch: EpochPolicy, _ token: RunToken, _ tables: Set<TableName>, _ interrupts: Interrupts
+    ) async throws -> [TableName] {
+        var alone = configuration
+        alone.pairs = 0
+        let control = CopyControl(alone, interrupts)
+        let schema = SchemaCopier(alone, interrupts, lane: 0)
+        let barrier = RunBarrier(lanes: 1)
+        async let joined: Void = schema.join(barrier)
+        _ = try await control.takeOver(
+            barrier, token: token, epoch: epoch, lanes: 1, progress: SnapshotProgress())
+        try await joined
+        try await schema.lock()
+        let (_, _, objects) = try await control.ledger()
+        let owned = Set(objects.filter { $0.kind == .table }.map(\.name))
+        let views = objects.filter { $0.kind == .view }.map(\.name)
+        let routines = try objects.filter { $0.kind == .routine }.map { try SourceObject($0) }
+        let dropped = owned.union(tables).sorted()
+        try await schema.dropObjects(views: views, routines: routines)
+        try await schema.drop(dropped)
+        try await control.clear()
+        return dropped
+    }
+}
+
+extension SchemaCopier {
+    /// Drops views and routines that this subtask created.
+    func dropObjects(views: [TableName], routines: [SourceObject]) throws {
+        let (_, target) = try connections()
+        for view in views { try target.execute("DROP VIEW IF EXISTS \(view.quoted)") }
+        for routine in routines { try drop(routine, target) }
+    }
+}
+
+extension CopyControl {
+    /// Forgets everything but the subtask's row, which is as if the copy had never begun.
+    func clear() throws {
+        let meta = configuration.meta
+        let condition = configuration.key.condition
+        try transaction("phase='copy', low_water=NULL, consistent_from=NULL, carried='', tail=''") {
+            ["chunk", "snapshot", "object", "shape", "ddl"].map {
+                "DELETE FROM \(meta.table($0)) WHERE \(condition)"
+            }
+        }
+    }
+}

@@ -1,0 +1,181 @@
+internal import Checkpoint
+internal import MySQLClient
+internal import MySQLCore
+
+/// Views, routines, triggers and events.
+extension SchemaCopier {
+    /// What the source has: objects that are created after the rows, and those that wait for the
+    /// switch-over.
+    func sourceObjects(
+        _ plan: SnapshotPlan
+    ) throws -> (created: [SourceObject], waiting: [SourceObject]) {
+        let (source, _) = try connections()
+        let tables = Set(plan.tables.map(\.name))
+        var created: [SourceObject] = []
+        var waiting: [SourceObject] = []
+        for schema in try SchemaReader(source).schemas() {
+            created += try routines(schema, source).filter { plan.isSelected($0.name) }
+            created += try views(schema, source, plan)
+            waiting += try triggers(schema, source, tables)
+            waiting += try events(schema, source).filter { plan.isSelected($0.name) }
+        }
+        return (created, waiting)
+    }
+
+    /// Objects that are to be created: those that the target lacks, and those of earlier runs,
+    /// which are created again.
+    func absent(_ objects: [SourceObject], owned: Set<TableName>) throws -> [SourceObject] {
+        let (_, target) = try connections()
+        defer { _ = try? target.execute("COMMIT") }
+        return try objects.filter { object in
+            if owned.contains(object.name) { return true }
+            let schema = utf8Literal(object.name.schema)
+            let name = utf8Literal(object.name.name)
+            let query =
+                object.kind == .view
+                ? "SELECT 1 FROM information_schema.TABLES "
+                    + "WHERE TABLE_SCHEMA=\(schema) AND TABLE_NAME=\(name)"
+                : "SELECT 1 FROM information_schema.ROUTINES "
+                    + "WHERE ROUTINE_SCHEMA=\(schema) AND ROUTINE_NAME=\(name)"
+            guard try !target.rows(query).isEmpty else { return true }
+            if configuration.intoExisting { return false }
+            throw SnapshotError.targetExists(object.name, detail: "\(object.kind.rawValue)")
+        }
+    }
+
+    /// Creates routines and views, each when what it needs is there.
+    func createObjects(_ objects: [SourceObject]) throws {
+        let (source, target) = try connections()
+        for schema in Set(objects.map(\.name.schema)).sorted() {
+            try createDatabase(schema, source, target)
+        }
+        for object in objects { try drop(object, target) }
+        var left = objects
+        while !left.isEmpty {
+            var postponed: [SourceObject] = []
+            var first: MySQLError?
+            for object in left {
+                do {
+                    try object.create(on: target)
+                } catch let error as MySQLError {
+                    guard Self.needsAnother.contains(error.code) else {
+                        throw refused(object, error)
+                    }
+                    postponed.append(object)
+                    if first == nil { first = error }
+                }
+            }
+            guard postponed.count < left.count else { throw refused(postponed[0], first!) }
+            left = postponed
+        }
+        try useDDLSettings(target)
+    }
+
+    /// Missing table, database, column, routine; a view over something missing.
+    private static let needsAnother: Set<UInt32> = [1146, 1049, 1054, 1305, 1356]
+
+    private func refused(_ object: SourceObject, _ error: MySQLError) -> any Error {
+        guard error.retry == .no else { return error }
+        let hint =
+            error.code == 1418
+            ? " (set log_bin_trust_function_creators=1 on the target for the copy)" : ""
+        return SnapshotError.unsupported(
+            object: "\(object.kind.rawValue) \(object.name)",
+            detail: "the target refuses its definition: \(error.message)\(hint)")
+    }
+
+    /// Drops what an earlier run has created of it.
+    func drop(_ object: SourceObject, _ target: Connection) throws {
+        if object.kind == .view {
+            try target.execute("DROP VIEW IF EXISTS \(object.name.quoted)")
+        } else {
+            let words = DefinitionToken.parse(object.statement).map(\.word)
+            let type = words.contains("PROCEDURE") ? "PROCEDURE" : "FUNCTION"
+            try target.execute("DROP \(type) IF EXISTS \(object.name.quoted)")
+        }
+    }
+
+    // MARK: Reading
+
+    private func routines(_ schema: String, _ source: Connection) throws -> [SourceObject] {
+        let list = try source.rows(
+            "SELECT ROUTINE_TYPE, ROUTINE_NAME FROM information_schema.ROUTINES "
+                + "WHERE ROUTINE_SCHEMA=\(utf8Literal(schema)) ORDER BY ROUTINE_NAME")
+        return try list.map { entry in
+            let name = TableName(schema: schema, name: entry[1] ?? "")
+            let type = entry[0] ?? ""
+            guard type == "PROCEDURE" || type == "FUNCTION" else {
+                throw SnapshotError.unsupported(
+                    object: "\(type.lowercased()) \(name)",
+                    detail: "packages are not migrated; leave it out and create it by hand")
+            }
+            let row = try source.firstRow("SHOW CREATE \(type) \(name.quoted)") ?? [:]
+            let column = type == "PROCEDURE" ? "Create Procedure" : "Create Function"
+            return SourceObject(
+                .routine, name, try definition(row[column], "routine", name), row: row)
+        }
+    }
+
+    private func views(
+        _ schema: String, _ source: Connection, _ plan: SnapshotPlan
+    ) throws -> [SourceObject] {
+        let list = try source.rows(
+            "SELECT TABLE_NAME FROM information_schema.VIEWS "
+                + "WHERE TABLE_SCHEMA=\(utf8Literal(schema)) ORDER BY TABLE_NAME")
+        let names = list.map { TableName(schema: schema, name: $0[0] ?? "") }
+            .filter(plan.isSelected)
+        guard !names.isEmpty else { return [] }
+        // With its schema as default, a view's own tables are named without it.
+        try source.execute("USE \(quoteIdentifier(schema))")
+        return try names.map { name in
+            let row = try source.firstRow("SHOW CREATE VIEW \(name.quoted)") ?? [:]
+            return SourceObject(
+                .view, name, try definition(row["Create View"], "view", name), row: row)
+        }
+    }
+
+    private func triggers(
+        _ schema: String, _ source: Connection, _ tables: Set<TableName>
+    ) throws -> [SourceObject] {
+        let list = try source.rows(
+            """
+            SELECT TRIGGER_NAME, EVENT_OBJECT_SCHEMA, EVENT_OBJECT_TABLE, ACTION_ORDER \
+            FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA=\(utf8Literal(schema)) \
+            ORDER BY EVENT_OBJECT_TABLE, ACTION_TIMING, EVENT_MANIPULATION, ACTION_ORDER
+            """)
+        return try list.compactMap { entry in
+            let table = TableName(schema: entry[1] ?? "", name: entry[2] ?? "")
+            guard tables.contains(table) else { return nil }
+            let name = TableName(schema: schema, name: entry[0] ?? "")
+            let row = try source.firstRow("SHOW CREATE TRIGGER \(name.quoted)") ?? [:]
+            return SourceObject(
+                .trigger, name,
+                try definition(row["SQL Original Statement"], "trigger", name), row: row,
+                order: Int(entry[3] ?? "") ?? 0)
+        }
+    }
+
+    private func events(_ schema: String, _ source: Connection) throws -> [SourceObject] {
+        let list = try source.rows(
+            "SELECT EVENT_NAME FROM information_schema.EVENTS "
+                + "WHERE EVENT_SCHEMA=\(utf8Literal(schema)) ORDER BY EVENT_NAME")
+        return try list.map { entry in
+            let name = TableName(schema: schema, name: entry[0] ?? "")
+            let row = try source.firstRow("SHOW CREATE EVENT \(name.quoted)") ?? [:]
+            return SourceObject(
+                .event, name, try definition(row["Create Event"], "event", name), row: row)
+        }
+    }
+
+    private func definition(
+        _ text: String??, _ kind: String, _ name: TableName
+    ) throws -> String {
+        guard let text = text ?? nil, !text.isEmpty else {
+            throw SnapshotError.unsupported(
+                object: "\(kind) \(name)",
+                detail: "the source does not show its definition; grant its user SELECT on "
+                    + "mysql.proc (MariaDB) or SHOW_ROUTINE (MySQL), or leave it out")
+        }
+        return text
+    }
+}

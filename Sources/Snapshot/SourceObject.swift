@@ -1,0 +1,95 @@
+internal import Checkpoint
+internal import Foundation
+internal import MySQLClient
+internal import MySQLCore
+
+/// A view, routine, trigger or event: its definition and the session settings that it was made
+/// under, which are part of its meaning.
+struct SourceObject: Sendable, Codable {
+    enum Kind: String, Sendable, Codable { case view, routine, trigger, event }
+
+    var kind: Kind
+    var name: TableName
+    /// The statement that creates it, definer included.
+    var statement: String
+    var sqlMode: String?
+    var collation: String?
+    var timeZone: String?
+    /// Place among the triggers of one table, event and time.
+    var order = 0
+
+    /// For the meta schema.
+    func stored() throws -> StoredObject {
+        let kind: StoredObject.Kind =
+            switch kind {
+            case .view: .view
+            case .routine: .routine
+            case .trigger: .trigger
+            case .event: .event
+            }
+        return StoredObject(
+            kind: kind, name: name, definition: Array(try JSONEncoder().encode(self)))
+    }
+
+    /// From the meta schema.
+    init(_ stored: StoredObject) throws {
+        self = try JSONDecoder().decode(SourceObject.self, from: Data(stored.definition))
+    }
+
+    init(
+        _ kind: Kind, _ name: TableName, _ statement: String, row: [String: String?],
+        order: Int = 0
+    ) {
+        self.kind = kind
+        self.name = name
+        self.statement = statement
+        sqlMode = row["sql_mode"] ?? nil
+        collation = row["collation_connection"] ?? nil
+        timeZone = row["time_zone"] ?? nil
+        self.order = order
+    }
+
+    /// Creates it, under its settings. The session's own are not restored.
+    func create(on target: Connection) throws {
+        var settings = ["foreign_key_checks=0"]
+        if let sqlMode {
+            settings.append("sql_mode=\(utf8Literal(try mode(sqlMode, for: target.family)))")
+        }
+        try target.execute("SET NAMES utf8mb4")
+        try target.execute("USE \(quoteIdentifier(name.schema))")
+        try target.execute("SET SESSION \(settings.joined(separator: ", "))")
+        if let collation, collation.hasPrefix("utf8mb4") {
+            do throws(MySQLError) {
+                try target.execute("SET collation_connection=\(utf8Literal(collation))")
+            } catch {
+                if error.isConnectionLost { throw error }
+            }
+        }
+        if let timeZone {
+            try target.execute("SET SESSION time_zone=\(utf8Literal(timeZone))")
+        }
+        defer { _ = try? target.execute("SET SESSION time_zone='+00:00'") }
+        try target.execute(statement)
+    }
+
+    /// Modes that one family lacks and that change nothing for objects of the other.
+    private static let droppable: [ServerFamily: Set<String>] = [
+        .mysql: [
+            "NO_AUTO_CREATE_USER", "NO_KEY_OPTIONS", "NO_TABLE_OPTIONS", "NO_FIELD_OPTIONS",
+            "TIME_ROUND_FRACTIONAL", "IGNORE_BAD_TABLE_OPTIONS", "SIMULTANEOUS_ASSIGNMENT",
+        ],
+        .mariadb: ["TIME_TRUNCATE_FRACTIONAL"],
+    ]
+
+    private func mode(_ text: String, for family: ServerFamily) throws -> String {
+        let modes = text.split(separator: ",").map(String.init)
+        if family == .mysql, modes.contains("ORACLE") {
+            throw SnapshotError.unsupported(
+                object: "\(kind.rawValue) \(name)",
+                detail: "it is written in MariaDB's Oracle mode, which MySQL has not; "
+                    + "leave it out")
+        }
+        let dropped = Self.droppable[family] ?? []
+        return modes.filter { !dropped.contains($0) }.joined(separator: ",")
+    }
+}

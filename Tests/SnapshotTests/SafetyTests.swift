@@ -1,0 +1,124 @@
+import Checkpoint
+import MySQLClient
+import MySQLCore
+import Runtime
+import TestServers
+import Testing
+
+@testable import Snapshot
+
+@Suite struct SafetyTests {
+    @Test(arguments: [true, false])
+    func `a target that would change values is an error`(load: Bool) async throws {
+        var f = try await CopyFixture(
+            "snap_narrow\(load ? 1 : 2)",
+            """
+            CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(20));
+            INSERT INTO t VALUES (1,'abc'),(2,'abcdef');
+            """)
+        f.configuration.allowsLoadData = load
+        f.configuration.intoExisting = true
+        try f.target.sql(
+            """
+            CREATE DATABASE \(f.schema);
+            CREATE TABLE \(f.schema).t (id INT PRIMARY KEY, v VARCHAR(3));
+            """)
+        await #expect {
+            try await f.copy()
+        } throws: {
+            if case SnapshotError.rowsChanged(f.table("t"), _) = $0 { true } else { false }
+        }
+        #expect(try f.target.sql("SELECT COUNT(*) FROM t", database: f.schema) == "0\n")
+    }
+
+    @Test func `a duplicate on the target is an error`() async throws {
+        var f = try await CopyFixture(
+            "snap_duplicate",
+            "CREATE TABLE t (id INT PRIMARY KEY, v INT); INSERT INTO t VALUES (1,1),(2,2);")
+        f.configuration.intoExisting = true
+        try f.target.sql(
+            """
+            CREATE DATABASE \(f.schema);
+            CREATE TABLE \(f.schema).t (id INT PRIMARY KEY, v INT);
+            INSERT INTO \(f.schema).t VALUES (2, 5);
+            """)
+        await #expect(throws: SnapshotError.self) { try await f.copy() }
+        #expect(try f.target.sql("SELECT v FROM t", database: f.schema) == "5\n")
+    }
+
+    @Test func `existing tables are refused, empty ones of the same shape are used`() async throws {
+        let f = try await CopyFixture(
+            "snap_existing",
+            "CREATE TABLE t (id INT PRIMARY KEY, v INT); INSERT INTO t VALUES (1,1);")
+        try f.target.sql(
+            """
+            CREATE DATABASE \(f.schema); CREATE TABLE \(f.schema).t (id INT PRIMARY KEY, v INT);
+            INSERT INTO \(f.schema).t VALUES (9, 9);
+            """)
+        await #expect(throws: SnapshotError.targetExists(f.table("t"), detail: "and holds rows")) {
+            try await f.copy()
+        }
+        try f.target.sql("DELETE FROM t; ALTER TABLE t MODIFY v BIGINT", database: f.schema)
+        await #expect {
+            try await f.copy()
+        } throws: {
+            "\($0)".contains("column v differs")
+        }
+        try f.target.sql("ALTER TABLE t MODIFY v INT", database: f.schema)
+        try await f.copy()
+        #expect(try f.agree("t"))
+    }
+
+    @Test func `a newer run fences an older one out`() async throws {
+        let f = try await CopyFixture(
+            "snap_fence",
+            """
+            CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(200));
+            INSERT INTO t SELECT seq, REPEAT('v', 150) FROM seq_1_to_30000;
+            """)
+        var small = f
+        small.configuration.chunkRows = 100
+        let engine = small
+        let first = Task { try await engine.copy() }
+        while f.progress.current.rows < 1000 { try await Task.sleep(for: .milliseconds(2)) }
+        try await small.copy()
+        await #expect(throws: CheckpointError.self) { try await first.value }
+        #expect(try f.agree("t"))
+    }
+
+    @Test func `a table that changes during its copy starts over`() async throws {
+        let f = try await CopyFixture(
+            "snap_ddl",
+            """
+            CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(200));
+            INSERT INTO t SELECT seq, REPEAT('v', 150) FROM seq_1_to_20000;
+            """)
+        var small = f
+        small.configuration.chunkRows = 100
+        let engine = small
+        let first = Task { try await engine.copy() }
+        while f.progress.current.rows < 1000 { try await Task.sleep(for: .milliseconds(2)) }
+        try f.source.sql("ALTER TABLE t ADD COLUMN n INT DEFAULT 5, FORCE", database: f.schema)
+        await #expect(throws: SnapshotError.tableChanged(f.table("t"))) { try await first.value }
+        try await small.copy()
+        #expect(try f.agree("t"))
+        #expect(try f.target.sql("SELECT SUM(n) FROM t", database: f.schema) == "100000\n")
+    }
+
+    @Test func `a fresh start drops what was copied and copies again`() async throws {
+        let f = try await CopyFixture(
+            "snap_fresh",
+            """
+            CREATE TABLE t (id INT PRIMARY KEY, v INT); INSERT INTO t VALUES (1,1);
+            CREATE VIEW w AS SELECT v FROM t;
+            """)
+        try await f.copy()
+        try f.source.sql("INSERT INTO t VALUES (2,2)", database: f.schema)
+        let fresh = FreshStart(configuration: f.configuration)
+        try await fresh.run(
+            epoch: .next, token: RunToken(randomToken()), tables: [f.table("t")])
+        #expect(try f.target.sql("SHOW TABLES", database: f.schema) == "")
+        try await f.copy()
+        #expect(try f.agree("t"))
+    }
+}
