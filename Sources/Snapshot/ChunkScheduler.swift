@@ -11,6 +11,8 @@ struct ChunkJob: Sendable {
     let to: [String]?
     /// Whether a conflicting row may be there, read in another view.
     let replaces: Bool
+    /// Whether other pairs should write to the same table at the same time.
+    let isShared: Bool
 }
 
 /// What a pair does next.
@@ -55,6 +57,8 @@ final class ChunkScheduler: Sendable {
         /// Whether indexes are still to be added.
         var lacksIndexes = false
         var isIndexing = false
+        /// Whether `LOAD DATA` into it shuts other writers out.
+        var locksOnLoad = false
 
         enum Tail { case from([String]?) }
         var hasWork: Bool { !gaps.isEmpty || (tail != nil && !isStepping) }
@@ -67,6 +71,8 @@ final class ChunkScheduler: Sendable {
         var groups: [Int: Int] = [:]
         var openRows = 0
         var openIndexes = 0
+        /// Tables that have to be worked on at once for the target's cores to be busy.
+        var enough = 2
         var changed = Latch()
 
         mutating func wake() {
@@ -81,8 +87,14 @@ final class ChunkScheduler: Sendable {
     ///   - plan: the tables; their indexes name them here.
     ///   - done: finished chunks of earlier runs, of tables that go on.
     ///   - deferred: tables whose indexes are added after their rows.
-    init(plan: SnapshotPlan, done: [ChunkRecord], deferred: Set<TableName> = []) {
+    ///   - locksOnLoad: tables into which only one `LOAD DATA` can run at a time.
+    ///   - pairs: how many pairs there are; twice the target's cores.
+    init(
+        plan: SnapshotPlan, done: [ChunkRecord], deferred: Set<TableName> = [],
+        locksOnLoad: Set<TableName> = [], pairs: Int = 4
+    ) {
         var state = State()
+        state.enough = max(2, pairs / 2)
         let groups = plan.exactGroups
         var groupOf: [TableName: Int] = [:]
         for (i, group) in groups.enumerated() { for name in group { groupOf[name] = i } }
@@ -93,6 +105,7 @@ final class ChunkScheduler: Sendable {
                 canConflict: table.shape.keys.count(where: \.isUnique) > 1,
                 group: groupOf[table.name])
             Self.fill(&work, with: chunks[table.name] ?? [])
+            work.locksOnLoad = locksOnLoad.contains(table.name)
             work.lacksIndexes = deferred.contains(table.name)
             if !work.isDone { state.openRows += 1 }
             if work.lacksIndexes { state.openIndexes += 1 }
@@ -137,9 +150,19 @@ final class ChunkScheduler: Sendable {
     }
 
     private func mayTake(_ i: Int, _ snapshot: Int, _ exact: Bool, _ state: State) -> Bool {
+        if state.work[i].locksOnLoad, state.work[i].active >= 2, isBusy(state) { return false }
         guard let group = state.work[i].group else { return true }
         guard exact else { return false }
         return state.groups[group].map { $0 == snapshot } ?? true
+    }
+
+    /// Whether enough tables are worked on for the target to have all it can do.
+    private func isBusy(_ state: State) -> Bool {
+        state.work.count { $0.active > 0 } >= state.enough
+    }
+
+    private func isShared(_ i: Int, _ state: State) -> Bool {
+        state.work[i].locksOnLoad && state.work[i].active > 1 && !isBusy(state)
     }
 
     private func take(_ i: Int, _ snapshot: Int, _ state: inout State) -> Assignment {
@@ -150,7 +173,7 @@ final class ChunkScheduler: Sendable {
             return .copy(
                 ChunkJob(
                     table: i, number: gap.number, from: gap.from, to: gap.to,
-                    replaces: replaces(state.work[i])))
+                    replaces: replaces(state.work[i]), isShared: isShared(i, state)))
         }
         guard case .from(let from)? = state.work[i].tail else {
             preconditionFailure("a table without work was taken")
@@ -169,7 +192,7 @@ final class ChunkScheduler: Sendable {
             }
             let job = ChunkJob(
                 table: i, number: state.work[i].nextNumber, from: from, to: end,
-                replaces: replaces(state.work[i]))
+                replaces: replaces(state.work[i]), isShared: isShared(i, state))
             state.work[i].nextNumber += 1
             state.work[i].tail = end.map { .from($0) }
             state.work[i].isStepping = false

@@ -187,7 +187,11 @@ struct CopyRun: Sendable {
         for chunk in chunks {
             progress.add(chunk.table, rows: chunk.rows, bytes: 0, isDone: false)
         }
-        let scheduler = ChunkScheduler(plan: plan, done: chunks, deferred: Set(lacked.keys))
+        let counters = plan.tables.filter { $0.shape.columns.contains(where: \.isAutoIncrement) }
+        let scheduler = ChunkScheduler(
+            plan: plan, done: chunks, deferred: Set(lacked.keys),
+            locksOnLoad: try await schema.targetLocksCounters() ? Set(counters.map(\.name)) : [],
+            pairs: configuration.pairs)
         for name in scheduler.doneTables { progress.add(name, rows: 0, bytes: 0, isDone: true) }
         return CopyWork(
             tables: plan.tables,

@@ -48,6 +48,11 @@ actor SchemaCopier {
         try connections().target.value("SELECT @@global.local_infile") == "1"
     }
 
+    /// Whether `LOAD DATA` into a table with AUTO_INCREMENT shuts other writers of it out.
+    func targetLocksCounters() throws -> Bool {
+        try connections().target.value("SELECT @@global.innodb_autoinc_lock_mode") != "2"
+    }
+
     /// Takes the lock that makes this the only connection which runs DDL for the subtask.
     func lock() throws {
         let (_, target) = try connections()
