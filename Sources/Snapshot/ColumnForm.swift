@@ -177,6 +177,7 @@ extension ByteBuffer {
     /// else needs to be, since the server reads it as bytes (`CHARACTER SET binary`).
     mutating func appendField(_ field: RawSpan) {
         let n = field.byteCount
+        if n > 4096 { reserve(n) }
         var run = 0
         var i = 0
         while i < n {
