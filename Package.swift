@@ -37,6 +37,7 @@ let package = Package(
     targets: [
         .systemLibrary(
             name: "CMariaDB", pkgConfig: "libmariadb", providers: [.apt(["libmariadb-dev"])]),
+        .systemLibrary(name: "CMalloc"),
         .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(
@@ -48,7 +49,7 @@ let package = Package(
         module("MySQLBinlog", ["MySQLCore", "CZstd", "CZlib"], strict),
         module("Rules", ["MySQLCore"], strict),
 
-        module("Runtime", [], common),
+        module("Runtime", ["CMalloc"], common),
         module("MySQLClient", ["MySQLCore", "Runtime", "CMariaDB"], common),
         module("Stream", ["MySQLCore", "MySQLBinlog", "MySQLClient", "Runtime"], strict),
         module("Checkpoint", ["MySQLCore", "MySQLClient", "Runtime"], common),
@@ -74,8 +75,8 @@ let package = Package(
         module(
             "Commands",
             [
-                "MySQLCore", "Rules", "MySQLClient", "Checkpoint", "Settings", "Worker",
-                "Verification", "Runtime",
+                "MySQLCore", "Rules", "MySQLClient", "Checkpoint", "Stream", "Snapshot",
+                "Replication", "Settings", "Worker", "Verification", "Runtime",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ], common),
@@ -114,7 +115,8 @@ let package = Package(
         tests(
             "CommandsTests",
             [
-                "MySQLCore", "MySQLClient", "Checkpoint", "Settings", "Worker", "Commands",
+                "MySQLCore", "MySQLClient", "Rules", "Checkpoint", "Settings", "Worker",
+                "Commands",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         tests("TidyTests", []),

@@ -16,6 +16,7 @@ struct SkeinCommand: AsyncParsableCommand {
 public enum Program {
     /// Runs and ends the process.
     public static func main() async -> Never {
+        limitAllocator()
         StopSignals.shared.listen()
         exit(await run(Array(CommandLine.arguments.dropFirst())))
     }

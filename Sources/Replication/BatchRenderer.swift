@@ -90,12 +90,18 @@ struct BatchRenderer: ~Copyable {
         inOrder.removeAll(keepingCapacity: true)
         plans.removeAll(keepingCapacity: true)
         planNumbers.removeAll(keepingCapacity: true)
+        // Rows that ignore foreign keys keep their place among those that don't.
+        let keepsRelatedOrder = transactions.contains { transaction in
+            transaction.sources.contains {
+                $0.plan.merging == .related && ($0.ignoresForeignKeys || !Self.isWhole($0))
+            }
+        }
         for transaction in transactions {
             let base = Int32(sources.count)
             sources.append(contentsOf: transaction.sources)
             for change in transaction.rows {
                 let source = base + change.source
-                if isMergeable(source) {
+                if isMergeable(source, keepsRelatedOrder) {
                     merge(change, source)
                 } else {
                     inOrder.append((source, change.images))
@@ -104,9 +110,18 @@ struct BatchRenderer: ~Copyable {
         }
     }
 
-    private func isMergeable(_ source: Int32) -> Bool {
-        let s = sources[Int(source)]
-        return s.plan.merging == .byKey && !s.converges && s.before.isFull && s.after.isFull
+    private func isMergeable(_ source: Int32, _ keepsRelatedOrder: Bool) -> Bool {
+        let source = sources[Int(source)]
+        switch source.plan.merging {
+        case .byKey, .bySet: return Self.isWhole(source)
+        case .related: return !keepsRelatedOrder
+        case .inOrder: return false
+        }
+    }
+
+    /// Whether the images hold all columns, and counts can be checked.
+    private static func isWhole(_ source: RowSource) -> Bool {
+        !source.converges && source.before.isFull && source.after.isFull
     }
 
     private mutating func number(of plan: TablePlan) -> Int32 {
@@ -208,25 +223,58 @@ struct BatchRenderer: ~Copyable {
 
     // MARK: merged rows
 
+    /// The changed rows of one table, by what happens to them.
+    private struct Changes {
+        var plan: TablePlan
+        var deletes: [Image] = []
+        var updates: [Image] = []
+        var inserts: [Image] = []
+    }
+
     private mutating func writeMerged(_ sql: inout ByteBuffer, _ flush: Flush) throws {
         guard !slots.isEmpty else { return }
         slots.sort { ($0.plan, $0.key) < ($1.plan, $1.key) }
+        var related: [Changes] = []
         var start = 0
         while start < slots.count {
             var end = start
             while end < slots.count, slots[end].plan == slots[start].plan { end += 1 }
-            let plan = plans[Int(slots[start].plan)]
-            let deletes = (start..<end).filter { slots[$0].before.exists && !slots[$0].after.exists }
-            let inserts = (start..<end).filter { !slots[$0].before.exists && slots[$0].after.exists }
-            let updates = (start..<end).filter {
-                slots[$0].before.exists && slots[$0].after.exists
-                    && !isUnchanged(slots[$0].before, slots[$0].after)
-            }
-            try writeDeletes(plan, deletes.map { slots[$0].before }, &sql, flush)
-            try writeRows(plan, updates.map { slots[$0].after }, .upsert, &sql, flush)
-            try writeRows(plan, inserts.map { slots[$0].after }, .insert, &sql, flush)
+            let changes = collect(start..<end)
             start = end
+            if changes.plan.merging == .related {
+                related.append(changes)
+                continue
+            }
+            try writeDeletes(changes.plan, changes.deletes, &sql, flush)
+            try writeRows(changes.plan, changes.updates, .upsert, &sql, flush)
+            try writeRows(changes.plan, changes.inserts, .insert, &sql, flush)
         }
+        related.sort { $0.plan.level < $1.plan.level }
+        for table in related { try writeRows(table.plan, table.inserts, .insert, &sql, flush) }
+        for table in related { try writeRows(table.plan, table.updates, .upsert, &sql, flush) }
+        for table in related.reversed() {
+            try writeDeletes(table.plan, table.deletes, &sql, flush)
+        }
+    }
+
+    private func collect(_ range: Range<Int>) -> Changes {
+        let plan = plans[Int(slots[range.lowerBound].plan)]
+        var changes = Changes(plan: plan)
+        for slot in slots[range] {
+            switch (slot.before.exists, slot.after.exists) {
+            case (true, false): changes.deletes.append(slot.before)
+            case (false, true): changes.inserts.append(slot.after)
+            case (true, true) where !isUnchanged(slot.before, slot.after):
+                if plan.merging == .bySet {
+                    changes.deletes.append(slot.before)
+                    changes.inserts.append(slot.after)
+                } else {
+                    changes.updates.append(slot.after)
+                }
+            default: break
+            }
+        }
+        return changes
     }
 
     private func isUnchanged(_ before: Image, _ after: Image) -> Bool {

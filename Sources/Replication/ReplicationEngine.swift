@@ -153,13 +153,28 @@ public final class ReplicationEngine: Sendable {
             do {
                 try await reader.loop { self.isStopping }
             } catch {
-                guard isStopping, !Task.isCancelled else { throw error }
+                guard isStopping, !Task.isCancelled else {
+                    throw Self.explained(error, lowWater.binlog)
+                }
             }
         } onCancel: {
             interrupter.interrupt()
         }
         // Asked to stop: what was read completely is applied and marked.
         try await run.finish()
+    }
+
+    /// What the source's "can't read the binlog" (1236) means, by its words.
+    private static func explained(_ error: any Error, _ position: BinlogPosition) -> any Error {
+        guard let server = error as? MySQLError,
+            server.code == MySQLErrorCode.binlogReadFailed
+        else { return error }
+        let text = server.message.lowercased()
+        let isLost = ["impossible position", "more gtids than", "not in the master's binlog",
+            "diverge", "larger than", "log event entry exceeded"].contains { text.contains($0) }
+        return isLost
+            ? StreamError.sourceLostEvents(server.message)
+            : StreamError.purged(position, detail: server.message)
     }
 
     private func makeCatalog(_ run: ReplicationRun, _ state: SubtaskState) throws -> TableCatalog {

@@ -22,6 +22,7 @@ struct StreamStart {
     ) throws -> StreamStart {
         let session = SourceSession(try Connection(configuration.source))
         let server = try session.serverName()
+        try requireTransactions(session, state, lowWater, isSameServer: server == lowWater.origin.server)
         let tail = Tail(encoded: state.tail)
         let files = try session.files().map(\.name)
         let first = tail?.start ?? lowWater.binlog
@@ -49,6 +50,32 @@ struct StreamStart {
                 start: .mariadb(position), origin: try newOrigin(configuration, session, server),
                 tail: nil)
         }
+    }
+
+    /// A MySQL source must have everything that the target has applied. The server itself checks
+    /// only its own UUID. Another server may be behind for a while.
+    private static func requireTransactions(
+        _ session: SourceSession, _ state: SubtaskState, _ lowWater: SourcePosition,
+        isSameServer: Bool
+    ) throws {
+        guard case .mysql(var needed) = lowWater.gtids else { return }
+        for (stream, numbers) in state.carried.members {
+            guard case .mysql(let uuid, let tag) = stream else { continue }
+            for range in numbers.intervals { needed.insert(.init(uuid: uuid, tag: tag), range) }
+        }
+        var missing = needed
+        for attempt in 0..<(isSameServer ? 1 : 30) {
+            if attempt > 0 { sleepBlocking(.seconds(1)) }
+            try Task.checkCancellation()
+            guard case .mysql(let executed) = try session.currentGTIDs() else {
+                throw StreamError.sourceLostEvents("gtid_mode is not ON any more")
+            }
+            missing = needed
+            missing.subtract(executed)
+            if missing.isEmpty { return }
+        }
+        throw StreamError.sourceLostEvents(
+            "the target has applied transactions that the source does not have: \(missing)")
     }
 
     private static func newOrigin(
@@ -166,6 +193,7 @@ final class StreamReader {
     private func apply(
         _ part: SourceTransaction, _ end: StreamedPart.End = .none
     ) async throws {
+        progress.update { $0.isIdle = false }
         if !isStreaming {
             try await run.scheduler.drain()
             try await run.flush()

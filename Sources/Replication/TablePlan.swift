@@ -1,13 +1,20 @@
 internal import MySQLBinlog
-public import MySQLCore
+internal import MySQLCore
 
 /// Everything a run knows about one migrated table while its shape stays the same: how rows are
 /// hashed, merged and written. Made new whenever the shape changes.
 final class TablePlan: Sendable {
     /// How the lane may combine changes of different rows of one batch.
     enum Merging: UInt8, Sendable {
-        /// Changes of one row become one, and rows of a kind are written together.
+        /// Changes of one row become one; the table's rows go out as one DELETE, one upsert, one
+        /// INSERT.
         case byKey
+        /// The same for tables with more unique keys, where an upsert could hit another row: a
+        /// changed row is deleted and inserted, all deletes first. Counts prove both.
+        case bySet
+        /// Tables tied by foreign keys without actions: inserts parents first, then upserts, then
+        /// deletes children first.
+        case related
         /// Every change by itself, in the order of the source.
         case inOrder
     }
@@ -24,8 +31,8 @@ final class TablePlan: Sendable {
     let merging: Merging
     /// Whether a foreign key of the table refers to the table itself.
     let refersToItself: Bool
-    /// Unique keys beyond the identifying one: columns of them all.
-    let otherUniqueColumns: Set<Int>
+    /// Depth below the topmost parent, where foreign keys tie tables together.
+    let level: Int
     let keys: [KeyPlan]
     /// Keys of whole child tables that a change of a parent row writes, by the action it fires.
     let cascades: [KeyUse]
@@ -61,21 +68,19 @@ final class TablePlan: Sendable {
         let single = identity.count == 1 ? shape.columns[identity[0]].type : nil
         integerKey = single?.isInteger == true ? identity[0] : nil
         let unique = shape.keys.filter(\.isUnique) + targetKeys
-        var others: Set<Int> = []
-        for key in unique where key != identifying {
-            others.formUnion(key.parts.compactMap { $0.column.flatMap { shape.columnIndex($0) } })
-        }
-        otherUniqueColumns = others
         keys = Self.keyPlans(shape, unique, identity.isEmpty, related)
         cascades = related.cascadeTargets(of: shape.name).map {
             KeyUse(Self.seed($0, "children"), writes: true)
         }
         refersToItself = shape.foreignKeys.contains { $0.parent == shape.name }
-        let hasOpaqueKey = keys.contains(where: \.isOpaque)
-        let plain =
-            !identity.isEmpty && !hasOpaqueKey && unique.count <= 1
-            && !related.isInvolved(shape.name)
-        merging = plain ? .byKey : .inOrder
+        level = related.level(of: shape.name)
+        if identity.isEmpty {
+            merging = .inOrder
+        } else if related.isInvolved(shape.name) {
+            merging = related.isSimple(shape.name) && targetKeys.isEmpty ? .related : .inOrder
+        } else {
+            merging = unique.count <= 1 ? .byKey : .bySet
+        }
         let names = columns.filter(\.isWritten).map { String(decoding: $0.name, as: UTF8.self) }
         let list = names.joined(separator: ",")
         insertHead = Array("INSERT INTO \(target.quoted) (\(list)) VALUES ".utf8)
@@ -159,70 +164,5 @@ final class TablePlan: Sendable {
                     parts: [], seed: seed(shape.name, "children"), isOpaque: true, writes: false))
         }
         return out
-    }
-}
-
-/// The foreign keys between tables of one subtask.
-struct ForeignKeyGraph: Sendable {
-    private var children: [TableName: [ForeignKeyShape]] = [:]
-    private var childTables: [TableName: Set<TableName>] = [:]
-    private var involved: Set<TableName> = []
-    private var cascadeChildren: Set<TableName> = []
-
-    init(_ shapes: some Sequence<TableShape>) {
-        for shape in shapes {
-            for key in shape.foreignKeys {
-                children[key.parent, default: []].append(key)
-                involved.insert(shape.name)
-                involved.insert(key.parent)
-                if key.onDelete.changesChildren || key.onUpdate.changesChildren {
-                    childTables[key.parent, default: []].insert(shape.name)
-                }
-            }
-        }
-        for table in childTables.keys { cascadeChildren.formUnion(cascadeTargets(of: table)) }
-    }
-
-    /// Whether the table is parent or child of any foreign key.
-    func isInvolved(_ table: TableName) -> Bool { involved.contains(table) }
-
-    /// Whether the source can change the table's rows by an action of a foreign key.
-    func isCascadeChild(_ table: TableName) -> Bool { cascadeChildren.contains(table) }
-
-    /// The different lists of this table's columns that children refer to.
-    func referencedColumns(of table: TableName) -> [[String]] {
-        var out: [[String]] = []
-        for key in children[table] ?? [] {
-            let columns = key.parentColumns.map { $0.lowercased() }
-            if !out.contains(columns) { out.append(columns) }
-        }
-        return out
-    }
-
-    /// Every table that a change of a row of this one can reach through actions.
-    func cascadeTargets(of table: TableName) -> Set<TableName> {
-        var found: Set<TableName> = []
-        var open = [table]
-        while let next = open.popLast() {
-            for child in childTables[next] ?? [] where found.insert(child).inserted {
-                open.append(child)
-            }
-        }
-        return found
-    }
-
-    /// Tables whose copy needs an exact position: both ends of actions that the binlog does not
-    /// carry.
-    var cascadeGroups: Set<TableName> {
-        Set(childTables.keys).union(cascadeChildren)
-    }
-}
-
-/// What the copy must know of foreign keys before it is planned.
-public enum ForeignKeys {
-    /// Tables at both ends of foreign keys whose actions change rows without logging them: they
-    /// need an exact position.
-    public static func cascadeGroups(_ shapes: [TableShape]) -> Set<TableName> {
-        ForeignKeyGraph(shapes).cascadeGroups
     }
 }

@@ -82,7 +82,7 @@ struct Judge {
         guard !columns.isEmpty else { return Contents(columns: []) }
         var out = Contents(columns: columns)
         let name = TableName(schema: schema, name: table).quoted
-        try connection.forEachRow("SELECT MD5(\(row)), COUNT(*) FROM \(name) GROUP BY 1") {
+        try connection.forEachRow("SELECT SHA(\(row)), COUNT(*) FROM \(name) GROUP BY 1") {
             out.rows[$0.string(0) ?? "NULL"] = $0.int(1) ?? 0
         }
         return out
@@ -148,7 +148,7 @@ struct Judge {
             let list = surplus.keys.sorted().prefix(4).map { "'\($0)'" }.joined(separator: ",")
             guard !list.isEmpty else { continue }
             for found in try connection.rows(
-                "SELECT LEFT(\(row),400), COUNT(*) FROM \(name) WHERE MD5(\(row)) IN (\(list)) "
+                "SELECT LEFT(\(row),400), COUNT(*) FROM \(name) WHERE SHA(\(row)) IN (\(list)) "
                     + "GROUP BY 1")
             {
                 out.append("  \(found[1] ?? "")x \(found[0] ?? "NULL")")

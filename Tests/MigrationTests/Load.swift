@@ -138,7 +138,7 @@ enum Shop {
             id BIGINT UNSIGNED AUTO_INCREMENT PRIMARY KEY, account INT NOT NULL,
             total DECIMAL(20,4), state ENUM('new','paid','sent') NOT NULL DEFAULT 'new',
             placed DATETIME(6), KEY (account));
-        CREATE TABLE lines (
+        CREATE TABLE order_lines (
             order_id BIGINT UNSIGNED NOT NULL, line INT NOT NULL, what VARCHAR(40), price DOUBLE,
             PRIMARY KEY (order_id, line));
         CREATE TABLE words (
@@ -151,7 +151,7 @@ enum Shop {
             FROM digits a, digits b, digits c, digits d LIMIT \(rows);
         INSERT INTO orders (account, total, state, placed)
             SELECT id, id * 1.25, 1 + id % 3, '2024-05-05 05:05:05.555555' FROM accounts;
-        INSERT INTO lines SELECT id, 1, CONCAT('thing ', id), id / 3 FROM orders;
+        INSERT INTO order_lines SELECT id, 1, CONCAT('thing ', id), id / 3 FROM orders;
         INSERT INTO journal SELECT id % 50, 'start', UNHEX('00FF') FROM accounts;
         """
     }
@@ -179,9 +179,9 @@ enum Shop {
                 """
                 START TRANSACTION; INSERT INTO orders (account, total, placed) VALUES \
                 (\(id), \(dice.roll(100_000)).5, NOW(6)); SET @o = LAST_INSERT_ID(); \
-                INSERT INTO lines VALUES (@o, 1, 'a', 0.1), (@o, 2, 'b', 1e10); COMMIT
+                INSERT INTO order_lines VALUES (@o, 1, 'a', 0.1), (@o, 2, 'b', 1e10); COMMIT
                 """)
-        case 4: try connection.execute("DELETE FROM lines WHERE order_id=\(id) LIMIT 1")
+        case 4: try connection.execute("DELETE FROM order_lines WHERE order_id=\(id) LIMIT 1")
         case 5:
             try connection.execute(
                 "INSERT INTO words VALUES ('w\(dice.roll(300))', 1) "

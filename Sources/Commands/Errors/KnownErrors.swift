@@ -30,6 +30,10 @@ extension OperatorError {
             self.init(
                 code: "interrupted", message: "it was interrupted", recovery: .restart, action: "")
         default:
+            if let known = OperatorError(engine: error) {
+                self = known
+                return
+            }
             self.init(
                 code: "migration.stopped", message: "\(error)", recovery: .never,
                 action: "see the message; started again, the same command goes on from its "

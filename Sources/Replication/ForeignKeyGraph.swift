@@ -1,0 +1,138 @@
+public import MySQLCore
+
+/// The foreign keys between tables of one subtask.
+struct ForeignKeyGraph: Sendable {
+    private var children: [TableName: [ForeignKeyShape]] = [:]
+    private var childTables: [TableName: Set<TableName>] = [:]
+    private var involved: Set<TableName> = []
+    private var cascadeChildren: Set<TableName> = []
+    /// Depth of tables below the topmost parent; none for tables in a cycle.
+    private var levels: [TableName: Int] = [:]
+    /// Tables that are tied, directly or not, only to tables whose rows can be regrouped.
+    private var simple: Set<TableName> = []
+
+    init(_ shapes: some Collection<TableShape>) {
+        for shape in shapes {
+            for key in shape.foreignKeys {
+                children[key.parent, default: []].append(key)
+                involved.insert(shape.name)
+                involved.insert(key.parent)
+                if key.onDelete.changesChildren || key.onUpdate.changesChildren {
+                    childTables[key.parent, default: []].insert(shape.name)
+                }
+            }
+        }
+        for table in childTables.keys { cascadeChildren.formUnion(cascadeTargets(of: table)) }
+        guard !involved.isEmpty else { return }
+        findLevels(shapes)
+        findSimple(shapes)
+    }
+
+    /// Parents before children, as far as there is no cycle.
+    private mutating func findLevels(_ shapes: some Collection<TableShape>) {
+        var open = Dictionary(
+            shapes.filter { involved.contains($0.name) }.map { ($0.name, $0) },
+            uniquingKeysWith: { a, _ in a })
+        var changed = true
+        while changed {
+            changed = false
+            for (name, shape) in open {
+                let parents = shape.foreignKeys.map(\.parent)
+                if parents.contains(where: { open[$0] != nil }) { continue }
+                levels[name] = 1 + (parents.compactMap { levels[$0] }.max() ?? 0)
+                open[name] = nil
+                changed = true
+            }
+        }
+    }
+
+    /// Groups of tied tables in which every table has no key but its primary one, of a type whose
+    /// values are equal only when their bytes are, and no action or cycle.
+    private mutating func findSimple(_ shapes: some Collection<TableShape>) {
+        var neighbours: [TableName: Set<TableName>] = [:]
+        var plain: Set<TableName> = []
+        for shape in shapes where involved.contains(shape.name) {
+            for key in shape.foreignKeys {
+                neighbours[shape.name, default: []].insert(key.parent)
+                neighbours[key.parent, default: []].insert(shape.name)
+            }
+            let isPlain =
+                levels[shape.name] != nil && shape.keys.count(where: \.isUnique) <= 1
+                && Self.hasExactKey(shape) && !cascadeChildren.contains(shape.name)
+                && childTables[shape.name] == nil
+            if isPlain { plain.insert(shape.name) }
+        }
+        var seen: Set<TableName> = []
+        for start in neighbours.keys where !seen.contains(start) {
+            var group: Set<TableName> = [start]
+            var open = [start]
+            while let next = open.popLast() {
+                for other in neighbours[next] ?? [] where group.insert(other).inserted {
+                    open.append(other)
+                }
+            }
+            seen.formUnion(group)
+            if group.isSubset(of: plain) { simple.formUnion(group) }
+        }
+    }
+
+    private static func hasExactKey(_ shape: TableShape) -> Bool {
+        guard let key = shape.identifyingKey else { return false }
+        return key.parts.allSatisfy { part in
+            guard let name = part.column, part.prefixLength == nil,
+                let index = shape.columnIndex(name)
+            else { return false }
+            let type = shape.columns[index].type
+            return !type.isText && type.kind != .float && type.kind != .double
+        }
+    }
+
+    /// Whether rows of the table's whole group can be regrouped.
+    func isSimple(_ table: TableName) -> Bool { simple.contains(table) }
+
+    /// Depth below the topmost parent, 0 for tables without foreign keys.
+    func level(of table: TableName) -> Int { levels[table] ?? 0 }
+
+    /// Whether the table is parent or child of any foreign key.
+    func isInvolved(_ table: TableName) -> Bool { involved.contains(table) }
+
+    /// Whether the source can change the table's rows by an action of a foreign key.
+    func isCascadeChild(_ table: TableName) -> Bool { cascadeChildren.contains(table) }
+
+    /// The different lists of this table's columns that children refer to.
+    func referencedColumns(of table: TableName) -> [[String]] {
+        var out: [[String]] = []
+        for key in children[table] ?? [] {
+            let columns = key.parentColumns.map { $0.lowercased() }
+            if !out.contains(columns) { out.append(columns) }
+        }
+        return out
+    }
+
+    /// Every table that a change of a row of this one can reach through actions.
+    func cascadeTargets(of table: TableName) -> Set<TableName> {
+        var found: Set<TableName> = []
+        var open = [table]
+        while let next = open.popLast() {
+            for child in childTables[next] ?? [] where found.insert(child).inserted {
+                open.append(child)
+            }
+        }
+        return found
+    }
+
+    /// Tables whose copy needs an exact position: both ends of actions that the binlog does not
+    /// carry.
+    var cascadeGroups: Set<TableName> {
+        Set(childTables.keys).union(cascadeChildren)
+    }
+}
+
+/// What the copy must know of foreign keys before it is planned.
+public enum ForeignKeys {
+    /// Tables at both ends of foreign keys whose actions change rows without logging them: they
+    /// need an exact position.
+    public static func cascadeGroups(_ shapes: [TableShape]) -> Set<TableName> {
+        ForeignKeyGraph(shapes).cascadeGroups
+    }
+}
