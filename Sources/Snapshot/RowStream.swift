@@ -45,7 +45,11 @@ final class RowStream {
         let start = out.count
         var moved = 0
         if !asValues, first.count > 0 {
-            out.append(first.bytes)
+            if out.count == 0 {
+                swap(&first, &out)
+            } else {
+                out.append(first.bytes)
+            }
             first = ByteBuffer(capacity: 64)
             moved = 1
         }
