@@ -75,6 +75,18 @@ actor SchemaCopier {
         try SchemaReader(connections().source).shapes(of: tables)
     }
 
+    /// Tables of the selection as the source has them now.
+    func selectedTables(_ plan: SnapshotPlan) throws -> Set<TableName> {
+        let reader = try SchemaReader(connections().source)
+        var out: Set<TableName> = []
+        for schema in try reader.schemas() {
+            for table in try reader.tables(in: schema) where plan.isSelected(table.name) {
+                out.insert(table.name)
+            }
+        }
+        return out
+    }
+
     /// Creates what is missing of databases and tables.
     ///
     /// - Parameters:

@@ -100,6 +100,9 @@ public final class Migration: Sendable {
                 if let outcome = try await advance({ backoff.reset() }) { return outcome }
             } catch {
                 try Task.checkCancellation()
+                if case ReplicationError.changedDuringCopy(let table, _) = error {
+                    try await copyAgain(table)
+                }
                 guard let reason = retryReason(error) else { throw error }
                 let delay = backoff.delay()
                 logger.warning("trying again", metadata: ["reason": "\(reason)"])
@@ -118,6 +121,7 @@ public final class Migration: Sendable {
         switch error {
         case let error as MySQLError where error.retry != .no: error.description
         case let error as SnapshotError where error.isRetryable: error.description
+        case ReplicationError.changedDuringCopy: "\(error)"
         default: nil
         }
     }
@@ -211,6 +215,21 @@ public final class Migration: Sendable {
             return nil
         }
         return try await follow(succeeded)
+    }
+
+    /// Sends the migration back to copying a table that DDL changed between the positions of its
+    /// copy; everything else stays as far as it is.
+    private func copyAgain(_ table: TableName) async throws {
+        let (token, epoch) = nextRun()
+        let state = try await withThread("control") {
+            let session = try TargetSession(self.settings.target, role: .coordinator)
+            let state = try Takeover(meta: self.meta, key: self.key).take(
+                session, token: token, epoch: epoch, lanes: 0)
+            try Coordinator(session: session, meta: self.meta, key: self.key, token: token)
+                .copyAgain(table)
+            return state
+        }
+        didTakeOver(state)
     }
 
     /// The switch-over: triggers are created and events enabled, and the migration is over. No
