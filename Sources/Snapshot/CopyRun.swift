@@ -134,6 +134,11 @@ struct CopyRun: Sendable {
         }
         let tables = anew.sorted()
         guard !tables.isEmpty else { return chunks }
+        if configuration.intoExisting, let table = tables.first(where: { owned[$0] == nil }) {
+            throw SnapshotError.targetExists(
+                table,
+                detail: "its copy must start over, which would delete rows that were there before")
+        }
         try await schema.empty(tables)
         try await schema.drop(changed)
         try await control.forget(tables, dropped: changed)

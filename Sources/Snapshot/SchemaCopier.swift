@@ -13,6 +13,7 @@ actor SchemaCopier {
     private var session: TargetSession?
     private var source: Connection?
     private var fence: Fence?
+    private var token: RunToken?
     private var adapter: DefinitionAdapter?
 
     nonisolated var unownedExecutor: UnownedSerialExecutor {
@@ -36,6 +37,7 @@ actor SchemaCopier {
         try interrupts.add(source.interrupter)
         self.source = source
         let state = try await barrier.arrive(session)
+        token = state.run
         fence = Fence(
             meta: configuration.meta, key: configuration.key, lane: lane, token: state.run)
     }
@@ -55,15 +57,11 @@ actor SchemaCopier {
 
     /// Takes the lock that makes this the only connection which runs DDL for the subtask.
     func lock() throws {
-        let (_, target) = try connections()
-        let got = try target.value(
-            "SELECT GET_LOCK(\(ddlLockName(configuration.key)), 60)")
-        try target.execute("COMMIT")
-        guard got == "1" else {
-            throw CheckpointError.inconsistent(
-                detail: "the DDL lock of this subtask is held by another session; "
-                    + "a statement of an earlier run may still be running")
-        }
+        guard let session, let token else { throw CancellationError() }
+        try DDLLedger(
+            session: session, meta: configuration.meta, key: configuration.key, lane: lane,
+            token: token
+        ).lock()
     }
 
     /// Keeps the sessions alive.
@@ -349,10 +347,4 @@ actor SchemaCopier {
         guard let source, let session else { throw CancellationError() }
         return (source, session.connection)
     }
-}
-
-/// The name of the lock that only one connection of a subtask holds while it runs DDL.
-func ddlLockName(_ key: SubtaskKey) -> String {
-    let digest = unsafe Digest.digest(Array("\(key.task)\u{0}\(key.source)".utf8).span.bytes)
-    return "'skein:ddl:\(hexLiteral(digest).dropFirst(2).dropLast())'"
 }

@@ -98,7 +98,9 @@ import Testing
         let engine = small
         let first = Task { try await engine.copy() }
         while f.progress.current.rows < 1000 { try await Task.sleep(for: .milliseconds(2)) }
-        try f.source.sql("ALTER TABLE t ADD COLUMN n INT DEFAULT 5, FORCE", database: f.schema)
+        try f.source.sql(
+            "ALTER TABLE t ADD COLUMN n INT DEFAULT 5, ALGORITHM=COPY, LOCK=EXCLUSIVE",
+            database: f.schema)
         await #expect(throws: SnapshotError.tableChanged(f.table("t"))) { try await first.value }
         try await small.copy()
         #expect(try f.agree("t"))
