@@ -50,11 +50,11 @@ let package = Package(
         module("Rules", ["MySQLCore"], strict),
 
         module("Runtime", ["CMalloc"], common),
-        module("MySQLClient", ["MySQLCore", "Runtime", "CMariaDB"], common),
+        module("MySQLClient", ["MySQLCore", "CMariaDB"], common),
         module("Stream", ["MySQLCore", "MySQLBinlog", "MySQLClient", "Runtime"], strict),
-        module("Checkpoint", ["MySQLCore", "MySQLClient", "Runtime"], common),
+        module("Checkpoint", ["MySQLCore", "MySQLClient"], common),
         module(
-            "Snapshot", ["MySQLCore", "Rules", "MySQLClient", "Checkpoint", "Runtime"], strict),
+            "Snapshot", ["MySQLCore", "MySQLClient", "Checkpoint", "Runtime"], strict),
         module(
             "Replication",
             [

@@ -268,7 +268,8 @@ struct TransactionAssembler: ~Copyable {
             RowSource(
                 chunk: chunk, offset: offset, length: event.byteCount, map: table.map, plan: plan,
                 before: rows.before, after: rows.after,
-                ignoresForeignKeys: rows.flags.contains(.noForeignKeyChecks),
+                ignoresForeignKeys: !rows.flags.isDisjoint(
+                    with: [.noForeignKeyChecks, .sqlForeignKeys]),
                 converges: table.use == .converge))
         while let images = try rows.next(in: event, map: table.map) {
             var change = RowChange(source: source, images: images, beforeKey: 0, afterKey: 0)

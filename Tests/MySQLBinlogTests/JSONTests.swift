@@ -111,7 +111,7 @@ indirect enum JSONModel: Equatable {
             let bytes = number(members.count) + number(size) + keyTable + valueTable + data
             return ((isObject ? 0 : 2) + (wide == 4 ? 1 : 0), bytes)
         }
-        fatalError("too large for a test")
+        preconditionFailure("too large for a test")
     }
 
     var bytes: [UInt8] { [encoded.type] + encoded.bytes }

@@ -72,13 +72,13 @@ struct GoldenShapes {
                     parent: TableName(schema: "g", name: fields[3]),
                     parentColumns: fields[4].split(separator: ",").map(String.init),
                     onDelete: action(fields[5]), onUpdate: action(fields[6])))
-        default: fatalError("unknown line \(fields)")
+        default: preconditionFailure("unknown line \(fields)")
         }
     }
 
     private static func column(_ fields: [String]) -> ColumnShape {
         let text = unescaped(fields[2])
-        guard let type = ColumnType(columnTypeText: text) else { fatalError("type \(text)") }
+        guard let type = ColumnType(columnTypeText: text) else { preconditionFailure("type \(text)") }
         let extra = fields[6].uppercased()
         return ColumnShape(
             name: unescaped(fields[1]), type: type, isNullable: fields[3] == "YES",
