@@ -169,7 +169,11 @@ struct CopyRun: Sendable {
                 stored.storeStatement(
                     StoredObject(kind: .table, name: name, definition: Array(text.utf8)))
             })
-        try await schema.create(missing, plan)
+        let creations = try await schema.prepare(missing, plan)
+        let free = creations.filter { !$0.isTied }
+        try await TableCreation.runAll(
+            free, configuration, interrupts, from: try await schema.sourceFamily())
+        try await schema.create(creations.filter(\.isTied))
         owned.merge(missing) { _, new in new }
     }
 

@@ -68,7 +68,7 @@ extension SchemaCopier {
             guard postponed.count < left.count else { throw refused(postponed[0], first!) }
             left = postponed
         }
-        try useDDLSettings(target)
+        try applyDDLSettings(target, from: source.family)
     }
 
     /// Missing table, database, column, routine; a view over something missing.
