@@ -241,10 +241,16 @@ public final class Migration: Sendable {
             let session = try TargetSession(self.settings.target, role: .coordinator)
             let state = try Takeover(meta: self.meta, key: self.key).take(
                 session, token: token, epoch: epoch, lanes: 0)
-            try SwitchOver(meta: self.meta, key: self.key).run(session)
             let writer = try TargetSession(self.settings.target, role: .coordinator)
-            try Coordinator(session: writer, meta: self.meta, key: self.key, token: token)
-                .setPhase("finished")
+            let coordinator = Coordinator(
+                session: writer, meta: self.meta, key: self.key, token: token)
+            let switchOver = SwitchOver(meta: self.meta, key: self.key)
+            let selection = self.settings.selection
+            try switchOver.refresh(
+                from: Connection(self.settings.source), where: { selection.selects($0) },
+                by: coordinator)
+            try switchOver.run(session)
+            try coordinator.setPhase("finished")
             return state
         }
         didTakeOver(state)
