@@ -242,13 +242,15 @@ struct TransactionAssembler: ~Copyable {
 
     /// Hands out what has been gathered of a transaction when it exceeds the limit.
     private mutating func part() -> Output {
-        guard let full = group?.transaction, full.bytes >= bytesLimit, !full.rows.isEmpty else {
-            return .none
-        }
+        guard var open = group, open.transaction.bytes >= bytesLimit,
+            !open.transaction.rows.isEmpty
+        else { return .none }
+        let full = open.transaction
         let rest = SourceTransaction(ordinal: full.ordinal, identity: full.identity)
         rest.committedMicroseconds = full.committedMicroseconds
-        group!.transaction = rest
-        group!.isStreamed = true
+        open.transaction = rest
+        open.isStreamed = true
+        group = open
         return .part(full)
     }
 
