@@ -45,6 +45,9 @@ actor SchemaCopier {
     /// Which family the target is of.
     func targetFamily() throws -> ServerFamily { try connections().target.family }
 
+    /// Which family the source is of.
+    func sourceFamily() throws -> ServerFamily { try connections().source.family }
+
     /// Whether the target takes `LOAD DATA LOCAL`.
     func targetTakesLoad() throws -> Bool {
         try connections().target.value("SELECT @@global.local_infile") == "1"
@@ -75,6 +78,18 @@ actor SchemaCopier {
         try SchemaReader(connections().source).shapes(of: tables)
     }
 
+    /// Tables of the selection as the source has them now.
+    func selectedTables(_ plan: SnapshotPlan) throws -> Set<TableName> {
+        let reader = try SchemaReader(connections().source)
+        var out: Set<TableName> = []
+        for schema in try reader.schemas() {
+            for table in try reader.tables(in: schema) where plan.isSelected(table.name) {
+                out.insert(table.name)
+            }
+        }
+        return out
+    }
+
     /// Creates what is missing of databases and tables.
     ///
     /// - Parameters:
@@ -101,29 +116,35 @@ actor SchemaCopier {
         return out
     }
 
-    /// Creates databases and tables from definitions of the source.
-    func create(_ definitions: [TableName: String], _ plan: SnapshotPlan) throws {
+    /// Creates databases, and makes the statements that create tables from definitions of the
+    /// source.
+    func prepare(
+        _ definitions: [TableName: String], _ plan: SnapshotPlan
+    ) throws -> [TableCreation] {
         let (source, target) = try connections()
-        try useDDLSettings(target)
+        try applyDDLSettings(target, from: source.family)
         for schema in Set(definitions.keys.map(\.schema)).sorted() {
             try createDatabase(schema, source, target)
         }
+        let parents = Set(plan.tables.flatMap { $0.shape.foreignKeys.map(\.parent) })
+        var out: [TableCreation] = []
         for table in plan.tables.sorted(by: { $0.name < $1.name }) {
             guard let definition = definitions[table.name] else { continue }
             var adapted = try adapted(definition, table)
             let deferred = deferrable(adapted, table, plan)
             adapted.items.removeAll { deferred.contains($0) }
-            do {
-                // Foreign keys name tables without their schema.
-                try target.execute("USE \(quoteIdentifier(table.name.schema))")
-                try target.execute(adapted.statement(for: table.name))
-            } catch {
-                guard error.retry == .no else { throw error }
-                throw SnapshotError.unsupported(
-                    object: "table \(table.name)",
-                    detail: "the target refuses its definition: \(error.message)")
-            }
+            out.append(
+                TableCreation(
+                    table: table.name, statement: adapted.statement(for: table.name),
+                    isTied: parents.contains(table.name) || !table.shape.foreignKeys.isEmpty))
         }
+        return out
+    }
+
+    /// Creates tables in their order.
+    func create(_ tables: [TableCreation]) throws {
+        let (_, target) = try connections()
+        for table in tables { try table.run(target) }
     }
 
     private func adapted(_ definition: String, _ table: PlannedTable) throws -> CreateTableText {
@@ -224,7 +245,7 @@ actor SchemaCopier {
     /// Drops tables that this subtask created.
     func drop(_ tables: [TableName]) throws {
         let (_, target) = try connections()
-        try useDDLSettings(target)
+        try applyDDLSettings(target, from: source?.family)
         for table in tables { try target.execute("DROP TABLE IF EXISTS \(table.quoted)") }
     }
 
@@ -320,27 +341,6 @@ actor SchemaCopier {
         try target.execute("COMMIT")
         guard exists.isEmpty else { return }
         try target.execute("CREATE DATABASE IF NOT EXISTS \(quoteIdentifier(schema))\(defaults)")
-    }
-
-    func useDDLSettings(_ target: Connection) throws {
-        // Table options of the other family that the adapter doesn't know are left out by MariaDB.
-        let ignores =
-            target.family == .mariadb && source?.family == .mysql ? ",IGNORE_BAD_TABLE_OPTIONS" : ""
-        try target.execute(
-            "SET SESSION foreign_key_checks=0, sql_mode='NO_ENGINE_SUBSTITUTION,"
-                + "ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO\(ignores)'")
-        var settings = ["explicit_defaults_for_timestamp=1", "innodb_strict_mode=0"]
-        if target.family == .mysql, target.serverVersion.isAtLeast(8, 4) {
-            settings.append("restrict_fk_on_non_standard_key=0")
-        }
-        for setting in settings {
-            do throws(MySQLError) {
-                try target.execute("SET SESSION \(setting)")
-            } catch {
-                // It needs a privilege on some servers; the default is nearly always right.
-                if error.isConnectionLost { throw error }
-            }
-        }
     }
 
     func connections() throws -> (source: Connection, target: Connection) {
