@@ -1,4 +1,4 @@
-import Glibc
+import Foundation
 import MySQLClient
 import TestServers
 import Testing
@@ -65,6 +65,39 @@ extension MigrationTests {
                 try await trial.catchUp("--fresh", "--yes")
                 try await trial.expectEqual()
             }
+        }
+
+        @Test("an event whose bytes went wrong stops it, with its position, and nothing is skipped")
+        func corrupt() async throws {
+            try await TestServer.with(.mariadb, options: ["--binlog-checksum=CRC32"]) { source in
+                let target = try await SharedServers.all.server(.mariadb, "target")
+                let trial = try Trial(source: source, target: target, "corrupt", Self.rows)
+                try await trial.catchUp()
+                try trial.onSource(
+                    """
+                    FLUSH BINARY LOGS; INSERT INTO t VALUES (3, 0x41424344);
+                    INSERT INTO t VALUES (4,4); FLUSH BINARY LOGS
+                    """)
+                let files = try trial.onSource("SHOW BINARY LOGS").split(separator: "\n")
+                let name = files[files.count - 2].split(separator: "\t")[0]
+                try flip(Array("DCBA".utf8), in: "\(source.datadir)/\(name)")
+                let outcome = try await trial.migrate("--until", "caught-up").end()
+                expect(outcome, status: 1, says: "checksum", "\(name):")
+                #expect(try trial.onTarget("SELECT COUNT(*) FROM t") == "2\n")
+                try flip(Array("DCBA".utf8).map { $0 ^ 1 }, in: "\(source.datadir)/\(name)")
+                try await trial.catchUp()
+                try await trial.expectEqual()
+            }
+        }
+
+        /// Changes the lowest bits of the bytes, wherever they are in a file.
+        private func flip(_ bytes: [UInt8], in file: String) throws {
+            var data = try Data(contentsOf: URL(fileURLWithPath: file))
+            let range = try #require(data.range(of: Data(bytes)))
+            data.replaceSubrange(range, with: bytes.map { $0 ^ 1 })
+            let handle = try FileHandle(forWritingTo: URL(fileURLWithPath: file))
+            try handle.write(contentsOf: data)
+            try handle.close()
         }
 
         @Test("a source whose binlog began anew is recognised", arguments: Pair.sameFamily)
