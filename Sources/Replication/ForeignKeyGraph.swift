@@ -10,8 +10,11 @@ struct ForeignKeyGraph: Sendable {
     private var levels: [TableName: Int] = [:]
     /// Tables that are tied, directly or not, only to tables whose rows can be regrouped.
     private var simple: Set<TableName> = []
+    /// Parents of foreign keys whose values one side can't tell from its rows.
+    private var opaqueParents: Set<TableName> = []
 
-    init(_ shapes: some Collection<TableShape>) {
+    /// - Parameter constrained: tables that have more unique keys on the target.
+    init(_ shapes: some Collection<TableShape>, constrained: Set<TableName> = []) {
         for shape in shapes {
             for key in shape.foreignKeys {
                 children[key.parent, default: []].append(key)
@@ -24,8 +27,28 @@ struct ForeignKeyGraph: Sendable {
         }
         for table in childTables.keys { cascadeChildren.formUnion(cascadeTargets(of: table)) }
         guard !involved.isEmpty else { return }
+        findOpaque(shapes)
         findLevels(shapes)
-        findSimple(shapes)
+        findSimple(shapes, constrained)
+    }
+
+    private mutating func findOpaque(_ shapes: some Collection<TableShape>) {
+        func isKnown(_ column: String, _ shape: TableShape) -> Bool {
+            shape.columnIndex(column).map { shape.columns[$0].generation == nil } ?? false
+        }
+        let byName = Dictionary(shapes.map { ($0.name, $0) }, uniquingKeysWith: { a, _ in a })
+        for shape in shapes {
+            for key in shape.foreignKeys {
+                let parent = byName[key.parent]
+                if !key.columns.allSatisfy({ isKnown($0, shape) })
+                    || !key.parentColumns.allSatisfy({ column in
+                        parent.map { isKnown(column, $0) } ?? true
+                    })
+                {
+                    opaqueParents.insert(key.parent)
+                }
+            }
+        }
     }
 
     /// Parents before children, as far as there is no cycle.
@@ -48,7 +71,9 @@ struct ForeignKeyGraph: Sendable {
 
     /// Groups of tied tables in which every table has no key but its primary one, of a type whose
     /// values are equal only when their bytes are, and no action or cycle.
-    private mutating func findSimple(_ shapes: some Collection<TableShape>) {
+    private mutating func findSimple(
+        _ shapes: some Collection<TableShape>, _ constrained: Set<TableName>
+    ) {
         var neighbours: [TableName: Set<TableName>] = [:]
         var plain: Set<TableName> = []
         for shape in shapes where involved.contains(shape.name) {
@@ -56,8 +81,14 @@ struct ForeignKeyGraph: Sendable {
                 neighbours[shape.name, default: []].insert(key.parent)
                 neighbours[key.parent, default: []].insert(shape.name)
             }
+            let identity = (shape.identifyingKey?.parts ?? []).compactMap { $0.column?.lowercased() }
+            // Other columns can change while the row stays, before its children are gone.
+            let isReferredToByKey = referencedColumns(of: shape.name).allSatisfy { columns in
+                columns.allSatisfy(identity.contains)
+            }
             let isPlain =
-                levels[shape.name] != nil && shape.keys.count(where: \.isUnique) <= 1
+                isReferredToByKey && !constrained.contains(shape.name)
+                && levels[shape.name] != nil && shape.keys.count(where: \.isUnique) <= 1
                 && Self.hasExactKey(shape) && !cascadeChildren.contains(shape.name)
                 && childTables[shape.name] == nil
             if isPlain { plain.insert(shape.name) }
@@ -95,6 +126,9 @@ struct ForeignKeyGraph: Sendable {
 
     /// Whether the table is parent or child of any foreign key.
     func isInvolved(_ table: TableName) -> Bool { involved.contains(table) }
+
+    /// Whether rows of the table, or of its children, can't tell the values by which they are tied.
+    func isOpaqueParent(_ table: TableName) -> Bool { opaqueParents.contains(table) }
 
     /// Whether the source can change the table's rows by an action of a foreign key.
     func isCascadeChild(_ table: TableName) -> Bool { cascadeChildren.contains(table) }

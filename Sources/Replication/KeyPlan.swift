@@ -38,12 +38,17 @@ struct KeyPlan: Sendable {
     let isOpaque: Bool
     /// Whether rows that use it write it, or (child rows and their parents' keys) only read it.
     let writes: Bool
+    /// Set when others may know nothing of their values, and so write the key as a whole.
+    let readsWhole: Bool
 
-    init(parts: [Part], seed: UInt64, isOpaque: Bool, writes: Bool) {
+    init(
+        parts: [Part], seed: UInt64, isOpaque: Bool, writes: Bool, readsWhole: Bool = false
+    ) {
         self.parts = parts
         self.seed = seed & ~1
         self.isOpaque = isOpaque
         self.writes = writes
+        self.readsWhole = readsWhole
     }
 
     static func part(_ shape: TableShape, column index: Int, prefix: Int?) -> Part {
@@ -68,19 +73,21 @@ struct KeyPlan: Sendable {
             return
         }
         var hash = seed
-        var readsWhole = false
+        var readsWhole = readsWhole
         for part in parts {
             let value = values[part.column]
             if value.isNull { return }  // NULL equals nothing
             if value.isAbsent {
-                add(KeyUse(seed, writes: writes))
+                add(KeyUse(seed, writes: true))
                 return
             }
             let span = ColumnPlan.slice(event, value)
             if part.isFolded {
                 readsWhole = true
                 guard part.isASCIICompatible, Self.fold(span, part.prefix, &scratch) else {
-                    add(KeyUse(seed, writes: writes))
+                    // Also where the row only reads its parent's key: the parent's folded value
+                    // reads the whole, and two reads would not keep their order.
+                    add(KeyUse(seed, writes: true))
                     return
                 }
                 hash = Digest.combine(hash, Digest.hash(scratch.bytes, seed: 7))
@@ -94,17 +101,23 @@ struct KeyPlan: Sendable {
 
     @inline(__always)
     private static func hashExact(_ span: RawSpan, _ part: Part) -> UInt64 {
+        // The sign alone is the other zero of a floating point number, which equals the first.
         if span.byteCount == 4 && !part.isText {
-            return UInt64(unsafe span.unsafeLoadUnaligned(as: UInt32.self))
+            let bits = unsafe span.unsafeLoadUnaligned(as: UInt32.self)
+            return bits == 1 << 31 ? 0 : UInt64(bits)
         }
         if span.byteCount == 8 && !part.isText {
-            return unsafe span.unsafeLoadUnaligned(as: UInt64.self)
+            let bits = unsafe span.unsafeLoadUnaligned(as: UInt64.self)
+            return bits == 1 << 63 ? 0 : bits
         }
         var n = span.byteCount
         // A prefix of characters is at least as many bytes: comparing fewer bytes is coarser.
         if part.prefix > 0 { n = min(n, part.prefix) }
         if part.isText {
-            while n > 0, unsafe span.unsafeLoad(fromByteOffset: n - 1, as: UInt8.self) == 0x20 {
+            // A space of two or four bytes is a space and zeros, in either order.
+            while n > 0 {
+                let last = unsafe span.unsafeLoad(fromByteOffset: n - 1, as: UInt8.self)
+                guard last == 0x20 || (last == 0 && !part.isASCIICompatible) else { break }
                 n -= 1
             }
         }

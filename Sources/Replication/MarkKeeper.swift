@@ -48,7 +48,8 @@ final class MarkKeeper: Sendable {
     func append(_ end: GroupEnd, isPassed: Bool, shapes: [(TableName, TableShape?)] = []) {
         state.withLock { state in
             state.entries.append(Entry(end: end, isPassed: isPassed, shapes: shapes))
-            state.streamEnd = end.end
+            // The newest transaction of the mark is read again, which may lie in an older file.
+            if !state.mark.contains(end.identity) { state.streamEnd = end.end }
         }
     }
 
@@ -86,8 +87,10 @@ final class MarkKeeper: Sendable {
                         || done.contains(where: { $0.contains(identity) })
                 else { break }
                 carried.remove(identity)
-                mark.include(identity)
-                mark.binlog = entry.end.end
+                if !mark.contains(identity) {
+                    mark.include(identity)
+                    mark.binlog = entry.end.end
+                }
                 tail = Tail(entry.end)
                 shapes += entry.shapes
                 next += 1

@@ -429,7 +429,7 @@ final class Scheduler: Sendable {
                 chosen = batch
             }
             for other in openOnes where other !== chosen {
-                if other.transactions.count + chosen.transactions.count <= batchLimit {
+                if other.transactions.count + chosen.transactions.count < batchLimit {
                     join(other, into: chosen, &state)
                 } else {
                     seal(other, &state)

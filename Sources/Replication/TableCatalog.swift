@@ -56,7 +56,16 @@ final class TableCatalog {
     }
 
     /// Unique keys that tables have on the target only.
-    func setTargetKeys(_ keys: [TableName: [KeyShape]]) { targetKeys = keys }
+    func setTargetKeys(_ keys: [TableName: [KeyShape]]) {
+        targetKeys = keys
+        plans.removeAll()
+        makeGraph()
+    }
+
+    private func makeGraph() {
+        let constrained = Set(targetKeys.filter { !$0.value.isEmpty }.keys)
+        graph = ForeignKeyGraph(state.tables.values, constrained: constrained)
+    }
 
     func beginTransaction(_ identity: TransactionIdentity) {
         self.identity = identity
@@ -75,7 +84,7 @@ final class TableCatalog {
         defer {
             plans.removeAll()
             forgetMaps()
-            graph = ForeignKeyGraph(state.tables.values)
+            makeGraph()
         }
         return try change(&state)
     }

@@ -77,7 +77,7 @@ final class TablePlan: Sendable {
         if identity.isEmpty {
             merging = .inOrder
         } else if related.isInvolved(shape.name) {
-            merging = related.isSimple(shape.name) && targetKeys.isEmpty ? .related : .inOrder
+            merging = related.isSimple(shape.name) ? .related : .inOrder
         } else {
             merging = unique.count <= 1 ? .byKey : .bySet
         }
@@ -149,7 +149,7 @@ final class TablePlan: Sendable {
             out.append(
                 KeyPlan(
                     parts: parts, seed: seed(parent, "parent \(label)"), isOpaque: opaque,
-                    writes: writes))
+                    writes: writes || opaque, readsWhole: related.isOpaqueParent(parent)))
         }
         for key in shape.foreignKeys {
             plan(key.columns, key.parent, key.parentColumns, writes: false)
