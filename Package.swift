@@ -95,6 +95,9 @@ let package = Package(
         tests("RuntimeTests", ["Runtime"]),
         tests("MySQLClientTests", ["MySQLCore", "MySQLClient", "TestServers"]),
         tests(
+            "StreamTests", ["MySQLCore", "MySQLBinlog", "MySQLClient", "Stream", "TestServers"]),
+        tests("CheckpointTests", ["MySQLCore", "MySQLClient", "Checkpoint", "TestServers"]),
+        tests(
             "SnapshotTests",
             [
                 "MySQLCore", "Rules", "MySQLClient", "Checkpoint", "Snapshot", "Runtime",
@@ -104,8 +107,8 @@ let package = Package(
         tests(
             "ReplicationTests",
             [
-                "MySQLCore", "MySQLBinlog", "MySQLClient", "Checkpoint", "Replication", "Stream",
-                "Runtime",
+                "MySQLCore", "MySQLSyntax", "MySQLBinlog", "Rules", "Checkpoint", "Stream",
+                "Replication", "Runtime",
             ]),
         tests("MigrationTests", ["MySQLCore", "MySQLClient", "Verification", "TestServers"]),
         tests("SettingsTests", ["MySQLCore", "MySQLClient", "Rules", "Settings"]),

@@ -1,0 +1,92 @@
+import MySQLBinlog
+import MySQLCore
+import Stream
+
+/// Puts binlog events of MySQL 8 together, byte by byte.
+struct EventWriter {
+    static let uuid = ServerUUID(high: 0x0001_0203_0405_0607, low: 0x0809_0A0B_0C0D_0E0F)
+
+    enum Change {
+        case insert([Int?])
+        case delete([Int?])
+        case update([Int?], [Int?])
+    }
+
+    private(set) var events: [[UInt8]] = []
+
+    private static func little(_ value: some FixedWidthInteger, _ bytes: Int) -> [UInt8] {
+        (0..<bytes).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) }
+    }
+
+    private mutating func add(_ type: UInt8, _ body: [UInt8]) {
+        let size = 19 + body.count
+        events.append(
+            Self.little(1_700_000_000, 4) + [type] + Self.little(7, 4) + Self.little(size, 4)
+                + Self.little(100, 4) + [0, 0] + body)
+    }
+
+    mutating func gtid(_ number: Int) {
+        add(33, [1] + Self.uuid.bytes + Self.little(number, 8))
+    }
+
+    mutating func query(_ sql: String, schema: String = "s") {
+        add(
+            2,
+            Self.little(1, 4) + Self.little(0, 4) + [UInt8(schema.utf8.count), 0, 0, 0, 0]
+                + Array(schema.utf8) + [0] + Array(sql.utf8))
+    }
+
+    mutating func xid() { add(16, Self.little(5, 8)) }
+
+    mutating func tableMap(_ id: Int, _ schema: String, _ table: String, columns: Int) {
+        add(
+            19,
+            Self.little(id, 6) + [1, 0, UInt8(schema.utf8.count)] + Array(schema.utf8) + [0]
+                + [UInt8(table.utf8.count)] + Array(table.utf8) + [0, UInt8(columns)]
+                + [UInt8](repeating: 3, count: columns) + [0, 0xFF])
+    }
+
+    /// One event of rows; all changes must be of one kind.
+    mutating func rows(_ id: Int, _ changes: [Change], columns: Int, flags: UInt16 = 1) {
+        guard let first = changes.first else { return }
+        let kind: UInt8 =
+            switch first {
+            case .insert: 30
+            case .update: 31
+            case .delete: 32
+            }
+        var body = Self.little(id, 6) + Self.little(flags, 2) + [2, 0, UInt8(columns), 0xFF]
+        if kind == 31 { body.append(0xFF) }
+        for change in changes {
+            switch change {
+            case .insert(let row), .delete(let row): body += Self.image(row)
+            case .update(let old, let new): body += Self.image(old) + Self.image(new)
+            }
+        }
+        add(kind, body)
+    }
+
+    private static func image(_ row: [Int?]) -> [UInt8] {
+        var nulls: UInt8 = 0
+        var values: [UInt8] = []
+        for (i, value) in row.enumerated() {
+            if let value {
+                values += little(Int32(value), 4)
+            } else {
+                nulls |= 1 << UInt8(i)
+            }
+        }
+        return [nulls] + values
+    }
+
+    /// The events as chunks of one each, from offset 1000 on.
+    func chunks(file: String = "bin.000001") -> [EventChunk] {
+        var position: UInt64 = 1000
+        return events.map { event in
+            defer { position += UInt64(event.count) }
+            return EventChunk(
+                inner: event.span.bytes, of: file, position: position,
+                end: position + UInt64(event.count))
+        }
+    }
+}

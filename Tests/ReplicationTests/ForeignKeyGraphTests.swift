@@ -1,0 +1,102 @@
+import MySQLCore
+import Testing
+
+@testable import Replication
+
+@Suite("The foreign keys between tables")
+struct ForeignKeyGraphTests {
+    private static func name(_ table: String) -> TableName { TableName(schema: "s", name: table) }
+
+    /// A table with a whole number as key, and a column for each parent.
+    private static func table(
+        _ table: String, _ parents: [String] = [], _ action: ForeignKeyShape.Action = .restrict,
+        update: ForeignKeyShape.Action = .restrict, to column: String = "id"
+    ) -> TableShape {
+        TableShape(
+            name: name(table),
+            columns: [
+                ColumnShape(name: "id", type: ColumnType(.int), isNullable: false),
+                ColumnShape(name: "other", type: ColumnType(.int)),
+            ] + parents.map { ColumnShape(name: "to_\($0)", type: ColumnType(.int)) },
+            keys: [KeyShape(name: "PRIMARY", parts: [KeyPart(column: "id")], isUnique: true)],
+            foreignKeys: parents.map {
+                ForeignKeyShape(
+                    name: "f_\($0)", columns: ["to_\($0)"], parent: name($0),
+                    parentColumns: [column], onDelete: action, onUpdate: update)
+            })
+    }
+
+    @Test("parents are above their children, however the tables are listed")
+    func levels() {
+        let tables = [
+            Self.table("c", ["b"]), Self.table("d", ["a", "c"]), Self.table("a"),
+            Self.table("b", ["a"]), Self.table("alone"),
+        ]
+        for shift in 0..<tables.count {
+            let graph = ForeignKeyGraph(tables[shift...] + tables[..<shift])
+            #expect(["alone", "a", "b", "c", "d"].map { graph.level(of: Self.name($0)) } == [0, 1, 2, 3, 4])
+            #expect(!graph.isInvolved(Self.name("alone")))
+            for table in ["a", "b", "c", "d"] {
+                #expect(graph.isInvolved(Self.name(table)) && graph.isSimple(Self.name(table)))
+            }
+        }
+    }
+
+    @Test("tables in a cycle, and those tied to it, are not regrouped")
+    func cycles() {
+        let graph = ForeignKeyGraph([
+            Self.table("a", ["b"]), Self.table("b", ["a"]), Self.table("c", ["b"]),
+            Self.table("x", ["y"]), Self.table("y"), Self.table("self", ["self"]),
+        ])
+        for table in ["a", "b", "c", "self"] { #expect(!graph.isSimple(Self.name(table))) }
+        for table in ["x", "y"] { #expect(graph.isSimple(Self.name(table))) }
+    }
+
+    @Test("actions reach grandchildren, and end where a key has none", arguments: [true, false])
+    func cascades(byUpdate: Bool) {
+        let action = ForeignKeyShape.Action.cascade
+        let graph = ForeignKeyGraph([
+            Self.table("a"),
+            byUpdate ? Self.table("b", ["a"], update: .setNull) : Self.table("b", ["a"], action),
+            Self.table("c", ["b"], action), Self.table("d", ["c"]), Self.table("e", ["d"], action),
+        ])
+        #expect(graph.cascadeTargets(of: Self.name("a")) == [Self.name("b"), Self.name("c")])
+        #expect(graph.cascadeTargets(of: Self.name("c")) == [])
+        #expect(graph.cascadeTargets(of: Self.name("d")) == [Self.name("e")])
+        #expect(["a", "b", "c", "d", "e"].map { graph.isCascadeChild(Self.name($0)) }
+            == [false, true, true, false, true])
+        #expect(graph.cascadeGroups == Set(["a", "b", "c", "d", "e"].map(Self.name)))
+        // One action makes the whole group of tied tables keep its order.
+        for table in ["a", "b", "c", "d", "e"] { #expect(!graph.isSimple(Self.name(table))) }
+    }
+
+    @Test("an action in a cycle reaches its own table")
+    func actionCycle() {
+        let graph = ForeignKeyGraph([Self.table("a", ["b"], .cascade), Self.table("b", ["a"], .cascade)])
+        #expect(graph.cascadeTargets(of: Self.name("a")) == [Self.name("a"), Self.name("b")])
+    }
+
+    @Test("a group is regrouped only when every table in it has one key, compared by its bytes")
+    func simpleGroups() {
+        var second = Self.table("b", ["a"])
+        second.keys.append(
+            KeyShape(name: "u", parts: [KeyPart(column: "other")], isUnique: true))
+        #expect(!ForeignKeyGraph([Self.table("a"), second]).isSimple(Self.name("a")))
+        var textual = Self.table("b", ["a"])
+        textual.columns[0].type = ColumnType(.varchar, length: 10)
+        #expect(!ForeignKeyGraph([Self.table("a"), textual]).isSimple(Self.name("a")))
+        var keyless = Self.table("b", ["a"])
+        keyless.keys = []
+        #expect(!ForeignKeyGraph([Self.table("a"), keyless]).isSimple(Self.name("a")))
+        // A parent that is not migrated.
+        #expect(!ForeignKeyGraph([Self.table("b", ["a"])]).isSimple(Self.name("b")))
+    }
+
+    @Test("a group is not regrouped when a child refers to a column that is no key")
+    func referencedColumn() {
+        let graph = ForeignKeyGraph([Self.table("a"), Self.table("b", ["a"], to: "other")])
+        #expect(!graph.isSimple(Self.name("a")))
+        #expect(!graph.isSimple(Self.name("b")))
+        #expect(graph.referencedColumns(of: Self.name("a")) == [["other"]])
+    }
+}

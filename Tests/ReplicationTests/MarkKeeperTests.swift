@@ -1,0 +1,172 @@
+import MySQLCore
+import Testing
+
+@testable import Replication
+
+@Suite("The mark")
+struct MarkKeeperTests {
+    enum Naming: CaseIterable { case mysql, mariadb, file }
+
+    private static let origin = Origin(server: ServerUUID(high: 1, low: 2), life: 3)
+    private static let uuid = ServerUUID(high: 7, low: 8)
+
+    private static func identity(_ naming: Naming, _ n: Int) -> TransactionIdentity {
+        switch naming {
+        case .mysql:
+            TransactionIdentity(stream: .mysql(uuid, tag: ""), number: UInt64(n))
+        case .mariadb:
+            TransactionIdentity(
+                stream: .mariadb(domain: UInt32(n % 2), server: 1), number: UInt64(n))
+        case .file:
+            TransactionIdentity(stream: .file(origin, file: "bin.000001"), number: UInt64(n * 100))
+        }
+    }
+
+    private static func end(_ naming: Naming, _ n: Int) -> GroupEnd {
+        GroupEnd(
+            ordinal: UInt64(n), identity: identity(naming, n),
+            start: BinlogPosition(file: "bin.000001", offset: UInt64(n * 100)),
+            end: BinlogPosition(file: "bin.000001", offset: UInt64(n * 100 + 90)),
+            digest: UInt64(n))
+    }
+
+    private static func start(_ naming: Naming) -> SourcePosition {
+        SourcePosition(
+            origin: origin, binlog: BinlogPosition(file: "bin.000001", offset: 4),
+            gtids: naming == .mysql
+                ? .mysql(MySQLGTIDSet())
+                : naming == .mariadb ? .mariadb(MariaDBGTIDPosition()) : .none)
+    }
+
+    private static func table(_ n: Int) -> TableName { TableName(schema: "s", name: "t\(n)") }
+
+    @Test(
+        "it moves over the longest prefix that the target holds, and never back",
+        arguments: Naming.allCases)
+    func prefix(naming: Naming) {
+        for seed: UInt64 in 1...150 {
+            var random = SplitMix(seed)
+            let count = 1 + random.below(40)
+            var carried = IdentitySet()
+            var held: Set<Int> = []
+            var passed: Set<Int> = []
+            for n in 1...count {
+                if random.oneIn(6) {
+                    carried.insert(Self.identity(naming, n))
+                    held.insert(n)
+                } else if random.oneIn(5) {
+                    passed.insert(n)
+                }
+            }
+            let keeper = MarkKeeper(mark: Self.start(naming), carried: carried, tail: nil)
+            var lanes = [IdentitySet](repeating: IdentitySet(), count: 3)
+            var appended = 0
+            var marked = 0
+            var shapesSeen: [Int] = []
+            var last = Self.start(naming).binlog
+            while marked < count {
+                switch random.below(4) {
+                case 0 where appended < count:
+                    appended += 1
+                    keeper.append(
+                        Self.end(naming, appended), isPassed: passed.contains(appended),
+                        shapes: appended % 5 == 0 ? [(Self.table(appended), nil)] : [])
+                case 1 where appended > 0:
+                    let n = 1 + random.below(appended)
+                    guard !passed.contains(n), !held.contains(n) else { continue }
+                    lanes[random.below(3)].insert(Self.identity(naming, n))
+                    held.insert(n)
+                case 2:
+                    guard let advance = keeper.advance(over: lanes) else { continue }
+                    var expected = marked
+                    while expected < appended,
+                        held.contains(expected + 1) || passed.contains(expected + 1)
+                    { expected += 1 }
+                    #expect(advance.count == expected - marked, "seed \(seed)")
+                    #expect(advance.mark.binlog >= last, "seed \(seed)")
+                    for n in 1...count {
+                        #expect(
+                            advance.mark.contains(Self.identity(naming, n)) == (n <= expected)
+                                || (naming == .mariadb && n > expected), "seed \(seed): \(n)")
+                        #expect(
+                            advance.carried.contains(Self.identity(naming, n))
+                                == (n > expected && carried.contains(Self.identity(naming, n))),
+                            "seed \(seed): \(n)")
+                    }
+                    #expect(advance.tail?.identity == (expected > marked ? Self.identity(naming, expected) : advance.tail?.identity))
+                    let shapes = (marked + 1..<max(expected + 1, marked + 1)).filter { $0 % 5 == 0 }
+                    #expect(advance.shapes.map(\.0) == shapes.map(Self.table), "seed \(seed)")
+                    // A mark that was not written is computed again.
+                    if random.oneIn(4) { continue }
+                    keeper.didWrite(advance)
+                    last = advance.mark.binlog
+                    marked = expected
+                    shapesSeen += shapes
+                    for lane in 0..<3 { lanes[lane].subtract(heldBy: advance.mark) }
+                default: break
+                }
+            }
+            #expect(keeper.count == 0)
+            #expect(keeper.carried.isEmpty)
+            #expect(shapesSeen == Array(1...count).filter { $0 % 5 == 0 })
+            #expect(keeper.advance(over: lanes) == nil)
+        }
+    }
+
+    @Test("a transaction that nobody holds stops it, whatever lies behind")
+    func gap() throws {
+        let keeper = MarkKeeper(mark: Self.start(.mysql), carried: IdentitySet(), tail: nil)
+        var done = IdentitySet()
+        for n in 1...3 { keeper.append(Self.end(.mysql, n), isPassed: false) }
+        done.insert(Self.identity(.mysql, 2))
+        done.insert(Self.identity(.mysql, 3))
+        #expect(keeper.advance(over: [done]) == nil)
+        done.insert(Self.identity(.mysql, 1))
+        let advance = try #require(keeper.advance(over: [done]))
+        #expect(advance.count == 3)
+        #expect(advance.mark.gtids.description == "\(Self.uuid):1-3")
+        #expect(advance.tail == Tail(Self.end(.mysql, 3)))
+    }
+
+    @Test("with nothing above it, it goes to the end of the stream")
+    func idle() throws {
+        let keeper = MarkKeeper(mark: Self.start(.mariadb), carried: IdentitySet(), tail: nil)
+        #expect(keeper.advance(over: []) == nil)
+        let far = BinlogPosition(file: "bin.000002", offset: 300)
+        keeper.streamMoved(to: far)
+        let advance = try #require(keeper.advance(over: []))
+        #expect(advance.mark.binlog == far && advance.count == 0)
+        keeper.didWrite(advance)
+        #expect(keeper.advance(over: []) == nil)
+        keeper.append(Self.end(.mariadb, 1), isPassed: false)
+        #expect(keeper.advance(over: [])?.mark.binlog != far || keeper.count == 1)
+    }
+
+    @Test("reading the newest transaction again does not move it back")
+    func tailIsReadAgain() {
+        var mark = Self.start(.mysql)
+        mark.include(Self.identity(.mysql, 1))
+        mark.binlog = BinlogPosition(file: "bin.000002", offset: 500)
+        let keeper = MarkKeeper(
+            mark: mark, carried: IdentitySet(), tail: Tail(Self.end(.mysql, 1)))
+        keeper.append(Self.end(.mysql, 1), isPassed: true)
+        if let advance = keeper.advance(over: []) {
+            #expect(advance.mark.binlog >= mark.binlog)
+            keeper.didWrite(advance)
+        }
+        #expect(keeper.positions.mark.binlog >= mark.binlog)
+    }
+
+    @Test("its tail is read as it was written")
+    func tailEncoding() {
+        for naming in Naming.allCases {
+            var tail = Tail(Self.end(naming, 12))
+            tail.digest = .max - 5
+            tail.start.offset = 1 << 40
+            #expect(Tail(encoded: tail.encoded) == tail)
+            for length in 0..<tail.encoded.count {
+                #expect(Tail(encoded: Array(tail.encoded.prefix(length))) == nil)
+            }
+        }
+    }
+}
