@@ -30,12 +30,19 @@ actor SchemaCopier {
 
     /// Opens the sessions and joins the run.
     func join(_ barrier: RunBarrier) async throws {
-        let session = try TargetSession(configuration.target, role: .ddl(lane))
-        try interrupts.add(session.connection.interrupter)
-        self.session = session
-        let source = try Connection(configuration.source)
-        try interrupts.add(source.interrupter)
-        self.source = source
+        let session: TargetSession
+        do {
+            session = try TargetSession(configuration.target, role: .ddl(lane))
+            try interrupts.add(session.connection.interrupter)
+            self.session = session
+            let source = try Connection(configuration.source)
+            try interrupts.add(source.interrupter)
+            self.source = source
+        } catch {
+            // Nobody may go on waiting for this session.
+            barrier.publish(.failure(error))
+            throw error
+        }
         let state = try await barrier.arrive(session)
         token = state.run
         fence = Fence(
