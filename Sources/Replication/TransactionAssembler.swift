@@ -61,7 +61,6 @@ struct TransactionAssembler: ~Copyable {
     /// A compressed transaction that is being unpacked, event by event.
     private var payload: OpenPayload?
 
-
     /// - Parameter bytesLimit: transactions beyond it are handed out in parts.
     init(catalog: TableCatalog, applied: AppliedState, origin: Origin, bytesLimit: Int) {
         self.catalog = catalog

@@ -112,7 +112,8 @@ extension SchemaCopier {
             let row = try source.firstRow("SHOW CREATE \(type) \(name.quoted)") ?? [:]
             let column = type == "PROCEDURE" ? "Create Procedure" : "Create Function"
             return SourceObject(
-                .routine, name, try WaitingObjects.definition(row[column], "routine", name), row: row)
+                .routine, name, try WaitingObjects.definition(row[column], "routine", name),
+                row: row)
         }
     }
 
@@ -130,7 +131,8 @@ extension SchemaCopier {
         return try names.map { name in
             let row = try source.firstRow("SHOW CREATE VIEW \(name.quoted)") ?? [:]
             return SourceObject(
-                .view, name, try WaitingObjects.definition(row["Create View"], "view", name), row: row)
+                .view, name, try WaitingObjects.definition(row["Create View"], "view", name),
+                row: row)
         }
     }
 

@@ -29,7 +29,8 @@ struct DDLTests {
             goneAfter: [TableName(schema: subtask.data, name: "gone")], isIdempotent: false)
     }
 
-    @Test("an intent outlives its run, and is cleared together with its mark (D2, D6)",
+    @Test(
+        "an intent outlives its run, and is cleared together with its mark (D2, D6)",
         arguments: Servers.families)
     func intents(family: TestServer.Family) async throws {
         let subtask = try await Subtask(family, "intents")
@@ -112,45 +113,4 @@ struct DDLTests {
         try third.lock()
     }
 
-    @Test("a statement that still runs for a dead client keeps the lock until it ends (D1)",
-        arguments: Servers.families)
-    func runningStatement(family: TestServer.Family) async throws {
-        let subtask = try await Subtask(family, "running")
-        try subtask.take(1, lanes: 3)
-        let proxy = try FaultProxy(to: subtask.server)
-        defer { proxy.close() }
-        let (session, old) = try ledger(subtask, 1, proxy: proxy)
-        try old.lock()
-        // The statement is sent, its client is gone, and the server is slow: a row of the table is
-        // being read, and TRUNCATE waits for that.
-        let blocker = try subtask.session(1)
-        try blocker.connection.execute(
-            "INSERT INTO \(subtask.data).t VALUES (1); SELECT * FROM \(subtask.data).t")
-        let held = proxy.holdNext(.toServer, matching: "TRUNCATE")
-        #expect(throws: MySQLError.self) {
-            try session.connection.execute("TRUNCATE TABLE \(subtask.data).t")
-        }
-        try await held.caught()
-        held.deliver()
-        #expect(
-            try await Subtask.eventually {
-                try subtask.server.sql(
-                    "SELECT COUNT(*) FROM information_schema.PROCESSLIST "
-                        + "WHERE INFO LIKE 'TRUNCATE%' AND STATE LIKE '%metadata lock%'") == "1\n"
-            })
-        try subtask.take(2, lanes: 3)
-        let start = ContinuousClock.now
-        let id = blocker.connection.id
-        Thread.detachNewThread { [subtask] in
-            Thread.sleep(forTimeInterval: 1.5)
-            _ = try? subtask.server.sql("KILL \(id)")
-        }
-        let (next, new) = try ledger(subtask, 2)
-        try new.lock()
-        #expect(ContinuousClock.now - start > .seconds(1))
-        // Everything of the old run is over: what is written now stays.
-        try next.connection.execute("INSERT INTO \(subtask.data).t VALUES (3); COMMIT")
-        try await Task.sleep(for: .milliseconds(300))
-        #expect(try subtask.rows() == [3])
-    }
 }

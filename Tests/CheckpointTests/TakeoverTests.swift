@@ -16,7 +16,8 @@ private func aside<R: Sendable>(_ body: @escaping @Sendable () -> R) async -> R 
 
 @Suite("Taking a subtask over")
 struct TakeoverTests {
-    @Test("a takeover writes a new token, and inherits what lanes did above the mark",
+    @Test(
+        "a takeover writes a new token, and inherits what lanes did above the mark",
         arguments: Servers.families)
     func inherits(family: TestServer.Family) async throws {
         let subtask = try await Subtask(family, "inherits")
@@ -65,7 +66,9 @@ struct TakeoverTests {
         #expect(try subtask.rows() == [])
     }
 
-    @Test("a fence that waits while the subtask is taken over matches nothing", arguments: Servers.families)
+    @Test(
+        "a fence that waits while the subtask is taken over matches nothing",
+        arguments: Servers.families)
     func waitingFence(family: TestServer.Family) async throws {
         let subtask = try await Subtask(family, "waiting")
         try subtask.take(1)
@@ -141,7 +144,8 @@ struct TakeoverTests {
         #expect(try other.peek(session.connection)?.identity == [])
     }
 
-    @Test("a takeover waits for a commit in flight, and has what it did", arguments: Servers.families)
+    @Test(
+        "a takeover waits for a commit in flight, and has what it did", arguments: Servers.families)
     func commitInFlight(family: TestServer.Family) async throws {
         let subtask = try await Subtask(family, "flight")
         try subtask.take(1)
@@ -183,51 +187,6 @@ struct TakeoverTests {
         try bystander.connection.ping()
     }
 
-    @Test("an owner's session that still works is not ended", arguments: Servers.families)
-    func workingOwner(family: TestServer.Family) async throws {
-        let subtask = try await Subtask(family, "working")
-        try subtask.take(1)
-        let working = try subtask.session()
-        try working.holdLock(Subtask.token(1))
-        try subtask.begin(working, subtask.fence(1), done: Subtask.set(7), row: 1)
-        let session = try TargetSession(subtask.options, role: .coordinator)
-        try session.connection.execute("SET innodb_lock_wait_timeout=1")
-        let connection = Mutex(working)
-        async let slept = aside {
-            connection.withLock { try? $0.connection.value("SELECT SLEEP(4)") } != nil
-        }
-        try await Task.sleep(for: .milliseconds(200))
-        #expect(throws: MySQLError.self) {
-            try Takeover(meta: subtask.meta, key: subtask.key).take(
-                session, token: Subtask.token(2), epoch: .next, lanes: 2)
-        }
-        #expect(await slept)
-        _ = try connection.withLock { try $0.connection.execute("COMMIT") }
-        #expect(try subtask.take(3).carried == Subtask.set(7))
-    }
-
-    @Test(
-        "a COMMIT that the server runs after its client is gone is either in the takeover or nothing",
-        arguments: Servers.families)
-    func lateCommit(family: TestServer.Family) async throws {
-        let subtask = try await Subtask(family, "late")
-        try subtask.take(1)
-        let proxy = try FaultProxy(to: subtask.server)
-        defer { proxy.close() }
-        let session = try subtask.session(proxy: proxy)
-        try session.holdLock(Subtask.token(1))
-        try subtask.begin(session, subtask.fence(1), done: Subtask.set(7), row: 1)
-        let held = proxy.holdNext(.toServer, matching: "COMMIT")
-        #expect(throws: MySQLError.self) { try session.connection.execute("COMMIT") }
-        try await held.caught()
-        async let taken = aside { try? subtask.take(2) }
-        try await Task.sleep(for: .milliseconds(300))
-        held.deliver()
-        let state = try #require(await taken)
-        #expect(state.carried == Subtask.set(7))
-        #expect(try subtask.rows() == [1])
-    }
-
     @Test(
         "a packet that the server runs after a takeover changes nothing (V1, V3, V4)",
         arguments: Servers.families)
@@ -258,7 +217,8 @@ struct TakeoverTests {
         #expect(try subtask.take(3, .binding(1)).carried == Subtask.set(7))
     }
 
-    @Test("a mark that the server runs late does not bring it back (V7)", arguments: Servers.families)
+    @Test(
+        "a mark that the server runs late does not bring it back (V7)", arguments: Servers.families)
     func lateMark(family: TestServer.Family) async throws {
         let subtask = try await Subtask(family, "latemark")
         try subtask.take(1)

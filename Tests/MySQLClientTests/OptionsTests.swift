@@ -11,7 +11,8 @@ struct OptionsTests {
                 + "&tls-cert=c&tls-key=k&connect-timeout=3")
         #expect(full.host == "db1" && full.port == 3307 && full.user == "me")
         #expect(full.database == "shop" && full.tls.mode == .verifyCA)
-        #expect(full.tls.caFile == "/a/ca.pem" && full.compresses && full.connectTimeoutSeconds == 3)
+        #expect(
+            full.tls.caFile == "/a/ca.pem" && full.compresses && full.connectTimeoutSeconds == 3)
         #expect(full.tls.certificateFile == "c" && full.tls.keyFile == "k")
         let short = try ConnectionOptions(url: "mariadb://me@db1")
         #expect(short.port == 3306 && short.database == nil && short.tls.mode == .preferred)
@@ -83,7 +84,9 @@ struct OptionsTests {
     func greeting() {
         func packet(_ flags: UInt16) -> [UInt8] {
             [80, 0, 0, 0, 10] + Array("10.11.1".utf8) + [0, 1, 0, 0, 0]
-                + [UInt8](repeating: 65, count: 8) + [0, UInt8(flags & 255), UInt8(flags >> 8), 8, 2]
+                + [UInt8](repeating: 65, count: 8) + [
+                    0, UInt8(flags & 255), UInt8(flags >> 8), 8, 2,
+                ]
         }
         #expect(offersTLS(packet(0x0800)) && offersTLS(packet(0xFFFF)))
         #expect(!offersTLS(packet(0)) && !offersTLS(packet(0xF7FF)))

@@ -28,7 +28,8 @@ private struct Rows {
         var values: [ColumnValue] = []
         for value in row {
             values.append(
-                ColumnValue(offset: Int32(bytes.count), length: value.map { Int32($0.count) } ?? -1))
+                ColumnValue(offset: Int32(bytes.count), length: value.map { Int32($0.count) } ?? -1)
+            )
             bytes += value ?? []
         }
         return uses(bytes + [0], values)
@@ -158,7 +159,8 @@ struct KeyPlanTests {
     @Test("whole numbers and bytes conflict only with themselves")
     func exactTypes() {
         let primary = [KeyShape(name: "PRIMARY", parts: [KeyPart(column: "a")], isUnique: true)]
-        let numbers = Rows([ColumnShape(name: "a", type: ColumnType(.int), isNullable: false)], primary)
+        let numbers = Rows(
+            [ColumnShape(name: "a", type: ColumnType(.int), isNullable: false)], primary)
         for i: Int32 in 1...200 {
             #expect(numbers.keepOrder(little(i), little(i)))
             for j: Int32 in (i + 1)..<(i + 20) {
@@ -176,7 +178,8 @@ struct KeyPlanTests {
     @Test("both zeros of a floating point number are one value")
     func zeros() {
         let primary = [KeyShape(name: "PRIMARY", parts: [KeyPart(column: "a")], isUnique: true)]
-        let float = Rows([ColumnShape(name: "a", type: ColumnType(.float), isNullable: false)], primary)
+        let float = Rows(
+            [ColumnShape(name: "a", type: ColumnType(.float), isNullable: false)], primary)
         #expect(float.keepOrder([0, 0, 0, 0], [0, 0, 0, 0x80]))
         let double = Rows(
             [ColumnShape(name: "a", type: ColumnType(.double), isNullable: false)], primary)

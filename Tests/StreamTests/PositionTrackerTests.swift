@@ -7,7 +7,8 @@ import Testing
 @Suite("Where events are")
 struct PositionTrackerTests {
     private static func event(
-        _ type: UInt8, size: Int = 100, position: UInt64 = 0, flags: UInt16 = 0, body: [UInt8]? = nil
+        _ type: UInt8, size: Int = 100, position: UInt64 = 0, flags: UInt16 = 0,
+        body: [UInt8]? = nil
     ) -> [UInt8] {
         func little(_ value: UInt64, _ n: Int) -> [UInt8] {
             (0..<n).map { UInt8(truncatingIfNeeded: value >> (8 * UInt64($0))) }
