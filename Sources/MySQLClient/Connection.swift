@@ -66,7 +66,15 @@ public final class Connection {
     public var tlsCipher: String? { mysql_get_ssl_cipher(mysql).map { String(cString: $0) } }
 
     /// The error of the last call.
-    var lastError: MySQLError { MySQLError(mysql, options.server) }
+    ///
+    /// The library calls a TLS connection that broke a TLS error (2026), as it calls one that was
+    /// refused; of a connection that was made it can only mean that it is lost.
+    var lastError: MySQLError {
+        let error = MySQLError(mysql, options.server)
+        guard error.code == 2026 else { return error }
+        return MySQLError(
+            code: 2013, sqlState: error.sqlState, message: error.message, server: error.server)
+    }
 
     /// The socket's file descriptor, for `poll`.
     public var socket: Int32 { Int32(mysql_get_socket(mysql)) }

@@ -156,7 +156,9 @@ extension ConnectionOptions {
             portText = rest[rest.index(after: colon)...]
         }
         if let portText {
-            guard let number = UInt16(portText), number > 0 else {
+            guard let number = UInt16(portText), number > 0,
+                portText.allSatisfy(\.isWholeNumber)
+            else {
                 throw fail("\"\(portText)\" is no port")
             }
             port = number
