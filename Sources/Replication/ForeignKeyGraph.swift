@@ -81,7 +81,9 @@ struct ForeignKeyGraph: Sendable {
                 neighbours[shape.name, default: []].insert(key.parent)
                 neighbours[key.parent, default: []].insert(shape.name)
             }
-            let identity = (shape.identifyingKey?.parts ?? []).compactMap { $0.column?.lowercased() }
+            let identity = (shape.identifyingKey?.parts ?? []).compactMap {
+                $0.column?.lowercased()
+            }
             // Other columns can change while the row stays, before its children are gone.
             let isReferredToByKey = referencedColumns(of: shape.name).allSatisfy { columns in
                 columns.allSatisfy(identity.contains)
