@@ -1,0 +1,289 @@
+import Foundation
+import MySQLClient
+import MySQLCore
+import Synchronization
+import TestServers
+import Testing
+
+@testable import Checkpoint
+
+/// Runs something that blocks on a thread of its own.
+private func aside<R: Sendable>(_ body: @escaping @Sendable () -> R) async -> R {
+    await withCheckedContinuation { continuation in
+        Thread.detachNewThread { continuation.resume(returning: body()) }
+    }
+}
+
+@Suite("Taking a subtask over")
+struct TakeoverTests {
+    @Test(
+        "a takeover writes a new token, and inherits what lanes did above the mark",
+        arguments: Servers.families)
+    func inherits(family: TestServer.Family) async throws {
+        let subtask = try await Subtask(family, "inherits")
+        #expect(try subtask.peek()?.epoch == 0)
+        let first = try subtask.take(1, lanes: 3)
+        #expect(first.epoch == 1 && first.carried.isEmpty && first.lowWater == nil)
+        #expect(first.identity == [1, 2] && first.rules == [3] && first.phase == "copy")
+        for (lane, done) in [Subtask.set(1, 4), Subtask.set(2), Subtask.set(6)].enumerated() {
+            let session = try subtask.session(lane)
+            try subtask.begin(session, subtask.fence(1, lane: lane), done: done, row: lane)
+            try session.connection.execute("COMMIT")
+        }
+        let coordinator = try subtask.coordinator(1)
+        #expect(try coordinator.readDone() == [Subtask.set(1, 4), Subtask.set(2), Subtask.set(6)])
+        try coordinator.write(mark: Subtask.position(2), carried: IdentitySet(), tail: [9])
+        // Fewer lanes than before: nothing of the others is forgotten.
+        let second = try subtask.take(2, lanes: 1)
+        #expect(second.epoch == 2 && second.run == subtask.token(2))
+        #expect(second.lowWater == Subtask.position(2) && second.tail == [9])
+        #expect(second.carried == Subtask.set(4, 6))
+        #expect(try subtask.coordinator(2).readDone() == [IdentitySet()])
+        #expect(try subtask.peek()?.carried == Subtask.set(4, 6))
+        #expect(try subtask.take(3).carried == Subtask.set(4, 6))
+    }
+
+    @Test("an old run's fence and mark match nothing", arguments: Servers.families)
+    func fenced(family: TestServer.Family) async throws {
+        let subtask = try await Subtask(family, "fenced")
+        try subtask.take(1)
+        let session = try subtask.session()
+        let stale = try subtask.coordinator(1)
+        try stale.write(mark: Subtask.position(3), carried: IdentitySet(), tail: [])
+        try subtask.take(2)
+        #expect(throws: CheckpointError.self) {
+            try subtask.begin(session, subtask.fence(1), done: Subtask.set(9), row: 1)
+        }
+        try session.connection.execute("ROLLBACK")
+        #expect(throws: CheckpointError.self) {
+            try stale.write(mark: Subtask.position(2), carried: IdentitySet(), tail: [])
+        }
+        #expect(throws: CheckpointError.self) { try stale.setPhase("finished") }
+        #expect(throws: CheckpointError.self) { try stale.beat() }
+        #expect(try stale.readDone().isEmpty)
+        let state = try #require(try subtask.peek())
+        #expect(state.lowWater == Subtask.position(3) && state.phase == "copy")
+        #expect(try subtask.rows() == [])
+    }
+
+    @Test(
+        "a fence that waits while the subtask is taken over matches nothing",
+        arguments: Servers.families)
+    func waitingFence(family: TestServer.Family) async throws {
+        let subtask = try await Subtask(family, "waiting")
+        try subtask.take(1)
+        // The statements of a takeover, held open before their commit.
+        let taking = try subtask.session(5)
+        try taking.connection.execute(
+            """
+            START TRANSACTION;
+            SELECT * FROM \(subtask.meta.table("lane")) WHERE \(subtask.key.condition) FOR UPDATE;
+            DELETE FROM \(subtask.meta.table("lane")) WHERE \(subtask.key.condition);
+            INSERT INTO \(subtask.meta.table("lane")) (task, source, lane, run, commits, done) \
+            VALUES (\(subtask.key.values),0,\(subtask.token(2).literal),0,'')
+            """)
+        let isFenced = Mutex<Bool?>(nil)
+        async let waiting: Void = aside {
+            let fenced: Bool
+            do {
+                let session = try subtask.session()
+                try subtask.begin(session, subtask.fence(1), done: Subtask.set(1), row: 1)
+                fenced = false
+            } catch {
+                fenced = error is CheckpointError
+            }
+            isFenced.withLock { $0 = fenced }
+        }
+        try await Task.sleep(for: .milliseconds(500))
+        #expect(isFenced.withLock { $0 } == nil)
+        try taking.connection.execute("COMMIT")
+        await waiting
+        #expect(isFenced.withLock { $0 } == true)
+        #expect(try subtask.rows() == [])
+    }
+
+    @Test("epochs decide who may take over", arguments: Servers.families)
+    func epochs(family: TestServer.Family) async throws {
+        let subtask = try await Subtask(family, "epochs")
+        #expect(try subtask.take(1, .binding(5)).epoch == 5)
+        #expect(try subtask.take(2, .binding(5)).epoch == 5)
+        #expect(throws: CheckpointError.self) { try subtask.take(3, .binding(4)) }
+        #expect(try subtask.take(4, .next).epoch == 6)
+        #expect(try subtask.take(5, .keep(6, own: [subtask.token(4)])).epoch == 6)
+        // Somebody else's run of the same epoch.
+        #expect(throws: CheckpointError.self) {
+            try subtask.take(6, .keep(6, own: [subtask.token(4)]))
+        }
+        #expect(throws: CheckpointError.self) {
+            try subtask.take(6, .keep(5, own: [subtask.token(5)]))
+        }
+        // Who was refused has changed nothing.
+        #expect(try subtask.peek()?.run == subtask.token(5))
+        let session = try subtask.session()
+        try subtask.begin(session, subtask.fence(5), done: IdentitySet(), row: 1)
+        try session.connection.execute("COMMIT")
+        #expect(try subtask.rows() == [1])
+    }
+
+    @Test("a subtask without a row is refused, and nothing is created", arguments: Servers.families)
+    func missing(family: TestServer.Family) async throws {
+        let subtask = try await Subtask(family, "missing")
+        let other = Takeover(
+            meta: subtask.meta, key: SubtaskKey(task: "another", source: "source"))
+        let session = try TargetSession(subtask.options, role: .coordinator)
+        let error = #expect(throws: CheckpointError.self) {
+            try other.take(session, token: subtask.token(1), epoch: .next, lanes: 1)
+        }
+        guard case .missing = error else {
+            Issue.record("\(String(describing: error))")
+            return
+        }
+        #expect(try other.peek(session.connection) == nil)
+        #expect(try other.create(session, identity: [], rules: []))
+        #expect(try !other.create(session, identity: [7], rules: []))
+        #expect(try other.peek(session.connection)?.identity == [])
+    }
+
+    @Test(
+        "a takeover waits for a commit in flight, and has what it did", arguments: Servers.families)
+    func commitInFlight(family: TestServer.Family) async throws {
+        let subtask = try await Subtask(family, "flight")
+        try subtask.take(1)
+        let session = try subtask.session()
+        try subtask.begin(session, subtask.fence(1), done: Subtask.set(7), row: 1)
+        async let state = aside { try? subtask.take(2) }
+        try await Task.sleep(for: .milliseconds(500))
+        #expect(try subtask.peek()?.run == subtask.token(1))
+        try session.connection.execute("COMMIT")
+        #expect(await state?.carried == Subtask.set(7))
+        #expect(try subtask.rows() == [1])
+    }
+
+    @Test(
+        "a frozen owner that holds its row's lock is ended, and its rows are undone",
+        arguments: Servers.families)
+    func frozenOwner(family: TestServer.Family) async throws {
+        let subtask = try await Subtask(family, "frozen")
+        try subtask.take(1)
+        let frozen = try subtask.session()
+        try frozen.holdLock(subtask.token(1))
+        try subtask.begin(frozen, subtask.fence(1), done: Subtask.set(7), row: 1)
+        let bystander = try subtask.session(1)
+        let session = try TargetSession(subtask.options, role: .coordinator)
+        try session.connection.execute("SET innodb_lock_wait_timeout=1")
+        let takeover = Takeover(meta: subtask.meta, key: subtask.key)
+        let error = #expect(throws: MySQLError.self) {
+            try takeover.take(session, token: subtask.token(2), epoch: .next, lanes: 2)
+        }
+        #expect(error?.code == MySQLErrorCode.lockWaitTimeout)
+        var taken: SubtaskState?
+        for _ in 0..<10 where taken == nil {
+            taken = try? takeover.take(session, token: subtask.token(3), epoch: .next, lanes: 2)
+        }
+        #expect(taken?.carried == IdentitySet())
+        #expect(try subtask.rows() == [])
+        let lost = #expect(throws: MySQLError.self) { try frozen.connection.execute("COMMIT") }
+        #expect(lost?.isConnectionLost == true)
+        try bystander.connection.ping()
+    }
+
+    @Test("an owner's session that still works is not ended", arguments: Servers.families)
+    func workingOwner(family: TestServer.Family) async throws {
+        let subtask = try await Subtask(family, "working")
+        try subtask.take(1)
+        let working = try subtask.session()
+        try working.holdLock(subtask.token(1))
+        try subtask.begin(working, subtask.fence(1), done: Subtask.set(7), row: 1)
+        let session = try TargetSession(subtask.options, role: .coordinator)
+        try session.connection.execute("SET innodb_lock_wait_timeout=1")
+        let connection = Mutex(working)
+        async let slept = aside {
+            connection.withLock { try? $0.connection.value("SELECT SLEEP(4)") } != nil
+        }
+        try await Task.sleep(for: .milliseconds(200))
+        #expect(throws: MySQLError.self) {
+            try Takeover(meta: subtask.meta, key: subtask.key).take(
+                session, token: subtask.token(2), epoch: .next, lanes: 2)
+        }
+        #expect(await slept)
+        _ = try connection.withLock { try $0.connection.execute("COMMIT") }
+        #expect(try subtask.take(3).carried == Subtask.set(7))
+    }
+
+    @Test(
+        "a COMMIT that the server runs after its client is gone is either in the takeover or nothing",
+        arguments: Servers.families)
+    func lateCommit(family: TestServer.Family) async throws {
+        let subtask = try await Subtask(family, "late")
+        try subtask.take(1)
+        let proxy = try FaultProxy(to: subtask.server)
+        defer { proxy.close() }
+        let session = try subtask.session(proxy: proxy)
+        try session.holdLock(subtask.token(1))
+        try subtask.begin(session, subtask.fence(1), done: Subtask.set(7), row: 1)
+        let held = proxy.holdNext(.toServer, matching: "COMMIT")
+        #expect(throws: MySQLError.self) { try session.connection.execute("COMMIT") }
+        try await held.caught()
+        async let taken = aside { try? subtask.take(2) }
+        try await Task.sleep(for: .milliseconds(300))
+        held.deliver()
+        let state = try #require(await taken)
+        #expect(state.carried == Subtask.set(7))
+        #expect(try subtask.rows() == [1])
+    }
+
+    @Test(
+        "a packet that the server runs after a takeover changes nothing (V1, V4)",
+        arguments: Servers.families)
+    func latePacket(family: TestServer.Family) async throws {
+        let subtask = try await Subtask(family, "packet")
+        try subtask.take(1, .binding(1))
+        let proxy = try FaultProxy(to: subtask.server)
+        defer { proxy.close() }
+        let session = try subtask.session(proxy: proxy)
+        // As a lane sends it: fence and rows in one packet, COMMIT only after the replies.
+        var sql = ByteBuffer(capacity: 256)
+        sql.append("START TRANSACTION;")
+        subtask.fence(1).append(to: &sql, done: Subtask.set(7).encoded)
+        sql.append(";INSERT INTO \(subtask.data).t VALUES (1)")
+        let held = proxy.holdNext(.toServer, matching: "START TRANSACTION;UPDATE")
+        #expect(throws: MySQLError.self) { try session.connection.execute(sql) { _ in } }
+        try await held.caught()
+        // The same epoch, another token: as after kill -9 and a restart.
+        let state = try subtask.take(2, .binding(1))
+        #expect(state.carried.isEmpty)
+        let again = try subtask.session()
+        try subtask.begin(again, subtask.fence(2), done: Subtask.set(7), row: 1)
+        try again.connection.execute("COMMIT")
+        held.deliver()
+        #expect(try await Subtask.eventually { proxy.connections == 0 })
+        try await Task.sleep(for: .milliseconds(100))
+        #expect(try subtask.rows() == [1])
+        #expect(try subtask.take(3, .binding(1)).carried == Subtask.set(7))
+    }
+
+    @Test(
+        "a mark that the server runs late does not bring it back (V7)", arguments: Servers.families)
+    func lateMark(family: TestServer.Family) async throws {
+        let subtask = try await Subtask(family, "latemark")
+        try subtask.take(1)
+        let proxy = try FaultProxy(to: subtask.server)
+        defer { proxy.close() }
+        let session = try TargetSession(
+            Servers.plain(subtask.server, proxy), role: .coordinator)
+        let coordinator = Coordinator(
+            session: session, meta: subtask.meta, key: subtask.key, token: subtask.token(1))
+        let held = proxy.holdNext(.toServer, matching: "SET low_water=")
+        #expect(throws: MySQLError.self) {
+            try coordinator.write(
+                mark: Subtask.position(1), carried: IdentitySet(), tail: [])
+        }
+        try await held.caught()
+        try subtask.take(2)
+        try subtask.coordinator(2).write(
+            mark: Subtask.position(5), carried: IdentitySet(), tail: [])
+        held.deliver()
+        #expect(try await Subtask.eventually { proxy.connections == 0 })
+        #expect(try subtask.peek()?.lowWater == Subtask.position(5))
+    }
+}
