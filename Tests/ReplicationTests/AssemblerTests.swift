@@ -169,7 +169,9 @@ struct AssemblerTests {
         #expect(outcome.statements.contains { $0.hasPrefix("CREATE TABLE") })
     }
 
-    @Test("the digest of a group is that of its bytes, however often it is read", arguments: recordings)
+    @Test(
+        "the digest of a group is that of its bytes, however often it is read",
+        arguments: recordings)
     func digests(name: String) throws {
         let recording = try Recording(name)
         let first = try recording.run()
@@ -178,7 +180,9 @@ struct AssemblerTests {
         #expect(Set(first.ends.map(\.digest)).count == first.ends.count)
     }
 
-    @Test("a transaction beyond the limit comes in parts that hold the same rows", arguments: recordings)
+    @Test(
+        "a transaction beyond the limit comes in parts that hold the same rows",
+        arguments: recordings)
     func parts(name: String) throws {
         let recording = try Recording(name)
         let whole = try recording.run()
@@ -234,7 +238,8 @@ struct AssemblerTests {
     }
 
     /// The names of what comes out, one a event.
-    private static func outputs(_ writer: EventWriter, bytesLimit: Int = 1 << 30) throws -> [String] {
+    private static func outputs(_ writer: EventWriter, bytesLimit: Int = 1 << 30) throws -> [String]
+    {
         var assembler = try assembler(bytesLimit: bytesLimit)
         return try writer.chunks().map { chunk in
             switch try assembler.consume(chunk, chunk.entries[0]) {
@@ -244,7 +249,8 @@ struct AssemblerTests {
             case .lastPart(let part, _): "last part of \(part.rows.count)"
             case .abandoned: "abandoned"
             case .passed: "passed"
-            case .statement(let query, _, _): "statement \(String(decoding: query.sql, as: UTF8.self))"
+            case .statement(let query, _, _):
+                "statement \(String(decoding: query.sql, as: UTF8.self))"
             }
         }
     }
@@ -264,7 +270,9 @@ struct AssemblerTests {
         let rolledBack = Self.writer { $0.query("ROLLBACK") }
         #expect(try Self.outputs(rolledBack) == ["-", "-", "-", "-", "passed"])
         #expect(
-            try Self.outputs(rolledBack, bytesLimit: 1) == ["-", "-", "-", "part of 2", "abandoned"])
+            try Self.outputs(rolledBack, bytesLimit: 1) == [
+                "-", "-", "-", "part of 2", "abandoned",
+            ])
     }
 
     @Test("savepoints change nothing, COMMIT ends as XID does")

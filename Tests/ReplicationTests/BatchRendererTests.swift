@@ -284,7 +284,8 @@ struct BatchRendererTests {
             try renderer.render(batch, into: &sql, expecting: &expected) { _, _ in }
             return sql.string()
         }
-        #expect(try statements([.insert([1, 1]), .update([1, 1], [1, 2]), .delete([1, 2])]) == "")
+        #expect(
+            try statements([.insert([1, 1]), .update([1, 1], [1, 2]), .delete([1, 2])]) == "")
         #expect(try statements([.update([1, 1], [1, 2]), .update([1, 2], [1, 1])]) == "")
         #expect(
             try statements([.insert([1, 1]), .update([1, 1], [1, 2])])

@@ -34,7 +34,10 @@ struct ForeignKeyGraphTests {
         ]
         for shift in 0..<tables.count {
             let graph = ForeignKeyGraph(tables[shift...] + tables[..<shift])
-            #expect(["alone", "a", "b", "c", "d"].map { graph.level(of: Self.name($0)) } == [0, 1, 2, 3, 4])
+            #expect(
+                ["alone", "a", "b", "c", "d"].map { graph.level(of: Self.name($0)) } == [
+                    0, 1, 2, 3, 4,
+                ])
             #expect(!graph.isInvolved(Self.name("alone")))
             for table in ["a", "b", "c", "d"] {
                 #expect(graph.isInvolved(Self.name(table)) && graph.isSimple(Self.name(table)))
@@ -63,8 +66,9 @@ struct ForeignKeyGraphTests {
         #expect(graph.cascadeTargets(of: Self.name("a")) == [Self.name("b"), Self.name("c")])
         #expect(graph.cascadeTargets(of: Self.name("c")) == [])
         #expect(graph.cascadeTargets(of: Self.name("d")) == [Self.name("e")])
-        #expect(["a", "b", "c", "d", "e"].map { graph.isCascadeChild(Self.name($0)) }
-            == [false, true, true, false, true])
+        #expect(
+            ["a", "b", "c", "d", "e"].map { graph.isCascadeChild(Self.name($0)) }
+                == [false, true, true, false, true])
         #expect(graph.cascadeGroups == Set(["a", "b", "c", "d", "e"].map(Self.name)))
         // One action makes the whole group of tied tables keep its order.
         for table in ["a", "b", "c", "d", "e"] { #expect(!graph.isSimple(Self.name(table))) }
@@ -72,7 +76,9 @@ struct ForeignKeyGraphTests {
 
     @Test("an action in a cycle reaches its own table")
     func actionCycle() {
-        let graph = ForeignKeyGraph([Self.table("a", ["b"], .cascade), Self.table("b", ["a"], .cascade)])
+        let graph = ForeignKeyGraph([
+            Self.table("a", ["b"], .cascade), Self.table("b", ["a"], .cascade),
+        ])
         #expect(graph.cascadeTargets(of: Self.name("a")) == [Self.name("a"), Self.name("b")])
     }
 

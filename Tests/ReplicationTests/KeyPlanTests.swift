@@ -16,9 +16,9 @@ private struct Rows {
             related: ForeignKeyGraph([shape] + others), number: 1)
     }
 
-    init(_ shape: TableShape, _ all: [TableShape]) {
+    init(_ shape: TableShape, _ all: [TableShape], targetKeys: [KeyShape] = []) {
         plan = TablePlan(
-            shape: shape, target: shape.name, targetKeys: [], related: ForeignKeyGraph(all),
+            shape: shape, target: shape.name, targetKeys: targetKeys, related: ForeignKeyGraph(all),
             number: 1)
     }
 
@@ -28,7 +28,8 @@ private struct Rows {
         var values: [ColumnValue] = []
         for value in row {
             values.append(
-                ColumnValue(offset: Int32(bytes.count), length: value.map { Int32($0.count) } ?? -1))
+                ColumnValue(offset: Int32(bytes.count), length: value.map { Int32($0.count) } ?? -1)
+            )
             bytes += value ?? []
         }
         return uses(bytes + [0], values)
@@ -158,7 +159,8 @@ struct KeyPlanTests {
     @Test("whole numbers and bytes conflict only with themselves")
     func exactTypes() {
         let primary = [KeyShape(name: "PRIMARY", parts: [KeyPart(column: "a")], isUnique: true)]
-        let numbers = Rows([ColumnShape(name: "a", type: ColumnType(.int), isNullable: false)], primary)
+        let numbers = Rows(
+            [ColumnShape(name: "a", type: ColumnType(.int), isNullable: false)], primary)
         for i: Int32 in 1...200 {
             #expect(numbers.keepOrder(little(i), little(i)))
             for j: Int32 in (i + 1)..<(i + 20) {
@@ -173,10 +175,32 @@ struct KeyPlanTests {
         #expect(!bytes.keepOrder([0x61], [0x41]))
     }
 
+    @Test("every unique key counts, of the source and of the target")
+    func allKeys() {
+        let columns = ["id", "u", "v"].map {
+            ColumnShape(name: $0, type: ColumnType(.int), isNullable: false)
+        }
+        func key(_ column: String) -> KeyShape {
+            KeyShape(name: column, parts: [KeyPart(column: column)], isUnique: true)
+        }
+        let shape = TableShape(
+            name: TableName(schema: "s", name: "t"), columns: columns, keys: [key("id"), key("u")])
+        let rows = Rows(shape, [shape])
+        let first = rows.uses([little(1), little(7), little(8)])
+        #expect(conflict(first, rows.uses([little(2), little(7), little(9)])))
+        #expect(!conflict(first, rows.uses([little(2), little(9), little(8)])))
+        let constrained = Rows(shape, [shape], targetKeys: [key("v")])
+        #expect(
+            conflict(
+                constrained.uses([little(1), little(7), little(8)]),
+                constrained.uses([little(2), little(9), little(8)])))
+    }
+
     @Test("both zeros of a floating point number are one value")
     func zeros() {
         let primary = [KeyShape(name: "PRIMARY", parts: [KeyPart(column: "a")], isUnique: true)]
-        let float = Rows([ColumnShape(name: "a", type: ColumnType(.float), isNullable: false)], primary)
+        let float = Rows(
+            [ColumnShape(name: "a", type: ColumnType(.float), isNullable: false)], primary)
         #expect(float.keepOrder([0, 0, 0, 0], [0, 0, 0, 0x80]))
         let double = Rows(
             [ColumnShape(name: "a", type: ColumnType(.double), isNullable: false)], primary)

@@ -93,7 +93,10 @@ struct MarkKeeperTests {
                                 == (n > expected && carried.contains(Self.identity(naming, n))),
                             "seed \(seed): \(n)")
                     }
-                    #expect(advance.tail?.identity == (expected > marked ? Self.identity(naming, expected) : advance.tail?.identity))
+                    #expect(
+                        advance.tail?.identity
+                            == (expected > marked
+                                ? Self.identity(naming, expected) : advance.tail?.identity))
                     let shapes = (marked + 1..<max(expected + 1, marked + 1)).filter { $0 % 5 == 0 }
                     #expect(advance.shapes.map(\.0) == shapes.map(Self.table), "seed \(seed)")
                     // A mark that was not written is computed again.

@@ -58,9 +58,13 @@ struct ModelTables: Equatable {
     private func requireParents(_ name: String, _ row: [Int?], old: [Int?]?) throws {
         guard checksForeignKeys, let table = tables[name] else { return }
         for reference in table.references {
-            guard let value = row[reference.column], old?[reference.column] != value else { continue }
+            guard let value = row[reference.column], old?[reference.column] != value else {
+                continue
+            }
             let isItself = reference.parent == name && row[0] == value
-            guard isItself || tables[reference.parent]?.rows.contains(where: { $0[0] == value }) == true
+            guard
+                isItself
+                    || tables[reference.parent]?.rows.contains(where: { $0[0] == value }) == true
             else { throw Refused(description: "\(name) \(row): no row in \(reference.parent)") }
         }
     }

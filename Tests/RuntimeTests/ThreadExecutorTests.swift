@@ -76,7 +76,8 @@ struct ThreadExecutorTests {
         func threads() -> Int {
             let folder = try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/task")
             return (folder ?? []).count { id in
-                let name = try? String(contentsOfFile: "/proc/self/task/\(id)/comm", encoding: .utf8)
+                let name = try? String(
+                    contentsOfFile: "/proc/self/task/\(id)/comm", encoding: .utf8)
                 return name == "short-lived\n"
             }
         }
