@@ -190,7 +190,8 @@ public final class DDLLedger {
         let name = utf8Literal("\(table.schema)/\(table.name)")
         // Without the privilege PROCESS the shape alone has to decide.
         trace.tableID = try? connection.value(
-            "SELECT TABLE_ID FROM information_schema.\(view) WHERE NAME=CONVERT(\(name) USING utf8mb3)")
+            "SELECT TABLE_ID FROM information_schema.\(view) WHERE NAME=CONVERT(\(name) USING utf8mb3)"
+        )
         try connection.execute("COMMIT")
         return trace
     }

@@ -52,16 +52,25 @@ public struct Coordinator {
 
     /// Ends the copy: stores where replication starts, from where on transactions are whole, and
     /// the shapes that hold at the start. The phase becomes `follow`.
+    ///
+    /// - Parameter replacing: `nil` for the first copy. After tables were copied again in a
+    ///   subtask that was following already, those tables: the mark and all other shapes stay.
     public func beginFollowing(
-        from start: SourcePosition, consistentFrom: SourcePosition, shapes: [TableShape]
+        from start: SourcePosition, consistentFrom: SourcePosition, shapes: [TableShape],
+        replacing: Set<TableName>? = nil
     ) throws {
+        let low = replacing == nil ? "low_water=\(hexLiteral(start.encoded)), " : ""
         try transaction { connection in
             try update(
-                "phase='follow', low_water=\(hexLiteral(start.encoded)), "
-                    + "consistent_from=\(hexLiteral(consistentFrom.encoded))", connection)
-            try connection.execute(
-                "DELETE FROM \(meta.table("shape")) WHERE \(key.condition)")
-            for shape in shapes { try writeShape(shape.name, shape, connection) }
+                "phase='follow', \(low)consistent_from=\(hexLiteral(consistentFrom.encoded))",
+                connection)
+            if replacing == nil {
+                try connection.execute(
+                    "DELETE FROM \(meta.table("shape")) WHERE \(key.condition)")
+            }
+            for shape in shapes where replacing?.contains(shape.name) ?? true {
+                try writeShape(shape.name, shape, connection)
+            }
         }
     }
 
@@ -100,6 +109,18 @@ public struct Coordinator {
                 + "WHERE \(key.condition) AND run=\(token.literal)")
         guard matched == 1 else {
             throw CheckpointError.fenced(detail: "the subtask's token is gone")
+        }
+    }
+
+    /// Sends a following subtask back to copying one table: its rows on the target are of no use
+    /// any more. Everything else keeps its place.
+    public func copyAgain(_ table: TableName) throws {
+        let objects = StoredObjects(meta: meta, key: key)
+        try transaction { connection in
+            try update("phase='copy'", connection)
+            try connection.execute(
+                objects.storeStatement(
+                    StoredObject(kind: .restart, name: table, definition: [])))
         }
     }
 

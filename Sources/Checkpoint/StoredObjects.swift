@@ -82,6 +82,11 @@ public struct StoredObjects: Sendable {
         """
     }
 
+    /// The statement that forgets all objects of a kind.
+    public func removeStatement(_ kind: StoredObject.Kind) -> String {
+        "DELETE FROM \(meta.table("object")) WHERE \(key.condition) AND kind='\(kind.rawValue)'"
+    }
+
     /// Runs `statements` in one transaction that proves the run. By the coordinator.
     public func write(_ statements: [String], by coordinator: Coordinator) throws {
         guard !statements.isEmpty else { return }

@@ -194,7 +194,7 @@ public struct Takeover: Sendable {
             else { continue }
             do throws(MySQLError) {
                 try connection.execute("KILL \(id)")
-            } catch where error.code == 1094 {
+            } catch  where error.code == 1094 {
                 continue  // it ended by itself
             }
         }
@@ -209,7 +209,8 @@ package func unhex(_ text: String?) -> [UInt8] {
     out.reserveCapacity(text.utf8.count / 2)
     var high: UInt8?
     for c in text.utf8 {
-        let v = c <= UInt8(ascii: "9") ? c &- UInt8(ascii: "0") : (c | 0x20) &- UInt8(ascii: "a") + 10
+        let v =
+            c <= UInt8(ascii: "9") ? c &- UInt8(ascii: "0") : (c | 0x20) &- UInt8(ascii: "a") + 10
         if let h = high {
             out.append(h << 4 | v)
             high = nil

@@ -95,7 +95,9 @@ public final class TargetSession {
         for setting in settings {
             do throws(MySQLError) {
                 try connection.execute("SET SESSION \(setting)")
-            } catch where error.code == 1227 && setting.hasPrefix("sql_") && setting.hasSuffix("=0") {
+            } catch
+                where error.code == 1227 && setting.hasPrefix("sql_") && setting.hasSuffix("=0")
+            {
                 // Switching these off needs a privilege on some servers; they matter only when
                 // the server has them on, and then creating a table says so.
                 continue

@@ -61,6 +61,10 @@ public struct RowsEvent: Sendable {
         public static let relaxedUniqueChecks = Flags(rawValue: 4)
         /// All columns are in the images.
         public static let completeRows = Flags(rawValue: 8)
+        /// MySQL 9.6 and later: the actions of foreign keys ran in the SQL layer, and what they
+        /// changed is logged. Whoever applies the event must not let the engine act again: a
+        /// REPLACE of a parent is logged as delete and insert although no action has fired.
+        public static let sqlForeignKeys = Flags(rawValue: 16)
     }
 
     /// Which columns an image has.

@@ -148,7 +148,9 @@ extension ConnectionOptions {
         if rest.hasPrefix("["), let end = rest.firstIndex(of: "]") {
             host = rest[rest.index(after: rest.startIndex)..<end]
             let tail = rest[rest.index(after: end)...]
-            if tail.hasPrefix(":") { portText = tail.dropFirst() } else if !tail.isEmpty {
+            if tail.hasPrefix(":") {
+                portText = tail.dropFirst()
+            } else if !tail.isEmpty {
                 throw fail("unexpected text behind the address")
             }
         } else if let colon = rest.lastIndex(of: ":") {
@@ -181,7 +183,9 @@ extension ConnectionOptions {
             case "socket": socket = value
             case "compress": compresses = value == "1" || value == "true"
             case "connect-timeout":
-                guard let n = UInt32(value), n > 0 else { throw fail("connect-timeout is no number") }
+                guard let n = UInt32(value), n > 0 else {
+                    throw fail("connect-timeout is no number")
+                }
                 connectTimeoutSeconds = n
             case let name: throw fail("unknown option \"\(name)\"")
             }

@@ -10,7 +10,8 @@ public struct ResultRow: ~Copyable, ~Escapable {
     public let count: Int
 
     @_lifetime(borrow cursor)
-    init(_ cursor: borrowing ResultCursor, _ row: MYSQL_ROW, _ lengths: UnsafeMutablePointer<UInt>) {
+    init(_ cursor: borrowing ResultCursor, _ row: MYSQL_ROW, _ lengths: UnsafeMutablePointer<UInt>)
+    {
         self.row = row
         self.lengths = lengths
         count = cursor.columnCount

@@ -14,7 +14,8 @@ func requireTLSOffer(_ options: ConnectionOptions) throws(MySQLError) {
     if options.tls.mode != .required, options.tls.caFile == nil {
         throw MySQLError(
             code: 2026, sqlState: "HY000",
-            message: "TLS mode \(options.tls.mode.rawValue) needs a CA file", server: options.server)
+            message: "TLS mode \(options.tls.mode.rawValue) needs a CA file", server: options.server
+        )
     }
     guard let greeting = readGreeting(options) else { return }  // the real connect says why
     guard offersTLS(greeting) else { throw .noTLS(options) }
@@ -50,7 +51,9 @@ private func readGreeting(_ options: ConnectionOptions) -> [UInt8]? {
             fd, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
         setsockopt(
             fd, SOL_SOCKET, SO_SNDTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
-        guard connect(fd, address.pointee.ai_addr, address.pointee.ai_addrlen) == 0 else { continue }
+        guard connect(fd, address.pointee.ai_addr, address.pointee.ai_addrlen) == 0 else {
+            continue
+        }
         var packet: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 512)
         while packet.count < 4 || packet.count < 4 + Int(packet[0]) + Int(packet[1]) << 8 {

@@ -55,7 +55,14 @@ public struct ByteBuffer: ~Copyable, @unchecked Sendable {
     /// Makes room for `n` more bytes.
     @inline(__always)
     public mutating func reserve(_ n: Int) {
-        if count + n > capacity { reallocate(max(capacity * 2, count + n)) }
+        if count + n > capacity { grow(n) }
+    }
+
+    /// Doubles small buffers; large ones grow by an eighth, since memory that is not needed counts.
+    @inline(never)
+    private mutating func grow(_ n: Int) {
+        let slack = capacity < 16 << 20 ? capacity : capacity / 8
+        reallocate(max(capacity + slack, count + n + 4096))
     }
 
     /// Appends one byte.

@@ -7,7 +7,7 @@ extension DDL {
         switch self {
         case .createTable(let d): [d.table] + (d.like.map { [$0] } ?? [])
         case .dropTables(let d): d.tables
-        case .renameTables(let d): d.renamings.map(\.from)
+        case .renameTables(let d): d.tablesBefore
         case .truncateTable(let d): [d.table]
         case .alterTable(let d): [d.table] + d.otherTables
         case .createIndex(let d): [d.table]
@@ -24,7 +24,7 @@ extension DDL {
     public var tablesAfter: [TableName] {
         switch self {
         case .dropTables: []
-        case .renameTables(let d): d.renamings.map(\.to)
+        case .renameTables(let d): d.tablesAfter
         case .alterTable(let d):
             [d.renamedTo ?? d.table]
                 + d.actions.compactMap {
@@ -88,6 +88,28 @@ extension DDL {
         case .alterObject(let d): d.renamedTo == nil
         case .dropObject(let d): d.ifExists
         }
+    }
+}
+
+extension RenameTables {
+    /// The tables that it takes. A name that an earlier renaming gave, as when two tables change
+    /// places by way of a third name, is none of them.
+    var tablesBefore: [TableName] {
+        var given: Set<TableName> = []
+        return renamings.compactMap { renaming in
+            defer { given.insert(renaming.to) }
+            return given.remove(renaming.from) == nil ? renaming.from : nil
+        }
+    }
+
+    /// The names that are left when all renamings are done.
+    var tablesAfter: [TableName] {
+        var left: [TableName] = []
+        for renaming in renamings {
+            left.removeAll { $0 == renaming.from }
+            left.append(renaming.to)
+        }
+        return left
     }
 }
 

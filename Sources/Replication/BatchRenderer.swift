@@ -57,6 +57,9 @@ struct BatchRenderer: ~Copyable {
     private var otherValues: [ColumnValue] = []
     private var expectations: [Expectation] = []
     private var checksForeignKeys = true
+    /// Whether each statement is followed by a guard, which ends the packet unless the statement
+    /// did what is expected: only then may COMMIT stand in the same packet.
+    var writesGuards = false
 
     /// - Parameters:
     ///   - statementBytes: a statement of many rows ends at about this size.
@@ -536,7 +539,19 @@ struct BatchRenderer: ~Copyable {
     ) throws {
         sql.append(UInt8(ascii: ";"))
         expectations.append(expectation)
+        if writesGuards, let count = expectation.count {
+            Self.appendGuard(count, &sql)
+            expectations.append(Expectation(count: nil, plan: nil, kind: "guard"))
+        }
         if sql.count >= packetBytes { try flush(&sql, &expectations) }
+    }
+
+    /// Appends a statement that fails (error 1242), and so ends its packet, unless the statement
+    /// before it affected `count` rows. A division by zero or a DO would not stop MariaDB.
+    static func appendGuard(_ count: UInt64, _ sql: inout ByteBuffer) {
+        sql.append("SELECT IF(ROW_COUNT()=")
+        sql.appendDecimal(count)
+        sql.append(",0,(SELECT 1 UNION SELECT 2));")
     }
 
     private mutating func setForeignKeyChecks(_ on: Bool, _ sql: inout ByteBuffer) {

@@ -17,8 +17,10 @@ enum LiteralForm: UInt8, Sendable {
     case textHex
     /// `_binary'..'`, padded with zero bytes to the column's length.
     case binary
-    /// `x'..'`: geometries, vectors and what else has a form of its own.
+    /// `x'..'`: geometries and vectors.
     case hex
+    /// The text of MariaDB's types that are logged as BINARY, zero bytes at the end left out.
+    case uuid, inet4, inet6
     /// The text of a JSON value.
     case json
 }
@@ -75,13 +77,16 @@ struct ColumnPlan: Sendable {
         case .varbinary, .tinyblob, .blob, .mediumblob, .longblob: form = .binary
         case .json:
             form = .json
-            head = "CAST("
-            tail = " AS CHAR) <=> "
+            head = "CAST(CAST("
+            tail = " AS CHAR) AS BINARY) <=> "
         case .geometry, .point, .linestring, .polygon, .multipoint, .multilinestring,
-            .multipolygon, .geometrycollection, .vector, .uuid, .inet4, .inet6:
+            .multipolygon, .geometrycollection, .vector:
             form = .hex
             head = "CAST("
             tail = " AS BINARY) <=> "
+        case .uuid: form = .uuid
+        case .inet4: form = .inet4
+        case .inet6: form = .inet6
         }
         self.introducer = Array(introducer.utf8)
         self.padding = padding
@@ -156,7 +161,15 @@ struct ColumnPlan: Sendable {
         switch form {
         case .floating:
             let start = sql.count
-            try layout.appendText(event, value, isUnsigned: isUnsigned, into: &sql)
+            if layout.type == .float {
+                // All digits that the FLOAT has as a DOUBLE, which is what the server reads and
+                // compares: fewer are another number, and beyond the largest FLOAT at its end.
+                let bits = unsafe event.unsafeLoadUnaligned(
+                    fromByteOffset: Int(value.offset), as: UInt32.self)
+                sql.appendDouble(Double(Float(bitPattern: bits)))
+            } else {
+                try layout.appendText(event, value, isUnsigned: isUnsigned, into: &sql)
+            }
             if !Self.hasExponent(sql.bytes, from: start) { sql.append("e0") }
         case .bits:
             var number: UInt64 = 0
@@ -180,6 +193,14 @@ struct ColumnPlan: Sendable {
             try layout.appendText(event, value, isUnsigned: false, into: &text)
             sql.append("_utf8mb4")
             sql.appendQuoted(text.bytes)
+        case .uuid, .inet4, .inet6:
+            sql.append(UInt8(ascii: "'"))
+            switch form {
+            case .uuid: sql.appendUUID(Self.slice(event, value))
+            case .inet4: sql.appendINET4(Self.slice(event, value))
+            default: sql.appendINET6(Self.slice(event, value))
+            }
+            sql.append(UInt8(ascii: "'"))
         case .plain, .text, .binary, .quoted:
             break
         }

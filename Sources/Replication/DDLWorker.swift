@@ -78,7 +78,9 @@ final class DDLWorker {
         for table in intent.before.keys { now[table] = try ledger.trace(table) }
         if now == intent.before {
             let hasIDs = now.values.contains { $0.tableID != nil }
-            let changesNothingVisible = Set(intent.existAfter).isSubset(of: Set(now.keys.filter { now[$0]?.definition != nil }))
+            let changesNothingVisible =
+                Set(intent.existAfter).isSubset(
+                    of: Set(now.keys.filter { now[$0]?.definition != nil }))
                 && intent.goneAfter.allSatisfy { now[$0]?.definition == nil }
             if hasIDs || intent.isIdempotent || !changesNothingVisible {
                 try ledger.abandon()
@@ -140,14 +142,14 @@ final class DDLWorker {
         if let schema = request.defaultSchema, !schema.isEmpty {
             do throws(MySQLError) {
                 try connection.execute("USE \(quoteIdentifier(schema))")
-            } catch where error.code == MySQLErrorCode.unknownDatabase {
+            } catch  where error.code == MySQLErrorCode.unknownDatabase {
                 // The statement names its schemas itself, or is refused below.
             }
         }
         for setting in request.settings {
             do throws(MySQLError) {
                 try connection.execute("SET SESSION \(setting)")
-            } catch where error.retry == .no {
+            } catch  where error.retry == .no {
                 // A mode or collation that this server does not have.
             }
         }

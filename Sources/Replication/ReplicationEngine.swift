@@ -170,8 +170,10 @@ public final class ReplicationEngine: Sendable {
             server.code == MySQLErrorCode.binlogReadFailed
         else { return error }
         let text = server.message.lowercased()
-        let isLost = ["impossible position", "more gtids than", "not in the master's binlog",
-            "diverge", "larger than", "log event entry exceeded"].contains { text.contains($0) }
+        let isLost = [
+            "impossible position", "more gtids than", "not in the master's binlog",
+            "diverge", "larger than", "log event entry exceeded",
+        ].contains { text.contains($0) }
         return isLost
             ? StreamError.sourceLostEvents(server.message)
             : StreamError.purged(position, detail: server.message)

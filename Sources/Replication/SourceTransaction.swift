@@ -12,7 +12,7 @@ struct RowSource: Sendable {
     let plan: TablePlan
     let before: RowsEvent.Columns
     let after: RowsEvent.Columns
-    /// The event ran with `foreign_key_checks=0`.
+    /// The event ran with `foreign_key_checks=0`, or all that foreign keys did is logged.
     let ignoresForeignKeys: Bool
     /// The table is still between the lowest and the highest position of its copy: statements
     /// converge instead of counting.

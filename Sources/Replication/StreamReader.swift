@@ -22,7 +22,8 @@ struct StreamStart {
     ) throws -> StreamStart {
         let session = SourceSession(try Connection(configuration.source))
         let server = try session.serverName()
-        try requireTransactions(session, state, lowWater, isSameServer: server == lowWater.origin.server)
+        try requireTransactions(
+            session, state, lowWater, isSameServer: server == lowWater.origin.server)
         let tail = Tail(encoded: state.tail)
         let files = try session.files().map(\.name)
         let first = tail?.start ?? lowWater.binlog

@@ -61,7 +61,6 @@ struct TransactionAssembler: ~Copyable {
     /// A compressed transaction that is being unpacked, event by event.
     private var payload: OpenPayload?
 
-
     /// - Parameter bytesLimit: transactions beyond it are handed out in parts.
     init(catalog: TableCatalog, applied: AppliedState, origin: Origin, bytesLimit: Int) {
         self.catalog = catalog
@@ -242,13 +241,15 @@ struct TransactionAssembler: ~Copyable {
 
     /// Hands out what has been gathered of a transaction when it exceeds the limit.
     private mutating func part() -> Output {
-        guard let full = group?.transaction, full.bytes >= bytesLimit, !full.rows.isEmpty else {
-            return .none
-        }
+        guard var open = group, open.transaction.bytes >= bytesLimit,
+            !open.transaction.rows.isEmpty
+        else { return .none }
+        let full = open.transaction
         let rest = SourceTransaction(ordinal: full.ordinal, identity: full.identity)
         rest.committedMicroseconds = full.committedMicroseconds
-        group!.transaction = rest
-        group!.isStreamed = true
+        open.transaction = rest
+        open.isStreamed = true
+        group = open
         return .part(full)
     }
 
@@ -268,7 +269,8 @@ struct TransactionAssembler: ~Copyable {
             RowSource(
                 chunk: chunk, offset: offset, length: event.byteCount, map: table.map, plan: plan,
                 before: rows.before, after: rows.after,
-                ignoresForeignKeys: rows.flags.contains(.noForeignKeyChecks),
+                ignoresForeignKeys: !rows.flags.isDisjoint(
+                    with: [.noForeignKeyChecks, .sqlForeignKeys]),
                 converges: table.use == .converge))
         while let images = try rows.next(in: event, map: table.map) {
             var change = RowChange(source: source, images: images, beforeKey: 0, afterKey: 0)

@@ -24,7 +24,8 @@ public func residentMemory() -> (current: UInt64, peak: UInt64) {
     var current: UInt64 = 0
     var peak: UInt64 = 0
     while fgets(&line, 256, file) != nil {
-        let text = String(decoding: line.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+        let text = String(
+            decoding: line.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
         let number = text.split(whereSeparator: { !$0.isNumber }).first.flatMap { UInt64($0) } ?? 0
         if text.hasPrefix("VmRSS:") { current = number * 1024 }
         if text.hasPrefix("VmHWM:") { peak = number * 1024 }

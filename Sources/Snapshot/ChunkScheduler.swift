@@ -62,6 +62,7 @@ final class ChunkScheduler: Sendable {
 
         enum Tail { case from([String]?) }
         var hasWork: Bool { !gaps.isEmpty || (tail != nil && !isStepping) }
+        var isTaken: Bool { gaps.isEmpty && tail == nil }
         var isDone: Bool { gaps.isEmpty && tail == nil && active == 0 }
     }
 
@@ -71,6 +72,8 @@ final class ChunkScheduler: Sendable {
         var groups: [Int: Int] = [:]
         var openRows = 0
         var openIndexes = 0
+        /// All tables before it are handed out whole.
+        var cursor = 0
         /// Tables that have to be worked on at once for the target's cores to be busy.
         var enough = 2
         var changed = Latch()
@@ -135,8 +138,11 @@ final class ChunkScheduler: Sendable {
     func next(snapshot: Int, exact: Bool) -> Assignment {
         state.withLock { state in
             if state.openRows == 0, state.openIndexes == 0 { return .end }
+            while state.cursor < state.work.count, state.work[state.cursor].isTaken {
+                state.cursor += 1
+            }
             var best: Int?
-            for i in state.work.indices where state.work[i].hasWork {
+            for i in state.cursor..<state.work.count where state.work[i].hasWork {
                 guard mayTake(i, snapshot, exact, state) else { continue }
                 if best.map({ state.work[i].active < state.work[$0].active }) ?? true { best = i }
                 if state.work[i].active == 0 { break }

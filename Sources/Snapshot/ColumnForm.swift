@@ -177,6 +177,8 @@ extension ByteBuffer {
     /// else needs to be, since the server reads it as bytes (`CHARACTER SET binary`).
     mutating func appendField(_ field: RawSpan) {
         let n = field.byteCount
+        // Growing step by step would hold a large value twice.
+        if n > 1 << 16 { reserve(n + field.countSpecials()) }
         var run = 0
         var i = 0
         while i < n {
@@ -200,6 +202,18 @@ extension ByteBuffer {
             }
         }
         append(field, run, n - run)
+    }
+}
+
+extension RawSpan {
+    /// Bytes that `LOAD DATA` needs escaped.
+    fileprivate func countSpecials() -> Int {
+        var count = 0
+        for i in 0..<byteCount {
+            let c = unsafe unsafeLoad(fromByteOffset: i, as: UInt8.self)
+            if c == 0x5C || c == 0x0A || c == 0x09 || c == 0 { count += 1 }
+        }
+        return count
     }
 }
 

@@ -105,11 +105,12 @@ actor CopyControl {
 
     /// Ends the copy.
     func beginFollowing(
-        from start: SourcePosition, consistentFrom: SourcePosition, shapes: [TableShape]
+        from start: SourcePosition, consistentFrom: SourcePosition, shapes: [TableShape],
+        replacing: Set<TableName>?
     ) throws {
         _ = try connected()
         try coordinator!.beginFollowing(
-            from: start, consistentFrom: consistentFrom, shapes: shapes)
+            from: start, consistentFrom: consistentFrom, shapes: shapes, replacing: replacing)
     }
 
     /// Runs statements in one transaction with an update of the subtask's row.

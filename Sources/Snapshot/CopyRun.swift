@@ -108,7 +108,9 @@ struct CopyRun: Sendable {
         try Task.checkCancellation()
         progress.set(.objects)
         try await copyObjects(objects)
-        return try await finish(state)
+        let byTable = Dictionary(grouping: chunks, by: \.table)
+        return try await finish(
+            state, finishedBefore: Set(byTable.filter { Self.isComplete($0.value) }.keys))
     }
 
     /// Empties tables whose unfinished copy can't go on, and forgets their chunks; drops those
@@ -134,6 +136,11 @@ struct CopyRun: Sendable {
         }
         let tables = anew.sorted()
         guard !tables.isEmpty else { return chunks }
+        if configuration.intoExisting, let table = tables.first(where: { owned[$0] == nil }) {
+            throw SnapshotError.targetExists(
+                table,
+                detail: "its copy must start over, which would delete rows that were there before")
+        }
         try await schema.empty(tables)
         try await schema.drop(changed)
         try await control.forget(tables, dropped: changed)
@@ -162,7 +169,11 @@ struct CopyRun: Sendable {
                 stored.storeStatement(
                     StoredObject(kind: .table, name: name, definition: Array(text.utf8)))
             })
-        try await schema.create(missing, plan)
+        let creations = try await schema.prepare(missing, plan)
+        let free = creations.filter { !$0.isTied }
+        try await TableCreation.runAll(
+            free, configuration, interrupts, from: try await schema.sourceFamily())
+        try await schema.create(creations.filter(\.isTied))
         owned.merge(missing) { _, new in new }
     }
 
@@ -182,6 +193,11 @@ struct CopyRun: Sendable {
             throw now[table.name] == nil
                 ? SnapshotError.tableMissing(table.name) : SnapshotError.tableChanged(table.name)
         }
+        // So would a table be missed that was created between the two: it is in the views, and
+        // its creation is before the positions that replication starts from.
+        let selected = try await schema.selectedTables(plan)
+        let unplanned = selected.subtracting(plan.tables.map(\.name)).sorted()
+        if let table = unplanned.first { throw SnapshotError.tableAppeared(table) }
         let family = try await schema.targetFamily()
         let takesLoad = try await schema.targetTakesLoad()
         for chunk in chunks {
@@ -212,7 +228,9 @@ struct CopyRun: Sendable {
         try await schema.createObjects(created)
     }
 
-    private func finish(_ state: SubtaskState) async throws -> SnapshotResult {
+    private func finish(
+        _ state: SubtaskState, finishedBefore: Set<TableName>
+    ) async throws -> SnapshotResult {
         let (snapshots, chunks, _) = try await control.ledger()
         let ranges = try CopyLedger.ranges(snapshots: snapshots, chunks: chunks)
         for table in plan.tables where ranges[table.name] == nil {
@@ -225,8 +243,13 @@ struct CopyRun: Sendable {
         var all = first
         for range in ranges.values { all = try all.union(range) }
         let shapes = Dictionary(uniqueKeysWithValues: plan.tables.map { ($0.name, $0.shape) })
+        // Where replication was under way already, its mark and the shapes at it stay; only
+        // tables that were copied again get other ones.
+        let again = Set(
+            chunks.filter { !finishedBefore.contains($0.table) }.map(\.table))
         try await control.beginFollowing(
-            from: all.low, consistentFrom: all.high, shapes: plan.tables.map(\.shape))
+            from: all.low, consistentFrom: all.high, shapes: plan.tables.map(\.shape),
+            replacing: state.lowWater == nil ? nil : again)
         progress.set(.done)
         let totals = progress.current
         return SnapshotResult(

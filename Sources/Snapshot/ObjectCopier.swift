@@ -16,8 +16,8 @@ extension SchemaCopier {
         for schema in try SchemaReader(source).schemas() {
             created += try routines(schema, source).filter { plan.isSelected($0.name) }
             created += try views(schema, source, plan)
-            waiting += try triggers(schema, source, tables)
-            waiting += try events(schema, source).filter { plan.isSelected($0.name) }
+            waiting += try WaitingObjects.triggers(schema, source) { tables.contains($0) }
+            waiting += try WaitingObjects.events(schema, source).filter { plan.isSelected($0.name) }
         }
         return (created, waiting)
     }
@@ -68,7 +68,7 @@ extension SchemaCopier {
             guard postponed.count < left.count else { throw refused(postponed[0], first!) }
             left = postponed
         }
-        try useDDLSettings(target)
+        try applyDDLSettings(target, from: source.family)
     }
 
     /// Missing table, database, column, routine; a view over something missing.
@@ -112,7 +112,8 @@ extension SchemaCopier {
             let row = try source.firstRow("SHOW CREATE \(type) \(name.quoted)") ?? [:]
             let column = type == "PROCEDURE" ? "Create Procedure" : "Create Function"
             return SourceObject(
-                .routine, name, try definition(row[column], "routine", name), row: row)
+                .routine, name, try WaitingObjects.definition(row[column], "routine", name),
+                row: row)
         }
     }
 
@@ -130,52 +131,9 @@ extension SchemaCopier {
         return try names.map { name in
             let row = try source.firstRow("SHOW CREATE VIEW \(name.quoted)") ?? [:]
             return SourceObject(
-                .view, name, try definition(row["Create View"], "view", name), row: row)
+                .view, name, try WaitingObjects.definition(row["Create View"], "view", name),
+                row: row)
         }
     }
 
-    private func triggers(
-        _ schema: String, _ source: Connection, _ tables: Set<TableName>
-    ) throws -> [SourceObject] {
-        let list = try source.rows(
-            """
-            SELECT TRIGGER_NAME, EVENT_OBJECT_SCHEMA, EVENT_OBJECT_TABLE, ACTION_ORDER \
-            FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA=\(utf8Literal(schema)) \
-            ORDER BY EVENT_OBJECT_TABLE, ACTION_TIMING, EVENT_MANIPULATION, ACTION_ORDER
-            """)
-        return try list.compactMap { entry in
-            let table = TableName(schema: entry[1] ?? "", name: entry[2] ?? "")
-            guard tables.contains(table) else { return nil }
-            let name = TableName(schema: schema, name: entry[0] ?? "")
-            let row = try source.firstRow("SHOW CREATE TRIGGER \(name.quoted)") ?? [:]
-            return SourceObject(
-                .trigger, name,
-                try definition(row["SQL Original Statement"], "trigger", name), row: row,
-                order: Int(entry[3] ?? "") ?? 0)
-        }
-    }
-
-    private func events(_ schema: String, _ source: Connection) throws -> [SourceObject] {
-        let list = try source.rows(
-            "SELECT EVENT_NAME FROM information_schema.EVENTS "
-                + "WHERE EVENT_SCHEMA=\(utf8Literal(schema)) ORDER BY EVENT_NAME")
-        return try list.map { entry in
-            let name = TableName(schema: schema, name: entry[0] ?? "")
-            let row = try source.firstRow("SHOW CREATE EVENT \(name.quoted)") ?? [:]
-            return SourceObject(
-                .event, name, try definition(row["Create Event"], "event", name), row: row)
-        }
-    }
-
-    private func definition(
-        _ text: String??, _ kind: String, _ name: TableName
-    ) throws -> String {
-        guard let text = text ?? nil, !text.isEmpty else {
-            throw SnapshotError.unsupported(
-                object: "\(kind) \(name)",
-                detail: "the source does not show its definition; grant its user SELECT on "
-                    + "mysql.proc (MariaDB) or SHOW_ROUTINE (MySQL), or leave it out")
-        }
-        return text
-    }
 }

@@ -32,8 +32,8 @@ final class RowStream {
         try read(into: &first)
     }
 
-    /// Whether a row is left.
-    var hasRow: Bool { first.count > 0 }
+    /// Whether a row is left, or, behind the first one of a LOAD, may be.
+    var hasRow: Bool { first.count > 0 || (!asValues && !isAtEnd) }
 
     /// Moves rows to `out` until it holds `target` bytes more, or `maxRows` rows were moved.
     ///
@@ -44,18 +44,25 @@ final class RowStream {
     ) throws -> Int {
         let start = out.count
         var moved = 0
-        while hasRow, moved < maxRows, out.count - start < target {
+        if !asValues, first.count > 0 {
+            if out.count == 0 {
+                swap(&first, &out)
+            } else {
+                out.append(first.bytes)
+            }
+            first = ByteBuffer(capacity: 64)
+            moved = 1
+        }
+        // A LOAD takes rows as they come: none is held twice, however large.
+        while !asValues, out.count - start < target, try read(into: &out) { moved += 1 }
+        while asValues, hasRow, moved < maxRows, out.count - start < target {
             if moved > 0, out.count + first.count + 1 > limit { break }
-            if asValues, moved > 0 { out.append(UInt8(ascii: ",")) }
+            if moved > 0 { out.append(UInt8(ascii: ",")) }
             out.append(first.bytes)
             invalidEnums += firstInvalidEnums
             first.removeAll()
             first.shrink(to: 1 << 16)
             moved += 1
-            // Rows behind the first of a LOAD are rendered in place.
-            while !asValues, moved < maxRows, out.count - start < target, try read(into: &out) {
-                moved += 1
-            }
             try read(into: &first)
         }
         rows += UInt64(moved)

@@ -13,6 +13,7 @@ actor SchemaCopier {
     private var session: TargetSession?
     private var source: Connection?
     private var fence: Fence?
+    private var token: RunToken?
     private var adapter: DefinitionAdapter?
 
     nonisolated var unownedExecutor: UnownedSerialExecutor {
@@ -29,19 +30,30 @@ actor SchemaCopier {
 
     /// Opens the sessions and joins the run.
     func join(_ barrier: RunBarrier) async throws {
-        let session = try TargetSession(configuration.target, role: .ddl(lane))
-        try interrupts.add(session.connection.interrupter)
-        self.session = session
-        let source = try Connection(configuration.source)
-        try interrupts.add(source.interrupter)
-        self.source = source
+        let session: TargetSession
+        do {
+            session = try TargetSession(configuration.target, role: .ddl(lane))
+            try interrupts.add(session.connection.interrupter)
+            self.session = session
+            let source = try Connection(configuration.source)
+            try interrupts.add(source.interrupter)
+            self.source = source
+        } catch {
+            // Nobody may go on waiting for this session.
+            barrier.publish(.failure(error))
+            throw error
+        }
         let state = try await barrier.arrive(session)
+        token = state.run
         fence = Fence(
             meta: configuration.meta, key: configuration.key, lane: lane, token: state.run)
     }
 
     /// Which family the target is of.
     func targetFamily() throws -> ServerFamily { try connections().target.family }
+
+    /// Which family the source is of.
+    func sourceFamily() throws -> ServerFamily { try connections().source.family }
 
     /// Whether the target takes `LOAD DATA LOCAL`.
     func targetTakesLoad() throws -> Bool {
@@ -55,15 +67,11 @@ actor SchemaCopier {
 
     /// Takes the lock that makes this the only connection which runs DDL for the subtask.
     func lock() throws {
-        let (_, target) = try connections()
-        let got = try target.value(
-            "SELECT GET_LOCK(\(ddlLockName(configuration.key)), 60)")
-        try target.execute("COMMIT")
-        guard got == "1" else {
-            throw CheckpointError.inconsistent(
-                detail: "the DDL lock of this subtask is held by another session; "
-                    + "a statement of an earlier run may still be running")
-        }
+        guard let session, let token else { throw CancellationError() }
+        try DDLLedger(
+            session: session, meta: configuration.meta, key: configuration.key, lane: lane,
+            token: token
+        ).lock()
     }
 
     /// Keeps the sessions alive.
@@ -75,6 +83,18 @@ actor SchemaCopier {
     /// Shapes of the tables as the source has them now.
     func sourceShapes(_ tables: [TableName]) throws -> [TableName: TableShape] {
         try SchemaReader(connections().source).shapes(of: tables)
+    }
+
+    /// Tables of the selection as the source has them now.
+    func selectedTables(_ plan: SnapshotPlan) throws -> Set<TableName> {
+        let reader = try SchemaReader(connections().source)
+        var out: Set<TableName> = []
+        for schema in try reader.schemas() {
+            for table in try reader.tables(in: schema) where plan.isSelected(table.name) {
+                out.insert(table.name)
+            }
+        }
+        return out
     }
 
     /// Creates what is missing of databases and tables.
@@ -103,29 +123,35 @@ actor SchemaCopier {
         return out
     }
 
-    /// Creates databases and tables from definitions of the source.
-    func create(_ definitions: [TableName: String], _ plan: SnapshotPlan) throws {
+    /// Creates databases, and makes the statements that create tables from definitions of the
+    /// source.
+    func prepare(
+        _ definitions: [TableName: String], _ plan: SnapshotPlan
+    ) throws -> [TableCreation] {
         let (source, target) = try connections()
-        try useDDLSettings(target)
+        try applyDDLSettings(target, from: source.family)
         for schema in Set(definitions.keys.map(\.schema)).sorted() {
             try createDatabase(schema, source, target)
         }
+        let parents = Set(plan.tables.flatMap { $0.shape.foreignKeys.map(\.parent) })
+        var out: [TableCreation] = []
         for table in plan.tables.sorted(by: { $0.name < $1.name }) {
             guard let definition = definitions[table.name] else { continue }
             var adapted = try adapted(definition, table)
             let deferred = deferrable(adapted, table, plan)
             adapted.items.removeAll { deferred.contains($0) }
-            do {
-                // Foreign keys name tables without their schema.
-                try target.execute("USE \(quoteIdentifier(table.name.schema))")
-                try target.execute(adapted.statement(for: table.name))
-            } catch {
-                guard error.retry == .no else { throw error }
-                throw SnapshotError.unsupported(
-                    object: "table \(table.name)",
-                    detail: "the target refuses its definition: \(error.message)")
-            }
+            out.append(
+                TableCreation(
+                    table: table.name, statement: adapted.statement(for: table.name),
+                    isTied: parents.contains(table.name) || !table.shape.foreignKeys.isEmpty))
         }
+        return out
+    }
+
+    /// Creates tables in their order.
+    func create(_ tables: [TableCreation]) throws {
+        let (_, target) = try connections()
+        for table in tables { try table.run(target) }
     }
 
     private func adapted(_ definition: String, _ table: PlannedTable) throws -> CreateTableText {
@@ -226,7 +252,7 @@ actor SchemaCopier {
     /// Drops tables that this subtask created.
     func drop(_ tables: [TableName]) throws {
         let (_, target) = try connections()
-        try useDDLSettings(target)
+        try applyDDLSettings(target, from: source?.family)
         for table in tables { try target.execute("DROP TABLE IF EXISTS \(table.quoted)") }
     }
 
@@ -324,35 +350,8 @@ actor SchemaCopier {
         try target.execute("CREATE DATABASE IF NOT EXISTS \(quoteIdentifier(schema))\(defaults)")
     }
 
-    func useDDLSettings(_ target: Connection) throws {
-        // Table options of the other family that the adapter doesn't know are left out by MariaDB.
-        let ignores =
-            target.family == .mariadb && source?.family == .mysql ? ",IGNORE_BAD_TABLE_OPTIONS" : ""
-        try target.execute(
-            "SET SESSION foreign_key_checks=0, sql_mode='NO_ENGINE_SUBSTITUTION,"
-                + "ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO\(ignores)'")
-        var settings = ["explicit_defaults_for_timestamp=1", "innodb_strict_mode=0"]
-        if target.family == .mysql, target.serverVersion.isAtLeast(8, 4) {
-            settings.append("restrict_fk_on_non_standard_key=0")
-        }
-        for setting in settings {
-            do throws(MySQLError) {
-                try target.execute("SET SESSION \(setting)")
-            } catch {
-                // It needs a privilege on some servers; the default is nearly always right.
-                if error.isConnectionLost { throw error }
-            }
-        }
-    }
-
     func connections() throws -> (source: Connection, target: Connection) {
         guard let source, let session else { throw CancellationError() }
         return (source, session.connection)
     }
-}
-
-/// The name of the lock that only one connection of a subtask holds while it runs DDL.
-func ddlLockName(_ key: SubtaskKey) -> String {
-    let digest = unsafe Digest.digest(Array("\(key.task)\u{0}\(key.source)".utf8).span.bytes)
-    return "'skein:ddl:\(hexLiteral(digest).dropFirst(2).dropLast())'"
 }

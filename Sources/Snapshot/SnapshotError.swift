@@ -5,7 +5,9 @@ public enum SnapshotError: Error, Sendable, Hashable, CustomStringConvertible {
     /// A table's definition changed on the source while it was copied. Trying again copies the
     /// table anew.
     case tableChanged(TableName)
-    /// A table that does not exist on the source any more.
+    /// A table of the selection was created while the copy was prepared. Trying again plans anew.
+    case tableAppeared(TableName)
+    /// A table that does not exist on the source any more. Trying again plans without it.
     case tableMissing(TableName)
     /// The target did not take rows as they were sent.
     case rowsChanged(TableName, detail: String)
@@ -25,7 +27,7 @@ public enum SnapshotError: Error, Sendable, Hashable, CustomStringConvertible {
     /// Whether the same call can succeed when it is simply made again.
     public var isRetryable: Bool {
         switch self {
-        case .tableChanged, .startsOver: true
+        case .tableChanged, .tableAppeared, .tableMissing, .startsOver: true
         default: false
         }
     }
@@ -35,6 +37,8 @@ public enum SnapshotError: Error, Sendable, Hashable, CustomStringConvertible {
         switch self {
         case .tableChanged(let table):
             "\(table): its definition changed on the source during the copy; its copy starts over"
+        case .tableAppeared(let table):
+            "\(table): was created while the copy was prepared; it is planned anew"
         case .tableMissing(let table):
             "\(table): not on the source any more; leave it out, or create it again"
         case .rowsChanged(let table, let detail):

@@ -44,6 +44,14 @@ final class SourceView: @unchecked Sendable {
         settings.append(
             connection.family == .mariadb ? "max_statement_time=0" : "max_execution_time=0")
         for setting in settings { try connection.execute("SET SESSION \(setting)") }
+        do throws(MySQLError) {
+            // Nothing is written here, and MariaDB lets go of tables (``releaseTables()``) only in
+            // a session without binlog. It needs a privilege (BINLOG ADMIN); without it a table
+            // that was read can't be altered on the source until the view is renewed.
+            try connection.execute("SET SESSION sql_log_bin=0")
+        } catch {
+            if error.isConnectionLost { throw error }
+        }
         return connection
     }
 }

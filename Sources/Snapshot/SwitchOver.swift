@@ -1,5 +1,5 @@
 public import Checkpoint
-internal import MySQLClient
+public import MySQLClient
 public import MySQLCore
 
 /// The last step of a migration: what must not run while rows are applied, runs from now on.
@@ -11,6 +11,22 @@ public struct SwitchOver: Sendable {
     public init(meta: MetaSchema, key: SubtaskKey) {
         self.meta = meta
         self.key = key
+    }
+
+    /// Replaces the stored definitions by those that the source has now: triggers and events may
+    /// have been created, changed or dropped since the copy.
+    ///
+    /// - Parameters:
+    ///   - isSelected: whether a table (of a trigger), or an event, is migrated.
+    ///   - coordinator: that of the run that owns the subtask.
+    public func refresh(
+        from source: Connection, where isSelected: (TableName) -> Bool, by coordinator: Coordinator
+    ) throws {
+        let stored = StoredObjects(meta: meta, key: key)
+        let now = try WaitingObjects.read(source, where: isSelected).map { try $0.stored() }
+        var statements = [stored.removeStatement(.trigger), stored.removeStatement(.event)]
+        statements += now.map { stored.storeStatement($0) }
+        try stored.write(statements, by: coordinator)
     }
 
     /// Creates the stored triggers and events. Nothing may be applied any more; those that exist

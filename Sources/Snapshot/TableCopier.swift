@@ -222,8 +222,7 @@ struct TableCopier {
         let reply = try target.load(form.loadStatement(replaces: replaces)) { out in
             let left = limit - Int(stream.bytes - start.bytes)
             guard left > 0, stream.hasRow else { return false }
-            _ = try stream.fill(&out, bytes: min(left, 1 << 15))
-            return true
+            return try stream.fill(&out, bytes: min(left, 1 << 15)) > 0
         }
         let sent = stream.rows - start.rows
         let affected = replaces ? reply.affectedRows >= sent : reply.affectedRows == sent

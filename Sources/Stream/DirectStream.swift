@@ -89,7 +89,13 @@ public final class DirectStream {
             let span = unsafe RawSpan(_unsafeBytes: packet)
             return try take(span, into: chunk)
         }
-        guard let appended else { throw StreamError.unreadable("the source ended the stream") }
+        guard let appended else {
+            // MySQL ends its readers' streams orderly when it shuts down: like any lost
+            // connection it can be made again.
+            throw MySQLError(
+                code: 2013, sqlState: "HY000", message: "the source ended the stream",
+                server: connection.options.server)
+        }
         return appended
     }
 

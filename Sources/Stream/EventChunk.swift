@@ -44,7 +44,8 @@ public final class EventChunk: @unchecked Sendable {
     /// Makes a chunk of one event that came out of another one: of a compressed transaction.
     public convenience init(inner event: RawSpan, of file: String, position: UInt64, end: UInt64) {
         self.init(capacity: max(event.byteCount, 1), file: file)
-        let type: UInt8 = event.byteCount > 4 ? unsafe event.unsafeLoad(fromByteOffset: 4, as: UInt8.self) : 0
+        let type: UInt8 =
+            event.byteCount > 4 ? unsafe event.unsafeLoad(fromByteOffset: 4, as: UInt8.self) : 0
         append(event, position: position, endPosition: end, type: type)
     }
 

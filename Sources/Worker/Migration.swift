@@ -100,6 +100,9 @@ public final class Migration: Sendable {
                 if let outcome = try await advance({ backoff.reset() }) { return outcome }
             } catch {
                 try Task.checkCancellation()
+                if case ReplicationError.changedDuringCopy(let table, _) = error {
+                    try await copyAgain(table)
+                }
                 guard let reason = retryReason(error) else { throw error }
                 let delay = backoff.delay()
                 logger.warning("trying again", metadata: ["reason": "\(reason)"])
@@ -118,6 +121,7 @@ public final class Migration: Sendable {
         switch error {
         case let error as MySQLError where error.retry != .no: error.description
         case let error as SnapshotError where error.isRetryable: error.description
+        case ReplicationError.changedDuringCopy: "\(error)"
         default: nil
         }
     }
@@ -213,6 +217,21 @@ public final class Migration: Sendable {
         return try await follow(succeeded)
     }
 
+    /// Sends the migration back to copying a table that DDL changed between the positions of its
+    /// copy; everything else stays as far as it is.
+    private func copyAgain(_ table: TableName) async throws {
+        let (token, epoch) = nextRun()
+        let state = try await withThread("control") {
+            let session = try TargetSession(self.settings.target, role: .coordinator)
+            let state = try Takeover(meta: self.meta, key: self.key).take(
+                session, token: token, epoch: epoch, lanes: 0)
+            try Coordinator(session: session, meta: self.meta, key: self.key, token: token)
+                .copyAgain(table)
+            return state
+        }
+        didTakeOver(state)
+    }
+
     /// The switch-over: triggers are created and events enabled, and the migration is over. No
     /// lane runs any more, and the takeover here keeps it so.
     private func finish() async throws {
@@ -222,10 +241,16 @@ public final class Migration: Sendable {
             let session = try TargetSession(self.settings.target, role: .coordinator)
             let state = try Takeover(meta: self.meta, key: self.key).take(
                 session, token: token, epoch: epoch, lanes: 0)
-            try SwitchOver(meta: self.meta, key: self.key).run(session)
             let writer = try TargetSession(self.settings.target, role: .coordinator)
-            try Coordinator(session: writer, meta: self.meta, key: self.key, token: token)
-                .setPhase("finished")
+            let coordinator = Coordinator(
+                session: writer, meta: self.meta, key: self.key, token: token)
+            let switchOver = SwitchOver(meta: self.meta, key: self.key)
+            let selection = self.settings.selection
+            try switchOver.refresh(
+                from: Connection(self.settings.source), where: { selection.selects($0) },
+                by: coordinator)
+            try switchOver.run(session)
+            try coordinator.setPhase("finished")
             return state
         }
         didTakeOver(state)

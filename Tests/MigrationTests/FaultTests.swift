@@ -8,11 +8,11 @@ extension MigrationTests {
     struct FaultTests {
         /// A migration whose ways to source and target can be broken.
         private func with(
-            _ label: String,
+            _ label: String, _ pair: Pair = .mariadb,
             _ body: (Trial, _ source: FaultProxy, _ target: FaultProxy, Load) async throws -> Void
         ) async throws {
             let seed = Dice.seed(label)
-            var trial = try await Trial(.mariadb, label, Shop.schema())
+            var trial = try await Trial(pair, label, Shop.schema())
             let source = try FaultProxy(to: trial.source)
             let target = try FaultProxy(to: trial.target)
             defer {
@@ -29,13 +29,14 @@ extension MigrationTests {
         }
 
         @Test(
-            "a COMMIT that reaches the target after its connection is gone", arguments: [1, 2, 3])
-        func lateCommit(_ round: Int) async throws {
-            try await with("latecommit") { trial, _, target, load in
+            "a COMMIT that reaches the target after its connection is gone",
+            arguments: Pair.sameFamily)
+        func lateCommit(_ pair: Pair) async throws {
+            try await with("latecommit", pair) { trial, _, target, load in
                 let skein = try trial.migrate("--lanes", "2")
                 try await trial.copied(skein)
                 try await trial.applied(skein)
-                for _ in 0..<3 {
+                for round in 1...4 {
                     let held = target.holdNext(.toServer, matching: "COMMIT")
                     try await held.caught()
                     // The product has noticed and begins anew; then the server gets the COMMIT.
@@ -65,12 +66,14 @@ extension MigrationTests {
             }
         }
 
-        @Test("a packet that arrives after the process was killed and started again")
-        func lateAfterKill() async throws {
-            try await with("lateafterkill") { trial, _, target, load in
+        @Test(
+            "a packet that arrives after the process was killed and started again",
+            arguments: Pair.sameFamily)
+        func lateAfterKill(_ pair: Pair) async throws {
+            try await with("lateafterkill", pair) { trial, _, target, load in
                 var skein = try trial.migrate("--lanes", "2")
                 try await trial.copied(skein)
-                for text in ["COMMIT", "journal", "COMMIT"] {
+                for text in ["COMMIT", "journal", "COMMIT", "`subtask` SET low_water", "COMMIT"] {
                     try await trial.applied(skein)
                     let held = target.holdNext(.toServer, matching: text)
                     try await held.caught()
@@ -137,6 +140,29 @@ extension MigrationTests {
                 try await trial.applied(skein)
                 target.setDelay(.zero)
                 try await trial.stop(skein)
+            }
+        }
+
+        @Test("orderly restarts of source and target", arguments: Pair.sameFamily)
+        func restarts(_ pair: Pair) async throws {
+            let seed = Dice.seed("restarts")
+            try await TestServer.with(pair.source, name: "restarted") { source in
+                try await TestServer.with(pair.target, name: "restarted") { target in
+                    let trial = try Trial(
+                        source: source, target: target, "restarts", Shop.schema())
+                    let load = Load(source, schema: trial.schema, seed: seed, Shop.step)
+                    let skein = try trial.migrate("--chunk-rows", "100")
+                    try await trial.copied(skein)
+                    for server in [source, target] {
+                        try await load.more(30)
+                        try await server.restart()
+                    }
+                    try await trial.applied(skein)
+                    try await load.stop()
+                    try await trial.stop(skein)
+                    try await trial.catchUp()
+                    try await trial.expectEqual()
+                }
             }
         }
     }

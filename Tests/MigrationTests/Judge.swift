@@ -39,8 +39,8 @@ struct Judge {
     static func tables(_ server: TestServer, _ schema: String) throws -> [String] {
         try server.connect().rows(
             "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE='BASE TABLE' "
-                + "AND TABLE_SCHEMA=\(utf8Literal(schema)) ORDER BY TABLE_NAME"
-        ).compactMap(\.[0])
+                + "AND TABLE_SCHEMA=\(utf8Literal(schema))"
+        ).compactMap(\.[0]).sorted()
     }
 
     /// A value as text that both families write alike.
@@ -82,7 +82,7 @@ struct Judge {
         guard !columns.isEmpty else { return Contents(columns: []) }
         var out = Contents(columns: columns)
         let name = TableName(schema: schema, name: table).quoted
-        try connection.forEachRow("SELECT SHA(\(row)), COUNT(*) FROM \(name) GROUP BY 1") {
+        try connection.forEachRow("SELECT SHA2(\(row), 256), COUNT(*) FROM \(name) GROUP BY 1") {
             out.rows[$0.string(0) ?? "NULL"] = $0.int(1) ?? 0
         }
         return out
@@ -148,7 +148,7 @@ struct Judge {
             let list = surplus.keys.sorted().prefix(4).map { "'\($0)'" }.joined(separator: ",")
             guard !list.isEmpty else { continue }
             for found in try connection.rows(
-                "SELECT LEFT(\(row),400), COUNT(*) FROM \(name) WHERE SHA(\(row)) IN (\(list)) "
+                "SELECT LEFT(\(row),400), COUNT(*) FROM \(name) WHERE SHA2(\(row), 256) IN (\(list)) "
                     + "GROUP BY 1")
             {
                 out.append("  \(found[1] ?? "")x \(found[0] ?? "NULL")")

@@ -90,6 +90,9 @@ extension Scenario {
                     (1,'a',0.1,0.1,'2024-01-01 00:00:00.001','x',b'101',1.1,'-10:00:00.5','é'),
                     (1,'A',0.1,0.1,'2024-01-01 00:00:00.001','X',b'101',1.1,'-10:00:00.5','É'),
                     (NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL),(NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL);
+                CREATE TABLE documents (j JSON, b BIT(3), e ENUM('a','b'), s SET('x','y'), y YEAR, d DATE, ts TIMESTAMP(2) NULL);
+                INSERT INTO documents VALUES ('{"k": "v"}',b'1','a','x,y',2024,'2024-02-29','2024-01-01 00:00:00.01'),
+                    ('{"k": "V"}',b'1','a','x,y',2024,'2024-02-29','2024-01-01 00:00:00.01'),(NULL,0,'b','',0,NULL,NULL);
                 CREATE TABLE nullable (a INT, v INT, UNIQUE KEY (a)); INSERT INTO nullable VALUES (NULL,1),(NULL,1),(1,1);
                 """,
             changes: """
@@ -99,6 +102,8 @@ extension Scenario {
                 UPDATE twins SET f='Y', b='b' WHERE c < 0.01; DELETE FROM twins WHERE c < 0.01;
                 INSERT INTO twins (a) VALUES (7),(7),(7); UPDATE twins SET j='a    ' WHERE a=7 LIMIT 2;
                 DELETE FROM twins WHERE a=7 LIMIT 1;
+                INSERT INTO documents SELECT * FROM documents; UPDATE documents SET b=b'111' WHERE JSON_VALUE(j, '$.k') LIKE BINARY 'V' LIMIT 1;
+                DELETE FROM documents WHERE JSON_VALUE(j, '$.k') LIKE BINARY 'V' LIMIT 1; DELETE FROM documents WHERE j IS NULL LIMIT 1;
                 UPDATE nullable SET v=2 WHERE a IS NULL LIMIT 1; DELETE FROM nullable WHERE v=1 LIMIT 1;
                 INSERT INTO nullable VALUES (NULL,2),(NULL,2); UPDATE nullable SET a=5 WHERE v=2 LIMIT 1;
                 """),

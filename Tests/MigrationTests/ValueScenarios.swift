@@ -155,12 +155,15 @@ extension Scenario {
             name: "types of MariaDB alone",
             tables: """
                 CREATE TABLE t (id INT PRIMARY KEY, tag VARCHAR(9), u UUID, i INET6, n INET4, c VARCHAR(20) COMPRESSED, UNIQUE KEY (u));
+                CREATE TABLE twins (u UUID, i INET6, n INET4);
+                INSERT INTO twins VALUES ('123e4567-e89b-12d3-a456-426614174000','::ffff:1.2.3.4','1.2.3.0'),
+                    ('123e4567-e89b-12d3-a456-426614174000','::ffff:1.2.3.4','1.2.3.0'),(NULL,NULL,NULL);
                 INSERT INTO t VALUES (1,'','123e4567-e89b-12d3-a456-426614174000','::1','1.2.3.4',REPEAT('c',20)),
                     (2,'',NULL,NULL,NULL,NULL),(3,'','ffffffff-ffff-ffff-ffff-ffffffffffff','2001:db8::ff','255.255.255.255','');
                 """,
             changes: """
                 UPDATE t SET id=id+10; INSERT INTO t VALUES (1,'','00000000-0000-0000-0000-000000000000','::','0.0.0.0','x');
-                DELETE FROM t WHERE id=13;
+                DELETE FROM t WHERE id=13; DELETE FROM twins LIMIT 1; UPDATE twins SET i='::' WHERE i IS NOT NULL; DELETE FROM twins WHERE u IS NULL;
                 """, families: [.mariadb]),
     ]
 }

@@ -78,7 +78,9 @@ struct GoldenShapes {
 
     private static func column(_ fields: [String]) -> ColumnShape {
         let text = unescaped(fields[2])
-        guard let type = ColumnType(columnTypeText: text) else { preconditionFailure("type \(text)") }
+        guard let type = ColumnType(columnTypeText: text) else {
+            preconditionFailure("type \(text)")
+        }
         let extra = fields[6].uppercased()
         return ColumnShape(
             name: unescaped(fields[1]), type: type, isNullable: fields[3] == "YES",

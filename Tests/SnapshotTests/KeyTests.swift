@@ -76,7 +76,9 @@ import Testing
             let (a, b) = try f.rows(table)
             #expect(a == b, "\(table)")
             #expect(a.count > 30, "\(table)")
-            #expect(try f.chunks(table).count == (a.count + 6) / 7 + (a.count % 7 == 0 ? 1 : 0), "\(table)")
+            #expect(
+                try f.chunks(table).count == (a.count + 6) / 7 + (a.count % 7 == 0 ? 1 : 0),
+                "\(table)")
         }
     }
 }

@@ -43,6 +43,7 @@ extension OperatorError {
     private init(snapshot error: SnapshotError) {
         switch error {
         case .tableChanged(let table): self.init("copy.changed", error, table, .restart)
+        case .tableAppeared(let table): self.init("copy.appeared", error, table, .restart)
         case .startsOver: self.init("copy.starts-over", error, nil, .restart)
         case .tableMissing(let table): self.init("copy.missing", error, table)
         case .rowsChanged(let table, _): self.init("copy.rows", error, table)
