@@ -102,16 +102,23 @@ public final class DirectStream {
     private func take(_ span: RawSpan, into chunk: EventChunk) throws -> Bool {
         let header = try EventHeader(span)
         try header.checkSize(of: span)
-        if header.type == .formatDescription {
-            format = try FormatDescription(span)
-        }
         let file = tracker.file
+        if header.type == .formatDescription {
+            // Servers send events as they are in the file, whatever was negotiated: the format
+            // event at the head of each file tells, and has a checksum itself in any case.
+            let format = try FormatDescription(span)
+            self.format = format
+            checksum = format.checksum
+            if chunk.entries.isEmpty { chunk.hasChecksums = checksum == .crc32 }
+        }
         if checksum == .crc32, !EventHeader.verifyChecksum(span) {
             throw StreamError.corrupt(BinlogPosition(file: file, offset: tracker.offset))
         }
         let place = try tracker.advance(
             header, try FormatDescription.body(of: span, checksum: checksum))
-        if span.byteCount <= chunk.room, file == chunk.file {
+        if span.byteCount <= chunk.room, file == chunk.file,
+            chunk.hasChecksums == (checksum == .crc32)
+        {
             chunk.append(
                 span, position: place.start, endPosition: place.end, type: header.type.rawValue)
             return true

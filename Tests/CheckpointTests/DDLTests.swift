@@ -17,7 +17,7 @@ struct DDLTests {
         let session = try TargetSession(options, role: .ddl(Self.lane))
         let ledger = DDLLedger(
             session: session, meta: subtask.meta, key: subtask.key, lane: Self.lane,
-            token: Subtask.token(n))
+            token: subtask.token(n))
         return (session, ledger)
     }
 
@@ -113,4 +113,50 @@ struct DDLTests {
         try third.lock()
     }
 
+    @Test(
+        "a statement that still runs for a dead client keeps the lock until it ends (D1)",
+        arguments: Servers.families)
+    func runningStatement(family: TestServer.Family) async throws {
+        let subtask = try await Subtask(family, "running")
+        try subtask.take(1, lanes: 3)
+        let proxy = try FaultProxy(to: subtask.server)
+        defer { proxy.close() }
+        let (session, old) = try ledger(subtask, 1, proxy: proxy)
+        try old.lock()
+        // The statement is sent, its client is gone, and the server is slow: a row of the table is
+        // being read, and TRUNCATE waits for that.
+        let blocker = try subtask.session(1)
+        try blocker.connection.execute(
+            "INSERT INTO \(subtask.data).t VALUES (1); SELECT * FROM \(subtask.data).t")
+        let held = proxy.holdNext(.toServer, matching: "TRUNCATE")
+        #expect(throws: MySQLError.self) {
+            try session.connection.execute("TRUNCATE TABLE \(subtask.data).t")
+        }
+        try await held.caught()
+        held.deliver()
+        #expect(
+            try await Subtask.eventually {
+                try subtask.server.sql(
+                    "SELECT COUNT(*) FROM information_schema.PROCESSLIST "
+                        + "WHERE INFO LIKE 'TRUNCATE TABLE \(subtask.data).%' AND STATE LIKE '%metadata lock%'"
+                ) == "1\n"
+            })
+        try subtask.take(2, lanes: 3)
+        let id = blocker.connection.id
+        Thread.detachNewThread { [subtask] in
+            Thread.sleep(forTimeInterval: 2)
+            _ = try? subtask.server.sql("KILL \(id)")
+        }
+        let (next, new) = try ledger(subtask, 2)
+        try new.lock()
+        // It has ended: done on MySQL; MariaDB gives a wait up when its client is gone.
+        #expect(
+            try subtask.server.sql(
+                "SELECT COUNT(*) FROM information_schema.PROCESSLIST "
+                    + "WHERE INFO LIKE 'TRUNCATE TABLE \(subtask.data).%'") == "0\n")
+        // Everything of the old run is over: what is written now stays.
+        try next.connection.execute("INSERT INTO \(subtask.data).t VALUES (3); COMMIT")
+        try await Task.sleep(for: .milliseconds(300))
+        #expect(try subtask.rows() == [3])
+    }
 }

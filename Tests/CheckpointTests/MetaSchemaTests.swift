@@ -31,6 +31,22 @@ struct MetaSchemaTests {
             try connection.value("SELECT COUNT(*) FROM \(meta.table("version"))") == "1")
     }
 
+    @Test(
+        "another format, or an engine without transactions, is refused", arguments: Servers.families
+    )
+    func refused(family: TestServer.Family) async throws {
+        let subtask = try await Subtask(family, "refused")
+        let connection = try Connection(subtask.options)
+        try connection.execute("UPDATE meta_refused.version SET format=99")
+        #expect(unusable { try subtask.meta.prepare(connection) })
+        try connection.execute(
+            "UPDATE meta_refused.version SET format=\(MetaSchema.format); "
+                + "ALTER TABLE meta_refused.version ENGINE=MyISAM")
+        #expect(unusable { try subtask.meta.prepare(connection) })
+        try connection.execute("ALTER TABLE meta_refused.version ENGINE=InnoDB")
+        try subtask.meta.prepare(connection)
+    }
+
     @Test("shapes are read as they were written", arguments: Servers.families)
     func shapes(family: TestServer.Family) async throws {
         let subtask = try await Subtask(family, "shapes")

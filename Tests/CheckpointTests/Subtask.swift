@@ -30,7 +30,10 @@ struct Subtask {
     /// The schema of the data.
     let data: String
 
-    static func token(_ n: UInt8) -> RunToken { RunToken([UInt8](repeating: n, count: 16)) }
+    /// The subtask's `n`-th token; no other subtask has it.
+    func token(_ n: UInt8) -> RunToken {
+        RunToken([n] + Digest.digest(text: data).prefix(15))
+    }
 
     static func identity(_ n: Int) -> TransactionIdentity {
         TransactionIdentity(stream: .mariadb(domain: 0, server: 1), number: UInt64(n))
@@ -60,11 +63,11 @@ struct Subtask {
     func take(_ n: UInt8, _ policy: EpochPolicy = .next, lanes: Int = 2) throws -> SubtaskState {
         let session = try TargetSession(options, role: .coordinator)
         return try Takeover(meta: meta, key: key).take(
-            session, token: Self.token(n), epoch: policy, lanes: lanes)
+            session, token: token(n), epoch: policy, lanes: lanes)
     }
 
     func fence(_ n: UInt8, lane: Int = 0) -> Fence {
-        Fence(meta: meta, key: key, lane: lane, token: Self.token(n))
+        Fence(meta: meta, key: key, lane: lane, token: token(n))
     }
 
     /// Sends fence and a row, as a lane does; the transaction stays open.
@@ -77,7 +80,7 @@ struct Subtask {
     func coordinator(_ n: UInt8) throws -> Coordinator {
         Coordinator(
             session: try TargetSession(options, role: .coordinator), meta: meta, key: key,
-            token: Self.token(n))
+            token: token(n))
     }
 
     /// The rows of the data.

@@ -35,7 +35,7 @@ struct TakeoverTests {
         try coordinator.write(mark: Subtask.position(2), carried: IdentitySet(), tail: [9])
         // Fewer lanes than before: nothing of the others is forgotten.
         let second = try subtask.take(2, lanes: 1)
-        #expect(second.epoch == 2 && second.run == Subtask.token(2))
+        #expect(second.epoch == 2 && second.run == subtask.token(2))
         #expect(second.lowWater == Subtask.position(2) && second.tail == [9])
         #expect(second.carried == Subtask.set(4, 6))
         #expect(try subtask.coordinator(2).readDone() == [IdentitySet()])
@@ -80,7 +80,7 @@ struct TakeoverTests {
             SELECT * FROM \(subtask.meta.table("lane")) WHERE \(subtask.key.condition) FOR UPDATE;
             DELETE FROM \(subtask.meta.table("lane")) WHERE \(subtask.key.condition);
             INSERT INTO \(subtask.meta.table("lane")) (task, source, lane, run, commits, done) \
-            VALUES (\(subtask.key.values),0,\(Subtask.token(2).literal),0,'')
+            VALUES (\(subtask.key.values),0,\(subtask.token(2).literal),0,'')
             """)
         let isFenced = Mutex<Bool?>(nil)
         async let waiting: Void = aside {
@@ -109,16 +109,16 @@ struct TakeoverTests {
         #expect(try subtask.take(2, .binding(5)).epoch == 5)
         #expect(throws: CheckpointError.self) { try subtask.take(3, .binding(4)) }
         #expect(try subtask.take(4, .next).epoch == 6)
-        #expect(try subtask.take(5, .keep(6, own: [Subtask.token(4)])).epoch == 6)
+        #expect(try subtask.take(5, .keep(6, own: [subtask.token(4)])).epoch == 6)
         // Somebody else's run of the same epoch.
         #expect(throws: CheckpointError.self) {
-            try subtask.take(6, .keep(6, own: [Subtask.token(4)]))
+            try subtask.take(6, .keep(6, own: [subtask.token(4)]))
         }
         #expect(throws: CheckpointError.self) {
-            try subtask.take(6, .keep(5, own: [Subtask.token(5)]))
+            try subtask.take(6, .keep(5, own: [subtask.token(5)]))
         }
         // Who was refused has changed nothing.
-        #expect(try subtask.peek()?.run == Subtask.token(5))
+        #expect(try subtask.peek()?.run == subtask.token(5))
         let session = try subtask.session()
         try subtask.begin(session, subtask.fence(5), done: IdentitySet(), row: 1)
         try session.connection.execute("COMMIT")
@@ -132,7 +132,7 @@ struct TakeoverTests {
             meta: subtask.meta, key: SubtaskKey(task: "another", source: "source"))
         let session = try TargetSession(subtask.options, role: .coordinator)
         let error = #expect(throws: CheckpointError.self) {
-            try other.take(session, token: Subtask.token(1), epoch: .next, lanes: 1)
+            try other.take(session, token: subtask.token(1), epoch: .next, lanes: 1)
         }
         guard case .missing = error else {
             Issue.record("\(String(describing: error))")
@@ -153,7 +153,7 @@ struct TakeoverTests {
         try subtask.begin(session, subtask.fence(1), done: Subtask.set(7), row: 1)
         async let state = aside { try? subtask.take(2) }
         try await Task.sleep(for: .milliseconds(500))
-        #expect(try subtask.peek()?.run == Subtask.token(1))
+        #expect(try subtask.peek()?.run == subtask.token(1))
         try session.connection.execute("COMMIT")
         #expect(await state?.carried == Subtask.set(7))
         #expect(try subtask.rows() == [1])
@@ -166,19 +166,19 @@ struct TakeoverTests {
         let subtask = try await Subtask(family, "frozen")
         try subtask.take(1)
         let frozen = try subtask.session()
-        try frozen.holdLock(Subtask.token(1))
+        try frozen.holdLock(subtask.token(1))
         try subtask.begin(frozen, subtask.fence(1), done: Subtask.set(7), row: 1)
         let bystander = try subtask.session(1)
         let session = try TargetSession(subtask.options, role: .coordinator)
         try session.connection.execute("SET innodb_lock_wait_timeout=1")
         let takeover = Takeover(meta: subtask.meta, key: subtask.key)
         let error = #expect(throws: MySQLError.self) {
-            try takeover.take(session, token: Subtask.token(2), epoch: .next, lanes: 2)
+            try takeover.take(session, token: subtask.token(2), epoch: .next, lanes: 2)
         }
         #expect(error?.code == MySQLErrorCode.lockWaitTimeout)
         var taken: SubtaskState?
         for _ in 0..<10 where taken == nil {
-            taken = try? takeover.take(session, token: Subtask.token(3), epoch: .next, lanes: 2)
+            taken = try? takeover.take(session, token: subtask.token(3), epoch: .next, lanes: 2)
         }
         #expect(taken?.carried == IdentitySet())
         #expect(try subtask.rows() == [])
@@ -187,8 +187,53 @@ struct TakeoverTests {
         try bystander.connection.ping()
     }
 
+    @Test("an owner's session that still works is not ended", arguments: Servers.families)
+    func workingOwner(family: TestServer.Family) async throws {
+        let subtask = try await Subtask(family, "working")
+        try subtask.take(1)
+        let working = try subtask.session()
+        try working.holdLock(subtask.token(1))
+        try subtask.begin(working, subtask.fence(1), done: Subtask.set(7), row: 1)
+        let session = try TargetSession(subtask.options, role: .coordinator)
+        try session.connection.execute("SET innodb_lock_wait_timeout=1")
+        let connection = Mutex(working)
+        async let slept = aside {
+            connection.withLock { try? $0.connection.value("SELECT SLEEP(4)") } != nil
+        }
+        try await Task.sleep(for: .milliseconds(200))
+        #expect(throws: MySQLError.self) {
+            try Takeover(meta: subtask.meta, key: subtask.key).take(
+                session, token: subtask.token(2), epoch: .next, lanes: 2)
+        }
+        #expect(await slept)
+        _ = try connection.withLock { try $0.connection.execute("COMMIT") }
+        #expect(try subtask.take(3).carried == Subtask.set(7))
+    }
+
     @Test(
-        "a packet that the server runs after a takeover changes nothing (V1, V3, V4)",
+        "a COMMIT that the server runs after its client is gone is either in the takeover or nothing",
+        arguments: Servers.families)
+    func lateCommit(family: TestServer.Family) async throws {
+        let subtask = try await Subtask(family, "late")
+        try subtask.take(1)
+        let proxy = try FaultProxy(to: subtask.server)
+        defer { proxy.close() }
+        let session = try subtask.session(proxy: proxy)
+        try session.holdLock(subtask.token(1))
+        try subtask.begin(session, subtask.fence(1), done: Subtask.set(7), row: 1)
+        let held = proxy.holdNext(.toServer, matching: "COMMIT")
+        #expect(throws: MySQLError.self) { try session.connection.execute("COMMIT") }
+        try await held.caught()
+        async let taken = aside { try? subtask.take(2) }
+        try await Task.sleep(for: .milliseconds(300))
+        held.deliver()
+        let state = try #require(await taken)
+        #expect(state.carried == Subtask.set(7))
+        #expect(try subtask.rows() == [1])
+    }
+
+    @Test(
+        "a packet that the server runs after a takeover changes nothing (V1, V4)",
         arguments: Servers.families)
     func latePacket(family: TestServer.Family) async throws {
         let subtask = try await Subtask(family, "packet")
@@ -227,7 +272,7 @@ struct TakeoverTests {
         let session = try TargetSession(
             Servers.plain(subtask.server, proxy), role: .coordinator)
         let coordinator = Coordinator(
-            session: session, meta: subtask.meta, key: subtask.key, token: Subtask.token(1))
+            session: session, meta: subtask.meta, key: subtask.key, token: subtask.token(1))
         let held = proxy.holdNext(.toServer, matching: "SET low_water=")
         #expect(throws: MySQLError.self) {
             try coordinator.write(

@@ -160,6 +160,48 @@ struct ConnectionTests {
 
     private struct Failed: Error {}
 
+    @Test("rows are loaded from memory: many, none, wrong ones", arguments: Servers.families)
+    func loading(family: TestServer.Family) async throws {
+        let connection = try await table(family)
+        var n: UInt64 = 0
+        let big = try connection.load(Self.load) { buffer in
+            guard n < 60_000 else { return false }
+            for _ in 0..<777 where n < 60_000 {
+                n += 1
+                buffer.appendDecimal(n)
+                buffer.append("\tsome text that is long enough to fill packets\n")
+            }
+            return true
+        }
+        #expect(big == LoadReply(affectedRows: 60_000, warnings: 0, records: 60_000, skipped: 0))
+        #expect(try connection.value("SELECT SUM(a) FROM loads.t") == "1800030000")
+        let empty = try connection.load(Self.load) { _ in false }
+        #expect(empty == LoadReply(affectedRows: 0, warnings: 0, records: 0, skipped: 0))
+        // A duplicate and a value that is no number: LOCAL makes warnings of both.
+        var sent = false
+        let bad = try connection.load(Self.load) { buffer in
+            guard !sent else { return false }
+            sent = true
+            buffer.append("1\tagain\n70000x\tnumber\n")
+            return true
+        }
+        #expect(bad.records == 2 && bad.skipped == 1 && bad.warnings == 2)
+        #expect(try connection.warnings().count == 2)
+        // One row much larger than a packet.
+        try connection.execute("ALTER TABLE loads.t MODIFY b LONGTEXT")
+        var parts = 0
+        let wide = try connection.load(Self.load) { buffer in
+            guard parts < 2 else { return false }
+            parts += 1
+            buffer.append(parts == 1 ? "80000\t" : "")
+            buffer.append([UInt8](repeating: 0x78, count: 20 << 20))
+            return true
+        }
+        #expect(wide.records == 1 && wide.warnings == 0)
+        #expect(try connection.value("SELECT LENGTH(b) FROM loads.t WHERE a=80000") == "41943040")
+        try connection.execute("DROP TABLE loads.t")
+    }
+
     @Test("an error of the source of rows reaches the caller, and nothing stays after ROLLBACK")
     func loadFails() async throws {
         for family in Servers.families {
@@ -189,4 +231,52 @@ struct ConnectionTests {
 
     // MARK: shapes
 
+    @Test("shapes are what the table was made with", arguments: Servers.families)
+    func shapes(family: TestServer.Family) async throws {
+        let server = try await Servers.shared(family)
+        try server.sql(
+            """
+            CREATE DATABASE shapes; USE shapes;
+            CREATE TABLE p (id INT PRIMARY KEY, a INT, b INT, KEY ab (a, b));
+            CREATE TABLE c (
+              id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT,
+              Name VARCHAR(30) CHARACTER SET latin1 COLLATE latin1_swedish_ci,
+              d DECIMAL(10,2) NOT NULL, e ENUM('x','y'), t TIMESTAMP(6) NULL,
+              bin VARBINARY(20), p INT,
+              g INT GENERATED ALWAYS AS (d+1) VIRTUAL, s INT GENERATED ALWAYS AS (d+2) STORED,
+              PRIMARY KEY (id), UNIQUE KEY u (name(5), d), KEY (p),
+              CONSTRAINT f FOREIGN KEY (p) REFERENCES p (id) ON DELETE CASCADE ON UPDATE SET NULL);
+            CREATE VIEW v AS SELECT 1 AS a;
+            CREATE TABLE `od``d näme` (a INT);
+            """)
+        let reader = SchemaReader(try await connect(family))
+        #expect(try reader.schemas().contains("shapes"))
+        #expect(try !reader.schemas().contains("mysql"))
+        #expect(try reader.tables(in: "shapes").map(\.name.name) == ["c", "od`d näme", "p"])
+        let name = TableName(schema: "shapes", name: "c")
+        let found = try reader.shapes(of: [
+            name, TableName(schema: "shapes", name: "missing"), TableName(schema: "no", name: "c"),
+            TableName(schema: "shapes", name: "v"), TableName(schema: "shapes", name: "od`d näme"),
+        ])
+        #expect(found.count == 2)
+        let shape = try #require(found[name])
+        #expect(
+            shape.columns.map(\.name) == ["id", "Name", "d", "e", "t", "bin", "p", "g", "s"])
+        #expect(
+            shape.columns[0].type == ColumnType(.bigint, isUnsigned: true) || family == .mariadb)
+        #expect(shape.columns[0].isAutoIncrement && !shape.columns[0].isNullable)
+        #expect(shape.columns[1].charset == "latin1")
+        #expect(shape.columns[1].collation == "latin1_swedish_ci")
+        #expect(shape.columns[3].type.elements == ["x", "y"])
+        #expect(shape.columns[4].type.decimals == 6 && shape.columns[4].isNullable)
+        #expect(shape.columns[7].generation == .virtual && shape.columns[8].generation == .stored)
+        #expect(shape.keys.first?.isPrimary == true)
+        let unique = try #require(shape.keys.first { $0.name == "u" })
+        #expect(unique.isUnique && unique.parts.map(\.prefixLength) == [5, nil])
+        #expect(shape.foreignKeys.count == 1)
+        #expect(shape.foreignKeys[0].parent == TableName(schema: "shapes", name: "p"))
+        #expect(shape.foreignKeys[0].onDelete == .cascade)
+        #expect(shape.foreignKeys[0].onUpdate == .setNull)
+        #expect(shape.engine == "InnoDB" && shape.charset == "utf8mb4")
+    }
 }

@@ -16,9 +16,9 @@ private struct Rows {
             related: ForeignKeyGraph([shape] + others), number: 1)
     }
 
-    init(_ shape: TableShape, _ all: [TableShape]) {
+    init(_ shape: TableShape, _ all: [TableShape], targetKeys: [KeyShape] = []) {
         plan = TablePlan(
-            shape: shape, target: shape.name, targetKeys: [], related: ForeignKeyGraph(all),
+            shape: shape, target: shape.name, targetKeys: targetKeys, related: ForeignKeyGraph(all),
             number: 1)
     }
 
@@ -173,6 +173,27 @@ struct KeyPlanTests {
         #expect(!bytes.keepOrder([1], [1, 0]))
         #expect(!bytes.keepOrder([0x61], [0x61, 0x20]))
         #expect(!bytes.keepOrder([0x61], [0x41]))
+    }
+
+    @Test("every unique key counts, of the source and of the target")
+    func allKeys() {
+        let columns = ["id", "u", "v"].map {
+            ColumnShape(name: $0, type: ColumnType(.int), isNullable: false)
+        }
+        func key(_ column: String) -> KeyShape {
+            KeyShape(name: column, parts: [KeyPart(column: column)], isUnique: true)
+        }
+        let shape = TableShape(
+            name: TableName(schema: "s", name: "t"), columns: columns, keys: [key("id"), key("u")])
+        let rows = Rows(shape, [shape])
+        let first = rows.uses([little(1), little(7), little(8)])
+        #expect(conflict(first, rows.uses([little(2), little(7), little(9)])))
+        #expect(!conflict(first, rows.uses([little(2), little(9), little(8)])))
+        let constrained = Rows(shape, [shape], targetKeys: [key("v")])
+        #expect(
+            conflict(
+                constrained.uses([little(1), little(7), little(8)]),
+                constrained.uses([little(2), little(9), little(8)])))
     }
 
     @Test("both zeros of a floating point number are one value")

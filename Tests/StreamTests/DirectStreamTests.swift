@@ -153,6 +153,48 @@ struct DirectStreamTests {
         }
     }
 
+    @Test(
+        "the source may change how events are checked while, or before, it is read",
+        arguments: Servers.families)
+    func checksumChanges(family: TestServer.Family) async throws {
+        try await TestServer.with(family) { server in
+            let options = Servers.options(server)
+            let connection = try Connection(options)
+            let session = SourceSession(connection)
+            try server.sql("CREATE DATABASE sums; CREATE TABLE sums.t (a INT PRIMARY KEY)")
+            let start = try session.files()[0].name
+            try server.sql("INSERT INTO sums.t VALUES (1); SET GLOBAL binlog_checksum=NONE")
+            try server.sql("INSERT INTO sums.t VALUES (2); SET GLOBAL binlog_checksum=CRC32")
+            try server.sql("INSERT INTO sums.t VALUES (3)")
+            for last in ["CRC32", "NONE"] {
+                try server.sql(
+                    "SET GLOBAL binlog_checksum=\(last); INSERT INTO sums.t VALUES ("
+                        + "\(last == "NONE" ? 4 : 5))")
+                let end = try session.currentPosition()
+                let expected = try Self.expected(connection, try session.files().map(\.name))
+                var commits = 0
+                let places = try Self.read(
+                    options, from: .position(BinlogPosition(file: start, offset: 4)), to: end
+                ) { chunk in
+                    for entry in chunk.entries where entry.type == EventType.query.rawValue {
+                        guard let query = try? QueryEvent(chunk.event(entry)) else { continue }
+                        let text = String(decoding: query.sql, as: UTF8.self)
+                        if text == "BEGIN" { commits += 1 }
+                        if text.hasPrefix("CREATE DATABASE") {
+                            #expect(text == "CREATE DATABASE sums")
+                        }
+                    }
+                    for entry in chunk.entries where entry.type == EventType.xid.rawValue {
+                        if family == .mariadb { commits += 1 }
+                        #expect(chunk.event(entry).byteCount == 27)
+                    }
+                }
+                #expect(places == expected)
+                #expect(commits == (last == "NONE" ? 5 : 4))
+            }
+        }
+    }
+
     @Test("an event that was changed on its way is found", arguments: Servers.families)
     func checksum(family: TestServer.Family) async throws {
         try await TestServer.with(family) { server in
