@@ -148,13 +148,16 @@ struct ConnectionTests {
     // MARK: LOAD DATA
 
     private static let load =
-        "LOAD DATA LOCAL INFILE 'x' INTO TABLE loads.t CHARACTER SET utf8mb4 (a,b)"
+        "LOAD DATA LOCAL INFILE 'x' INTO TABLE t CHARACTER SET utf8mb4 (a,b)"
 
-    private func table(_ family: TestServer.Family) async throws -> Connection {
+    /// A connection to a schema of the test's own, with an empty table `t`.
+    private func table(
+        _ family: TestServer.Family, schema: String
+    ) async throws -> Connection {
         let connection = try await connect(family)
         try connection.execute(
-            "CREATE DATABASE IF NOT EXISTS loads; DROP TABLE IF EXISTS loads.t; "
-                + "CREATE TABLE loads.t (a INT PRIMARY KEY, b VARCHAR(100) NOT NULL)")
+            "CREATE DATABASE \(schema); USE \(schema); "
+                + "CREATE TABLE t (a INT PRIMARY KEY, b VARCHAR(100) NOT NULL)")
         return connection
     }
 
@@ -162,7 +165,7 @@ struct ConnectionTests {
 
     @Test("rows are loaded from memory: many, none, wrong ones", arguments: Servers.families)
     func loading(family: TestServer.Family) async throws {
-        let connection = try await table(family)
+        let connection = try await table(family, schema: "loads")
         var n: UInt64 = 0
         let big = try connection.load(Self.load) { buffer in
             guard n < 60_000 else { return false }
@@ -174,7 +177,7 @@ struct ConnectionTests {
             return true
         }
         #expect(big == LoadReply(affectedRows: 60_000, warnings: 0, records: 60_000, skipped: 0))
-        #expect(try connection.value("SELECT SUM(a) FROM loads.t") == "1800030000")
+        #expect(try connection.value("SELECT SUM(a) FROM t") == "1800030000")
         let empty = try connection.load(Self.load) { _ in false }
         #expect(empty == LoadReply(affectedRows: 0, warnings: 0, records: 0, skipped: 0))
         // A duplicate and a value that is no number: LOCAL makes warnings of both.
@@ -188,7 +191,7 @@ struct ConnectionTests {
         #expect(bad.records == 2 && bad.skipped == 1 && bad.warnings == 2)
         #expect(try connection.warnings().count == 2)
         // One row much larger than a packet.
-        try connection.execute("ALTER TABLE loads.t MODIFY b LONGTEXT")
+        try connection.execute("ALTER TABLE t MODIFY b LONGTEXT")
         var parts = 0
         let wide = try connection.load(Self.load) { buffer in
             guard parts < 2 else { return false }
@@ -198,14 +201,13 @@ struct ConnectionTests {
             return true
         }
         #expect(wide.records == 1 && wide.warnings == 0)
-        #expect(try connection.value("SELECT LENGTH(b) FROM loads.t WHERE a=80000") == "41943040")
-        try connection.execute("DROP TABLE loads.t")
+        #expect(try connection.value("SELECT LENGTH(b) FROM t WHERE a=80000") == "41943040")
     }
 
     @Test("an error of the source of rows reaches the caller, and nothing stays after ROLLBACK")
     func loadFails() async throws {
         for family in Servers.families {
-            let connection = try await table(family)
+            let connection = try await table(family, schema: "load_fails")
             try connection.execute("START TRANSACTION")
             var calls = 0
             #expect(throws: Failed.self) {
@@ -220,7 +222,7 @@ struct ConnectionTests {
                 }
             }
             try connection.execute("ROLLBACK")
-            #expect(try connection.value("SELECT COUNT(*) FROM loads.t") == "0")
+            #expect(try connection.value("SELECT COUNT(*) FROM t") == "0")
             // The handler is gone: a file name from elsewhere reads nothing.
             let error = #expect(throws: MySQLError.self) {
                 try connection.load("nonsense") { _ in false }

@@ -89,6 +89,8 @@ extension TestServer.Family {
             "--bind-address=127.0.0.1", "--skip-name-resolve", "--character-set-server=utf8mb4",
             "--innodb-buffer-pool-size=64M", "--performance-schema=OFF",
             "--max-allowed-packet=256M", "--local-infile=ON", "--log-bin=bin",
+            // A handshake may be held up for long on a busy machine.
+            "--connect-timeout=600",
             "--innodb-flush-log-at-trx-commit=\(durable ? 1 : 2)",
             "--sync-binlog=\(durable ? 1 : 0)",
         ]
