@@ -39,14 +39,15 @@ let package = Package(
             name: "CMariaDB", pkgConfig: "libmariadb", providers: [.apt(["libmariadb-dev"])]),
         .systemLibrary(name: "CMalloc"),
         .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
-        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .systemLibrary(
+            name: "CDeflate", pkgConfig: "libdeflate", providers: [.apt(["libdeflate-dev"])]),
         .systemLibrary(
             name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
 
         // Pure: no I/O, no clock, no Foundation.
         module("MySQLCore", ["CXXHash"], strict),
         module("MySQLSyntax", ["MySQLCore"], strict),
-        module("MySQLBinlog", ["MySQLCore", "CZstd", "CZlib"], strict),
+        module("MySQLBinlog", ["MySQLCore", "CZstd", "CDeflate"], strict),
         module("Rules", ["MySQLCore"], strict),
 
         module("Runtime", ["CMalloc"], common),

@@ -58,7 +58,7 @@ extension EventType {
         out.overwrite(plain.rawValue, atByte: base + 4)
         out.overwrite(UInt32(truncatingIfNeeded: start + expected), at: base + 9)
         try appendInflated(
-            event, cursor.at, cursor.left, windowBits: 15, expected: expected,
+            event, cursor.at, cursor.left, isRaw: false, expected: expected,
             event: header.type, into: &out)
     }
 }

@@ -1,4 +1,4 @@
-internal import CZlib
+internal import CDeflate
 
 /// The nineteen bytes in front of every event.
 ///
@@ -58,15 +58,14 @@ public struct EventHeader: Sendable, Hashable {
         let content = event.byteCount - 4
         guard content >= size else { return false }
         let inUse = event.u8(4) == 15 && event.u8(17) & 1 != 0
-        let sum = unsafe event.withUnsafeBytes { bytes -> UInt in
-            guard let base = unsafe bytes.baseAddress?.assumingMemoryBound(to: UInt8.self)
-            else { return 0 }
-            guard inUse else { return unsafe crc32_z(0, base, content) }
+        let sum = unsafe event.withUnsafeBytes { bytes -> UInt32 in
+            guard let base = bytes.baseAddress else { return 0 }
+            guard inUse else { return unsafe libdeflate_crc32(0, base, content) }
             var flags = event.u8(17) & 0xFE
-            var sum = unsafe crc32_z(0, base, 17)
-            sum = unsafe crc32_z(sum, &flags, 1)
-            return unsafe crc32_z(sum, base + 18, content - 18)
+            var sum = unsafe libdeflate_crc32(0, base, 17)
+            sum = unsafe libdeflate_crc32(sum, &flags, 1)
+            return unsafe libdeflate_crc32(sum, base + 18, content - 18)
         }
-        return UInt32(truncatingIfNeeded: sum) == event.u32(content)
+        return sum == event.u32(content)
     }
 }

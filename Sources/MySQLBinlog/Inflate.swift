@@ -1,54 +1,35 @@
-internal import CZlib
+internal import CDeflate
 internal import MySQLCore
 
-/// Appends what `length` bytes of zlib data unpack to, which must be exactly `expected` bytes.
-/// Memory grows with what really comes out, not with what is announced.
+/// Appends what `length` bytes of deflated data unpack to, which must be exactly `expected` bytes.
+///
+/// - Parameter isRaw: without zlib's header and checksum.
 func appendInflated(
-    _ span: RawSpan, _ offset: Int, _ length: Int, windowBits: Int32, expected: Int,
+    _ span: RawSpan, _ offset: Int, _ length: Int, isRaw: Bool, expected: Int,
     event: EventType?, into out: inout ByteBuffer
 ) throws(BinlogError) {
-    guard span.has(offset, length), length <= Int(UInt32.max) else {
+    guard span.has(offset, length) else {
         throw truncated(event, at: offset, "compressed data")
     }
-    let before = out.count
-    let ok = unsafe span.extracting(offset..<(offset + length)).withUnsafeBytes { input in
-        unsafe inflateAll(input, windowBits, expected, &out)
+    // Deflate packs no better than this, so memory is taken only for what can really come out.
+    guard expected <= length * 1032 + 64, let inflater = unsafe libdeflate_alloc_decompressor()
+    else {
+        throw malformed(event, at: offset, "compressed data that announces too much")
     }
-    guard ok, out.count - before == expected else {
-        out.truncate(to: before)
-        throw malformed(event, at: offset, "compressed data that does not unpack as announced")
-    }
-}
-
-/// Whether the input is whole and unpacks to no more than `limit` bytes.
-private func inflateAll(
-    _ input: UnsafeRawBufferPointer, _ windowBits: Int32, _ limit: Int, _ out: inout ByteBuffer
-) -> Bool {
-    var stream = unsafe z_stream()
-    guard
-        unsafe inflateInit2_(
-            &stream, windowBits, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size)) == Z_OK
-    else { return false }
-    defer { unsafe inflateEnd(&stream) }
-    // SAFETY: zlib does not write to its input, which outlives the stream; output goes to the
-    // window, whose size it is told before each call.
-    let source = unsafe input.bindMemory(to: UInt8.self)
-    unsafe stream.next_in = UnsafeMutablePointer(mutating: source.baseAddress)
-    unsafe stream.avail_in = UInt32(source.count)
-    let window = 32 << 10
-    return unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: window) { chunk in
-        var total = 0
-        while true {
-            unsafe stream.next_out = chunk.baseAddress
-            unsafe stream.avail_out = UInt32(window)
-            let status = unsafe inflate(&stream, Z_NO_FLUSH)
-            let n = unsafe window - Int(stream.avail_out)
-            total += n
-            guard total <= limit else { return false }
-            out.append(unsafe RawSpan(_unsafeElements: UnsafeBufferPointer(rebasing: chunk[..<n])))
-            if status == Z_STREAM_END { return true }
-            guard status == Z_OK, n > 0 else { return false }
+    defer { unsafe libdeflate_free_decompressor(inflater) }
+    let input = span.extracting(offset..<(offset + length))
+    let ok = unsafe out.append(count: expected) { output in
+        // SAFETY: the library stays within the lengths it is given, whatever the input says.
+        unsafe input.withUnsafeBytes { input in
+            let unpack =
+                unsafe isRaw ? libdeflate_deflate_decompress : libdeflate_zlib_decompress
+            let result = unsafe unpack(
+                inflater, input.baseAddress, input.count, output.baseAddress, output.count, nil)
+            return result == LIBDEFLATE_SUCCESS
         }
+    }
+    guard ok else {
+        throw malformed(event, at: offset, "compressed data that does not unpack as announced")
     }
 }
 
@@ -80,7 +61,7 @@ extension ColumnLayout {
                     .limit, nil, at: offset, "a compressed value of \(expected) bytes")
             }
             try appendInflated(
-                span, offset + 1 + bytes, length - 1 - bytes, windowBits: head & 8 != 0 ? -15 : 15,
+                span, offset + 1 + bytes, length - 1 - bytes, isRaw: head & 8 != 0,
                 expected: expected, event: nil, into: &out)
         default:
             throw malformed(nil, at: offset, "an unknown method of column compression")

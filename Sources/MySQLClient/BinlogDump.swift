@@ -95,10 +95,19 @@ public final class BinlogDump {
     /// Flag 2 asks MariaDB for ANNOTATE_ROWS events: without them `log_pos` jumps.
     private var annotateFlag: UInt16 { connection.family == .mariadb ? 2 : 0 }
 
-    /// Whether more can be read without waiting for the network: a packet of the stream that is
-    /// already in the socket's buffer.
+    /// Whether more is there to read: a whole packet that the library has read ahead, or bytes in
+    /// the socket's buffer. Of a large packet that has begun to arrive nothing is said: what came
+    /// before it should not wait for it.
+    @inline(__always)
     public var hasMore: Bool {
-        connection.hasPendingInput
+        let mysql = connection.mysql
+        let there = skein_read_ahead(mysql)
+        if there >= 4 {
+            let packet = skein_next_packet(mysql)
+            if packet <= there { return true }
+            if packet > 64 << 10 { return false }
+        }
+        return connection.hasPendingInput
     }
 
     /// The next event, borrowed until the next call; `nil` at the end of a dump that doesn't wait.

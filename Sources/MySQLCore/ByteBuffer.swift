@@ -65,6 +65,18 @@ public struct ByteBuffer: ~Copyable, @unchecked Sendable {
         reallocate(max(capacity + slack, count + n + 4096))
     }
 
+    /// Appends `n` bytes that `body` writes; nothing when it returns false.
+    public mutating func append(
+        count n: Int, _ body: (UnsafeMutableRawBufferPointer) -> Bool
+    ) -> Bool {
+        reserve(n)
+        guard unsafe body(UnsafeMutableRawBufferPointer(start: base + count, count: n)) else {
+            return false
+        }
+        count += n
+        return true
+    }
+
     /// Appends one byte.
     @inline(__always)
     public mutating func append(_ byte: UInt8) {

@@ -65,7 +65,8 @@ struct ColumnPlan: Sendable {
         case .date, .time, .datetime, .timestamp: form = .quoted
         case .char, .varchar, .tinytext, .text, .mediumtext, .longtext:
             let charset = column.charset ?? "utf8mb4"
-            introducer = "_\(charset) "
+            // The session speaks utf8mb4.
+            introducer = charset == "utf8mb4" ? "" : "_\(charset) "
             form = Self.isSafeInQuotes(charset) ? .text : .textHex
             // Compared as bytes: a case-insensitive comparison would take the wrong twin.
             compared = .binary

@@ -13,7 +13,7 @@ final class Lane {
     private let scheduler: Scheduler
     private let shared: MarkBoard
     private let progress: ReplicationProgress
-    private let didCommit: () -> Void
+    private let didCommit: (Int) -> Void
     private var renderer: BatchRenderer
     private var sql = ByteBuffer(capacity: 1 << 18)
     private var expectations: [Expectation] = []
@@ -22,7 +22,7 @@ final class Lane {
 
     init(
         number: Int, session: TargetSession, fence: Fence, scheduler: Scheduler,
-        shared: MarkBoard, progress: ReplicationProgress, didCommit: @escaping () -> Void
+        shared: MarkBoard, progress: ReplicationProgress, didCommit: @escaping (Int) -> Void
     ) {
         self.didCommit = didCommit
         self.number = number
@@ -46,8 +46,9 @@ final class Lane {
                 scheduler.partDone()
             case .batch(let batch):
                 try apply(batch)
+                let count = batch.transactions.count
                 scheduler.committed(batch)
-                didCommit()
+                didCommit(count)
             }
         }
     }

@@ -33,7 +33,13 @@ final class MarkKeeper: Sendable {
         var tail: Tail?
         /// The mark was durable at least once with these values.
         var written: BinlogPosition
+        /// Transactions that lanes have committed since the mark was asked to move.
+        var committed = 0
     }
+
+    /// Transactions per move of the mark under load. Each move costs the target two transactions;
+    /// each transaction above the mark a byte or two in every commit.
+    private static let stride = 1024
 
     private let state: Mutex<State>
 
@@ -45,11 +51,17 @@ final class MarkKeeper: Sendable {
     }
 
     /// Notes a group, in the order of the stream.
-    func append(_ end: GroupEnd, isPassed: Bool, shapes: [(TableName, TableShape?)] = []) {
+    ///
+    /// - Returns: the groups above the mark.
+    @discardableResult
+    func append(
+        _ end: GroupEnd, isPassed: Bool, shapes: [(TableName, TableShape?)] = []
+    ) -> Int {
         state.withLock { state in
             state.entries.append(Entry(end: end, isPassed: isPassed, shapes: shapes))
             // The newest transaction of the mark is read again, which may lie in an older file.
             if !state.mark.contains(end.identity) { state.streamEnd = end.end }
+            return state.entries.count - state.first
         }
     }
 
@@ -59,6 +71,16 @@ final class MarkKeeper: Sendable {
             if state.streamEnd < position || state.streamEnd.file != position.file {
                 state.streamEnd = position
             }
+        }
+    }
+
+    /// Notes that a lane has committed; whether the mark should move now.
+    func isMarkDue(committed count: Int) -> Bool {
+        state.withLock { state in
+            state.committed += count
+            guard state.committed >= Self.stride else { return false }
+            state.committed = 0
+            return true
         }
     }
 

@@ -23,9 +23,9 @@ public struct ReplicationConfiguration: Sendable {
     /// Positions of the copy of each table, as far as they matter still.
     public var ranges: [TableName: CopyRange] = [:]
     /// Target connections that apply.
-    public var lanes = 4
+    public var lanes = 3
     /// Transactions a target transaction holds at most.
-    public var batchLimit = 128
+    public var batchLimit = 192
     /// Memory for transactions in flight, bytes.
     public var memoryBudget = 128 << 20
     /// The reader's id among the source's replicas.
@@ -52,9 +52,6 @@ public final class ReplicationEngine: Sendable {
     /// What it is doing.
     public let progress: ReplicationProgress
     private let stopping = Mutex<(isRequested: Bool, interrupt: Interrupter?)>((false, nil))
-
-    /// Groups above the mark at most; `protocol.md` §13.
-    private static let aheadLimit = 4096
 
     /// Makes an engine.
     public init(_ configuration: ReplicationConfiguration, progress: ReplicationProgress) {

@@ -86,8 +86,8 @@ final class ReplicationRun: Sendable {
             let lane = Lane(
                 number: number, session: session, fence: fence, scheduler: scheduler,
                 shared: marks, progress: progress,
-                didCommit: { [coordinatorMailbox] in
-                    if keeper.count > 1024 { coordinatorMailbox.nudge(.advance) }
+                didCommit: { [coordinatorMailbox] count in
+                    if keeper.isMarkDue(committed: count) { coordinatorMailbox.nudge(.advance) }
                 })
             try await lane.run()
         } onCancel: {

@@ -102,7 +102,8 @@ final class Scheduler: Sendable {
         self.batchLimit = batchLimit
         self.byteLimit = byteLimit
         batchBytes = max(64 << 10, byteLimit / (4 * lanes))
-        pendingLimit = 4 * lanes * batchLimit
+        // Little more than lanes can take: the less is in flight, the less conflicts.
+        pendingLimit = max(2 * batchLimit, lanes * (batchLimit + batchLimit / 3))
     }
 
     // MARK: the reader's side
@@ -439,9 +440,11 @@ final class Scheduler: Sendable {
             return chosen
         }
         if !closedOnes.isEmpty { return choose(waitingFor: closedOnes, &state) }
+        // The fullest: full batches cost the target least, and the sooner one is full the sooner
+        // it goes.
         var free: Batch?
         for batch in state.open where batch.isReady() {
-            if free.map({ batch.transactions.count < $0.transactions.count }) ?? true {
+            if free.map({ batch.transactions.count > $0.transactions.count }) ?? true {
                 free = batch
             }
         }

@@ -100,6 +100,8 @@ final class StreamReader {
     private var expectedTail: Tail?
     /// A target transaction is open for a source transaction that comes in parts.
     private var isStreaming = false
+    /// A compressed transaction is being taken out of its event.
+    private var isUnpacking = false
     private static let aheadLimit = 4096
 
     init(
@@ -126,13 +128,16 @@ final class StreamReader {
             if !stream.hasMore { run.scheduler.setDry(true) }
             let chunk = try stream.next()
             run.scheduler.setDry(false)
-            for entry in chunk.entries {
-                try await take(try assembler.consume(chunk, entry), chunk, entry, keeper)
-                while let output = try assembler.resume() {
+            var next = 0
+            while let pause = try advance(through: chunk, from: &next, keeper) {
+                switch pause {
+                case .room: try await run.scheduler.waitForRoom()
+                case .ahead: try await stayNear(keeper)
+                case .output(let output, let entry):
                     try await take(output, chunk, entry, keeper)
                 }
-                try await stayNear(keeper)
             }
+            if catalog.hasWindows { catalog.forgetWindows(passedBy: keeper.positions.mark) }
             let bytes = UInt64(chunk.byteCount)
             let received = chunk.receivedMicroseconds
             let ahead = keeper.count
@@ -142,6 +147,58 @@ final class StreamReader {
                 $0.isIdle = ahead == 0
             }
         }
+    }
+
+    /// What can't be done without waiting.
+    private enum Pause {
+        /// Too much waits for the lanes.
+        case room
+        /// Too much is above the mark.
+        case ahead
+        /// A statement, or part of a large transaction.
+        case output(TransactionAssembler.Output, EventChunk.Entry)
+    }
+
+    /// Takes the events of a chunk as long as nothing has to wait; `nil` when all are done. Nearly
+    /// every event ends here: an asynchronous call each would cost more than the event.
+    private func advance(
+        through chunk: EventChunk, from next: inout Int, _ keeper: MarkKeeper
+    ) throws -> Pause? {
+        while next < chunk.entries.count || isUnpacking {
+            let entry: EventChunk.Entry
+            let output: TransactionAssembler.Output
+            if isUnpacking {
+                entry = chunk.entries[next - 1]
+                guard let inner = try assembler.resume() else {
+                    isUnpacking = false
+                    continue
+                }
+                output = inner
+            } else {
+                entry = chunk.entries[next]
+                next += 1
+                output = try assembler.consume(chunk, entry)
+                isUnpacking = assembler.isUnpacking
+            }
+            switch output {
+            case .none:
+                if assembler.isBetweenGroups {
+                    keeper.streamMoved(
+                        to: BinlogPosition(file: chunk.file, offset: entry.endPosition))
+                }
+            case .passed(let end):
+                try checkTail(end)
+                if keeper.append(end, isPassed: true) >= Self.aheadLimit { return .ahead }
+            case .transaction(let transaction, let end):
+                try checkTail(end)
+                let ahead = keeper.append(end, isPassed: false)
+                if try run.scheduler.add(transaction) { return .room }
+                if ahead >= Self.aheadLimit { return .ahead }
+            case .part, .lastPart, .abandoned, .statement:
+                return .output(output, entry)
+            }
+        }
+        return nil
     }
 
     /// The first transaction must be the one that the target holds as its newest, byte for byte.
@@ -154,17 +211,12 @@ final class StreamReader {
         }
     }
 
-    /// Does what an output of the assembler asks for.
+    /// Does what an output of the assembler asks for that has to wait.
     private func take(
         _ output: consuming TransactionAssembler.Output, _ chunk: EventChunk,
         _ entry: EventChunk.Entry, _ keeper: MarkKeeper
     ) async throws {
         switch output {
-        case .none:
-            if assembler.isBetweenGroups {
-                keeper.streamMoved(
-                    to: BinlogPosition(file: chunk.file, offset: entry.endPosition))
-            }
         case .part(let part):
             try await apply(part)
         case .lastPart(let part, let end):
@@ -176,16 +228,10 @@ final class StreamReader {
             let nothing = SourceTransaction(ordinal: end.ordinal, identity: end.identity)
             try await apply(nothing, .rollback)
             keeper.append(end, isPassed: true)
-        case .passed(let end):
-            try checkTail(end)
-            keeper.append(end, isPassed: true)
-        case .transaction(let transaction, let end):
-            try checkTail(end)
-            keeper.append(end, isPassed: false)
-            if try run.scheduler.add(transaction) { try await run.scheduler.waitForRoom() }
         case .statement(let query, let end, let isApplied):
             try checkTail(end)
             try await statement(query, end, isApplied, chunk, entry, keeper)
+        case .none, .passed, .transaction: break
         }
     }
 

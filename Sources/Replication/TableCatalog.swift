@@ -89,6 +89,9 @@ final class TableCatalog {
         return try change(&state)
     }
 
+    /// Whether the copy of any table still matters.
+    var hasWindows: Bool { !windows.isEmpty }
+
     /// Ranges that the mark has passed need no more looking at.
     func forgetWindows(passedBy mark: SourcePosition) {
         guard !windows.isEmpty else { return }

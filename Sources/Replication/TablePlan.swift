@@ -57,7 +57,8 @@ final class TablePlan: Sendable {
         self.shape = shape
         self.target = target
         self.number = number
-        columns = shape.columns.map { ColumnPlan($0) }
+        let columns = shape.columns.map { ColumnPlan($0) }
+        self.columns = columns
         seed = Self.seed(shape.name, "")
         let identifying = shape.identifyingKey
         let identity =
@@ -85,7 +86,12 @@ final class TablePlan: Sendable {
         let list = names.joined(separator: ",")
         insertHead = Array("INSERT INTO \(target.quoted) (\(list)) VALUES ".utf8)
         replaceHead = Array("REPLACE INTO \(target.quoted) (\(list)) VALUES ".utf8)
-        let assigned = names.map { "\($0)=VALUES(\($0))" }.joined(separator: ",")
+        // The key is the same before and after, byte by byte: that made it one row's change.
+        let rest = columns.enumerated()
+            .filter { $1.isWritten && !identity.contains($0) }
+            .map { String(decoding: $1.name, as: UTF8.self) }
+        let assigned = (rest.isEmpty ? names : rest)
+            .map { "\($0)=VALUES(\($0))" }.joined(separator: ",")
         upsertTail = Array(" ON DUPLICATE KEY UPDATE \(assigned)".utf8)
         deleteHead = Array("DELETE FROM \(target.quoted) WHERE ".utf8)
         updateHead = Array("UPDATE \(target.quoted) SET ".utf8)

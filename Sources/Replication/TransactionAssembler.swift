@@ -72,6 +72,9 @@ struct TransactionAssembler: ~Copyable {
     /// Whether the stream is between two groups.
     var isBetweenGroups: Bool { group == nil }
 
+    /// Whether ``resume()`` has to be called before the next event.
+    var isUnpacking: Bool { payload != nil }
+
     private final class OpenPayload {
         var reader: PayloadReader
         var plain = ByteBuffer(capacity: 1 << 16)

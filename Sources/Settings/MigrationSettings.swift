@@ -29,7 +29,7 @@ public struct MigrationSettings: Sendable {
     /// The meta schema's name on the target.
     public var metaSchema = "skein_meta"
     /// Target connections that apply transactions.
-    public var lanes = 4
+    public var lanes = 3
     /// Pairs of connections that copy; `nil` chooses by the machine.
     public var readers: Int?
     /// Memory for rows and transactions in flight, in bytes.

@@ -12,7 +12,7 @@ public final class DirectStream {
     private let dump: BinlogDump
     private var tracker: PositionTracker
     private var checksum: ChecksumAlgorithm
-    private let chunkBytes: Int
+    private let pool: ChunkPool
     /// A chunk of one event that did not fit into the last chunk, or belongs to another file.
     private var held: EventChunk?
     /// The format of the file being read.
@@ -38,7 +38,7 @@ public final class DirectStream {
         interrupter = connection.interrupter
         let negotiated = try connection.value("SELECT @@global.binlog_checksum") ?? "NONE"
         checksum = negotiated.uppercased() == "CRC32" ? .crc32 : .none
-        self.chunkBytes = chunkBytes
+        pool = ChunkPool(pieceBytes: chunkBytes)
         if case .position(let position) = start {
             tracker = PositionTracker(position)
         } else {
@@ -73,7 +73,9 @@ public final class DirectStream {
     }
 
     private func makeChunk(file: String, atLeast size: Int) -> EventChunk {
-        let chunk = EventChunk(capacity: max(chunkBytes, size), file: file)
+        let chunk =
+            size <= pool.pieceBytes
+            ? EventChunk(pool, file: file) : EventChunk(capacity: size, file: file)
         chunk.hasChecksums = checksum == .crc32
         return chunk
     }

@@ -1,3 +1,46 @@
+internal import Synchronization
+
+/// Memory of chunks that nobody holds any more, for the next ones: without it every chunk would
+/// fault its pages in anew.
+final class ChunkPool: Sendable {
+    @safe
+    private struct Free: @unchecked Sendable {
+        // SAFETY: nobody else knows the memory while it is in the pool.
+        var pieces: [UnsafeMutableRawPointer] = unsafe []
+    }
+
+    /// Size of every piece, bytes.
+    let pieceBytes: Int
+    private let limit: Int
+    private let free = Mutex(Free())
+
+    /// - Parameter limit: pieces that are kept at most.
+    init(pieceBytes: Int, limit: Int = 16) {
+        self.pieceBytes = pieceBytes
+        self.limit = limit
+    }
+
+    deinit {
+        free.withLock { free in
+            while let piece = unsafe free.pieces.popLast() { unsafe piece.deallocate() }
+        }
+    }
+
+    fileprivate func take() -> UnsafeMutableRawPointer {
+        let known = unsafe free.withLock { unsafe $0.pieces.popLast() }
+        return unsafe known ?? .allocate(byteCount: pieceBytes, alignment: 16)
+    }
+
+    fileprivate func give(_ piece: UnsafeMutableRawPointer) {
+        let isKept = free.withLock { free in
+            guard unsafe free.pieces.count < limit else { return false }
+            unsafe free.pieces.append(piece)
+            return true
+        }
+        if !isKept { unsafe piece.deallocate() }
+    }
+}
+
 /// Events of a source's binlog as they came, back to back in one piece of memory. All are of one
 /// file. It never changes once it has been handed out, and rows are read in place: a transaction
 /// keeps the chunks alive that its rows lie in.
@@ -22,6 +65,8 @@ public final class EventChunk: @unchecked Sendable {
     }
 
     private let base: UnsafeMutableRawPointer
+    /// Where the memory came from, and goes.
+    private let pool: ChunkPool?
     private let capacity: Int
     /// Bytes in use.
     public private(set) var byteCount = 0
@@ -38,7 +83,16 @@ public final class EventChunk: @unchecked Sendable {
     init(capacity: Int, file: String) {
         self.capacity = capacity
         self.file = file
+        pool = nil
         unsafe base = .allocate(byteCount: capacity, alignment: 16)
+    }
+
+    /// Makes an empty chunk of a pool's memory.
+    init(_ pool: ChunkPool, file: String) {
+        capacity = pool.pieceBytes
+        self.file = file
+        self.pool = pool
+        unsafe base = pool.take()
     }
 
     /// Makes a chunk of one event that came out of another one: of a compressed transaction.
@@ -49,7 +103,9 @@ public final class EventChunk: @unchecked Sendable {
         append(event, position: position, endPosition: end, type: type)
     }
 
-    deinit { unsafe base.deallocate() }
+    deinit {
+        if let pool { unsafe pool.give(base) } else { unsafe base.deallocate() }
+    }
 
     /// Bytes of memory that the chunk holds.
     public var allocatedBytes: Int { capacity }
