@@ -98,6 +98,7 @@ final class StreamReader {
     private let origin: Origin
     private var assembler: TransactionAssembler
     private var expectedTail: Tail?
+    private var order: StreamOrder
     /// A target transaction is open for a source transaction that comes in parts.
     private var isStreaming = false
     /// A compressed transaction is being taken out of its event.
@@ -115,6 +116,7 @@ final class StreamReader {
         self.progress = progress
         self.origin = origin
         self.expectedTail = expectedTail
+        order = StreamOrder(carried: applied.carried)
         handler = StatementHandler(catalog: catalog, applied: applied)
         assembler = TransactionAssembler(
             catalog: catalog, applied: applied, origin: origin,
@@ -203,6 +205,8 @@ final class StreamReader {
 
     /// The first transaction must be the one that the target holds as its newest, byte for byte.
     private func checkTail(_ end: GroupEnd) throws {
+        try order.pass(
+            end.identity, at: SourcePosition(origin: origin, binlog: end.start, gtids: .none))
         guard let expected = expectedTail.take() else { return }
         guard expected.identity == end.identity, expected.digest == end.digest else {
             throw StreamError.sourceLostEvents(
