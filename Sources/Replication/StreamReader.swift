@@ -28,12 +28,16 @@ struct StreamStart {
         let files = try session.files().map(\.name)
         let first = tail?.start ?? lowWater.binlog
         if server == lowWater.origin.server, files.contains(first.file) {
-            let origin = try Origin.read(
-                configuration.source, file: first.file, serverID: configuration.serverID)
-            if lowWater.gtids == .none, origin.server != lowWater.origin.server {
-                throw StreamError.sourceLostEvents("its binlog has another origin")
+            // The newest transaction is read again and compared. Before the first one only the
+            // life of the binlog tells whether a position is still what it was.
+            let isKnown =
+                try tail != nil || lowWater.gtids == .none
+                || Origin.read(
+                    configuration.source, file: first.file, serverID: configuration.serverID)
+                    == lowWater.origin
+            if isKnown {
+                return StreamStart(start: .position(first), origin: lowWater.origin, tail: tail)
             }
-            return StreamStart(start: .position(first), origin: lowWater.origin, tail: tail)
         }
         switch lowWater.gtids {
         case .none:
@@ -126,6 +130,7 @@ final class StreamReader {
     /// Reads and schedules until `isStopping`.
     func loop(_ isStopping: () -> Bool) async throws {
         let keeper = try await run.keeper.value()
+        keeper.begin(origin: origin, readsAgain: expectedTail != nil)
         while !isStopping() {
             if !stream.hasMore { run.scheduler.setDry(true) }
             let chunk = try stream.next()
