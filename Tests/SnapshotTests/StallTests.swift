@@ -62,7 +62,9 @@ import Testing
         }
         let state =
             "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE STATE LIKE '%semi-sync%ACK%'"
-        for _ in 0..<500 where try server.sql(state) == "0\n" {
+        var tries = 0
+        while try server.sql(state) == "0\n", tries < 500 {
+            tries += 1
             try await Task.sleep(for: .milliseconds(20))
         }
         #expect(try server.sql(state) == "1\n", "nothing stalls")
