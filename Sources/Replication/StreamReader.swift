@@ -28,12 +28,16 @@ struct StreamStart {
         let files = try session.files().map(\.name)
         let first = tail?.start ?? lowWater.binlog
         if server == lowWater.origin.server, files.contains(first.file) {
-            let origin = try Origin.read(
-                configuration.source, file: first.file, serverID: configuration.serverID)
-            if lowWater.gtids == .none, origin.server != lowWater.origin.server {
-                throw StreamError.sourceLostEvents("its binlog has another origin")
+            // The newest transaction is read again and compared. Before the first one only the
+            // life of the binlog tells whether a position is still what it was.
+            let isKnown =
+                try tail != nil || lowWater.gtids == .none
+                || Origin.read(
+                    configuration.source, file: first.file, serverID: configuration.serverID)
+                    == lowWater.origin
+            if isKnown {
+                return StreamStart(start: .position(first), origin: lowWater.origin, tail: tail)
             }
-            return StreamStart(start: .position(first), origin: lowWater.origin, tail: tail)
         }
         switch lowWater.gtids {
         case .none:
@@ -98,6 +102,7 @@ final class StreamReader {
     private let origin: Origin
     private var assembler: TransactionAssembler
     private var expectedTail: Tail?
+    private var order: StreamOrder
     /// A target transaction is open for a source transaction that comes in parts.
     private var isStreaming = false
     /// A compressed transaction is being taken out of its event.
@@ -115,6 +120,7 @@ final class StreamReader {
         self.progress = progress
         self.origin = origin
         self.expectedTail = expectedTail
+        order = StreamOrder(carried: applied.carried)
         handler = StatementHandler(catalog: catalog, applied: applied)
         assembler = TransactionAssembler(
             catalog: catalog, applied: applied, origin: origin,
@@ -126,6 +132,7 @@ final class StreamReader {
         let keeper = try await run.keeper.value()
         let lane = try await run.firstLane.value()
         var pace = Pace()
+        keeper.begin(origin: origin, readsAgain: expectedTail != nil)
         while !isStopping() {
             if !stream.hasMore { try goDry(lane, &pace) }
             let began = ContinuousClock.now
@@ -228,6 +235,8 @@ final class StreamReader {
 
     /// The first transaction must be the one that the target holds as its newest, byte for byte.
     private func checkTail(_ end: GroupEnd) throws {
+        try order.pass(
+            end.identity, at: SourcePosition(origin: origin, binlog: end.start, gtids: .none))
         guard let expected = expectedTail.take() else { return }
         guard expected.identity == end.identity, expected.digest == end.digest else {
             throw StreamError.sourceLostEvents(
