@@ -226,7 +226,7 @@ final class StreamReader {
                 let ahead = keeper.append(end, isPassed: false)
                 if try run.scheduler.add(transaction) { return .room }
                 if ahead >= Self.aheadLimit { return .ahead }
-            case .part, .lastPart, .abandoned, .statement:
+            case .part, .lastPart, .abandoned, .statement, .recall:
                 return .output(output, entry)
             }
         }
@@ -265,7 +265,32 @@ final class StreamReader {
         case .statement(let query, let end, let isApplied):
             try checkTail(end)
             try await statement(query, end, isApplied, chunk, entry, keeper)
+        case .recall(let xid, let start, let end):
+            try checkTail(end)
+            try await recall(xid, from: start, end, keeper)
         case .none, .passed, .transaction: break
+        }
+    }
+
+    /// Applies an XA transaction whose rows have to be read again.
+    private func recall(
+        _ xid: XATransactionID, from start: BinlogPosition?, _ end: GroupEnd, _ keeper: MarkKeeper
+    ) async throws {
+        let configuration = run.configuration
+        let search = PreparedSearch(
+            source: configuration.source, catalog: catalog, origin: origin, decision: end, xid: xid,
+            bytesLimit: configuration.memoryBudget / 4)
+        try await search.run(from: start) { output in
+            switch output {
+            case .part(let part): try await apply(part)
+            case .lastPart(let part, _):
+                try await apply(part, .commit)
+                keeper.append(end, isPassed: false)
+            case .transaction(let transaction, _):
+                keeper.append(end, isPassed: false)
+                if try run.scheduler.add(transaction) { try await run.scheduler.waitForRoom() }
+            default: keeper.append(end, isPassed: true)
+            }
         }
     }
 
