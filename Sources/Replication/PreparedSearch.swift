@@ -50,7 +50,7 @@ struct PreparedSearch {
                     case .transaction, .lastPart, .passed:
                         try await take(output)
                         return
-                    case .abandoned, .statement, .recall: throw lost(start)
+                    case .abandoned, .statement, .opening, .recall: throw lost(start)
                     }
                     guard assembler.isUnpacking, let next = try assembler.resume() else { break }
                     output = next

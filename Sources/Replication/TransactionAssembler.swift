@@ -33,6 +33,9 @@ struct TransactionAssembler: ~Copyable {
         case passed(GroupEnd)
         /// A statement that is not rows.
         case statement(QueryEvent, GroupEnd, isApplied: Bool)
+        /// A statement that begins a group whose rows follow: CREATE TABLE .. SELECT. What its
+        /// group's end says is not known yet.
+        case opening(QueryEvent, GroupEnd, isApplied: Bool)
         /// An XA transaction is committed whose rows are not here; its group starts at the place,
         /// where that is known.
         case recall(XATransactionID, start: BinlogPosition?, GroupEnd)
@@ -259,10 +262,15 @@ struct TransactionAssembler: ~Copyable {
                 default: break
                 }
             }
+            if let ddl = statement?.ddl, recalling == nil {
+                if ddl.isTemporary { return .none }
+                if case .createTable = ddl, group!.transaction.rows.isEmpty, !group!.isStreamed {
+                    return .opening(query, groupEnd(group!, entry), isApplied: group!.isApplied)
+                }
+            }
             throw ReplicationError.unsupported(
                 position(entry.position),
-                detail: "a statement inside a transaction (statement-based replication, or "
-                    + "CREATE TABLE .. SELECT)")
+                detail: "a statement inside a transaction (statement-based replication)")
         }
         let ended = group.take()!
         return .statement(query, groupEnd(ended, entry), isApplied: ended.isApplied)
