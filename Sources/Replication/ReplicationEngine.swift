@@ -145,7 +145,8 @@ public final class ReplicationEngine: Sendable {
         defer { stopping.withLock { $0.interrupt = nil } }
         let reader = StreamReader(
             run: run, stream: stream, catalog: catalog, applied: applied, origin: start.origin,
-            expectedTail: start.tail, opened: recovered.opened, configuration: configuration, progress: progress)
+            expectedTail: start.tail, opened: recovered.opened, configuration: configuration,
+            progress: progress)
         try await withTaskCancellationHandler {
             do {
                 try await reader.loop { self.isStopping }
