@@ -120,7 +120,8 @@ final class StreamReader {
         self.progress = progress
         self.origin = origin
         self.expectedTail = expectedTail
-        order = StreamOrder(carried: applied.carried)
+        order = StreamOrder(
+            carried: applied.carried, after: applied.lowWater, tail: expectedTail?.identity)
         handler = StatementHandler(catalog: catalog, applied: applied)
         assembler = TransactionAssembler(
             catalog: catalog, applied: applied, origin: origin,
