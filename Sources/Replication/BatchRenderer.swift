@@ -99,12 +99,13 @@ struct BatchRenderer: ~Copyable {
                 $0.plan.merging == .related && ($0.ignoresForeignKeys || !Self.isWhole($0))
             }
         }
+        let unmerged = Self.plansWithPartialRows(transactions)
         for transaction in transactions {
             let base = Int32(sources.count)
             sources.append(contentsOf: transaction.sources)
             for change in transaction.rows {
                 let source = base + change.source
-                if isMergeable(source, keepsRelatedOrder) {
+                if isMergeable(source, keepsRelatedOrder, unmerged) {
                     merge(change, source)
                 } else {
                     inOrder.append((source, change.images))
@@ -113,10 +114,27 @@ struct BatchRenderer: ~Copyable {
         }
     }
 
-    private func isMergeable(_ source: Int32, _ keepsRelatedOrder: Bool) -> Bool {
+    /// Tables with a change that can't be merged: all their changes keep their order, since merged
+    /// ones go out behind the others.
+    private static func plansWithPartialRows(
+        _ transactions: ContiguousArray<SourceTransaction>
+    ) -> Set<ObjectIdentifier> {
+        var plans: Set<ObjectIdentifier> = []
+        for transaction in transactions {
+            for source in transaction.sources where !isWhole(source) {
+                plans.insert(ObjectIdentifier(source.plan))
+            }
+        }
+        return plans
+    }
+
+    private func isMergeable(
+        _ source: Int32, _ keepsRelatedOrder: Bool, _ unmerged: Set<ObjectIdentifier>
+    ) -> Bool {
         let source = sources[Int(source)]
         switch source.plan.merging {
-        case .byKey, .bySet: return Self.isWhole(source)
+        case .byKey, .bySet:
+            return unmerged.isEmpty || !unmerged.contains(ObjectIdentifier(source.plan))
         case .related: return !keepsRelatedOrder
         case .inOrder: return false
         }

@@ -47,7 +47,15 @@ struct EventWriter {
     }
 
     /// One event of rows; all changes must be of one kind.
-    mutating func rows(_ id: Int, _ changes: [Change], columns: Int, flags: UInt16 = 1) {
+    ///
+    /// - Parameters:
+    ///   - before: bits of the columns that images of rows before a change have; rows are given
+    ///     without the others.
+    ///   - after: the same for rows after it.
+    mutating func rows(
+        _ id: Int, _ changes: [Change], columns: Int, flags: UInt16 = 1, before: UInt8 = 0xFF,
+        after: UInt8 = 0xFF
+    ) {
         guard let first = changes.first else { return }
         let kind: UInt8 =
             switch first {
@@ -55,8 +63,9 @@ struct EventWriter {
             case .update: 31
             case .delete: 32
             }
-        var body = Self.little(id, 6) + Self.little(flags, 2) + [2, 0, UInt8(columns), 0xFF]
-        if kind == 31 { body.append(0xFF) }
+        var body = Self.little(id, 6) + Self.little(flags, 2) + [2, 0, UInt8(columns)]
+        if kind != 30 { body.append(before) }
+        if kind != 32 { body.append(after) }
         for change in changes {
             switch change {
             case .insert(let row), .delete(let row): body += Self.image(row)
