@@ -292,6 +292,7 @@ final class StreamReader {
             let reply = Reply<DDLOutcome>()
             run.ddlMailbox.send(.run(request, reply))
             let outcome = try await reply.value()
+            catalog.noteTarget(outcome.shapes)
             let changed = carry(ddl, context, position, shapes: outcome.shapes)
             keeper.append(end, isPassed: false, shapes: changed)
             progress.update {

@@ -32,6 +32,7 @@ final class TableCatalog {
     private var windows: [TableName: CopyRange]
     private let consistentFrom: SourcePosition?
     private var targetKeys: [TableName: [KeyShape]] = [:]
+    private var targetColumns: [TableName: [ColumnShape]] = [:]
     private var graph: ForeignKeyGraph
     private var plans: [TableName: TablePlan] = [:]
     private var planNumber = 0
@@ -60,6 +61,15 @@ final class TableCatalog {
         targetKeys = keys
         plans.removeAll()
         makeGraph()
+    }
+
+    /// Tables as the target has them now.
+    func noteTarget(_ shapes: [TableName: TableShape]) {
+        for (name, shape) in shapes {
+            targetColumns[name] = shape.columns
+            plans[name] = nil
+        }
+        forgetMaps()
     }
 
     private func makeGraph() {
@@ -188,8 +198,8 @@ final class TableCatalog {
         }
         planNumber += 1
         let plan = TablePlan(
-            shape: shape, target: name, targetKeys: targetKeys[name] ?? [], related: graph,
-            number: planNumber)
+            shape: shape, target: name, targetKeys: targetKeys[name] ?? [],
+            targetColumns: targetColumns[name] ?? [], related: graph, number: planNumber)
         plans[name] = plan
         return plan
     }
