@@ -186,7 +186,9 @@ public final class ReplicationEngine: Sendable {
         try addSchemaDefaults(&schemas, source)
         let catalog = TableCatalog(
             sourceVersion: source.serverVersion, selection: configuration.selection,
-            state: schemas, windows: configuration.ranges, consistentFrom: state.consistentFrom)
+            state: schemas, windows: configuration.ranges, consistentFrom: state.consistentFrom,
+            session: StatementSession(
+                source: try ServerDialect(source), target: try ServerDialect(target)))
         var extra: [TableName: [KeyShape]] = [:]
         let there = try SchemaReader(target).shapes(of: shapes.map(\.name))
         for (name, shape) in there {

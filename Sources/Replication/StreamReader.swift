@@ -284,16 +284,19 @@ final class StreamReader {
         case .pass:
             keeper.append(end, isPassed: true)
         case .shapesOnly(let ddl, let context):
-            let changed = carry(ddl, context, position, shapes: [:])
+            let changed = try catalog.carry(
+                ddl, context, position, target: try await targetShapes(ddl))
             keeper.append(end, isPassed: true, shapes: changed)
         case .run(let request, let ddl, let context):
             // Everything before it first, the statement alone, then the rest.
+            // The mark too: after a crash at most one statement is ahead of it, and the target's
+            // tables are as that one left them.
             try await run.scheduler.drain()
+            try await run.flush()
             let reply = Reply<DDLOutcome>()
             run.ddlMailbox.send(.run(request, reply))
             let outcome = try await reply.value()
-            catalog.noteTarget(outcome.shapes)
-            let changed = carry(ddl, context, position, shapes: outcome.shapes)
+            let changed = try catalog.carry(ddl, context, position, target: outcome.shapes)
             keeper.append(end, isPassed: false, shapes: changed)
             progress.update {
                 $0.ddlStatements += 1
@@ -302,30 +305,11 @@ final class StreamReader {
         }
     }
 
-    /// Carries the shapes over a statement, and returns those that changed.
-    private func carry(
-        _ ddl: DDL, _ context: SyntaxContext, _ position: SourcePosition,
-        shapes: [TableName: TableShape]
-    ) -> [(TableName, TableShape?)] {
-        let selection = catalog.selection
-        return catalog.change { state in
-            let known = Set(state.tables.keys)
-            var changed: Set<TableName>
-            do {
-                changed = Set(try state.apply(ddl, context: context))
-            } catch {
-                // The target ran the same statement on an equal table: its shape is the answer.
-                changed = Set(ddl.tablesBefore + ddl.tablesAfter)
-                for name in changed {
-                    guard let shape = shapes[name] else { continue }
-                    state.tables[name] = shape
-                }
-            }
-            changed.formUnion(known.symmetricDifference(state.tables.keys))
-            for name in state.tables.keys where !selection.selects(name) {
-                state.tables[name] = nil
-            }
-            return changed.filter { selection.selects($0) }.map { ($0, state.tables[$0]) }
-        }
+    /// Tables as the target has them, by way of the connection for DDL.
+    private func targetShapes(_ ddl: [DDL]) async throws -> [TableName: TableShape] {
+        let reply = Reply<[TableName: TableShape]>()
+        let names = ddl.flatMap(\.tablesAfter).filter { catalog.selection.selects($0) }
+        run.ddlMailbox.send(.shapes(names, reply))
+        return try await reply.value()
     }
 }

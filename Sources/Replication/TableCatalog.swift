@@ -28,6 +28,8 @@ final class TableCatalog {
 
     let sourceVersion: ServerVersion
     let selection: TableSelection
+    /// How statements of the source are read, and repeated on the target.
+    let session: StatementSession
     private(set) var state: SchemaState
     private var windows: [TableName: CopyRange]
     private let consistentFrom: SourcePosition?
@@ -43,13 +45,17 @@ final class TableCatalog {
     private var lastEntry: Entry?
     private var uses: [TableName: Use] = [:]
     private var identity: TransactionIdentity?
+    private var isApplied = false
 
     init(
         sourceVersion: ServerVersion, selection: TableSelection, state: SchemaState,
-        windows: [TableName: CopyRange], consistentFrom: SourcePosition?
+        windows: [TableName: CopyRange], consistentFrom: SourcePosition?,
+        session: StatementSession? = nil
     ) {
         self.sourceVersion = sourceVersion
         self.selection = selection
+        let unknown = ServerDialect(version: sourceVersion)
+        self.session = session ?? StatementSession(source: unknown, target: unknown)
         self.state = state
         self.windows = windows
         self.consistentFrom = consistentFrom
@@ -77,8 +83,10 @@ final class TableCatalog {
         graph = ForeignKeyGraph(state.tables.values, constrained: constrained)
     }
 
-    func beginTransaction(_ identity: TransactionIdentity) {
+    /// - Parameter isApplied: the target holds the transaction: its rows are not looked at.
+    func beginTransaction(_ identity: TransactionIdentity, isApplied: Bool = false) {
         self.identity = identity
+        self.isApplied = isApplied
         if !uses.isEmpty { uses.removeAll(keepingCapacity: true) }
         lastID = .max
     }
@@ -147,8 +155,9 @@ final class TableCatalog {
             maps[id] = (raw, nil)
             return
         }
-        if state.tables[name] == nil, use(of: name) == .skip {
-            // It holds for this transaction: the next map of the id is looked at again.
+        if isApplied || use(of: name) == .skip {
+            // The table may have had another shape. That holds for this transaction: the next map
+            // of the id is looked at again.
             maps[id] = ([], nil)
             return
         }

@@ -47,6 +47,8 @@ struct TransactionAssembler: ~Copyable {
         var isOpen = false
         /// Parts of it were handed out.
         var isStreamed = false
+        /// It announces a statement that another group brings, or takes that back.
+        var isAnnouncement = false
     }
 
     private var group: Group?
@@ -137,6 +139,11 @@ struct TransactionAssembler: ~Copyable {
             try begin(gtid.identity, header, entry, event)
             group!.isStandalone = gtid.flags.contains(.standalone)
             group!.isOpen = !group!.isStandalone
+            // ALTER TABLE in two phases: it counts where it is committed, with its text again.
+            switch gtid.alterPhase {
+            case .start, .rollback: group!.isAnnouncement = true
+            case .none, .commit: break
+            }
         case .gtid, .taggedGTID, .anonymousGTID:
             let gtid = try GTIDEvent(event)
             try begin(gtid.identity ?? fileIdentity(entry), header, entry, event)
@@ -186,7 +193,7 @@ struct TransactionAssembler: ~Copyable {
             transaction: transaction,
             start: BinlogPosition(file: file, offset: entry.position),
             digest: Digest.hash(event, seed: 11), isApplied: applied.contains(identity))
-        catalog.beginTransaction(identity)
+        catalog.beginTransaction(identity, isApplied: group!.isApplied)
     }
 
     private func groupEnd(_ group: Group, _ entry: EventChunk.Entry) -> GroupEnd {
@@ -239,6 +246,7 @@ struct TransactionAssembler: ~Copyable {
                     + "CREATE TABLE .. SELECT)")
         }
         let ended = group.take()!
+        if ended.isAnnouncement { return .passed(groupEnd(ended, entry)) }
         return .statement(query, groupEnd(ended, entry), isApplied: ended.isApplied)
     }
 
