@@ -44,13 +44,20 @@ final class Lane {
             case .part(let part):
                 try apply(part)
                 scheduler.partDone()
-            case .batch(let batch):
-                try apply(batch)
-                let count = batch.transactions.count
-                scheduler.committed(batch)
-                didCommit(count)
+            case .batch(let batch): try complete(batch)
             }
         }
+    }
+
+    /// Applies a batch, and tells everybody. Called by the lane's own task, or by the reader while
+    /// it has borrowed the lane.
+    func complete(_ batch: Batch) throws {
+        try apply(batch)
+        let count = batch.transactions.count
+        scheduler.committed(batch)
+        let isIdle = scheduler.pendingTransactions == 0
+        progress.update { $0.isIdle = isIdle }
+        didCommit(count)
     }
 
     private func apply(_ batch: Batch) throws {
@@ -173,6 +180,7 @@ final class Lane {
         try renderer.render(batch.transactions, into: &sql, expecting: &expectations) {
             sql, expectations in
             // A wide row: what went before is guarded, and its replies are read.
+            try checkSize(sql, expectations.last?.plan?.target)
             try session.connection.execute(sql) { _ in }
             sql.removeAll()
             expectations.removeAll(keepingCapacity: true)
@@ -186,6 +194,7 @@ final class Lane {
     private func send(
         _ sql: inout ByteBuffer, _ expectations: inout [Expectation], _ isFirst: inout Bool
     ) throws {
+        try checkSize(sql, expectations.last?.plan?.target)
         var n = 0
         var failure: (any Error)?
         let expected = expectations
@@ -224,6 +233,16 @@ final class Lane {
         expectations.removeAll(keepingCapacity: true)
     }
 
+    /// A packet that exceeds the target's limit would be answered by a lost connection, again and
+    /// again.
+    private func checkSize(_ sql: borrowing ByteBuffer, _ table: TableName?) throws {
+        guard sql.count + 64 > session.maxPacket else { return }
+        throw ReplicationError.refused(
+            table,
+            detail: "a row needs a packet of \(sql.count) bytes, and the target's "
+                + "max_allowed_packet is \(session.maxPacket)")
+    }
+
     /// Leaves out of `done` what a durable mark holds.
     private func forgetMarked() {
         guard let mark = shared.newer(than: &knownMark) else { return }
@@ -246,6 +265,19 @@ final class Lane {
             $0.lastAppliedMicroseconds = now
         }
     }
+}
+
+/// A lane, for a thread other than its own.
+final class LaneHandle: @unchecked Sendable {
+    // SAFETY: its lane is used only by who got a batch from `Scheduler.borrowLane()`, while the
+    // lane's own task waits until it is given back; the scheduler's lock orders the two.
+
+    private let lane: Lane
+
+    init(_ lane: Lane) { self.lane = lane }
+
+    /// Applies the batch that came with the lane.
+    func complete(_ batch: Batch) throws { try lane.complete(batch) }
 }
 
 /// The newest durable mark, for lanes.

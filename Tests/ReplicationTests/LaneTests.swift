@@ -1,6 +1,7 @@
 import Checkpoint
 import MySQLClient
 import MySQLCore
+import Rules
 import Runtime
 import Synchronization
 import TestServers
@@ -262,5 +263,33 @@ struct LaneTests {
         try await rig.apply(Array(transactions.dropFirst()), token: 1)
         #expect(try rig.rows("uniq") == "1,20;2,10")
         #expect(try rig.rows("t") == "4,4")
+    }
+
+    // MARK: the gate
+
+    @Test(
+        "nothing is applied before the copy has ended, for the first time or again (F4, F5)",
+        arguments: Servers.families, [false, true])
+    func gate(family: TestServer.Family, isAgain: Bool) async throws {
+        let rig = try await TargetRig(family, "gate\(isAgain)")
+        if isAgain {
+            try rig.take(1)
+            let coordinator = Coordinator(
+                session: try TargetSession(rig.options, role: .coordinator), meta: rig.meta,
+                key: rig.key, token: rig.token(1))
+            try coordinator.beginFollowing(
+                from: TargetRig.position(1), consistentFrom: TargetRig.position(1), shapes: [])
+            try coordinator.copyAgain(TableName(schema: rig.schema, name: "t"))
+        }
+        let engine = ReplicationEngine(
+            ReplicationConfiguration(
+                source: rig.options, target: rig.options,
+                selection: TableSelection(tables: []), meta: rig.meta, key: rig.key, serverID: 77),
+            progress: ReplicationProgress())
+        await #expect {
+            try await engine.run(epoch: .next, token: rig.token(2)) { _ in }
+        } throws: {
+            if case CheckpointError.inconsistent = $0 { true } else { false }
+        }
     }
 }
