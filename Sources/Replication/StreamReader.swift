@@ -25,7 +25,8 @@ struct StreamStart {
         try requireTransactions(
             session, state, lowWater, isSameServer: server == lowWater.origin.server)
         let tail = Tail(encoded: state.tail)
-        let files = try session.files().map(\.name)
+        let kept = try session.files()
+        let files = kept.map(\.name)
         let first = tail?.start ?? lowWater.binlog
         if server == lowWater.origin.server, files.contains(first.file) {
             // The newest transaction is read again and compared. Before the first one only the
@@ -42,6 +43,10 @@ struct StreamStart {
         switch lowWater.gtids {
         case .none:
             if server == lowWater.origin.server {
+                if isPurged(first, kept), hasWhole(lowWater.binlog, kept) {
+                    return StreamStart(
+                        start: .position(lowWater.binlog), origin: lowWater.origin, tail: nil)
+                }
                 throw StreamError.purged(first, detail: "oldest file: \(files.first ?? "none")")
             }
             throw StreamError.sourceLostEvents(
@@ -55,6 +60,23 @@ struct StreamStart {
                 start: .mariadb(position), origin: try newOrigin(configuration, session, server),
                 tail: nil)
         }
+    }
+
+    /// Whether all files up to the position's are gone: the source purged them, it did not begin
+    /// anew.
+    private static func isPurged(
+        _ position: BinlogPosition, _ files: [(name: String, size: UInt64)]
+    ) -> Bool {
+        guard let oldest = files.first?.name else { return false }
+        return position.fileNumber < BinlogPosition(file: oldest, offset: 4).fileNumber
+    }
+
+    /// Whether everything from the position on is there. An idle source's newest transaction can
+    /// lie in a file that is gone; a server that lost what it wrote last has a shorter one.
+    private static func hasWhole(
+        _ position: BinlogPosition, _ files: [(name: String, size: UInt64)]
+    ) -> Bool {
+        files.contains { $0.name == position.file && $0.size >= position.offset }
     }
 
     /// A MySQL source must have everything that the target has applied. The server itself checks
