@@ -74,7 +74,7 @@ extension MigrationTests {
             #expect(trial.phase == "copy")
             // Some chunks were read before it, some will be behind it.
             try trial.onSource("TRUNCATE t; INSERT INTO t VALUES (1,1),(4000,2)")
-            let held = proxy.holdNext(.toServer, matching: "phase='copy'")
+            let held = proxy.holdNext(.toServer, matching: "'restart',")
             skein = try trial.migrate("--chunk-rows", "100")
             try await held.caught()
             held.drop()
