@@ -10,6 +10,8 @@ struct StatementHandler {
     enum Decision {
         /// It does not concern migrated tables.
         case pass
+        /// It does not concern rows, and the target can't have it: that is worth a warning.
+        case leaveOut(String)
         /// It is applied already; shapes have to follow.
         case shapesOnly([DDL], SyntaxContext)
         /// It must run on the target. What it does to the tables that are wanted is told by one
@@ -91,7 +93,7 @@ struct StatementHandler {
         let event = Event(
             query: query, end: end, context: context, timestamp: timestamp, position: position)
         switch ddl {
-        case .createObject, .alterObject, .dropObject: return try object(ddl, event)
+        case .createObject, .alterObject, .dropObject: return object(ddl, event)
         case .createSchema(let schema):
             guard catalog.selection.mayHold(schema: schema.name) else { return .pass }
             return try createSchema(schema, event)
@@ -172,9 +174,11 @@ struct StatementHandler {
         var drop = drop
         let all = drop.tables.count
         drop.tables.removeAll { !isWanted($0) }
-        // The tables that were there are gone, the others never were.
-        let lacksSome = event.query.errorCode == 1051
-        if !lacksSome { try refuseFailed(event) }
+        // The tables that were there are gone, the others never were. MariaDB logs that without
+        // its error.
+        let failed = event.query.errorCode == 1051
+        if !failed { try refuseFailed(event) }
+        let lacksSome = failed || !drop.tables.allSatisfy { catalog.state.tables[$0] != nil }
         if applied.contains(event.end.identity) {
             return .shapesOnly([.dropTables(drop)], event.context)
         }
@@ -194,7 +198,7 @@ struct StatementHandler {
             [.dropTables(drop)], event.context)
     }
 
-    private func object(_ ddl: DDL, _ event: Event) throws -> Decision {
+    private func object(_ ddl: DDL, _ event: Event) -> Decision {
         guard let schema = ddl.schema ?? event.context.defaultSchema,
             catalog.selection.mayHold(schema: schema), !applied.contains(event.end.identity)
         else { return .pass }
@@ -208,11 +212,19 @@ struct StatementHandler {
             if object.kind == .trigger || object.kind == .event { return .pass }
         default: break
         }
+        let settings: [String]
+        do throws(UntranslatableSession) {
+            settings = try catalog.session.assignments(
+                for: event.query, timestamp: event.timestamp)
+        } catch {
+            return .leaveOut(
+                "a view or routine is left out (at \(event.position)): \(error.detail)")
+        }
         return .run(
             DDLRequest(
                 identity: event.end.identity, sql: event.query.sql,
                 defaultSchema: String(decoding: event.query.schema, as: UTF8.self),
-                settings: try settings(event), tables: [], existAfter: [], goneAfter: [],
+                settings: settings, tables: [], existAfter: [], goneAfter: [],
                 isIdempotent: true, mayFail: true),
             [ddl], event.context)
     }

@@ -330,6 +330,9 @@ final class StreamReader {
         switch decision {
         case .pass:
             keeper.append(end, isPassed: true)
+        case .leaveOut(let warning):
+            keeper.append(end, isPassed: true)
+            progress.update { $0.warnings.append(warning) }
         case .shapesOnly(let ddl, let context):
             let changed = try catalog.carry(
                 ddl, context, position, target: try await targetShapes(ddl))

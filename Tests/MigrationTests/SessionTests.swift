@@ -80,5 +80,87 @@ extension MigrationTests {
             try await trial.stop(skein)
             try await trial.expectEqual()
         }
+
+        @Test("schemas and tables that are dropped in unusual ways", arguments: Pair.sameFamily)
+        func drops(_ pair: Pair) async throws {
+            let trial = try await Trial(
+                pair, "drops",
+                Self.tables + "CREATE TABLE a (id INT PRIMARY KEY); INSERT INTO a VALUES (1);")
+            let skein = try trial.migrate()
+            try await trial.copied(skein)
+            // Some servers drop what is there, and log the statement with its error.
+            _ = try? trial.onSource("DROP TABLE a, missing")
+            try trial.onSource(
+                """
+                DROP TABLE IF EXISTS a; CREATE TABLE a (id INT PRIMARY KEY, b INT);
+                INSERT INTO a VALUES (1, 2);
+                """)
+            if pair.source == .mariadb {
+                try trial.onSource(
+                    """
+                    CREATE OR REPLACE DATABASE \(trial.schema) CHARACTER SET latin1; USE \(trial.schema);
+                    CREATE TABLE marker (id BIGINT PRIMARY KEY);
+                    CREATE TABLE items (id INT PRIMARY KEY, v VARCHAR(9), w TEXT CHARACTER SET utf8mb4);
+                    INSERT INTO items VALUES (5, 'é', 'é');
+                    """)
+            }
+            try await trial.applied(skein)
+            try await trial.stop(skein)
+            try await trial.expectEqual(verifying: false)
+        }
+
+        @Test("servers that store names in lower case")
+        func lowerCase() async throws {
+            let options = ["--lower-case-table-names=1"]
+            let source = try await TestServer.start(.mariadb, options: options, name: "lower")
+            let target = try await TestServer.start(.mariadb, options: options, name: "lowertarget")
+            let trial = try Trial(source: source, target: target, "lower", Self.tables)
+            let skein = try trial.migrate(
+                "--exclude", "\(trial.schema).other", "--tables", "\(trial.schema).i*")
+            try await trial.copied(skein)
+            try trial.onSource(
+                """
+                TRUNCATE TABLE ITEMS; INSERT INTO Items VALUES (3, 'x');
+                ALTER TABLE Items ADD COLUMN b INT; INSERT INTO iTems VALUES (4, 'y', 5);
+                RENAME TABLE Items TO Items2; INSERT INTO items2 VALUES (5, 'z', 6);
+                """)
+            try await trial.applied(skein)
+            try await trial.stop(skein)
+            try await trial.expectEqual()
+        }
+
+        @Test("a table whose shape no text tells, through a kill before the mark")
+        func untold() async throws {
+            var trial = try await Trial(.mariadb, "untold", Self.tables)
+            let proxy = try FaultProxy(to: trial.target)
+            defer { proxy.close() }
+            trial.targetURL = proxy.url
+            let other = "other_\(trial.schema)"
+            for server in [trial.source, trial.target] {
+                try server.sql(
+                    """
+                    DROP DATABASE IF EXISTS \(other); CREATE DATABASE \(other);
+                    CREATE TABLE \(other).x (id INT PRIMARY KEY, v VARCHAR(9));
+                    """)
+            }
+            var skein = try trial.migrate()
+            try await trial.copied(skein)
+            try await trial.applied(skein)
+            // The statement is done and recorded; the mark does not pass it.
+            let statement = proxy.holdNext(.toServer, matching: "LIKE", closingClient: false)
+            try trial.onSource("CREATE TABLE likex LIKE \(other).x; INSERT INTO likex VALUES (1,'a')")
+            try await statement.caught()
+            let mark = proxy.holdNext(
+                .toServer, matching: "`subtask` SET low_water", closingClient: false)
+            statement.deliver()
+            try await mark.caught()
+            skein.kill()
+            mark.drop()
+            skein = try trial.migrate()
+            try trial.onSource("INSERT INTO likex VALUES (2,'b')")
+            try await trial.applied(skein)
+            try await trial.stop(skein)
+            try await trial.expectEqual()
+        }
     }
 }

@@ -298,6 +298,24 @@ struct StatementHandlerTests {
         expectRefused("character set") { _ = try rig.settings(status) }
     }
 
+    @Test("a routine in a dialect that the target lacks is left out with a warning")
+    func oracle() throws {
+        var rig = Rig()
+        let sql = "CREATE FUNCTION f() RETURN INT AS BEGIN RETURN 1; END"
+        let status = Rig.status(mode: 0x200)
+        guard case .run = try rig.decide(sql, status: status) else {
+            Issue.record("it was passed over")
+            return
+        }
+        rig.target = ServerDialect(version: ServerVersion("9.7.4"))
+        rig.target.collations = Rig.mysql
+        guard case .leaveOut(let warning) = try rig.decide(sql, status: status) else {
+            Issue.record("no warning")
+            return
+        }
+        #expect(warning.contains("ORACLE"))
+    }
+
     // MARK: tables
 
     @Test(
@@ -334,6 +352,9 @@ struct StatementHandlerTests {
         #expect(
             try Rig().sent("DROP TABLE a, b", error: 1051)
                 == "DROP TABLE IF EXISTS `shop`.`a`,`shop`.`b`")
+        #expect(
+            try Rig().sent("DROP TABLE a, missing")
+                == "DROP TABLE IF EXISTS `shop`.`a`,`shop`.`missing`")
         expectRefused("1451") { _ = try Rig().sent("DROP TABLE a, b", error: 1451) }
         expectRefused("1317") { _ = try Rig().sent("ALTER TABLE a FORCE", error: 1317) }
         #expect(try Rig().sent("ALTER TABLE other.a FORCE", error: 1317) == nil)
