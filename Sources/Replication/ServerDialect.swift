@@ -9,13 +9,16 @@ struct ServerDialect: Sendable {
     var collations: [UInt16: String] = [:]
     /// `@@lower_case_table_names`.
     var lowerCaseTableNames = 0
+    /// What the machine's time zone (`time_zone=SYSTEM`) adds to UTC, in seconds, in each winter and
+    /// summer of the time that TIMESTAMP has: two zones with the same ones are one zone here.
+    var systemOffsets: [Int] = []
     /// `@@explicit_defaults_for_timestamp`; `nil` where the server has no such variable.
     var explicitDefaultsForTimestamp: Bool?
 
     /// A server of which nothing else is known.
     init(version: ServerVersion) { self.version = version }
 
-    /// Asks the server. The connection must be in autocommit mode.
+    /// Asks the server. The connection must be in autocommit mode; its time zone changes.
     init(_ connection: Connection) throws(MySQLError) {
         version = connection.serverVersion
         // From 10.10 on MariaDB lists some collations once for all character sets.
@@ -31,6 +34,14 @@ struct ServerDialect: Sendable {
         }
         let lower = try connection.value("SELECT @@lower_case_table_names") ?? ""
         lowerCaseTableNames = Int(lower) ?? 0
+        try connection.execute("SET SESSION time_zone='SYSTEM'")
+        let halfYears = (0..<134).map { "\(1_296_000 + Int64($0) * 15_778_800)" }
+        let offsets = try connection.value(
+            "SELECT CONCAT_WS(',',"
+                + halfYears.map {
+                    "TIMESTAMPDIFF(SECOND,'1970-01-01 00:00:00',FROM_UNIXTIME(\($0)))-\($0)"
+                }.joined(separator: ",") + ")")
+        systemOffsets = (offsets ?? "").split(separator: ",").compactMap { Int($0) }
         let explicit = try connection.rows(
             "SHOW VARIABLES LIKE 'explicit_defaults_for_timestamp'"
         ).first?[1]

@@ -85,7 +85,7 @@ struct StatementSession: Sendable {
             out.append(try setting("server", charsets.server))
         }
         if let zone = status.timeZone, !zone.isEmpty {
-            out.append("time_zone=\(utf8Literal(zone))")
+            out.append("time_zone=\(try timeZone(zone))")
         }
         if let options = status.options {
             out.append("foreign_key_checks=\(options.contains(.noForeignKeyChecks) ? 0 : 1)")
@@ -97,6 +97,23 @@ struct StatementSession: Sendable {
             out.append("explicit_defaults_for_timestamp=\(explicit ? 1 : 0)")
         }
         return out
+    }
+
+    /// A zone's name, or an offset: each server has its own `SYSTEM`.
+    private func timeZone(_ name: String) throws(UntranslatableSession) -> String {
+        let offsets = source.systemOffsets
+        guard name.uppercased() == "SYSTEM", offsets != target.systemOffsets else {
+            return utf8Literal(name)
+        }
+        guard let seconds = offsets.first, offsets.allSatisfy({ $0 == seconds }) else {
+            throw UntranslatableSession(
+                detail: "its values depend on the time zone of the source's machine "
+                    + "(time_zone=SYSTEM), and the target's machine has another one: start the "
+                    + "target in the same zone")
+        }
+        let minutes = abs(seconds) / 60
+        let digits = [minutes / 60, minutes % 60].map { $0 < 10 ? "0\($0)" : "\($0)" }
+        return utf8Literal((seconds < 0 ? "-" : "+") + digits.joined(separator: ":"))
     }
 
     private func clientCharset(_ id: UInt16) throws(UntranslatableSession) -> String {

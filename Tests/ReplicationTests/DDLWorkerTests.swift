@@ -240,4 +240,23 @@ struct DDLWorkerTests {
         #expect(error != nil)
         #expect(!"\(error.map { "\($0)" } ?? "")".contains("hunter2"))
     }
+
+    @Test("what a server calls things is read from it", arguments: Servers.families)
+    func dialect(family: TestServer.Family) async throws {
+        let server = try await Servers.shared(family)
+        let connection = try Connection(TargetRig.options(server.port))
+        let dialect = try ServerDialect(connection)
+        #expect(dialect.collations[8] == "latin1_swedish_ci")
+        #expect(dialect.collations[46] == "utf8mb4_bin")
+        #expect(dialect.charset("utf8") == dialect.charset("utf8mb3"))
+        #expect(dialect.charset("utf8mb4") == "utf8mb4")
+        #expect(dialect.charset("klingon") == nil)
+        #expect(dialect.collation("utf8_general_ci") != nil)
+        #expect(
+            dialect.collation("utf8mb4_uca1400_nopad_ai_ci")
+                == (family == .mysql ? "utf8mb4_0900_ai_ci" : "utf8mb4_uca1400_nopad_ai_ci"))
+        #expect(dialect.lowerCaseTableNames == 0)
+        #expect(dialect.explicitDefaultsForTimestamp == true)
+        #expect(dialect.systemOffsets.count == 134)
+    }
 }

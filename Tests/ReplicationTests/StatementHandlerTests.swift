@@ -113,13 +113,14 @@ struct StatementHandlerTests {
         /// Status variables: options, sql_mode, character sets, microseconds.
         static func status(
             mode: UInt64 = 0, client: UInt16 = 45, connection: UInt16 = 45, server: UInt16 = 45,
-            microseconds: UInt32? = nil
+            microseconds: UInt32? = nil, zone: String? = nil
         ) -> [UInt8] {
             func little(_ value: some FixedWidthInteger, _ bytes: Int) -> [UInt8] {
                 (0..<bytes).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) }
             }
             return [0] + little(1 << 24, 4) + [1] + little(mode, 8)
                 + [4] + little(client, 2) + little(connection, 2) + little(server, 2)
+                + (zone.map { [5, UInt8($0.utf8.count)] + Array($0.utf8) } ?? [])
                 + (microseconds.map { [13] + little($0, 3) } ?? [])
         }
     }
@@ -279,6 +280,26 @@ struct StatementHandlerTests {
                     + "NO_ENGINE_SUBSTITUTION,TIME_TRUNCATE_FRACTIONAL'"))
         expectRefused("ORACLE") { _ = try rig.settings(Rig.status(mode: 0x200)) }
         expectRefused("EMPTY_STRING") { _ = try rig.settings(Rig.status(mode: 1 << 32)) }
+    }
+
+    @Test("the zone of the source's machine is not that of the target's")
+    func timeZone() throws {
+        var rig = Rig()
+        func zone(_ name: String) throws -> String? {
+            let setting = try rig.settings(Rig.status(zone: name)).first {
+                $0.hasPrefix("time_zone=")
+            }
+            return setting.map { String($0.dropFirst(10)) }
+        }
+        #expect(try zone("Europe/Berlin") == utf8Literal("Europe/Berlin"))
+        rig.source.systemOffsets = [3600, 7200]
+        rig.target.systemOffsets = [3600, 7200]
+        #expect(try zone("SYSTEM") == utf8Literal("SYSTEM"))
+        rig.target.systemOffsets = [0, 0]
+        expectRefused("time zone") { _ = try zone("SYSTEM") }
+        #expect(try zone("+02:00") == utf8Literal("+02:00"))
+        rig.source.systemOffsets = [-12600, -12600]
+        #expect(try zone("SYSTEM") == utf8Literal("-03:30"))
     }
 
     @Test("collations go by name; one that the target lacks becomes its character set")
