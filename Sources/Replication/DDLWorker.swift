@@ -19,6 +19,16 @@ struct DDLRequest: Sendable {
     var isIdempotent: Bool
     /// Objects without rows (views, routines): a refusal is a warning.
     var mayFail: Bool
+    /// Rows of the same transaction follow.
+    var isOpening = false
+}
+
+/// What a run found of its predecessor's last statement.
+struct DDLRecovery: Sendable, Hashable {
+    /// A statement that has run, and is marked now.
+    var applied: TransactionIdentity?
+    /// A statement that has run, whose rows are still to come.
+    var opened: TransactionIdentity?
 }
 
 /// What came of a request.
@@ -34,6 +44,8 @@ struct DDLOutcome: Sendable {
 final class DDLWorker {
     enum Message: Sendable {
         case run(DDLRequest, Reply<DDLOutcome>)
+        /// The rows behind an opening statement are committed.
+        case close(Reply<Void>)
         case ping
         case end
     }
@@ -62,6 +74,13 @@ final class DDLWorker {
                     reply.resolve(.failure(error))
                     throw error
                 }
+            case .close(let reply):
+                do {
+                    reply.resolve(.success(try ledger.abandon()))
+                } catch {
+                    reply.resolve(.failure(error))
+                    throw error
+                }
             }
         }
     }
@@ -69,11 +88,19 @@ final class DDLWorker {
     /// Settles what an earlier run left: a statement that has run is marked, one that has not is
     /// forgotten, since the stream brings it again.
     ///
-    /// - Returns: the identity of a statement that has run.
-    func recover() throws -> TransactionIdentity? {
+    /// - Parameter state: what the takeover found.
+    func recover(_ state: SubtaskState) throws -> DDLRecovery {
         try ledger.lock()
         defer { try? ledger.unlock() }
-        guard let intent = try ledger.read() else { return nil }
+        guard let intent = try ledger.read() else { return DDLRecovery() }
+        if intent.step == .opened {
+            let isMarked =
+                state.carried.contains(intent.identity)
+                || state.lowWater?.contains(intent.identity) == true
+            guard isMarked else { return DDLRecovery(opened: intent.identity) }
+            try ledger.abandon()
+            return DDLRecovery()
+        }
         var now: [TableName: TableTrace] = [:]
         for table in intent.before.keys { now[table] = try ledger.trace(table) }
         if now == intent.before {
@@ -84,7 +111,7 @@ final class DDLWorker {
                 && intent.goneAfter.allSatisfy { now[$0]?.definition == nil }
             if hasIDs || intent.isIdempotent || !changesNothingVisible {
                 try ledger.abandon()
-                return nil
+                return DDLRecovery()
             }
             throw ReplicationError.undecidedDDL(
                 statement: intent.statement,
@@ -100,8 +127,12 @@ final class DDLWorker {
                 detail: "its tables are neither as before it nor as after it; "
                     + "bring them to one of both by hand")
         }
+        if intent.step == .opening {
+            try ledger.noteOpened()
+            return DDLRecovery(opened: intent.identity)
+        }
         try ledger.complete(intent.identity)
-        return intent.identity
+        return DDLRecovery(applied: intent.identity)
     }
 
     private func perform(_ request: DDLRequest) throws -> DDLOutcome {
@@ -111,7 +142,7 @@ final class DDLWorker {
         for table in request.tables { before[table] = try ledger.trace(table) }
         try ledger.record(
             DDLIntent(
-                identity: request.identity, step: 0,
+                identity: request.identity, step: request.isOpening ? .opening : .whole,
                 statement: String(decoding: request.sql, as: UTF8.self), before: before,
                 existAfter: request.existAfter, goneAfter: request.goneAfter,
                 isIdempotent: request.isIdempotent))
@@ -129,7 +160,11 @@ final class DDLWorker {
             }
             warning = error.description
         }
-        try ledger.complete(request.identity)
+        if request.isOpening {
+            try ledger.noteOpened()
+        } else {
+            try ledger.complete(request.identity)
+        }
         try ledger.unlock()
         let shapes = try SchemaReader(session.connection).shapes(of: request.existAfter)
         try session.connection.execute("COMMIT")

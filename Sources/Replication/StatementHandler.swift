@@ -116,6 +116,10 @@ struct StatementHandler {
         }
         if !uses.isEmpty, uses.allSatisfy({ $0.1 == .skip }) { return .pass }
         if applied.contains(end.identity) { return .shapesOnly(ddl, context) }
+        if case .createTable(let create) = ddl, create.isFromSelect {
+            throw ReplicationError.unsupported(
+                position, detail: "a table was made of a SELECT by a statement instead of rows")
+        }
         if let reason = statement.nondeterministicReason {
             throw ReplicationError.unsupported(
                 position, detail: "a statement gives other values on the target (\(reason))")
@@ -142,6 +146,14 @@ struct StatementHandler {
             return Array("DROP TABLE \(drop.ifExists ? "IF EXISTS " : "")\(list)".utf8)
         case .createSchema(let schema) where !schema.ifNotExists:
             return Array("CREATE DATABASE IF NOT EXISTS \(quoteIdentifier(schema.name))".utf8)
+        case .createTable(let create) where create.options.startsTransaction:
+            // MySQL's note that rows follow in the same transaction. They come by themselves.
+            let words = Array("START TRANSACTION".utf8)
+            let end = sql.lastIndex { $0 | 0x20 == UInt8(ascii: "n") }.map { $0 + 1 } ?? 0
+            guard end >= words.count, sql[(end - words.count)..<end].elementsEqual(words) else {
+                return sql
+            }
+            return Array(sql[..<(end - words.count)])
         default: return sql
         }
     }

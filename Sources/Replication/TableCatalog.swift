@@ -79,6 +79,9 @@ final class TableCatalog {
         lastID = .max
     }
 
+    /// Whether a plan is the one that its table has now.
+    func isCurrent(_ plan: TablePlan) -> Bool { plans[plan.shape.name] === plan }
+
     /// Shapes have changed, by `change`; plans are made anew.
     func change<R>(_ change: (inout SchemaState) throws -> R) rethrows -> R {
         defer {
