@@ -60,6 +60,8 @@ struct BatchRenderer: ~Copyable {
     /// Whether each statement is followed by a guard, which ends the packet unless the statement
     /// did what is expected: only then may COMMIT stand in the same packet.
     var writesGuards = false
+    /// What the fence leaves in `@skein`, to be checked by the next guard.
+    var fenceProof: UInt64?
 
     /// - Parameters:
     ///   - statementBytes: a statement of many rows ends at about this size.
@@ -558,7 +560,7 @@ struct BatchRenderer: ~Copyable {
         sql.append(UInt8(ascii: ";"))
         expectations.append(expectation)
         if writesGuards, let count = expectation.count {
-            Self.appendGuard(count, &sql)
+            Self.appendGuard(count, proof: fenceProof.take(), &sql)
             expectations.append(Expectation(count: nil, plan: nil, kind: "guard"))
         }
         if sql.count >= packetBytes { try flush(&sql, &expectations) }
@@ -567,9 +569,22 @@ struct BatchRenderer: ~Copyable {
     /// Appends a statement that fails (error 1690), and so ends its packet, unless the statement
     /// before it affected `count` rows: it adds to the largest number that there is. A division by
     /// zero or a DO would not stop MariaDB, and a SELECT costs more.
-    static func appendGuard(_ count: UInt64, _ sql: inout ByteBuffer) {
-        sql.append("SET @skein=9223372036854775807+(ROW_COUNT()<>")
-        sql.appendDecimal(count)
+    ///
+    /// - Parameters:
+    ///   - count: `nil` when only the fence is to be checked.
+    ///   - proof: what the fence has left in `@skein` if it matched; `nil` when that is known.
+    static func appendGuard(_ count: UInt64?, proof: UInt64?, _ sql: inout ByteBuffer) {
+        sql.append("SET @skein_guard=9223372036854775807+(")
+        if let count {
+            sql.append("ROW_COUNT()<>")
+            sql.appendDecimal(count)
+        }
+        if let proof {
+            if count != nil { sql.append(" OR ") }
+            sql.append("(@skein<=>")
+            sql.appendDecimal(proof)
+            sql.append(")=0")
+        }
         sql.append(");")
     }
 

@@ -19,6 +19,16 @@ struct DDLRequest: Sendable {
     var isIdempotent: Bool
     /// Objects without rows (views, routines): a refusal is a warning.
     var mayFail: Bool
+    /// Rows of the same transaction follow.
+    var isOpening = false
+}
+
+/// What a run found of its predecessor's last statement.
+struct DDLRecovery: Sendable, Hashable {
+    /// A statement that has run, and is marked now.
+    var applied: TransactionIdentity?
+    /// A statement that has run, whose rows are still to come.
+    var opened: TransactionIdentity?
 }
 
 /// What came of a request.
@@ -36,6 +46,8 @@ final class DDLWorker {
         case run(DDLRequest, Reply<DDLOutcome>)
         /// Asks for tables as they are on the target; those that don't exist are missing.
         case shapes([TableName], Reply<[TableName: TableShape]>)
+        /// The rows behind an opening statement are committed.
+        case close(Reply<Void>)
         case ping
         case end
     }
@@ -73,6 +85,13 @@ final class DDLWorker {
                     reply.resolve(.failure(error))
                     throw error
                 }
+            case .close(let reply):
+                do {
+                    reply.resolve(.success(try ledger.abandon()))
+                } catch {
+                    reply.resolve(.failure(error))
+                    throw error
+                }
             }
         }
     }
@@ -80,11 +99,19 @@ final class DDLWorker {
     /// Settles what an earlier run left: a statement that has run is marked, one that has not is
     /// forgotten, since the stream brings it again.
     ///
-    /// - Returns: the identity of a statement that has run.
-    func recover() throws -> TransactionIdentity? {
+    /// - Parameter state: what the takeover found.
+    func recover(_ state: SubtaskState) throws -> DDLRecovery {
         try ledger.lock()
         defer { try? ledger.unlock() }
-        guard let intent = try ledger.read() else { return nil }
+        guard let intent = try ledger.read() else { return DDLRecovery() }
+        if intent.step == .opened {
+            let isMarked =
+                state.carried.contains(intent.identity)
+                || state.lowWater?.contains(intent.identity) == true
+            guard isMarked else { return DDLRecovery(opened: intent.identity) }
+            try ledger.abandon()
+            return DDLRecovery()
+        }
         var now: [TableName: TableTrace] = [:]
         for table in intent.before.keys { now[table] = try ledger.trace(table) }
         if now == intent.before {
@@ -95,7 +122,7 @@ final class DDLWorker {
                 && intent.goneAfter.allSatisfy { now[$0]?.definition == nil }
             if hasIDs || intent.isIdempotent || !changesNothingVisible {
                 try ledger.abandon()
-                return nil
+                return DDLRecovery()
             }
             throw ReplicationError.undecidedDDL(
                 statement: intent.statement,
@@ -111,8 +138,12 @@ final class DDLWorker {
                 detail: "its tables are neither as before it nor as after it; "
                     + "bring them to one of both by hand")
         }
+        if intent.step == .opening {
+            try ledger.noteOpened()
+            return DDLRecovery(opened: intent.identity)
+        }
         try ledger.complete(intent.identity)
-        return intent.identity
+        return DDLRecovery(applied: intent.identity)
     }
 
     private func perform(_ request: DDLRequest) throws -> DDLOutcome {
@@ -124,7 +155,8 @@ final class DDLWorker {
         let shown = withoutSecrets(text)
         try ledger.record(
             DDLIntent(
-                identity: request.identity, step: 0, statement: shown, before: before,
+                identity: request.identity, step: request.isOpening ? .opening : .whole,
+                statement: shown, before: before,
                 existAfter: request.existAfter, goneAfter: request.goneAfter,
                 isIdempotent: request.isIdempotent))
         var warning: String?
@@ -148,7 +180,11 @@ final class DDLWorker {
             }
             warning = words
         }
-        try ledger.complete(request.identity)
+        if request.isOpening {
+            try ledger.noteOpened()
+        } else {
+            try ledger.complete(request.identity)
+        }
         try ledger.unlock()
         let shapes = try SchemaReader(session.connection).shapes(of: request.existAfter)
         try session.connection.execute("COMMIT")

@@ -133,7 +133,7 @@ public final class ReplicationEngine: Sendable {
         let recovered = try await run.recovered.value()
         let start = try StreamStart.find(configuration, state, lowWater)
         let applied = AppliedState(
-            lowWater: lowWater, carried: state.carried.adding(recovered))
+            lowWater: lowWater, carried: state.carried.adding(recovered.applied))
         let catalog = try makeCatalog(run, state)
         let stream = try DirectStream(
             configuration.source, from: start.start, serverID: configuration.serverID)
@@ -145,7 +145,8 @@ public final class ReplicationEngine: Sendable {
         defer { stopping.withLock { $0.interrupt = nil } }
         let reader = StreamReader(
             run: run, stream: stream, catalog: catalog, applied: applied, origin: start.origin,
-            expectedTail: start.tail, configuration: configuration, progress: progress)
+            expectedTail: start.tail, opened: recovered.opened, configuration: configuration,
+            progress: progress)
         try await withTaskCancellationHandler {
             do {
                 try await reader.loop { self.isStopping }

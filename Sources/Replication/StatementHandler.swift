@@ -116,6 +116,10 @@ struct StatementHandler {
         }
         try refuseFailed(event)
         if applied.contains(end.identity) { return .shapesOnly([ddl], context) }
+        if case .createTable(let create) = ddl, create.isFromSelect {
+            throw ReplicationError.unsupported(
+                position, detail: "a table was made of a SELECT by a statement instead of rows")
+        }
         if let reason = statement.nondeterministicReason {
             throw ReplicationError.unsupported(
                 position, detail: "a statement gives other values on the target (\(reason))")
@@ -123,13 +127,26 @@ struct StatementHandler {
         let gone = Set(ddl.tablesBefore).subtracting(ddl.tablesAfter)
         return .run(
             DDLRequest(
-                identity: end.identity, sql: query.sql,
+                identity: end.identity, sql: withoutRows(ddl, query.sql),
                 defaultSchema: String(decoding: query.schema, as: UTF8.self),
                 settings: try settings(event), tables: wanted.sorted(),
                 existAfter: ddl.tablesAfter.filter { wanted.contains($0) },
                 goneAfter: gone.filter { wanted.contains($0) }.sorted(),
                 isIdempotent: ddl.isSafeToRunIfUnseen, mayFail: false),
             [ddl], context)
+    }
+
+    /// Leaves out MySQL's note that rows follow in the same transaction: they come by themselves.
+    private func withoutRows(_ ddl: DDL, _ sql: [UInt8]) -> [UInt8] {
+        guard case .createTable(let create) = ddl, create.options.startsTransaction else {
+            return sql
+        }
+        let words = Array("START TRANSACTION".utf8)
+        let end = sql.lastIndex { $0 | 0x20 == UInt8(ascii: "n") }.map { $0 + 1 } ?? 0
+        guard end >= words.count, sql[(end - words.count)..<end].elementsEqual(words) else {
+            return sql
+        }
+        return Array(sql[..<(end - words.count)])
     }
 
     /// A statement, with what came with it.

@@ -125,6 +125,7 @@ final class StreamReader {
     private var assembler: TransactionAssembler
     private var expectedTail: Tail?
     private var order: StreamOrder
+    private var opening: OpenGroup
     /// A target transaction is open for a source transaction that comes in parts.
     private var isStreaming = false
     /// A compressed transaction is being taken out of its event.
@@ -133,7 +134,8 @@ final class StreamReader {
 
     init(
         run: ReplicationRun, stream: DirectStream, catalog: TableCatalog, applied: AppliedState,
-        origin: Origin, expectedTail: Tail?, configuration: ReplicationConfiguration,
+        origin: Origin, expectedTail: Tail?, opened: TransactionIdentity?,
+        configuration: ReplicationConfiguration,
         progress: ReplicationProgress
     ) {
         self.run = run
@@ -144,6 +146,7 @@ final class StreamReader {
         self.expectedTail = expectedTail
         order = StreamOrder(
             carried: applied.carried, after: applied.lowWater, tail: expectedTail?.identity)
+        opening = OpenGroup(begun: opened)
         handler = StatementHandler(catalog: catalog, applied: applied)
         assembler = TransactionAssembler(
             catalog: catalog, applied: applied, origin: origin,
@@ -153,9 +156,9 @@ final class StreamReader {
     /// Reads and schedules until `isStopping`.
     func loop(_ isStopping: () -> Bool) async throws {
         let keeper = try await run.keeper.value()
+        keeper.begin(origin: origin, readsAgain: expectedTail != nil)
         let lane = try await run.firstLane.value()
         var pace = Pace()
-        keeper.begin(origin: origin, readsAgain: expectedTail != nil)
         while !isStopping() {
             if !stream.hasMore { try goDry(lane, &pace) }
             let began = ContinuousClock.now
@@ -235,6 +238,8 @@ final class StreamReader {
                 output = try assembler.consume(chunk, entry)
                 isUnpacking = assembler.isUnpacking
             }
+            if opening.isActive, case .none = output { continue }
+            if opening.isActive { return .output(output, entry) }
             switch output {
             case .none:
                 if assembler.isBetweenGroups {
@@ -249,7 +254,7 @@ final class StreamReader {
                 let ahead = keeper.append(end, isPassed: false)
                 if try run.scheduler.add(transaction) { return .room }
                 if ahead >= Self.aheadLimit { return .ahead }
-            case .part, .lastPart, .abandoned, .statement:
+            case .part, .lastPart, .abandoned, .statement, .opening, .recall:
                 return .output(output, entry)
             }
         }
@@ -279,7 +284,8 @@ final class StreamReader {
         case .lastPart(let part, let end):
             try checkTail(end)
             try await apply(part, .commit)
-            keeper.append(end, isPassed: false)
+            keeper.append(end, isPassed: false, shapes: opening.shapes)
+            try await close()
         case .abandoned(let end):
             try checkTail(end)
             let nothing = SourceTransaction(ordinal: end.ordinal, identity: end.identity)
@@ -288,7 +294,84 @@ final class StreamReader {
         case .statement(let query, let end, let isApplied):
             try checkTail(end)
             try await statement(query, end, isApplied, chunk, entry, keeper)
-        case .none, .passed, .transaction: break
+        case .recall(let xid, let start, let end):
+            try checkTail(end)
+            try await recall(xid, from: start, end, keeper)
+        case .opening(let query, let end, _):
+            try await open(query, end, chunk, entry)
+        case .passed(let end):
+            try checkTail(end)
+            keeper.append(end, isPassed: true, shapes: opening.shapes)
+            try await close()
+        case .transaction(let transaction, let end):
+            try checkTail(end)
+            keeper.append(end, isPassed: false, shapes: opening.shapes)
+            _ = try run.scheduler.add(transaction)
+            try await close()
+        case .none: break
+        }
+    }
+
+    /// Runs the statement that a group begins with; its rows come behind it.
+    private func open(
+        _ query: QueryEvent, _ end: GroupEnd, _ chunk: EventChunk, _ entry: EventChunk.Entry
+    ) async throws {
+        let position = SourcePosition(origin: origin, binlog: end.start, gtids: .none)
+        let seconds = Int64(try EventHeader(chunk.event(entry)).timestamp)
+        let decision = try handler.decide(query, end, timestamp: seconds, position: position)
+        switch decision {
+        case .pass, .leaveOut: opening.begin(end.identity, shapes: [], hasIntent: false)
+        case .shapesOnly(let ddl, let context):
+            let changed = try catalog.carry(
+                ddl, context, position, target: try await targetShapes(ddl))
+            opening.begin(end.identity, shapes: changed, hasIntent: false)
+        case .run(var request, let ddl, let context):
+            let shapes: [TableName: TableShape]
+            if opening.hasBegun(end.identity) {
+                shapes = try await targetShapes(ddl)
+            } else {
+                request.isOpening = true
+                try await run.scheduler.drain()
+                try await run.flush()
+                let reply = Reply<DDLOutcome>()
+                run.ddlMailbox.send(.run(request, reply))
+                shapes = try await reply.value().shapes
+                progress.update { $0.ddlStatements += 1 }
+            }
+            let changed = try catalog.carry(ddl, context, position, target: shapes)
+            opening.begin(end.identity, shapes: changed, hasIntent: true)
+        }
+    }
+
+    /// The group that began with a statement is complete: when its rows are committed, the
+    /// statement's intent has done its work.
+    private func close() async throws {
+        guard opening.end() else { return }
+        try await run.scheduler.drain()
+        let reply = Reply<Void>()
+        run.ddlMailbox.send(.close(reply))
+        try await reply.value()
+    }
+
+    /// Applies an XA transaction whose rows have to be read again.
+    private func recall(
+        _ xid: XATransactionID, from start: BinlogPosition?, _ end: GroupEnd, _ keeper: MarkKeeper
+    ) async throws {
+        let configuration = run.configuration
+        let search = PreparedSearch(
+            source: configuration.source, catalog: catalog, origin: origin, decision: end, xid: xid,
+            bytesLimit: configuration.memoryBudget / 4)
+        try await search.run(from: start) { output in
+            switch output {
+            case .part(let part): try await apply(part)
+            case .lastPart(let part, _):
+                try await apply(part, .commit)
+                keeper.append(end, isPassed: false)
+            case .transaction(let transaction, _):
+                keeper.append(end, isPassed: false)
+                if try run.scheduler.add(transaction) { try await run.scheduler.waitForRoom() }
+            default: keeper.append(end, isPassed: true)
+            }
         }
     }
 

@@ -45,7 +45,6 @@ final class TableCatalog {
     private var lastEntry: Entry?
     private var uses: [TableName: Use] = [:]
     private var identity: TransactionIdentity?
-    private var isApplied = false
 
     init(
         sourceVersion: ServerVersion, selection: TableSelection, state: SchemaState,
@@ -83,10 +82,8 @@ final class TableCatalog {
         graph = ForeignKeyGraph(state.tables.values, constrained: constrained)
     }
 
-    /// - Parameter isApplied: the target holds the transaction: its rows are not looked at.
-    func beginTransaction(_ identity: TransactionIdentity, isApplied: Bool = false) {
+    func beginTransaction(_ identity: TransactionIdentity) {
         self.identity = identity
-        self.isApplied = isApplied
         if !uses.isEmpty { uses.removeAll(keepingCapacity: true) }
         lastID = .max
     }
@@ -96,6 +93,9 @@ final class TableCatalog {
         maps.removeAll()
         lastID = .max
     }
+
+    /// Whether a plan is the one that its table has now.
+    func isCurrent(_ plan: TablePlan) -> Bool { plans[plan.shape.name] === plan }
 
     /// Shapes have changed, by `change`; plans are made anew.
     func change<R>(_ change: (inout SchemaState) throws -> R) rethrows -> R {
@@ -141,9 +141,15 @@ final class TableCatalog {
     }
 
     /// Takes a TABLE_MAP event.
-    func note(_ event: RawSpan, position: SourcePosition) throws {
+    ///
+    /// - Parameter keepsSkipped: rows that the copy holds already are wanted nevertheless, since
+    ///   their transaction may count at a later place (XA).
+    /// - Returns: false when they are, and their table had another shape then.
+    func note(
+        _ event: RawSpan, position: SourcePosition, keepsSkipped: Bool = false
+    ) throws -> Bool {
         let id = try Self.tableID(event)
-        if let known = maps[id], Self.isSameBody(known.raw, event) { return }
+        if let known = maps[id], Self.isSameBody(known.raw, event) { return true }
         let map = try TableMap(event, family: sourceVersion.family)
         var raw = [UInt8](repeating: 0, count: event.byteCount)
         for i in 0..<raw.count {
@@ -153,17 +159,24 @@ final class TableCatalog {
         let name = TableName(schema: map.schema, name: map.table)
         guard selection.selects(name) else {
             maps[id] = (raw, nil)
-            return
+            return true
         }
-        if isApplied || use(of: name) == .skip {
+        let isSkipped = use(of: name) == .skip
+        if isSkipped {
             // The table may have had another shape. That holds for this transaction: the next map
             // of the id is looked at again.
             maps[id] = ([], nil)
-            return
+            guard keepsSkipped else { return true }
         }
-        let plan = try plan(for: name, position)
-        try check(map, plan, position)
-        maps[id] = (raw, Entry(map: map, plan: plan, use: .exact))
+        do {
+            let plan = try plan(for: name, position)
+            try check(map, plan, position)
+            maps[id] = (raw, Entry(map: map, plan: plan, use: .exact))
+            return true
+        } catch {
+            guard isSkipped else { throw error }
+            return false
+        }
     }
 
     private static func tableID(_ event: RawSpan) throws(BinlogError) -> UInt64 {

@@ -125,6 +125,9 @@ private struct Recording: CustomTestStringConvertible {
             case .statement(let query, let end, _):
                 outcome.statements.append(String(decoding: query.sql, as: UTF8.self))
                 outcome.ends.append(end)
+            case .opening(let query, _, _):
+                outcome.statements.append(String(decoding: query.sql, as: UTF8.self))
+            case .recall(_, _, let end): outcome.ends.append(end)
             }
         }
         for chunk in chunks {
@@ -251,6 +254,8 @@ struct AssemblerTests {
             case .passed: "passed"
             case .statement(let query, _, _):
                 "statement \(String(decoding: query.sql, as: UTF8.self))"
+            case .opening: "opening"
+            case .recall: "recall"
             }
         }
     }

@@ -56,20 +56,20 @@ struct DDLWorkerTests {
 
     private func worker(
         _ rig: TargetRig, _ options: ConnectionOptions, _ n: UInt8
-    ) throws -> (DDLWorker, DDLLedger, Connection) {
-        try rig.take(n)
+    ) throws -> (DDLWorker, DDLLedger, Connection, SubtaskState) {
+        let state = try rig.take(n)
         let session = try TargetSession(options, role: .ddl(Self.lane))
         let ledger = DDLLedger(
             session: session, meta: rig.meta, key: rig.key, lane: Self.lane, token: rig.token(n))
         let worker = DDLWorker(session: session, ledger: ledger, marks: MarkBoard())
-        return (worker, ledger, session.connection)
+        return (worker, ledger, session.connection, state)
     }
 
     /// Leaves the intent of a statement as a run that dies does, after it sent it or before.
     private func crash(
         _ plan: Plan, _ rig: TargetRig, _ options: ConnectionOptions, afterwards: Bool
     ) throws {
-        let (_, ledger, connection) = try worker(rig, options, 1)
+        let (_, ledger, connection, _) = try worker(rig, options, 1)
         func name(_ table: String) -> TableName { TableName(schema: rig.schema, name: table) }
         var before: [TableName: TableTrace] = [:]
         for table in plan.tables { before[name(table)] = try ledger.trace(name(table)) }
@@ -80,7 +80,7 @@ struct DDLWorkerTests {
         let ddl = try #require(statement.ddl)
         try ledger.record(
             DDLIntent(
-                identity: TargetRig.identity(9), step: 0, statement: plan.sql, before: before,
+                identity: TargetRig.identity(9), step: .whole, statement: plan.sql, before: before,
                 existAfter: plan.existAfter.map(name), goneAfter: plan.goneAfter.map(name),
                 isIdempotent: ddl.isSafeToRunIfUnseen))
         if afterwards { try connection.execute("USE \(rig.schema); \(plan.sql)") }
@@ -113,8 +113,8 @@ struct DDLWorkerTests {
         for afterwards in [true, false] {
             let (rig, options) = try await rig(family, "ddl\(name)\(afterwards)")
             try crash(Self.plan(name), rig, options, afterwards: afterwards)
-            let (worker, _, _) = try worker(rig, options, 2)
-            let found = try worker.recover()
+            let (worker, _, _, stateworker) = try worker(rig, options, 2)
+            let found = try worker.recover(stateworker).applied
             #expect(found == (afterwards ? TargetRig.identity(9) : nil))
             #expect(try marked(rig) == afterwards)
             #expect(try !hasIntent(rig))
@@ -134,9 +134,9 @@ struct DDLWorkerTests {
             // Nobody can tell whether two equal tables were swapped: stop and ask.
             let (swapped, user) = try await rig(family, "blindswap\(afterwards)", seesIDs: false)
             try crash(Self.swap, swapped, user, afterwards: afterwards)
-            let (asking, _, _) = try worker(swapped, user, 2)
+            let (asking, _, _, stateasking) = try worker(swapped, user, 2)
             #expect {
-                try asking.recover()
+                try asking.recover(stateasking)
             } throws: {
                 if case ReplicationError.undecidedDDL = $0 { true } else { false }
             }
@@ -145,14 +145,16 @@ struct DDLWorkerTests {
             // To truncate once more changes nothing, since nothing was written meanwhile.
             let (emptied, _) = try await rig(family, "blindtruncate\(afterwards)", seesIDs: false)
             try crash(Self.truncate, emptied, user, afterwards: afterwards)
-            let (again, _, _) = try worker(emptied, user, 2)
-            #expect(try again.recover() == nil)
+            let (again, _, _, stateagain) = try worker(emptied, user, 2)
+            #expect(try again.recover(stateagain) == DDLRecovery())
             #expect(try !hasIntent(emptied))
             // A shape tells where it changes.
             let (altered, _) = try await rig(family, "blindalter\(afterwards)", seesIDs: false)
             try crash(Self.alter, altered, user, afterwards: afterwards)
-            let (knowing, _, _) = try worker(altered, user, 2)
-            #expect(try knowing.recover() == (afterwards ? TargetRig.identity(9) : nil))
+            let (knowing, _, _, stateknowing) = try worker(altered, user, 2)
+            #expect(
+                try knowing.recover(stateknowing).applied
+                    == (afterwards ? TargetRig.identity(9) : nil))
         }
     }
 
@@ -161,9 +163,9 @@ struct DDLWorkerTests {
         let (rig, options) = try await rig(family, "ddlneither")
         try crash(Self.swap, rig, options, afterwards: false)
         try rig.server.sql("RENAME TABLE a TO x", database: rig.schema)
-        let (worker, _, _) = try worker(rig, options, 2)
+        let (worker, _, _, stateworker) = try worker(rig, options, 2)
         #expect {
-            try worker.recover()
+            try worker.recover(stateworker)
         } throws: {
             if case ReplicationError.undecidedDDL = $0 { true } else { false }
         }
@@ -176,7 +178,7 @@ struct DDLWorkerTests {
     private func refusal(
         _ rig: TargetRig, _ sql: String, settings: [String] = [], mayFail: Bool = false
     ) async throws -> (any Error)? {
-        let (worker, _, _) = try worker(rig, rig.options, 2)
+        let (worker, _, _, _) = try worker(rig, rig.options, 2)
         let mailbox = Mailbox<DDLWorker.Message>()
         let reply = Reply<DDLOutcome>()
         let name = TableName(schema: rig.schema, name: "a")
