@@ -219,6 +219,7 @@ public final class DDLLedger {
     }
 
     private static func withoutAutoIncrement(_ definition: String) -> String {
+        let definition = withoutSecrets(definition)
         guard let range = definition.firstRange(of: " AUTO_INCREMENT=") else { return definition }
         let rest = definition[range.upperBound...].drop { $0.isNumber }
         return String(definition[..<range.lowerBound]) + rest

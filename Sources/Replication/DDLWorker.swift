@@ -44,6 +44,8 @@ struct DDLOutcome: Sendable {
 final class DDLWorker {
     enum Message: Sendable {
         case run(DDLRequest, Reply<DDLOutcome>)
+        /// Asks for tables as they are on the target; those that don't exist are missing.
+        case shapes([TableName], Reply<[TableName: TableShape]>)
         /// The rows behind an opening statement are committed.
         case close(Reply<Void>)
         case ping
@@ -67,6 +69,15 @@ final class DDLWorker {
             switch try await mailbox.next() {
             case .end: return
             case .ping: try session.connection.ping()
+            case .shapes(let tables, let reply):
+                do {
+                    let shapes = try SchemaReader(session.connection).shapes(of: tables)
+                    try session.connection.execute("COMMIT")
+                    reply.resolve(.success(shapes))
+                } catch {
+                    reply.resolve(.failure(error))
+                    throw error
+                }
             case .run(let request, let reply):
                 do {
                     reply.resolve(.success(try perform(request)))
@@ -140,10 +151,12 @@ final class DDLWorker {
         try ledger.lock()
         var before: [TableName: TableTrace] = [:]
         for table in request.tables { before[table] = try ledger.trace(table) }
+        let text = String(decoding: request.sql, as: UTF8.self)
+        let shown = withoutSecrets(text)
         try ledger.record(
             DDLIntent(
                 identity: request.identity, step: request.isOpening ? .opening : .whole,
-                statement: String(decoding: request.sql, as: UTF8.self), before: before,
+                statement: shown, before: before,
                 existAfter: request.existAfter, goneAfter: request.goneAfter,
                 isIdempotent: request.isIdempotent))
         var warning: String?
@@ -152,13 +165,20 @@ final class DDLWorker {
         } catch {
             // A lost connection leaves it open whether it has run; recovery finds out.
             if error.isConnectionLost { throw error }
+            // Somebody holds the table, or the disk is full: it has not run, and can later.
+            guard error.retry == .no else {
+                try ledger.abandon()
+                throw error
+            }
+            // The server repeats part of the statement in its words.
+            let words = shown == text ? error.description : "ERROR \(error.code)"
             if !request.mayFail {
                 try ledger.abandon()
                 throw ReplicationError.refused(
                     request.tables.first,
-                    detail: "\(error). The statement: \(Self.shortened(request.sql))")
+                    detail: "\(words). The statement: \(Self.shortened(shown))")
             }
-            warning = error.description
+            warning = words
         }
         if request.isOpening {
             try ledger.noteOpened()
@@ -181,21 +201,15 @@ final class DDLWorker {
                 // The statement names its schemas itself, or is refused below.
             }
         }
-        for setting in request.settings {
-            do throws(MySQLError) {
-                try connection.execute("SET SESSION \(setting)")
-            } catch  where error.retry == .no {
-                // A mode or collation that this server does not have.
-            }
-        }
+        // In another session the statement might mean something else: all or nothing.
+        for setting in request.settings { try connection.execute("SET SESSION \(setting)") }
         var sql = ByteBuffer(capacity: request.sql.count)
         sql.append(request.sql)
         defer { _ = try? connection.execute("SET NAMES utf8mb4") }
         try connection.execute(sql) { _ in }
     }
 
-    private static func shortened(_ sql: [UInt8]) -> String {
-        let text = String(decoding: sql.prefix(300), as: UTF8.self)
-        return sql.count > 300 ? text + " .." : text
+    private static func shortened(_ sql: String) -> String {
+        sql.count > 300 ? sql.prefix(300) + " .." : sql
     }
 }

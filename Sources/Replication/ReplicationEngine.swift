@@ -187,9 +187,12 @@ public final class ReplicationEngine: Sendable {
         try addSchemaDefaults(&schemas, source)
         let catalog = TableCatalog(
             sourceVersion: source.serverVersion, selection: configuration.selection,
-            state: schemas, windows: configuration.ranges, consistentFrom: state.consistentFrom)
+            state: schemas, windows: configuration.ranges, consistentFrom: state.consistentFrom,
+            session: StatementSession(
+                source: try ServerDialect(source), target: try ServerDialect(target)))
         var extra: [TableName: [KeyShape]] = [:]
-        for (name, shape) in try SchemaReader(target).shapes(of: shapes.map(\.name)) {
+        let there = try SchemaReader(target).shapes(of: shapes.map(\.name))
+        for (name, shape) in there {
             let known = schemas.tables[name]?.keys ?? []
             let keys = shape.keys.filter { key in
                 key.isUnique && !known.contains { $0.isUnique && $0.parts == key.parts }
@@ -197,6 +200,7 @@ public final class ReplicationEngine: Sendable {
             if !keys.isEmpty { extra[name] = keys }
         }
         catalog.setTargetKeys(extra)
+        catalog.noteTarget(there)
         return catalog
     }
 

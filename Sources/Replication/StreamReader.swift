@@ -25,7 +25,8 @@ struct StreamStart {
         try requireTransactions(
             session, state, lowWater, isSameServer: server == lowWater.origin.server)
         let tail = Tail(encoded: state.tail)
-        let files = try session.files().map(\.name)
+        let kept = try session.files()
+        let files = kept.map(\.name)
         let first = tail?.start ?? lowWater.binlog
         if server == lowWater.origin.server, files.contains(first.file) {
             // The newest transaction is read again and compared. Before the first one only the
@@ -42,6 +43,10 @@ struct StreamStart {
         switch lowWater.gtids {
         case .none:
             if server == lowWater.origin.server {
+                if isPurged(first, kept), hasWhole(lowWater.binlog, kept) {
+                    return StreamStart(
+                        start: .position(lowWater.binlog), origin: lowWater.origin, tail: nil)
+                }
                 throw StreamError.purged(first, detail: "oldest file: \(files.first ?? "none")")
             }
             throw StreamError.sourceLostEvents(
@@ -55,6 +60,23 @@ struct StreamStart {
                 start: .mariadb(position), origin: try newOrigin(configuration, session, server),
                 tail: nil)
         }
+    }
+
+    /// Whether all files up to the position's are gone: the source purged them, it did not begin
+    /// anew.
+    private static func isPurged(
+        _ position: BinlogPosition, _ files: [(name: String, size: UInt64)]
+    ) -> Bool {
+        guard let oldest = files.first?.name else { return false }
+        return position.fileNumber < BinlogPosition(file: oldest, offset: 4).fileNumber
+    }
+
+    /// Whether everything from the position on is there. An idle source's newest transaction can
+    /// lie in a file that is gone; a server that lost what it wrote last has a shorter one.
+    private static func hasWhole(
+        _ position: BinlogPosition, _ files: [(name: String, size: UInt64)]
+    ) -> Bool {
+        files.contains { $0.name == position.file && $0.size >= position.offset }
     }
 
     /// A MySQL source must have everything that the target has applied. The server itself checks
@@ -122,7 +144,8 @@ final class StreamReader {
         self.progress = progress
         self.origin = origin
         self.expectedTail = expectedTail
-        order = StreamOrder(carried: applied.carried)
+        order = StreamOrder(
+            carried: applied.carried, after: applied.lowWater, tail: expectedTail?.identity)
         opening = OpenGroup(begun: opened)
         handler = StatementHandler(catalog: catalog, applied: applied)
         assembler = TransactionAssembler(
@@ -297,21 +320,25 @@ final class StreamReader {
         let seconds = Int64(try EventHeader(chunk.event(entry)).timestamp)
         let decision = try handler.decide(query, end, timestamp: seconds, position: position)
         switch decision {
-        case .pass: opening.begin(end.identity, shapes: [], hasIntent: false)
+        case .pass, .leaveOut: opening.begin(end.identity, shapes: [], hasIntent: false)
         case .shapesOnly(let ddl, let context):
-            let changed = carry(ddl, context, position, shapes: [:])
+            let changed = try catalog.carry(
+                ddl, context, position, target: try await targetShapes(ddl))
             opening.begin(end.identity, shapes: changed, hasIntent: false)
         case .run(var request, let ddl, let context):
-            var shapes: [TableName: TableShape] = [:]
-            if !opening.hasBegun(end.identity) {
+            let shapes: [TableName: TableShape]
+            if opening.hasBegun(end.identity) {
+                shapes = try await targetShapes(ddl)
+            } else {
                 request.isOpening = true
                 try await run.scheduler.drain()
+                try await run.flush()
                 let reply = Reply<DDLOutcome>()
                 run.ddlMailbox.send(.run(request, reply))
                 shapes = try await reply.value().shapes
                 progress.update { $0.ddlStatements += 1 }
             }
-            let changed = carry(ddl, context, position, shapes: shapes)
+            let changed = try catalog.carry(ddl, context, position, target: shapes)
             opening.begin(end.identity, shapes: changed, hasIntent: true)
         }
     }
@@ -386,16 +413,23 @@ final class StreamReader {
         switch decision {
         case .pass:
             keeper.append(end, isPassed: true)
+        case .leaveOut(let warning):
+            keeper.append(end, isPassed: true)
+            progress.update { $0.warnings.append(warning) }
         case .shapesOnly(let ddl, let context):
-            let changed = carry(ddl, context, position, shapes: [:])
+            let changed = try catalog.carry(
+                ddl, context, position, target: try await targetShapes(ddl))
             keeper.append(end, isPassed: true, shapes: changed)
         case .run(let request, let ddl, let context):
             // Everything before it first, the statement alone, then the rest.
+            // The mark too: after a crash at most one statement is ahead of it, and the target's
+            // tables are as that one left them.
             try await run.scheduler.drain()
+            try await run.flush()
             let reply = Reply<DDLOutcome>()
             run.ddlMailbox.send(.run(request, reply))
             let outcome = try await reply.value()
-            let changed = carry(ddl, context, position, shapes: outcome.shapes)
+            let changed = try catalog.carry(ddl, context, position, target: outcome.shapes)
             keeper.append(end, isPassed: false, shapes: changed)
             progress.update {
                 $0.ddlStatements += 1
@@ -404,30 +438,11 @@ final class StreamReader {
         }
     }
 
-    /// Carries the shapes over a statement, and returns those that changed.
-    private func carry(
-        _ ddl: DDL, _ context: SyntaxContext, _ position: SourcePosition,
-        shapes: [TableName: TableShape]
-    ) -> [(TableName, TableShape?)] {
-        let selection = catalog.selection
-        return catalog.change { state in
-            let known = Set(state.tables.keys)
-            var changed: Set<TableName>
-            do {
-                changed = Set(try state.apply(ddl, context: context))
-            } catch {
-                // The target ran the same statement on an equal table: its shape is the answer.
-                changed = Set(ddl.tablesBefore + ddl.tablesAfter)
-                for name in changed {
-                    guard let shape = shapes[name] else { continue }
-                    state.tables[name] = shape
-                }
-            }
-            changed.formUnion(known.symmetricDifference(state.tables.keys))
-            for name in state.tables.keys where !selection.selects(name) {
-                state.tables[name] = nil
-            }
-            return changed.filter { selection.selects($0) }.map { ($0, state.tables[$0]) }
-        }
+    /// Tables as the target has them, by way of the connection for DDL.
+    private func targetShapes(_ ddl: [DDL]) async throws -> [TableName: TableShape] {
+        let reply = Reply<[TableName: TableShape]>()
+        let names = ddl.flatMap(\.tablesAfter).filter { catalog.selection.selects($0) }
+        run.ddlMailbox.send(.shapes(names, reply))
+        return try await reply.value()
     }
 }

@@ -54,9 +54,11 @@ struct TransactionAssembler: ~Copyable {
         var isOpen = false
         /// Parts of it were handed out.
         var isStreamed = false
+        /// It announces a statement that another group brings, or takes that back.
+        var isAnnouncement = false
         /// It is an XA transaction up to its prepare.
         var xid: XATransactionID?
-        /// It is too large to be kept until its decision.
+        /// It can't be kept until its decision: too large, or of tables that have changed.
         var isDropped = false
     }
 
@@ -152,7 +154,10 @@ struct TransactionAssembler: ~Copyable {
         case .tableMap:
             // Of a group that is applied: the table may have another shape by now.
             if group?.isApplied == true { break }
-            try catalog.note(event, position: position(entry.position))
+            let isPrepared = group?.xid != nil && recalling == nil
+            let isKnown = try catalog.note(
+                event, position: position(entry.position), keepsSkipped: isPrepared)
+            if !isKnown { dropPrepared() }
         case .writeRows, .updateRows, .deleteRows, .writeRowsV1, .updateRowsV1, .deleteRowsV1,
             .partialUpdateRows:
             try rows(event, chunk, offset)
@@ -166,6 +171,11 @@ struct TransactionAssembler: ~Copyable {
             try begin(gtid.identity, header, entry, event)
             group!.isStandalone = gtid.flags.contains(.standalone)
             group!.isOpen = !group!.isStandalone
+            // ALTER TABLE in two phases: it counts where it is committed, with its text again.
+            switch gtid.alterPhase {
+            case .start, .rollback: group!.isAnnouncement = true
+            case .none, .commit: break
+            }
             if gtid.flags.contains(.preparedXA), let xid = gtid.xid { beginXA(xid) }
         case .gtid, .taggedGTID, .anonymousGTID:
             let gtid = try GTIDEvent(event)
@@ -286,6 +296,7 @@ struct TransactionAssembler: ~Copyable {
                     + "the source, let all sessions reconnect, then start over with --fresh")
         }
         let ended = group.take()!
+        if ended.isAnnouncement { return .passed(groupEnd(ended, entry)) }
         return .statement(query, groupEnd(ended, entry), isApplied: ended.isApplied)
     }
 
@@ -295,12 +306,7 @@ struct TransactionAssembler: ~Copyable {
             !open.transaction.rows.isEmpty
         else { return .none }
         if open.xid != nil, recalling == nil {
-            // Nobody knows yet whether it counts: its rows are read again when that is decided.
-            open.isDropped = true
-            open.isApplied = true
-            open.transaction = SourceTransaction(
-                ordinal: open.transaction.ordinal, identity: open.transaction.identity)
-            group = open
+            dropPrepared()
             return .none
         }
         let full = open.transaction
@@ -313,6 +319,14 @@ struct TransactionAssembler: ~Copyable {
     }
 
     // MARK: XA transactions
+
+    /// Nobody knows yet whether it counts: its rows are read again when that is decided.
+    private mutating func dropPrepared() {
+        guard let open = group?.transaction else { return }
+        group!.isDropped = true
+        group!.isApplied = true
+        group!.transaction = SourceTransaction(ordinal: open.ordinal, identity: open.identity)
+    }
 
     private static func xaControl(_ query: QueryEvent) -> TransactionControl? {
         guard query.sql.count > 3, query.sql[2] == UInt8(ascii: " "),

@@ -2,6 +2,7 @@ import Checkpoint
 import MySQLClient
 import MySQLCore
 import MySQLSyntax
+import Runtime
 import TestServers
 import Testing
 
@@ -169,5 +170,95 @@ struct DDLWorkerTests {
             if case ReplicationError.undecidedDDL = $0 { true } else { false }
         }
         #expect(try hasIntent(rig))
+    }
+
+    // MARK: refusals
+
+    /// Runs a statement as the stream's next, and gives its error.
+    private func refusal(
+        _ rig: TargetRig, _ sql: String, settings: [String] = [], mayFail: Bool = false
+    ) async throws -> (any Error)? {
+        let (worker, _, _, _) = try worker(rig, rig.options, 2)
+        let mailbox = Mailbox<DDLWorker.Message>()
+        let reply = Reply<DDLOutcome>()
+        let name = TableName(schema: rig.schema, name: "a")
+        mailbox.send(
+            .run(
+                DDLRequest(
+                    identity: TargetRig.identity(9), sql: Array(sql.utf8),
+                    defaultSchema: rig.schema, settings: settings, tables: [name],
+                    existAfter: [name], goneAfter: [], isIdempotent: false, mayFail: mayFail),
+                reply))
+        mailbox.send(.end)
+        do {
+            try await worker.run(mailbox)
+            return nil
+        } catch {
+            return error
+        }
+    }
+
+    @Test(
+        "a statement that waits too long for somebody's lock is no refusal",
+        arguments: Servers.families)
+    func locked(family: TestServer.Family) async throws {
+        let (rig, _) = try await rig(family, "ddllocked")
+        let reader = try Connection(rig.options)
+        try reader.execute("START TRANSACTION")
+        _ = try reader.rows("SELECT * FROM \(rig.schema).a")
+        for mayFail in [false, true] {
+            let error = try await refusal(
+                rig, "ALTER TABLE a ADD COLUMN c INT", settings: ["lock_wait_timeout=1"],
+                mayFail: mayFail)
+            let server = try #require(error as? MySQLError)
+            #expect(server.code == 1205 && server.retry != .no)
+            #expect(try !hasIntent(rig))
+            #expect(try !marked(rig))
+        }
+        try reader.execute("COMMIT")
+        #expect(try await refusal(rig, "ALTER TABLE a ADD COLUMN c INT") == nil)
+        #expect(try marked(rig))
+    }
+
+    @Test(
+        "a statement is not run in another session than its own", arguments: Servers.families)
+    func session(family: TestServer.Family) async throws {
+        let (rig, _) = try await rig(family, "ddlsession")
+        let error = try await refusal(
+            rig, "ALTER TABLE a ADD COLUMN c INT", settings: ["sql_mode='NONE_SUCH'"])
+        guard case ReplicationError.refused? = error as? ReplicationError else {
+            Issue.record("\(String(describing: error))")
+            return
+        }
+        #expect(try !hasIntent(rig))
+        #expect(try rig.server.sql("SHOW COLUMNS FROM a LIKE 'c'", database: rig.schema) == "")
+    }
+
+    @Test("a refusal and its record show no password", arguments: Servers.families)
+    func secrets(family: TestServer.Family) async throws {
+        let (rig, _) = try await rig(family, "ddlsecret")
+        let sql = "ALTER TABLE a ADD COLUMN c NOTYPE COMMENT 'x' CONNECTION='mysql://u:hunter2@h/d/t'"
+        let error = try await refusal(rig, sql)
+        #expect(error != nil)
+        #expect(!"\(error.map { "\($0)" } ?? "")".contains("hunter2"))
+    }
+
+    @Test("what a server calls things is read from it", arguments: Servers.families)
+    func dialect(family: TestServer.Family) async throws {
+        let server = try await Servers.shared(family)
+        let connection = try Connection(TargetRig.options(server.port))
+        let dialect = try ServerDialect(connection)
+        #expect(dialect.collations[8] == "latin1_swedish_ci")
+        #expect(dialect.collations[46] == "utf8mb4_bin")
+        #expect(dialect.charset("utf8") == dialect.charset("utf8mb3"))
+        #expect(dialect.charset("utf8mb4") == "utf8mb4")
+        #expect(dialect.charset("klingon") == nil)
+        #expect(dialect.collation("utf8_general_ci") != nil)
+        #expect(
+            dialect.collation("utf8mb4_uca1400_nopad_ai_ci")
+                == (family == .mysql ? "utf8mb4_0900_ai_ci" : "utf8mb4_uca1400_nopad_ai_ci"))
+        #expect(dialect.lowerCaseTableNames == 0)
+        #expect(dialect.explicitDefaultsForTimestamp == true)
+        #expect(dialect.systemOffsets.count == 134)
     }
 }
