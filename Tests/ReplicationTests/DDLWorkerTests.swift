@@ -251,6 +251,18 @@ struct DDLWorkerTests {
         #expect(value == "2023-11-15 00:13:20.123456\n")
     }
 
+    @Test("a statement's modes are not those of its record")
+    func modes() async throws {
+        let (rig, _) = try await rig(.mariadb, "ddlmodes")
+        for column in ["c", "d"] {
+            let error = try await refusal(
+                rig, "ALTER TABLE a ADD COLUMN \(column) VARCHAR2(9) DEFAULT ''",
+                settings: ["sql_mode='ORACLE,EMPTY_STRING_IS_NULL'"])
+            #expect(error == nil, "\(error.map { "\($0)" } ?? "")")
+            #expect(try marked(rig))
+        }
+    }
+
     @Test("a refusal and its record show no password", arguments: Servers.families)
     func secrets(family: TestServer.Family) async throws {
         let (rig, _) = try await rig(family, "ddlsecret")
