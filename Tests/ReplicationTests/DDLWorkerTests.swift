@@ -266,7 +266,8 @@ struct DDLWorkerTests {
     @Test("a refusal and its record show no password", arguments: Servers.families)
     func secrets(family: TestServer.Family) async throws {
         let (rig, _) = try await rig(family, "ddlsecret")
-        let sql = "ALTER TABLE a ADD COLUMN c NOTYPE COMMENT 'x' CONNECTION='mysql://u:hunter2@h/d/t'"
+        let sql =
+            "ALTER TABLE a ADD COLUMN c NOTYPE COMMENT 'x' CONNECTION='mysql://u:hunter2@h/d/t'"
         let error = try await refusal(rig, sql)
         #expect(error != nil)
         #expect(!"\(error.map { "\($0)" } ?? "")".contains("hunter2"))
