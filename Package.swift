@@ -53,6 +53,8 @@ let package = Package(
         module("Runtime", ["CMalloc"], common),
         module("MySQLClient", ["MySQLCore", "CMariaDB"], common),
         module("Stream", ["MySQLCore", "MySQLBinlog", "MySQLClient", "Runtime"], strict),
+        module(
+            "Relay", ["MySQLCore", "MySQLBinlog", "MySQLClient", "Stream", "Runtime"], strict),
         module("Checkpoint", ["MySQLCore", "MySQLClient"], common),
         module(
             "Snapshot", ["MySQLCore", "MySQLClient", "Checkpoint", "Runtime"], strict),

@@ -50,6 +50,23 @@ final class MarkKeeper: Sendable {
                 written: mark.binlog))
     }
 
+    /// The stream begins at a position. On another server than the mark's, the mark's file and
+    /// offset are from now on those of this one; its newest transaction lies in the other's files.
+    func begin(_ origin: Origin, at position: BinlogPosition) {
+        state.withLock { state in
+            guard origin.server != state.mark.origin.server else { return }
+            state.mark.origin = origin
+            state.mark.binlog = position
+            state.streamEnd = position
+            state.tail = nil
+        }
+    }
+
+    /// Where reading must begin again after a restart: nothing before it is needed.
+    var needed: (origin: Origin, position: BinlogPosition) {
+        state.withLock { ($0.mark.origin, $0.tail?.start ?? $0.mark.binlog) }
+    }
+
     /// Notes a group, in the order of the stream.
     ///
     /// - Returns: the groups above the mark.

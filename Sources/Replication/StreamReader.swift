@@ -9,7 +9,7 @@ internal import Stream
 
 /// Where a run starts to read, and what it must find there.
 struct StreamStart {
-    var start: BinlogDumpStart
+    var place: StreamPlace
     var origin: Origin
     /// The transaction that must come first, unchanged.
     var tail: Tail?
@@ -18,7 +18,7 @@ struct StreamStart {
     /// is read again and compared), elsewhere by GTID.
     static func find(
         _ configuration: ReplicationConfiguration, _ state: SubtaskState,
-        _ lowWater: SourcePosition
+        _ lowWater: SourcePosition, _ events: any EventSource
     ) throws -> StreamStart {
         let session = SourceSession(try Connection(configuration.source))
         let server = try session.serverName()
@@ -27,30 +27,29 @@ struct StreamStart {
         let tail = Tail(encoded: state.tail)
         let files = try session.files().map(\.name)
         let first = tail?.start ?? lowWater.binlog
-        if server == lowWater.origin.server, files.contains(first.file) {
-            let origin = try Origin.read(
-                configuration.source, file: first.file, serverID: configuration.serverID)
-            if lowWater.gtids == .none, origin.server != lowWater.origin.server {
-                throw StreamError.sourceLostEvents("its binlog has another origin")
-            }
-            return StreamStart(start: .position(first), origin: lowWater.origin, tail: tail)
+        if server == lowWater.origin.server,
+            files.contains(first.file) || events.holds(first.file, of: server)
+        {
+            return StreamStart(
+                place: .position(first, of: server), origin: lowWater.origin, tail: tail)
         }
-        switch lowWater.gtids {
-        case .none:
+        guard lowWater.gtids != .none else {
             if server == lowWater.origin.server {
                 throw StreamError.purged(first, detail: "oldest file: \(files.first ?? "none")")
             }
             throw StreamError.sourceLostEvents(
                 "another server answers (\(server)), and without GTIDs positions can't be compared")
-        case .mysql(let set):
-            return StreamStart(
-                start: .mysql(set), origin: try newOrigin(configuration, session, server),
-                tail: nil)
-        case .mariadb(let position):
-            return StreamStart(
-                start: .mariadb(position), origin: try newOrigin(configuration, session, server),
-                tail: nil)
         }
+        return StreamStart(
+            place: .gtids(lowWater.gtids), origin: try newOrigin(configuration, session, server),
+            tail: nil)
+    }
+
+    /// A stream by GTID may begin in what is kept of a server that answers no more.
+    mutating func settle(on server: ServerUUID?, _ lowWater: SourcePosition) {
+        guard let server, server != origin.server else { return }
+        origin =
+            server == lowWater.origin.server ? lowWater.origin : Origin(server: server, life: 0)
     }
 
     /// A MySQL source must have everything that the target has applied. The server itself checks
@@ -91,7 +90,7 @@ struct StreamStart {
 /// Reads the stream of one run and feeds the scheduler. Lives on the reader's thread.
 final class StreamReader {
     private let run: ReplicationRun
-    private let stream: DirectStream
+    private let stream: any EventReader
     private let catalog: TableCatalog
     private let handler: StatementHandler
     private let progress: ReplicationProgress
@@ -100,12 +99,13 @@ final class StreamReader {
     private var expectedTail: Tail?
     /// A target transaction is open for a source transaction that comes in parts.
     private var isStreaming = false
+    private var hasBegun = false
     /// A compressed transaction is being taken out of its event.
     private var isUnpacking = false
     private static let aheadLimit = 4096
 
     init(
-        run: ReplicationRun, stream: DirectStream, catalog: TableCatalog, applied: AppliedState,
+        run: ReplicationRun, stream: any EventReader, catalog: TableCatalog, applied: AppliedState,
         origin: Origin, expectedTail: Tail?, configuration: ReplicationConfiguration,
         progress: ReplicationProgress
     ) {
@@ -126,7 +126,7 @@ final class StreamReader {
         let keeper = try await run.keeper.value()
         while !isStopping() {
             if !stream.hasMore { run.scheduler.setDry(true) }
-            let chunk = try stream.next()
+            let chunk = try await next(keeper)
             run.scheduler.setDry(false)
             var next = 0
             while let pause = try advance(through: chunk, from: &next, keeper) {
@@ -146,6 +146,25 @@ final class StreamReader {
                 $0.lastReceivedMicroseconds = received
                 $0.isIdle = ahead == 0
             }
+        }
+    }
+
+    /// The next events. Where another server takes over, everything before is applied first: the
+    /// next run then begins behind it.
+    private func next(_ keeper: MarkKeeper) async throws -> EventChunk {
+        do {
+            let chunk = try await stream.next()
+            if !hasBegun, let first = chunk.entries.first {
+                hasBegun = true
+                let position = BinlogPosition(file: chunk.file, offset: first.position)
+                keeper.begin(origin, at: position)
+            }
+            return chunk
+        } catch StreamError.upstreamChanged {
+            run.scheduler.setDry(true)
+            try await run.scheduler.drain()
+            try await run.flush()
+            throw StreamError.upstreamChanged
         }
     }
 

@@ -93,6 +93,8 @@ public enum StreamError: Error, Sendable, Hashable, CustomStringConvertible {
     case sourceLostEvents(String)
     /// The source no longer has the binlog that is needed.
     case purged(BinlogPosition, detail: String)
+    /// Another server answers now; a new stream begins from the checkpoint.
+    case upstreamChanged
 
     /// One sentence, with what to do.
     public var description: String {
@@ -110,6 +112,8 @@ public enum StreamError: Error, Sendable, Hashable, CustomStringConvertible {
         case .purged(let position, let detail):
             "the source no longer has the binlog at \(position) (\(detail)): "
                 + "what happened since is lost, start over with --fresh"
+        case .upstreamChanged:
+            "another server answers in place of the source; reading begins again there"
         }
     }
 }

@@ -121,7 +121,7 @@ public final class Migration: Sendable {
         switch error {
         case let error as MySQLError where error.retry != .no: error.description
         case let error as SnapshotError where error.isRetryable: error.description
-        case ReplicationError.changedDuringCopy: "\(error)"
+        case ReplicationError.changedDuringCopy, StreamError.upstreamChanged: "\(error)"
         default: nil
         }
     }

@@ -75,6 +75,7 @@ extension OperatorError {
         case .corrupt: self.init("source.corrupt", error)
         case .sourceLostEvents: self.init("source.lost", error)
         case .unreadable: self.init("source.unreadable", error)
+        case .upstreamChanged: self.init("source.changed", error, nil, .restart)
         }
     }
 }
