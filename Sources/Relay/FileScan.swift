@@ -61,6 +61,22 @@ struct FileScan {
         return outcome
     }
 
+    /// What an index of the file is to be continued with.
+    func builder(upTo limit: UInt64) throws -> IndexBuilder? {
+        guard let format = try Self.format(file) else { return nil }
+        var builder = IndexBuilder()
+        builder.setChecksum(format.checksum)
+        var outcome = Outcome(index: FileIndex(), end: 4)
+        try events(from: 4, upTo: limit, format.checksum, verifies: false, &outcome) {
+            chunk, entry in
+            builder.take(
+                EventType(rawValue: entry.type), chunk.event(entry), at: entry.position,
+                end: entry.endPosition)
+            return true
+        }
+        return builder
+    }
+
     /// Hands out events until `body` returns false.
     private func events(
         from start: UInt64, upTo limit: UInt64, _ checksum: ChecksumAlgorithm, verifies: Bool,
