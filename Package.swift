@@ -99,6 +99,12 @@ let package = Package(
         tests("MySQLClientTests", ["MySQLCore", "MySQLClient", "TestServers"]),
         tests(
             "StreamTests", ["MySQLCore", "MySQLBinlog", "MySQLClient", "Stream", "TestServers"]),
+        tests(
+            "RelayTests",
+            [
+                "MySQLCore", "MySQLBinlog", "MySQLClient", "Stream", "Relay", "Runtime",
+                "TestServers",
+            ]),
         tests("CheckpointTests", ["MySQLCore", "MySQLClient", "Checkpoint", "TestServers"]),
         tests(
             "SnapshotTests",

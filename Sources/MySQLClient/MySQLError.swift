@@ -75,8 +75,8 @@ public enum MySQLErrorCode {
     public static let deadlock: UInt32 = 1213
     /// The binlog can't be read from where it was asked for.
     public static let binlogReadFailed: UInt32 = 1236
-    /// Subquery returns more than one row: how a guard stops a packet.
-    public static let guardFailed: UInt32 = 1242
+    /// A number is out of range: how a guard stops a packet.
+    public static let guardFailed: UInt32 = 1690
     /// A table changed since a read view was opened.
     public static let tableDefinitionChanged: UInt32 = 1412
 }

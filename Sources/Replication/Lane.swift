@@ -44,13 +44,20 @@ final class Lane {
             case .part(let part):
                 try apply(part)
                 scheduler.partDone()
-            case .batch(let batch):
-                try apply(batch)
-                let count = batch.transactions.count
-                scheduler.committed(batch)
-                didCommit(count)
+            case .batch(let batch): try complete(batch)
             }
         }
+    }
+
+    /// Applies a batch, and tells everybody. Called by the lane's own task, or by the reader while
+    /// it has borrowed the lane.
+    func complete(_ batch: Batch) throws {
+        try apply(batch)
+        let count = batch.transactions.count
+        scheduler.committed(batch)
+        let isIdle = scheduler.pendingTransactions == 0
+        progress.update { $0.isIdle = isIdle }
+        didCommit(count)
     }
 
     private func apply(_ batch: Batch) throws {
@@ -246,6 +253,19 @@ final class Lane {
             $0.lastAppliedMicroseconds = now
         }
     }
+}
+
+/// A lane, for a thread other than its own.
+final class LaneHandle: @unchecked Sendable {
+    // SAFETY: its lane is used only by who got a batch from `Scheduler.borrowLane()`, while the
+    // lane's own task waits until it is given back; the scheduler's lock orders the two.
+
+    private let lane: Lane
+
+    init(_ lane: Lane) { self.lane = lane }
+
+    /// Applies the batch that came with the lane.
+    func complete(_ batch: Batch) throws { try lane.complete(batch) }
 }
 
 /// The newest durable mark, for lanes.

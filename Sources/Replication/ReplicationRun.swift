@@ -27,6 +27,8 @@ final class ReplicationRun: Sendable {
     let recovered = Broadcast<TransactionIdentity?>()
     /// The mark keeper, once the takeover is done.
     let keeper = Broadcast<MarkKeeper>()
+    /// The lane that the reader may borrow.
+    let firstLane = Broadcast<LaneHandle>()
     private let end = Mutex<(finished: Bool, failure: (any Error)?)>((false, nil))
 
     init(
@@ -54,6 +56,7 @@ final class ReplicationRun: Sendable {
         started.resolve(.failure(error))
         recovered.resolve(.failure(error))
         keeper.resolve(.failure(error))
+        firstLane.resolve(.failure(error))
     }
 
     /// Applies and marks everything that was added, then lets all tasks end.
@@ -89,6 +92,9 @@ final class ReplicationRun: Sendable {
                 didCommit: { [coordinatorMailbox] count in
                     if keeper.isMarkDue(committed: count) { coordinatorMailbox.nudge(.advance) }
                 })
+            if number == Scheduler.streamingLane {
+                firstLane.resolve(.success(LaneHandle(lane)))
+            }
             try await lane.run()
         } onCancel: {
             interrupter.interrupt()
@@ -206,11 +212,18 @@ final class ReplicationRun: Sendable {
     func tick() async throws {
         let keeper = try await keeper.value()
         var ticks = 0
+        var last: BinlogPosition?
         while !isFinished {
             try await Task.sleep(for: .milliseconds(200))
             ticks += 1
             let (mark, stream) = keeper.positions
-            if keeper.count > 0 || mark.binlog != stream { coordinatorMailbox.nudge(.advance) }
+            // Once a second, and as soon as the stream rests: every move of the mark is a commit
+            // that others may have to wait for.
+            let rests = stream == last
+            last = stream
+            if keeper.count > 0 || mark.binlog != stream, rests || ticks % 5 == 0 {
+                coordinatorMailbox.nudge(.advance)
+            }
             if ticks % 50 == 0 {
                 scheduler.pingLanes()
                 ddlMailbox.nudge(.ping)

@@ -78,13 +78,15 @@ final class Scheduler: Sendable {
         var isEnded = false
         var failure: (any Error)?
         var waitingLanes: [Int: CheckedContinuation<Work, any Error>] = [:]
+        /// The first lane's wait while the reader uses the lane itself.
+        var borrowedLane: CheckedContinuation<Work, any Error>?
         var waitingReader: CheckedContinuation<Void, any Error>?
         var waitingDrain: CheckedContinuation<Void, any Error>?
         var part: StreamedPart?
         var waitingPart: CheckedContinuation<Void, any Error>?
     }
 
-    /// The lane that applies streamed transactions.
+    /// The lane that applies streamed transactions, and that the reader may borrow.
     static let streamingLane = 0
 
     private let lanes: Int
@@ -160,6 +162,35 @@ final class Scheduler: Sendable {
         let resumes = state.withLock { state -> [() -> Void] in
             state.isDry = dry
             return dry ? wake(&state) : []
+        }
+        for resume in resumes { resume() }
+    }
+
+    /// Lends the first lane to the reader, with the one batch that is there: when nothing else
+    /// runs or waits, handing it to another thread only costs time. Whoever gets a batch applies
+    /// it, calls ``committed(_:)`` if that succeeded, and ``giveBack()`` in any case.
+    func borrowLane() -> Batch? {
+        state.withLock { state in
+            guard state.failure == nil, state.running == 0, state.sealed.isEmpty,
+                state.open.count == 1, state.open[0].isReady(), state.part == nil,
+                let lane = state.waitingLanes.removeValue(forKey: Self.streamingLane)
+            else { return nil }
+            state.borrowedLane = lane
+            let batch = state.open.removeLast()
+            batch.state = .running
+            state.running = 1
+            return batch
+        }
+    }
+
+    /// The reader has done with the lane, which waits again. A run that failed meanwhile ends the
+    /// wait only now: before, the lane's connection was in use.
+    func giveBack() {
+        let resumes = state.withLock { state -> [() -> Void] in
+            guard let lane = state.borrowedLane.take() else { return [] }
+            if let failure = state.failure { return [{ lane.resume(throwing: failure) }] }
+            state.waitingLanes[Self.streamingLane] = lane
+            return wake(&state)
         }
         for resume in resumes { resume() }
     }
