@@ -72,14 +72,15 @@ let package = Package(
             "Worker",
             [
                 "MySQLCore", "Rules", "MySQLClient", "Stream", "Checkpoint", "Snapshot",
-                "Replication", "Settings", "Runtime",
+                "Replication", "Relay", "Settings", "Runtime",
                 .product(name: "Logging", package: "swift-log"),
             ], common),
         module(
             "Commands",
             [
-                "MySQLCore", "Rules", "MySQLClient", "Checkpoint", "Stream", "Snapshot",
-                "Replication", "Settings", "Worker", "Verification", "Runtime",
+                "MySQLCore", "MySQLBinlog", "Rules", "MySQLClient", "Checkpoint", "Stream",
+                "Snapshot", "Replication", "Relay", "Settings", "Worker", "Verification",
+                "Runtime",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ], common),

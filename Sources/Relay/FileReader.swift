@@ -14,16 +14,22 @@ final class FileReader {
     private(set) var skipped: GTIDState?
     /// Whether it goes on where the server changed.
     private let crossesServers: Bool
+    /// An event that is cut short at the end of all is not there yet: no damage.
+    private let endsQuietly: Bool
+    private var hasEnded = false
     private var file: OpenFile?
     private var checksum = ChecksumAlgorithm.none
+    /// The format of the file that was read last.
+    private(set) var format: FormatDescription?
     private var capacity = pieceBytes
     private var isSkipping = false
     private static let pieceBytes = 256 << 10
 
     init(
         _ catalog: Catalog, at place: WindowPlace, skipping gtids: GTIDState?,
-        crossesServers: Bool, repair: Repair?
+        crossesServers: Bool, repair: Repair?, endsQuietly: Bool = false
     ) {
+        self.endsQuietly = endsQuietly
         self.catalog = catalog
         self.place = place
         skipped = gtids
@@ -45,7 +51,10 @@ final class FileReader {
                 try move(to: next)
                 continue
             }
-            guard let chunk = try read(folder, entry) else { continue }
+            guard let chunk = try read(folder, entry) else {
+                if hasEnded { return nil }
+                continue
+            }
             place.position.offset = chunk.range.end
             if let kept = filtered(chunk) { return kept }
         }
@@ -96,6 +105,7 @@ final class FileReader {
                 return nil
             }
             checksum = format.checksum
+            self.format = format
             self.file = file
         }
         let at = place.position.offset
@@ -114,6 +124,10 @@ final class FileReader {
             capacity = size
             return nil
         case .needs, .incomplete:
+            if endsQuietly, catalog.entry(place)?.isLast == true {
+                hasEnded = true
+                return nil
+            }
             try mend(path, folder, at, "it is cut short there")
             return nil
         case .damaged(let what):

@@ -47,7 +47,7 @@ struct Purge {
                 }
                 if !rules.isForced {
                     if let needer {
-                        guard rules.upTo != nil else { return removed }
+                        guard rules.upTo != nil, removed.isEmpty else { return removed }
                         throw .needed(file: "\(shelf.folder)/\(entry.name)", by: needer.key)
                     }
                     if let oldestReader, oldestReader < place || isIn(oldestReader, place) {
@@ -68,12 +68,17 @@ struct Purge {
     private func isWanted(
         _ folder: RelayFolder, _ entry: Catalog.Entry, _ rules: PurgeRules, _ now: Int64
     ) -> Bool {
+        let directory = catalog.directory
         if let (limit, file) = rules.upTo {
+            if let keep = rules.keepSeconds,
+                now - Folder.changed(directory.file(folder, entry.name)) <= keep
+            {
+                return false
+            }
             if let limit, folder != limit { return folder < limit }
             return BinlogPosition(file: entry.name, offset: 4)
                 < BinlogPosition(file: file, offset: 4)
         }
-        let directory = catalog.directory
         if let keep = rules.keepSeconds,
             now - Folder.changed(directory.file(folder, entry.name)) > keep
         {

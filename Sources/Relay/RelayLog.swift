@@ -10,8 +10,9 @@ public struct RelayOptions: Sendable {
     public enum Start: Sendable, Hashable {
         /// Nothing before the source's current file is needed.
         case now
-        /// Everything from a position of a server on is needed.
-        case from(BinlogPosition, of: ServerUUID)
+        /// Everything from a position of a server on is needed; on another one, what is behind
+        /// the GTIDs.
+        case from(BinlogPosition, of: ServerUUID, gtids: GTIDState)
     }
 
     /// The folder.
@@ -107,6 +108,17 @@ public final class RelayLog: EventSource {
     public var status: RelayStatus {
         refreshStatus()
         return board.current
+    }
+
+    /// The server that is read now, or was last.
+    public var server: ServerUUID? { catalog.shelves.last?.folder.serverName }
+
+    /// Half of what is free for a relay log, counting what it has already.
+    public static func defaultLimit(_ path: String) throws -> UInt64 {
+        try Folder.make(path)
+        let catalog = Catalog(RelayDirectory(path: path))
+        catalog.load()
+        return (Folder.freeBytes(path) / 2) + catalog.bytes
     }
 
     /// Where the next event will be written.

@@ -17,6 +17,8 @@ final class RelayWriter {
     private var lastType: UInt8 = 0
     /// When another server was first found to lack what is here.
     private var lackingSince: UInt64?
+    /// What was read of another server, by domain, until this one has shown the same.
+    private var expected: [UInt32: MariaDBGTID] = [:]
     /// When a limit that is exceeded is looked at again.
     private var nextLook: UInt64 = 0
 
@@ -67,8 +69,8 @@ final class RelayWriter {
         let session = try UpstreamSession(log.options.source, serverID: log.options.serverID)
         if file == nil { try open() }
         guard let file, let folder else { return try beginAnew(session) }
+        if try !log.isReady.isGiven && !isCovered(session) { return try beginAnew(session) }
         guard folder.serverName == session.server else { return try changeServer(session) }
-        if try !isCovered(session) { return try beginAnew(session) }
         let index = log.catalog.liveIndex
         let place = WindowPlace(
             segment: folder.number, position: BinlogPosition(file: name, offset: length))
@@ -87,33 +89,36 @@ final class RelayWriter {
     }
 
     /// Whether going on where the files end gives everything that is needed, and not much more.
+    /// Asked once: after the first connection the log goes on, whatever happens.
     private func isCovered(_ session: UpstreamSession) throws -> Bool {
         switch log.options.start {
         case .now:
-            // Asked once: after the first connection the log goes on, whatever happens.
-            if log.isReady.isGiven { return true }
-            return name == (try session.session.currentPosition().file)
-        case .from(let position, let server):
-            if log.isReady.isGiven { return true }
-            return log.catalog.place(at: position, of: server) != nil
+            let current = try session.session.currentPosition().file
+            return folder?.serverName == session.server && name == current
+        case .from(let position, let server, let gtids):
+            if log.catalog.place(at: position, of: server) != nil { return true }
+            return gtids != .none && (try? log.catalog.place(behind: gtids)) != nil
         }
     }
 
     /// Begins a folder at the file that the options ask for.
     private func beginAnew(_ session: UpstreamSession) throws -> Upstream {
         var start = try session.session.currentPosition().file
-        if case .from(let position, let server) = log.options.start {
-            guard server == session.server else {
-                throw RelayError.missing(
-                    "\(position) of \(server)",
-                    asked: "the relay log \(log.options.path) and \(log.options.source.server), "
-                        + "which is \(session.server)")
+        if case .from(let position, let server, let gtids) = log.options.start {
+            if server == session.server {
+                guard session.files.contains(where: { $0.name == position.file }) else {
+                    throw StreamError.purged(
+                        position, detail: "oldest file: \(session.files.first?.name ?? "none"); "
+                            + "the relay log \(log.options.path) does not have it either")
+                }
+                start = position.file
+            } else if gtids != .none {
+                start = try session.file(behind: gtids)
+            } else {
+                throw StreamError.sourceLostEvents(
+                    "another server answers (\(session.server)), and without GTIDs positions "
+                        + "can't be compared")
             }
-            guard session.files.contains(where: { $0.name == position.file }) else {
-                throw StreamError.purged(
-                    position, detail: "oldest file: \(session.files.first?.name ?? "none")")
-            }
-            start = position.file
         }
         return try newFolder(session, file: start)
     }
@@ -137,6 +142,10 @@ final class RelayWriter {
             throw LaggingUpstream(description: text)
         }
         let start = try session.file(behind: gtids)
+        if case .mariadb(let position) = gtids {
+            expected = position.last
+            try checkLast(try session.previous(start))
+        }
         // What the old server did not finish, it never will.
         let end = log.catalog.liveIndex.end
         if end < length { try file?.truncate(to: end) }
@@ -162,6 +171,28 @@ final class RelayWriter {
         try create(start)
         log.window.failReaders(StreamError.upstreamChanged)
         return upstream
+    }
+
+    /// On MariaDB a GTID's number says nothing of its content: the newest of each domain must be
+    /// the same one on the other server, its server id included.
+    private func checkLast(_ state: GTIDState) throws {
+        guard case .mariadb(let position) = state else { return }
+        for gtid in position.last.values { try checkLast(gtid) }
+    }
+
+    private func checkLast(_ gtid: MariaDBGTID) throws {
+        guard let ours = expected[gtid.domain], gtid.sequence >= ours.sequence else { return }
+        expected[gtid.domain] = nil
+        guard gtid == ours else {
+            throw StreamError.sourceLostEvents(
+                "another server answers, which has \(gtid) where \(ours) was read before")
+        }
+    }
+
+    private func checkLast(_ chunk: EventChunk) throws {
+        for entry in chunk.entries where entry.type == EventType.mariadbGTID.rawValue {
+            try checkLast(try MariaDBGTIDEvent(chunk.event(entry)).gtid)
+        }
     }
 
     // MARK: following
@@ -199,6 +230,7 @@ final class RelayWriter {
                 throw StreamError.unreadable(
                     "the event at \(name):\(first.position) came where \(length) was expected")
             }
+            if !expected.isEmpty { try checkLast(chunk) }
             log.catalog.note(chunk)
         }
         log.window.append(chunk, segment: folder.number, isDry: isDry)

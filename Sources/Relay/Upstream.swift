@@ -159,7 +159,7 @@ struct UpstreamSession {
     }
 
     /// The GTIDs before a file.
-    private func previous(_ name: String) throws -> GTIDState {
+    func previous(_ name: String) throws -> GTIDState {
         var builder = IndexBuilder()
         var checksum = ChecksumAlgorithm.none
         try head(BinlogPosition(file: name, offset: 4)) { span, header in

@@ -67,7 +67,8 @@ struct FileTests {
             let first = try server.binlogs()[0]
             var options = RelayOptions(server, scratch)
             options.start = .from(
-                BinlogPosition(file: first, offset: 4), of: try server.serverName())
+                BinlogPosition(file: first, offset: 4), of: try server.serverName(),
+                gtids: .none)
             try Writing.run(server, "same", 1...120)
             try await withRelay(options) { log in
                 try Writing.run(server, "same", 121...260)
