@@ -117,8 +117,8 @@ let package = Package(
         tests(
             "ReplicationTests",
             [
-                "MySQLCore", "MySQLSyntax", "MySQLBinlog", "Rules", "Checkpoint", "Stream",
-                "Replication", "Runtime",
+                "MySQLCore", "MySQLSyntax", "MySQLBinlog", "Rules", "MySQLClient", "Checkpoint",
+                "Stream", "Replication", "Runtime", "TestServers",
             ]),
         tests("MigrationTests", ["MySQLCore", "MySQLClient", "Verification", "TestServers"]),
         tests("SettingsTests", ["MySQLCore", "MySQLClient", "Rules", "Settings"]),

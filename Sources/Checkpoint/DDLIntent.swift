@@ -27,7 +27,8 @@ public struct DDLIntent: Sendable, Hashable {
     public var existAfter: [TableName]
     /// Tables that must not exist after it.
     public var goneAfter: [TableName]
-    /// Whether running it once more does no harm while nothing else runs.
+    /// Whether it may run when its tables look as before it: then it has not run, or running it
+    /// once more changes nothing while nothing else runs.
     public var isIdempotent: Bool
 
     /// Makes an intent.

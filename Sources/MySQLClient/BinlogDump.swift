@@ -37,7 +37,13 @@ public final class BinlogDump {
         var code: UInt32 = 0x12
         switch start {
         case .position(let position):
-            command.little(UInt32(truncatingIfNeeded: position.offset))
+            guard let offset = UInt32(exactly: position.offset) else {
+                throw MySQLError(
+                    code: MySQLErrorCode.binlogReadFailed, sqlState: "HY000",
+                    message: "a dump can't start beyond 4 GiB: \(position)",
+                    server: connection.options.server)
+            }
+            command.little(offset)
             command.little(flags | annotateFlag)
             command.little(serverID)
             command += Array(position.file.utf8)

@@ -32,6 +32,7 @@ public final class Connection {
         try requireTLSOffer(options)
         let mysql = mysql_init(nil)!
         setOptions(mysql, options)
+        refuseFileRequests(mysql)
         var flags = UInt(CLIENT_MULTI_STATEMENTS)
         if foundRows { flags |= UInt(CLIENT_FOUND_ROWS) }
         let host = options.host == "localhost" ? "127.0.0.1" : options.host
@@ -52,6 +53,7 @@ public final class Connection {
         id = UInt64(mysql_thread_id(mysql))
         serverVersion = ServerVersion(String(cString: mysql_get_server_info(mysql)))
         interrupter = Interrupter(socket: Int32(mysql_get_socket(mysql)))
+        if options.socket == nil { noticeDeadPeers(Int32(mysql_get_socket(mysql))) }
     }
 
     deinit {
@@ -125,6 +127,21 @@ extension MySQLError {
             message: "TLS is required (\(options.tls.mode.rawValue)), and the server offers none",
             server: options.server)
     }
+}
+
+/// A peer that vanished without a word (its machine, or the network) counts as lost after half a
+/// minute, whether it owes an answer or bytes wait for it; the system's own limits are a quarter of
+/// an hour and two hours.
+private func noticeDeadPeers(_ socket: Int32) {
+    func set(_ level: Int32, _ option: Int32, _ value: Int32) {
+        var value = value
+        setsockopt(socket, level, option, &value, socklen_t(MemoryLayout<Int32>.size))
+    }
+    set(SOL_SOCKET, SO_KEEPALIVE, 1)
+    set(Int32(IPPROTO_TCP), TCP_KEEPIDLE, 10)
+    set(Int32(IPPROTO_TCP), TCP_KEEPINTVL, 5)
+    set(Int32(IPPROTO_TCP), TCP_KEEPCNT, 4)
+    set(Int32(IPPROTO_TCP), TCP_USER_TIMEOUT, 30_000)
 }
 
 private func setOptions(_ mysql: UnsafeMutablePointer<MYSQL>, _ options: ConnectionOptions) {

@@ -17,6 +17,17 @@ public struct LoadReply: Sendable, Hashable {
 /// The error that a source of `LOAD DATA LOCAL` ended with, as it reaches the server.
 private let sourceFailed: Int32 = 2000
 
+/// A server may answer any statement with the request for a file of this machine, and the library
+/// by itself sends whichever is named. Outside of ``Connection/load(_:from:)`` none is sent.
+func refuseFileRequests(_ mysql: UnsafeMutablePointer<MYSQL>) {
+    mysql_set_local_infile_handler(
+        mysql, { _, _, _ in 1 }, { _, _, _ in -1 }, { _ in },
+        { _, buffer, size in
+            if size > 0 { buffer?.pointee = 0 }
+            return sourceFailed
+        }, nil)
+}
+
 /// Carries the caller's closure through the C library.
 private final class LoadSource {
     let read: (inout ByteBuffer) throws -> Bool
@@ -78,7 +89,7 @@ extension Connection {
                 if size > 0 { buffer?.pointee = 0 }
                 return sourceFailed
             }, context)
-        defer { mysql_set_local_infile_default(mysql) }
+        defer { refuseFileRequests(mysql) }
         do throws(MySQLError) {
             try withExtendedLifetime(source) { () throws(MySQLError) in try send(sql) }
         } catch {

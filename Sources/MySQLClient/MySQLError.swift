@@ -47,7 +47,10 @@ public struct MySQLError: Error, Sendable, Hashable, CustomStringConvertible {
     /// ROLLBACK before the next try.
     public var retry: Retry {
         switch code {
-        case 1205, 1213, 1020, 3058, 3101, 1180, 1637, 8022, 8028, 9007: .transaction
+        case 1205, 1213, 1020, 3058, 3101, 1637, 8022, 8028, 9007: .transaction
+        case 1317, 3024, 1969: .transaction  // ended by hand, or took longer than the server allows
+        case 1180: .later  // an error of COMMIT says nothing about what is committed: ask again
+        case 3032: .later  // offline for the likes of us
         case 2026, 2049, 2054, 2059, 2061: .no  // TLS refused, old or unknown authentication
         case 2000...2999: .connection
         case 1053, 1077, 1079, 1080, 1152, 1158, 1159, 1160, 1161, 1184, 1927, 3169, 4031:

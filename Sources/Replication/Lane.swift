@@ -180,6 +180,7 @@ final class Lane {
         try renderer.render(batch.transactions, into: &sql, expecting: &expectations) {
             sql, expectations in
             // A wide row: what went before is guarded, and its replies are read.
+            try checkSize(sql, expectations.last?.plan?.target)
             try session.connection.execute(sql) { _ in }
             sql.removeAll()
             expectations.removeAll(keepingCapacity: true)
@@ -193,6 +194,7 @@ final class Lane {
     private func send(
         _ sql: inout ByteBuffer, _ expectations: inout [Expectation], _ isFirst: inout Bool
     ) throws {
+        try checkSize(sql, expectations.last?.plan?.target)
         var n = 0
         var failure: (any Error)?
         let expected = expectations
@@ -229,6 +231,16 @@ final class Lane {
         isFirst = false
         sql.removeAll()
         expectations.removeAll(keepingCapacity: true)
+    }
+
+    /// A packet that exceeds the target's limit would be answered by a lost connection, again and
+    /// again.
+    private func checkSize(_ sql: borrowing ByteBuffer, _ table: TableName?) throws {
+        guard sql.count + 64 > session.maxPacket else { return }
+        throw ReplicationError.refused(
+            table,
+            detail: "a row needs a packet of \(sql.count) bytes, and the target's "
+                + "max_allowed_packet is \(session.maxPacket)")
     }
 
     /// Leaves out of `done` what a durable mark holds.

@@ -128,7 +128,8 @@ final class ReplicationRun: Sendable {
             didTakeOver(state)
             try session.holdLock(token)
             barrier.publish(.success(state))
-            guard let mark = state.lowWater else {
+            // No event before every chunk of every table is done.
+            guard state.phase == "follow", let mark = state.lowWater else {
                 throw CheckpointError.inconsistent(detail: "the copy has not ended")
             }
             let keeper = MarkKeeper(

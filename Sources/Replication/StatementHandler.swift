@@ -128,7 +128,7 @@ struct StatementHandler {
                 settings: settings(query, timestamp), tables: wanted.sorted(),
                 existAfter: after.filter { wanted.contains($0) },
                 goneAfter: gone.filter { wanted.contains($0) }.sorted(),
-                isIdempotent: ddl.isIdempotentWhileDrained, mayFail: false),
+                isIdempotent: ddl.isSafeToRunIfUnseen, mayFail: false),
             ddl, context)
     }
 

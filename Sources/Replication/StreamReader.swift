@@ -27,11 +27,20 @@ struct StreamStart {
         let tail = Tail(encoded: state.tail)
         let files = try session.files().map(\.name)
         let first = tail?.start ?? lowWater.binlog
-        if server == lowWater.origin.server,
-            files.contains(first.file) || events.holds(first.file, of: server)
-        {
-            return StreamStart(
-                place: .position(first, of: server), origin: lowWater.origin, tail: tail)
+        let isThere = files.contains(first.file)
+        if server == lowWater.origin.server, isThere || events.holds(first.file, of: server) {
+            // The newest transaction is read again and compared. Before the first one only the
+            // life of the binlog tells whether a position is still what it was.
+            let isKnown =
+                try tail != nil || lowWater.gtids == .none
+                || isThere
+                    && Origin.read(
+                        configuration.source, file: first.file, serverID: configuration.serverID)
+                        == lowWater.origin
+            if isKnown {
+                return StreamStart(
+                    place: .position(first, of: server), origin: lowWater.origin, tail: tail)
+            }
         }
         guard lowWater.gtids != .none else {
             if server == lowWater.origin.server {
@@ -97,9 +106,9 @@ final class StreamReader {
     private let origin: Origin
     private var assembler: TransactionAssembler
     private var expectedTail: Tail?
+    private var order: StreamOrder
     /// A target transaction is open for a source transaction that comes in parts.
     private var isStreaming = false
-    private var hasBegun = false
     /// A compressed transaction is being taken out of its event.
     private var isUnpacking = false
     private static let aheadLimit = 4096
@@ -115,6 +124,7 @@ final class StreamReader {
         self.progress = progress
         self.origin = origin
         self.expectedTail = expectedTail
+        order = StreamOrder(carried: applied.carried)
         handler = StatementHandler(catalog: catalog, applied: applied)
         assembler = TransactionAssembler(
             catalog: catalog, applied: applied, origin: origin,
@@ -126,10 +136,11 @@ final class StreamReader {
         let keeper = try await run.keeper.value()
         let lane = try await run.firstLane.value()
         var pace = Pace()
+        keeper.begin(origin: origin, readsAgain: expectedTail != nil)
         while !isStopping() {
             if !stream.hasMore { try goDry(lane, &pace) }
             let began = ContinuousClock.now
-            let chunk = try await next(keeper)
+            let chunk = try await next()
             pace.waited = began.duration(to: .now)
             run.scheduler.setDry(false)
             var next = 0
@@ -155,15 +166,9 @@ final class StreamReader {
 
     /// The next events. Where another server takes over, everything before is applied first: the
     /// next run then begins behind it.
-    private func next(_ keeper: MarkKeeper) async throws -> EventChunk {
+    private func next() async throws -> EventChunk {
         do {
-            let chunk = try await stream.next()
-            if !hasBegun, let first = chunk.entries.first {
-                hasBegun = true
-                let position = BinlogPosition(file: chunk.file, offset: first.position)
-                keeper.begin(origin, at: position)
-            }
-            return chunk
+            return try await stream.next()
         } catch StreamError.upstreamChanged {
             run.scheduler.setDry(true)
             try await run.scheduler.drain()
@@ -247,6 +252,8 @@ final class StreamReader {
 
     /// The first transaction must be the one that the target holds as its newest, byte for byte.
     private func checkTail(_ end: GroupEnd) throws {
+        try order.pass(
+            end.identity, at: SourcePosition(origin: origin, binlog: end.start, gtids: .none))
         guard let expected = expectedTail.take() else { return }
         guard expected.identity == end.identity, expected.digest == end.digest else {
             throw StreamError.sourceLostEvents(

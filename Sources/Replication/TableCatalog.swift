@@ -138,8 +138,8 @@ final class TableCatalog {
             return
         }
         if state.tables[name] == nil, use(of: name) == .skip {
-            maps[id] = nil
-            maps[id] = (raw, nil)
+            // It holds for this transaction: the next map of the id is looked at again.
+            maps[id] = ([], nil)
             return
         }
         let plan = try plan(for: name, position)

@@ -57,6 +57,9 @@ struct TransactionAssembler: ~Copyable {
     private var file = ""
     private var values: [ColumnValue] = []
     private var scratch = ByteBuffer(capacity: 256)
+    /// The newest chunk that was counted; not kept alive for its bytes, but so that no other one
+    /// gets its address.
+    private var countedChunk: EventChunk?
     private let bytesLimit: Int
     /// A compressed transaction that is being unpacked, event by event.
     private var payload: OpenPayload?
@@ -119,7 +122,6 @@ struct TransactionAssembler: ~Copyable {
         let header = try EventHeader(event)
         if group != nil, header.logPosition != 0 || !header.flags.contains(.artificial) {
             group!.digest = Digest.combine(group!.digest, Digest.hash(event, seed: 11))
-            group!.transaction.bytes += event.byteCount
         }
         switch header.type {
         case .tableMap:
@@ -275,6 +277,7 @@ struct TransactionAssembler: ~Copyable {
                 ignoresForeignKeys: !rows.flags.isDisjoint(
                     with: [.noForeignKeyChecks, .sqlForeignKeys]),
                 converges: table.use == .converge))
+        let first = (rows: group.transaction.rows.count, keys: group.transaction.keys.count)
         while let images = try rows.next(in: event, map: table.map) {
             var change = RowChange(source: source, images: images, beforeKey: 0, afterKey: 0)
             if images.beforeOffset >= 0 {
@@ -289,10 +292,31 @@ struct TransactionAssembler: ~Copyable {
             }
             group.transaction.rows.append(change)
         }
+        count(chunk, group.transaction, from: first)
         for cascade in plan.cascades where rows.kind != .insert {
             group.transaction.keys.append(cascade)
         }
     }
+
+    /// Counts what an event's rows keep in memory: their chunk, which lives as long as any row in
+    /// it and is counted with the first, and what scheduling and rendering need for each row and
+    /// key.
+    private mutating func count(
+        _ chunk: EventChunk, _ transaction: SourceTransaction, from first: (rows: Int, keys: Int)
+    ) {
+        if chunk !== countedChunk {
+            countedChunk = chunk
+            transaction.bytes += chunk.allocatedBytes
+        }
+        transaction.bytes +=
+            (transaction.rows.count - first.rows) * Self.rowBytes
+            + (transaction.keys.count - first.keys) * Self.keyBytes
+    }
+
+    /// A change (40), its slot in the renderer (48) and in its index.
+    private static let rowBytes = 144
+    /// A key (16), its entry in the scheduler's table, which is half empty at most times.
+    private static let keyBytes = 80
 
     /// Notes what the located image uses, and returns what identifies its row.
     @inline(__always)

@@ -188,6 +188,10 @@ final class ChunkScheduler: Sendable {
         return state.work[i].isKeyed ? .step(table: i, from: from) : .whole(table: i)
     }
 
+    /// Whether rows of a table have to replace what they meet, as things are now: chunks of several
+    /// snapshots are under way.
+    func mustReplace(_ i: Int) -> Bool { state.withLock { replaces($0.work[i]) } }
+
     private func replaces(_ work: Work) -> Bool { work.canConflict && work.snapshots.count > 1 }
 
     /// The end of a chunk that ``Assignment/step(table:from:)`` asked for; `nil`: it is the last.

@@ -87,7 +87,9 @@ struct CopyPair: Sendable {
     private func copy(
         _ job: ChunkJob, _ copier: TableCopier, _ work: CopyWork, _ view: SourceView
     ) throws {
-        let outcome = try copier.copy(job, work.tools[job.table], snapshot: view.snapshot.id)
+        let outcome = try copier.copy(job, work.tools[job.table], snapshot: view.snapshot.id) {
+            work.scheduler.mustReplace(job.table)
+        }
         try view.releaseTables()
         let done = work.scheduler.finished(job.table)
         progress.add(

@@ -233,8 +233,11 @@ struct CopyRun: Sendable {
     ) async throws -> SnapshotResult {
         let (snapshots, chunks, _) = try await control.ledger()
         let ranges = try CopyLedger.ranges(snapshots: snapshots, chunks: chunks)
-        for table in plan.tables where ranges[table.name] == nil {
-            throw CheckpointError.inconsistent(detail: "no chunk of \(table.name) is recorded")
+        // What is recorded decides, not what this run remembers: no event may be applied before.
+        let recorded = Dictionary(grouping: chunks, by: \.table)
+        for table in plan.tables where !Self.isComplete(recorded[table.name] ?? []) {
+            throw CheckpointError.inconsistent(
+                detail: "chunks of \(table.name) are missing at the end of its copy")
         }
         guard let first = ranges.values.first else {
             throw SnapshotError.unsupported(

@@ -88,10 +88,15 @@ struct TableCopier {
     /// known rows does not, and costs a third more of the target's time. A table that several
     /// pairs share is therefore written by INSERT.
     ///
-    /// A deadlock makes it try again, an odd ENUM value in another form.
-    func copy(_ job: ChunkJob, _ tools: TableTools, snapshot: Int) throws -> Outcome {
+    /// A deadlock makes it try again, an odd ENUM value in another form, and a row that is refused
+    /// in a way that replaces, if by now the table is read in several snapshots: a unique value
+    /// may have moved between rows from one to the next.
+    func copy(
+        _ job: ChunkJob, _ tools: TableTools, snapshot: Int, mustReplace: () -> Bool
+    ) throws -> Outcome {
         var form = tools.form
         var enums = false
+        var replaces = job.replaces
         var tries = 0
         while true {
             do {
@@ -100,7 +105,7 @@ struct TableCopier {
                 let asValues = enums || !usesLoadData || job.isShared
                 let stream = try RowStream(cursor, form, asValues: asValues)
                 return try transaction(tools.shape.name) {
-                    try write(stream, form, job.replaces, asValues: asValues, .max, enums: enums)
+                    try write(stream, form, replaces, asValues: asValues, .max, enums: enums)
                     return ChunkRecord(
                         table: tools.shape.name, chunk: job.number, snapshot: snapshot,
                         from: job.from, to: job.to, rows: stream.rows)
@@ -109,6 +114,8 @@ struct TableCopier {
                 }
             } catch let error as MySQLError where error.retry == .transaction && tries < 20 {
                 tries += 1
+            } catch  where !replaces && isAboutRows(error) && mustReplace() {
+                replaces = true
             } catch  where !enums && tools.enumForm != nil && isAboutValues(error) {
                 enums = true
                 form = tools.enumForm!
@@ -277,6 +284,11 @@ struct TableCopier {
     /// Whether the target took values amiss, which ENUM's invalid member is a reason for.
     private func isAboutValues(_ error: any Error) -> Bool {
         error is WarnedRows || (error as? MySQLError)?.code == 1265
+    }
+
+    /// Whether the target refused rows, which a value that another row has is a reason for.
+    private func isAboutRows(_ error: any Error) -> Bool {
+        error is WarnedRows || (error as? MySQLError)?.code == MySQLErrorCode.duplicateEntry
     }
 
     private func translate(_ error: any Error, _ table: TableName) -> any Error {

@@ -13,6 +13,8 @@ public final class DirectStream {
     private var tracker: PositionTracker
     private var checksum: ChecksumAlgorithm
     private let pool: ChunkPool
+    /// Events in front of this position are passed over.
+    private var skipped: BinlogPosition?
     /// A chunk of one event that did not fit into the last chunk, or belongs to another file.
     private var held: EventChunk?
     /// The format of the file being read.
@@ -27,9 +29,10 @@ public final class DirectStream {
     ///   - start: where to start; an event's start.
     ///   - serverID: the id that this reader has among the source's replicas.
     ///   - chunkBytes: size of a chunk; larger events get one of their own.
+    ///   - offsetLimit: a file is read from its start for positions beyond it.
     public init(
         _ options: ConnectionOptions, from start: BinlogDumpStart, serverID: UInt32,
-        chunkBytes: Int = 256 << 10
+        chunkBytes: Int = 256 << 10, offsetLimit: UInt64 = UInt64(UInt32.max)
     ) throws(MySQLError) {
         var options = options
         // Twelve heartbeats: a source that is silent for longer is gone.
@@ -44,7 +47,16 @@ public final class DirectStream {
         } else {
             tracker = PositionTracker(BinlogPosition(file: "", offset: 4))
         }
-        dump = try BinlogDump(connection, from: start, serverID: serverID)
+        // The protocol has 32 bits for an offset: what lies beyond 4 GiB is reached by reading from
+        // the start of the file.
+        if case .position(let position) = start, position.offset > offsetLimit {
+            skipped = position
+            let begin = BinlogPosition(file: position.file, offset: 4)
+            tracker = PositionTracker(begin)
+            dump = try BinlogDump(connection, from: .position(begin), serverID: serverID)
+        } else {
+            dump = try BinlogDump(connection, from: start, serverID: serverID)
+        }
     }
 
     /// Whether the source has sent more than was taken: the stream is not dry.
@@ -118,6 +130,12 @@ public final class DirectStream {
         }
         let place = try tracker.advance(
             header, try FormatDescription.body(of: span, checksum: checksum))
+        if let until = skipped {
+            // The file's head is needed in any case.
+            let isBefore = file == until.file && place.end <= until.offset
+            if isBefore, header.type != .formatDescription, header.type != .rotate { return true }
+            if !isBefore { skipped = nil }
+        }
         if span.byteCount <= chunk.room, file == chunk.file,
             chunk.hasChecksums == (checksum == .crc32)
         {

@@ -92,6 +92,15 @@ struct Trial: Sendable {
         if !statements.isEmpty { try onSource(statements) }
     }
 
+    /// The same migration, where another server answers for the source or the target now.
+    init(_ trial: Trial, source: TestServer? = nil, target: TestServer? = nil) {
+        self.source = source ?? trial.source
+        self.target = target ?? trial.target
+        schema = trial.schema
+        sourceURL = trial.sourceURL
+        targetURL = trial.targetURL
+    }
+
     /// The meta schema on the target.
     var meta: String { "meta_\(schema)" }
     /// The judge of the trial's servers.

@@ -18,10 +18,11 @@ struct DirectStreamTests {
     /// Reads until the stream is at `end`, and gives the places of the events that are in files.
     private static func read(
         _ options: ConnectionOptions, from start: BinlogDumpStart, to end: BinlogPosition,
-        chunkBytes: Int = 256 << 10, each: (EventChunk) -> Void = { _ in }
+        chunkBytes: Int = 256 << 10, offsetLimit: UInt64 = UInt64(UInt32.max), each: (EventChunk) -> Void = { _ in }
     ) throws -> [Place] {
         let stream = try DirectStream(
-            options, from: start, serverID: .random(in: 1000...0x7FFF_FFFF), chunkBytes: chunkBytes)
+            options, from: start, serverID: .random(in: 1000...0x7FFF_FFFF), chunkBytes: chunkBytes,
+            offsetLimit: offsetLimit)
         var places: [Place] = []
         while true {
             let chunk = try stream.next()
@@ -92,6 +93,10 @@ struct DirectStreamTests {
                 #expect(
                     try Self.read(options, from: .position(start), to: end)
                         == Array(expected[n...]))
+                // As if the place was too far inside the file to be asked for.
+                let passed = try Self.read(
+                    options, from: .position(start), to: end, offsetLimit: 4)
+                #expect(passed.filter { $0.start > 4 } == expected[n...].filter { $0.start > 4 })
             }
         }
     }

@@ -1,0 +1,77 @@
+import Checkpoint
+import MySQLCore
+import MySQLSyntax
+import Rules
+import Stream
+import Testing
+
+@testable import Replication
+
+/// How events meet the copy of their table: by membership in its lowest and highest position.
+@Suite("Events around a table's copy")
+struct CopyWindowTests {
+    private static let table = TableName(schema: "s", name: "t")
+
+    /// What becomes of transactions 1 to `count` that insert into the table.
+    private static func uses(
+        _ count: Int, low: Int, high: Int, consistentFrom: Int? = nil, isKnown: Bool = true
+    ) throws -> [String] {
+        var state = SchemaState()
+        if isKnown {
+            state.tables[table] = TableShape(
+                name: table, columns: [ColumnShape(name: "id", type: ColumnType(.int))], keys: [])
+        }
+        let start = TargetRig.position(0)
+        let catalog = TableCatalog(
+            sourceVersion: ServerVersion("8.0.30"),
+            selection: TableSelection(tables: [try #require(TablePattern("s.*"))]), state: state,
+            windows: isKnown
+                ? [table: CopyRange(low: TargetRig.position(low), high: TargetRig.position(high))]
+                : [:],
+            consistentFrom: consistentFrom.map { TargetRig.position($0) })
+        var assembler = TransactionAssembler(
+            catalog: catalog, applied: AppliedState(lowWater: start, carried: IdentitySet()),
+            origin: start.origin, bytesLimit: 1 << 30)
+        var writer = EventWriter()
+        for n in 1...count {
+            writer.gtid(n)
+            writer.query("BEGIN")
+            writer.tableMap(5, "s", "t", columns: 1)
+            writer.rows(5, [.insert([n])], columns: 1)
+            writer.xid()
+        }
+        var out: [String] = []
+        for chunk in writer.chunks() {
+            switch try assembler.consume(chunk, chunk.entries[0]) {
+            case .none: continue
+            case .passed: out.append("skip")
+            case .transaction(let transaction, _):
+                out.append(transaction.sources[0].converges ? "converge" : "exact")
+            default: out.append("?")
+            }
+        }
+        return out
+    }
+
+    @Test("at or before the low it is in every view, behind the high in none (F6, F7)")
+    func range() throws {
+        #expect(
+            try Self.uses(5, low: 2, high: 4) == ["skip", "skip", "converge", "converge", "exact"])
+        #expect(try Self.uses(3, low: 0, high: 1) == ["converge", "exact", "exact"])
+    }
+
+    @Test("an exact view has no range: nothing of it is applied twice, nothing converges (F9)")
+    func exact() throws {
+        #expect(try Self.uses(4, low: 2, high: 2) == ["skip", "skip", "exact", "exact"])
+    }
+
+    @Test("rows of a table that was gone when the copy saw the source are passed over")
+    func dropped() throws {
+        #expect(
+            try Self.uses(2, low: 0, high: 0, consistentFrom: 2, isKnown: false)
+                == ["skip", "skip"])
+        #expect(throws: ReplicationError.self) {
+            try Self.uses(3, low: 0, high: 0, consistentFrom: 2, isKnown: false)
+        }
+    }
+}
