@@ -21,6 +21,7 @@ final class RelayWriter {
     private var expected: [UInt32: MariaDBGTID] = [:]
     /// When a limit that is exceeded is looked at again.
     private var nextLook: UInt64 = 0
+    private var isPaused = false
 
     init(_ log: RelayLog) { self.log = log }
 
@@ -270,6 +271,7 @@ final class RelayWriter {
                     try unsafe file.write(bytes, at: position, done: &done)
                 }
                 log.catalog.publish(length)
+                resumed()
                 return
             } catch RelayError.system(let what, let path, let code)
                 where code == ENOSPC || code == EDQUOT
@@ -301,7 +303,6 @@ final class RelayWriter {
             guard log.catalog.bytes >= limit, isBehind else { break }
             try await pause("the relay log's limit of \(limit) bytes is reached")
         }
-        resumed()
     }
 
     /// Whether a subtask needs more than the file that is written.
@@ -314,6 +315,7 @@ final class RelayWriter {
 
     private func pause(_ reason: String) async throws {
         log.window.setDry(true)
+        isPaused = true
         log.board.update {
             $0.state = .paused
             $0.reason = reason
@@ -324,11 +326,11 @@ final class RelayWriter {
     }
 
     private func resumed() {
-        if log.board.current.state == .paused {
-            log.board.update {
-                $0.state = .running
-                $0.reason = nil
-            }
+        guard isPaused else { return }
+        isPaused = false
+        log.board.update {
+            $0.state = .running
+            $0.reason = nil
         }
     }
 }

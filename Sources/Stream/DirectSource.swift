@@ -128,7 +128,8 @@ public final class DirectSource: EventSource {
             let place = WindowPlace(segment: 0, position: position)
             for group in groups.withLock({ $0 }) where server == nil || server == group.server {
                 guard let joined = group.window.join(at: place) else { continue }
-                return DirectReader(self, group, joined.ticket, joined.rest)
+                return DirectReader(
+                    self, group, joined.ticket, joined.rest, .position(position))
             }
             start = .position(position)
         case .gtids(.mysql(let set)): start = .mysql(set)
@@ -137,7 +138,7 @@ public final class DirectSource: EventSource {
             throw StreamError.unreadable("a start by GTID where there are no GTIDs")
         }
         let (group, ticket) = try await connect(start)
-        return DirectReader(self, group, ticket, nil)
+        return DirectReader(self, group, ticket, nil, start)
     }
 
     fileprivate func connect(
@@ -156,7 +157,7 @@ private final class DirectReader: EventReader {
         var ticket: LiveWindow.Ticket
         var rest: EventChunk?
         /// Where the next event is.
-        var next: BinlogPosition?
+        var next: BinlogDumpStart
         var isClosed = false
     }
 
@@ -165,10 +166,10 @@ private final class DirectReader: EventReader {
 
     init(
         _ source: DirectSource, _ group: DirectSource.Group, _ ticket: LiveWindow.Ticket,
-        _ rest: EventChunk?
+        _ rest: EventChunk?, _ start: BinlogDumpStart
     ) {
         self.source = source
-        state = Mutex(State(group: group, ticket: ticket, rest: rest))
+        state = Mutex(State(group: group, ticket: ticket, rest: rest, next: start))
     }
 
     deinit { close() }
@@ -188,10 +189,8 @@ private final class DirectReader: EventReader {
             if let (chunk, _) = try await group.window.next(ticket) { return noted(chunk) }
             // Others are so far ahead that what comes next is gone: on with another connection.
             group.leave(ticket)
-            guard let next = state.withLock({ $0.next }) else {
-                throw StreamError.unreadable("events came before their position")
-            }
-            let (other, entered) = try await source.connect(.position(next))
+            let next = state.withLock { $0.next }
+            let (other, entered) = try await source.connect(next)
             guard other.server == group.server else {
                 other.leave(entered)
                 throw StreamError.upstreamChanged
@@ -206,7 +205,7 @@ private final class DirectReader: EventReader {
 
     private func noted(_ chunk: EventChunk) -> EventChunk {
         let end = BinlogPosition(file: chunk.file, offset: chunk.range.end)
-        state.withLock { $0.next = end }
+        state.withLock { $0.next = .position(end) }
         return chunk
     }
 

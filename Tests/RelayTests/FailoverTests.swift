@@ -59,7 +59,7 @@ struct FailoverTests {
                     let end = try second.end()
                     let goal = try second.gtids()
                     try await wait(for: "the second folder") {
-                        log.server == (try second.serverName()) && log.status.position == end
+                        log.server == (try second.serverName()) && log.reached(end)
                     }
                     let name = try second.serverName()
                     // One reader was there all the time, one comes now.

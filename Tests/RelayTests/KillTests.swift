@@ -52,7 +52,7 @@ struct KillTests {
             var options = RelayOptions(server, scratch)
             options.start = .from(start, of: try server.serverName(), gtids: .none)
             try await withRelay(options) { log in
-                try await wait(for: "the end") { log.status.position == end }
+                try await wait(for: "the end") { log.reached(end) }
                 let reader = try await log.reader(from: .position(start, of: nil))
                 let seen = Seen()
                 try await seen.read(reader, to: end)

@@ -2,8 +2,9 @@ import Foundation
 import MySQLClient
 import MySQLCore
 import Stream
-import TestServers
 import Testing
+
+@testable import TestServers
 
 @testable import Relay
 
@@ -43,7 +44,7 @@ struct LossTests {
                         try await log.ready()
                         try server.sql("INSERT INTO twice.t VALUES (1, 'lost')")
                         let end = try server.end()
-                        try await wait(for: "the relay") { log.status.position == end }
+                        try await wait(for: "the relay") { log.reached(end) }
                         await server.kill()
                         try await old.restart()
                         try old.sql("INSERT INTO twice.t VALUES (1, 'other')")
@@ -77,7 +78,7 @@ struct LossTests {
             try await withRelay(RelayOptions(server, scratch)) { log in
                 try Writing.run(server, "torn", 3...12)
                 let end = try server.end()
-                try await wait(for: "the relay") { log.status.position == end }
+                try await wait(for: "the relay") { log.reached(end) }
             }
             let folder = try FileTests.folder(server)
             let name = try server.end().file
@@ -112,7 +113,7 @@ struct LossTests {
             try await withRelay(RelayOptions(server, scratch)) { log in
                 try Writing.run(server, "torn", 13...20)
                 let end = try server.end()
-                try await wait(for: "the relay") { log.status.position == end }
+                try await wait(for: "the relay") { log.reached(end) }
             }
             try FileTests.expectEqual(scratch, server, folder: folder)
         }
@@ -129,7 +130,7 @@ struct LossTests {
             try await withRelay(RelayOptions(server, scratch)) { log in
                 try Writing.run(server, "flip", 3...60)
                 let end = try server.end()
-                try await wait(for: "the relay") { log.status.position == end }
+                try await wait(for: "the relay") { log.reached(end) }
             }
             let files = RelayDirectory(path: scratch.path).files(RelayFolder(folder)!)
             let name = files[0]
@@ -226,6 +227,47 @@ struct LossTests {
         }
     }
 
+    /// A small disk of its own, where this machine allows to make one.
+    private static func mount(_ path: String, _ words: String...) -> Bool {
+        try? FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+        return (try? ChildProcess.run(["mount"] + words + [path]).status) == 0
+    }
+
+    @Test("a full disk pauses it with a reason, loses nothing, and it goes on when there is room")
+    func fullDisk() async throws {
+        let scratch = Scratch()
+        guard Self.mount(scratch.path, "-t", "tmpfs", "-o", "size=3m", "tmpfs") else {
+            print("no disk of its own could be made: the full disk is not tested")
+            return
+        }
+        defer { _ = try? ChildProcess.run(["umount", scratch.path]) }
+        try await TestServer.with(.mariadb) { server in
+            try Writing.prepare(server, "disk")
+            let start = try server.end()
+            let folder = try FileTests.folder(server)
+            try await withRelay(RelayOptions(server, scratch, window: 1 << 20)) { log in
+                let reader = try await log.reader(from: .position(start, of: nil))
+                for n in 1...10 {
+                    try server.sql("INSERT INTO disk.t VALUES (\(n), REPEAT('x', 500000))")
+                    if n == 3 { try server.sql("FLUSH BINARY LOGS") }
+                }
+                let end = try server.end()
+                try await wait(for: "the pause") { log.status.state == .paused }
+                #expect(log.status.reason?.contains("No space left") == true)
+                #expect(Self.mount(scratch.path, "-o", "remount,size=64m"))
+                let seen = Seen()
+                try await seen.read(reader, to: end)
+                let real = try truth(server, from: start, to: end)
+                #expect(seen.digests == real.digests && seen.problems == [])
+                try await wait(.seconds(20), for: "the end, \(log.status)") {
+                    log.reached(end)
+                }
+                #expect(log.status.state == .running)
+            }
+            try FileTests.expectEqual(scratch, server, folder: folder)
+        }
+    }
+
     @Test("a purge by hand removes what nobody needs, and the rest only when told so")
     func purge() async throws {
         try await TestServer.with(.mariadb) { server in
@@ -236,7 +278,7 @@ struct LossTests {
                     try server.sql("INSERT INTO old.t VALUES (\(n), ''); FLUSH BINARY LOGS")
                 }
                 let end = try server.end()
-                try await wait(for: "the relay") { log.status.position == end }
+                try await wait(for: "the relay") { log.reached(end) }
                 try log.need("task", "bin.000003", of: try server.serverName())
             }
             let archive = try RelayArchive(path: scratch.path)

@@ -70,6 +70,13 @@ func withRelay<R: Sendable>(
     }
 }
 
+extension RelayLog {
+    /// Whether it is written up to a position. Servers add events of their own now and then.
+    func reached(_ position: BinlogPosition) -> Bool {
+        status.position.map { $0 >= position } ?? false
+    }
+}
+
 extension TestServer {
     /// Where its binlog ends.
     func end() throws -> BinlogPosition {

@@ -5,7 +5,10 @@ struct RelayCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "relay",
         abstract: "Look at, read and clean up the relay log in a folder.",
-        subcommands: [RelayStatusCommand.self, RelayReadCommand.self, RelayPurgeCommand.self])
+        subcommands: [
+            RelayStatusCommand.self, RelayReadCommand.self, RelayPurgeCommand.self,
+            RelayPullCommand.self,
+        ])
 }
 
 /// How the relay commands print.
