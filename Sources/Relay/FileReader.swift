@@ -46,6 +46,7 @@ final class FileReader {
                 throw RelayError.missing(
                     "\(place.position)", asked: "the relay log \(catalog.directory.path)")
             }
+            if place.position.offset > entry.size, entry.isClosed { try passEnd(entry) }
             if place.position.offset >= entry.size {
                 guard entry.isClosed, let next = catalog.place(after: place) else { return nil }
                 try move(to: next)
@@ -58,6 +59,17 @@ final class FileReader {
             place.position.offset = chunk.range.end
             if let kept = filtered(chunk) { return kept }
         }
+    }
+
+    /// The place lies behind the end of a file that does not grow any more.
+    private func passEnd(_ entry: Catalog.Entry) throws {
+        if let next = catalog.place(after: place), next.segment != place.segment {
+            // What the old server did not finish was cut.
+            throw StreamError.upstreamChanged
+        }
+        throw RelayError.missing(
+            "\(place.position), behind the end of the file at \(entry.size),",
+            asked: "the relay log \(catalog.directory.path)")
     }
 
     /// Goes on at another place: behind events that came another way.

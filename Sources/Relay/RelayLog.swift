@@ -93,6 +93,7 @@ public final class RelayLog: EventSource {
                 group.cancelAll()
                 while let _ = try? await group.next() {}
                 board.update { $0.state = .ended }
+                catalog.storeIndexes()
                 saveMeta(synced: true)
                 throw error
             }

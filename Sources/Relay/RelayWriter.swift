@@ -75,7 +75,13 @@ final class RelayWriter {
         let index = log.catalog.liveIndex
         let place = WindowPlace(
             segment: folder.number, position: BinlogPosition(file: name, offset: length))
-        return try session.resume(file, at: place, newest: index.newest)
+        do {
+            return try session.resume(file, at: place, newest: index.newest)
+        } catch let error as StreamError where log.options.start == .now && !log.isReady.isGiven {
+            // Left by something else, and not needed.
+            log.board.warn("what the relay log held is not what the source has now: \(error)")
+            return try beginAnew(session)
+        }
     }
 
     /// Opens the last file that there is.

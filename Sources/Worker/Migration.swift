@@ -97,8 +97,15 @@ public final class Migration: Sendable {
                 return nil
             }
             defer { group.cancelAll() }
-            while let outcome = try await group.next() {
-                if let outcome { return outcome }
+            do {
+                while let outcome = try await group.next() {
+                    if let outcome { return outcome }
+                }
+            } catch StreamError.sourceLostEvents(let detail) {
+                // What was applied of them only a person can judge.
+                let position = board.current.position.map { "up to \($0)" } ?? "nothing"
+                throw StreamError.sourceLostEvents(
+                    "\(detail). The target \(settings.target.server) has applied \(position)")
             }
             throw CancellationError()
         }

@@ -81,6 +81,13 @@ struct KillTests {
         String(Digest.hash(chunk.wholeEvent(entry), seed: 1), radix: 16)
     }
 
+    private static func killSelf(after microseconds: UInt32) {
+        Thread.detachNewThread {
+            usleep(microseconds)
+            kill(getpid(), SIGKILL)
+        }
+    }
+
     /// Runs a relay log and a reader of it, which notes what it is given, until the process kills
     /// itself.
     static func writeUntilKilled() async {
@@ -97,17 +104,17 @@ struct KillTests {
             options.start = .from(start, of: server, gtids: .none)
             let log = try RelayLog(options)
             let report = words[1] + ".given"
-            // From the first moment on: during connecting, cutting and writing too.
-            Thread.detachNewThread {
-                usleep(UInt32.random(in: 0...120_000))
-                kill(getpid(), SIGKILL)
-            }
+            // Now and then from the first moment on: during cutting and connecting; else while it
+            // reads and writes.
+            let isEarly = Int.random(in: 0..<4) == 0
+            killSelf(after: isEarly ? .random(in: 0...150_000) : 20_000_000)
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask { try await log.run() }
                 group.addTask {
                     let file = try OpenFile(report, O_WRONLY | O_CREAT | O_APPEND)
                     let reader = try await log.reader(from: .position(start, of: server))
                     var text = ""
+                    killSelf(after: .random(in: 0...120_000))
                     while true {
                         let chunk = try await reader.next()
                         for entry in chunk.entries where EventChunk.isInFile(entry) {
