@@ -1,4 +1,5 @@
 public import MySQLCore
+internal import Runtime
 internal import Synchronization
 
 /// A place in the files of a relay log, or of one connection: files of one server follow each
@@ -63,6 +64,9 @@ public final class LiveWindow: Sendable {
         var appended: UInt64 = 0
         var end: WindowPlace?
         var isDry = true
+        /// When the oldest chunk came that nobody was woken for; 0 for none.
+        var unwokenSince: UInt64 = 0
+        var unwoken = 0
         var readers: [UInt64: Reader] = [:]
         var nextID: UInt64 = 0
         var failure: (any Error)?
@@ -116,11 +120,22 @@ public final class LiveWindow: Sendable {
             state.end = item.end
             state.isDry = isDry
             evict(&state, &gone)
-            return Self.takeWaiters(&state)
+            return isTimeToWake(&state) ? Self.takeWaiters(&state) : []
         }
         for waiter in waiters { waiter.resume() }
         // Chunks are freed here, outside of the lock.
         gone.removeAll()
+    }
+
+    /// Whether readers that wait are woken: at once when nothing more is there to be read, else
+    /// for several chunks, or a few milliseconds, at a time. To wake ten of them costs more than to
+    /// read what they wait for.
+    private func isTimeToWake(_ state: inout State) -> Bool {
+        if state.isDry { return true }
+        let now = monotonicNanoseconds()
+        if state.unwoken == 0 { state.unwokenSince = now }
+        state.unwoken += 1
+        return state.unwoken >= 4 || now - state.unwokenSince > 2_000_000
     }
 
     private func evict(_ state: inout State, _ gone: inout ContiguousArray<Item>) {
@@ -141,6 +156,7 @@ public final class LiveWindow: Sendable {
         _ state: inout State
     ) -> ContiguousArray<CheckedContinuation<Void, Never>> {
         var waiters: ContiguousArray<CheckedContinuation<Void, Never>> = []
+        state.unwoken = 0
         for id in state.readers.keys {
             if let waiter = state.readers[id]?.waiter {
                 waiters.append(waiter)
@@ -153,7 +169,11 @@ public final class LiveWindow: Sendable {
     /// Whether the source had nothing more to send when the writer last looked. A writer that
     /// stops reading says so by hand: readers must not expect more soon.
     public func setDry(_ isDry: Bool) {
-        state.withLock { $0.isDry = isDry }
+        let waiters = state.withLock { state in
+            state.isDry = isDry
+            return isDry && state.unwoken > 0 ? Self.takeWaiters(&state) : []
+        }
+        for waiter in waiters { waiter.resume() }
     }
 
     /// Ends all streams, now and later.
