@@ -101,7 +101,10 @@ final class MarkKeeper: Sendable {
     func streamMoved(to position: BinlogPosition) {
         state.withLock { state in
             let end = state.streamEnd
-            guard !state.isReadingAgain,
+            // Behind the newest transaction the rest of its file is read again too.
+            let isHeld =
+                state.origin == state.mark.origin && position < state.mark.binlog
+            guard !state.isReadingAgain, !isHeld,
                 end.binlog < position || end.binlog.file != position.file
                     || end.origin != state.origin
             else { return }

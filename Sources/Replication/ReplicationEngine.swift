@@ -144,7 +144,7 @@ public final class ReplicationEngine: Sendable {
         let recovered = try await run.recovered.value()
         var start = try StreamStart.find(configuration, state, lowWater, events)
         let applied = AppliedState(
-            lowWater: lowWater, carried: state.carried.adding(recovered))
+            lowWater: lowWater, carried: state.carried.adding(recovered.applied))
         let catalog = try makeCatalog(run, state)
         let stream = try await events.reader(from: start.place)
         start.settle(on: stream.server, lowWater)
@@ -159,7 +159,8 @@ public final class ReplicationEngine: Sendable {
         }
         let reader = StreamReader(
             run: run, stream: stream, catalog: catalog, applied: applied, origin: start.origin,
-            expectedTail: start.tail, configuration: configuration, progress: progress)
+            expectedTail: start.tail, opened: recovered.opened, configuration: configuration,
+            progress: progress)
         try await withTaskCancellationHandler {
             do {
                 try await reader.loop { self.isStopping }
@@ -200,9 +201,12 @@ public final class ReplicationEngine: Sendable {
         try addSchemaDefaults(&schemas, source)
         let catalog = TableCatalog(
             sourceVersion: source.serverVersion, selection: configuration.selection,
-            state: schemas, windows: configuration.ranges, consistentFrom: state.consistentFrom)
+            state: schemas, windows: configuration.ranges, consistentFrom: state.consistentFrom,
+            session: StatementSession(
+                source: try ServerDialect(source), target: try ServerDialect(target)))
         var extra: [TableName: [KeyShape]] = [:]
-        for (name, shape) in try SchemaReader(target).shapes(of: shapes.map(\.name)) {
+        let there = try SchemaReader(target).shapes(of: shapes.map(\.name))
+        for (name, shape) in there {
             let known = schemas.tables[name]?.keys ?? []
             let keys = shape.keys.filter { key in
                 key.isUnique && !known.contains { $0.isUnique && $0.parts == key.parts }
@@ -210,6 +214,7 @@ public final class ReplicationEngine: Sendable {
             if !keys.isEmpty { extra[name] = keys }
         }
         catalog.setTargetKeys(extra)
+        catalog.noteTarget(there)
         return catalog
     }
 

@@ -8,8 +8,21 @@ struct StreamOrder {
     /// The newest sequence number of each of MariaDB's domains.
     private var newest: [UInt32: UInt64] = [:]
 
-    /// - Parameter carried: what earlier runs have applied above the mark.
-    init(carried: IdentitySet) { unmet = carried }
+    /// The newest transaction in the mark, which the stream may begin with.
+    private var tail: TransactionIdentity?
+
+    /// - Parameters:
+    ///   - carried: what earlier runs have applied above the mark.
+    ///   - mark: where the stream begins.
+    ///   - tail: the transaction that it begins with, where that is in the mark already.
+    init(carried: IdentitySet, after mark: SourcePosition, tail: TransactionIdentity?) {
+        unmet = carried
+        self.tail = tail
+        // A number that the mark has passed would be taken for applied, whoever wrote it.
+        if case .mariadb(let position) = mark.gtids {
+            newest = position.last.mapValues(\.sequence)
+        }
+    }
 
     /// Notes a transaction, in the order of the stream.
     ///
@@ -19,7 +32,7 @@ struct StreamOrder {
     mutating func pass(
         _ identity: TransactionIdentity, at position: SourcePosition
     ) throws(ReplicationError) {
-        if case .mariadb(let domain, _) = identity.stream {
+        if case .mariadb(let domain, _) = identity.stream, tail.take() != identity {
             if let last = newest[domain], identity.number <= last {
                 throw .unsupported(
                     position,

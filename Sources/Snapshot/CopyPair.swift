@@ -19,6 +19,8 @@ struct CopyPair: Sendable {
     let index: Int
     let configuration: SnapshotConfiguration
     let control: CopyControl
+    let schema: SchemaCopier
+    let plan: SnapshotPlan
     let interrupts: Interrupts
     let progress: SnapshotProgress
     let views: SnapshotViews
@@ -132,6 +134,7 @@ struct CopyPair: Sendable {
         for table in open where now[table.name] != table.shape {
             throw SnapshotError.tableChanged(table.name)
         }
+        try await schema.requirePlanned(plan)
         try view.releaseTables()
         try await control.record([view.snapshot])
     }

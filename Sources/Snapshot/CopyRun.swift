@@ -42,8 +42,8 @@ struct CopyRun: Sendable {
 
     func pair(_ index: Int) -> CopyPair {
         CopyPair(
-            index: index, configuration: configuration, control: control, interrupts: interrupts,
-            progress: progress, views: views)
+            index: index, configuration: configuration, control: control, schema: schema,
+            plan: plan, interrupts: interrupts, progress: progress, views: views)
     }
 
     /// Ends every wait of the run.
@@ -167,7 +167,8 @@ struct CopyRun: Sendable {
         try await control.write(
             missing.map { name, text in
                 stored.storeStatement(
-                    StoredObject(kind: .table, name: name, definition: Array(text.utf8)))
+                    StoredObject(
+                        kind: .table, name: name, definition: Array(withoutSecrets(text).utf8)))
             })
         let creations = try await schema.prepare(missing, plan)
         let free = creations.filter { !$0.isTied }
@@ -193,11 +194,7 @@ struct CopyRun: Sendable {
             throw now[table.name] == nil
                 ? SnapshotError.tableMissing(table.name) : SnapshotError.tableChanged(table.name)
         }
-        // So would a table be missed that was created between the two: it is in the views, and
-        // its creation is before the positions that replication starts from.
-        let selected = try await schema.selectedTables(plan)
-        let unplanned = selected.subtracting(plan.tables.map(\.name)).sorted()
-        if let table = unplanned.first { throw SnapshotError.tableAppeared(table) }
+        try await schema.requirePlanned(plan)
         let family = try await schema.targetFamily()
         let takesLoad = try await schema.targetTakesLoad()
         for chunk in chunks {

@@ -114,6 +114,7 @@ public final class Migration: Sendable {
     private func work() async throws -> MigrationOutcome {
         var backoff = Backoff(first: .milliseconds(200), limit: .seconds(15))
         var isPrepared = false
+        var changed: TableName?
         while true {
             try Task.checkCancellation()
             if stopRequest.isSet { return .stopped(board.current.position) }
@@ -123,12 +124,14 @@ public final class Migration: Sendable {
                     try await prepare()
                     isPrepared = true
                 }
+                if let table = changed {
+                    try await copyAgain(table)
+                    changed = nil
+                }
                 if let outcome = try await advance({ backoff.reset() }) { return outcome }
             } catch {
                 try Task.checkCancellation()
-                if case ReplicationError.changedDuringCopy(let table, _) = error {
-                    try await copyAgain(table)
-                }
+                if case ReplicationError.changedDuringCopy(let table, _) = error { changed = table }
                 guard let reason = retryReason(error) else { throw error }
                 let delay = backoff.delay()
                 logger.warning("trying again", metadata: ["reason": "\(reason)"])

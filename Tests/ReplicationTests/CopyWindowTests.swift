@@ -14,7 +14,8 @@ struct CopyWindowTests {
 
     /// What becomes of transactions 1 to `count` that insert into the table.
     private static func uses(
-        _ count: Int, low: Int, high: Int, consistentFrom: Int? = nil, isKnown: Bool = true
+        _ count: Int, low: Int, high: Int, consistentFrom: Int? = nil, isKnown: Bool = true,
+        columns: (Int) -> Int = { _ in 1 }, carried: IdentitySet = IdentitySet()
     ) throws -> [String] {
         var state = SchemaState()
         if isKnown {
@@ -30,14 +31,16 @@ struct CopyWindowTests {
                 : [:],
             consistentFrom: consistentFrom.map { TargetRig.position($0) })
         var assembler = TransactionAssembler(
-            catalog: catalog, applied: AppliedState(lowWater: start, carried: IdentitySet()),
+            catalog: catalog, applied: AppliedState(lowWater: start, carried: carried),
             origin: start.origin, bytesLimit: 1 << 30)
         var writer = EventWriter()
         for n in 1...count {
             writer.gtid(n)
             writer.query("BEGIN")
-            writer.tableMap(5, "s", "t", columns: 1)
-            writer.rows(5, [.insert([n])], columns: 1)
+            let columns = columns(n)
+            let row = [Int?](repeating: n, count: columns)
+            writer.tableMap(4 + columns, "s", "t", columns: columns)
+            writer.rows(4 + columns, [.insert(row)], columns: columns)
             writer.xid()
         }
         var out: [String] = []
@@ -72,6 +75,21 @@ struct CopyWindowTests {
                 == ["skip", "skip"])
         #expect(throws: ReplicationError.self) {
             try Self.uses(3, low: 0, high: 0, consistentFrom: 2, isKnown: false)
+        }
+    }
+
+    @Test("what is not applied may come from before a change of the table's shape")
+    func otherShape() throws {
+        // It was changed between transactions 2 and 3, and copied behind that.
+        #expect(
+            try Self.uses(4, low: 3, high: 3, columns: { $0 < 3 ? 2 : 1 })
+                == ["skip", "skip", "skip", "exact"])
+        #expect(
+            try Self.uses(
+                3, low: 0, high: 0, columns: { $0 < 3 ? 2 : 1 }, carried: TargetRig.set(1, 2))
+                == ["skip", "skip", "exact"])
+        #expect(throws: ReplicationError.self) {
+            try Self.uses(4, low: 2, high: 2, columns: { $0 == 3 ? 2 : 1 })
         }
     }
 }

@@ -2,6 +2,7 @@ import Checkpoint
 import MySQLClient
 import MySQLCore
 import MySQLSyntax
+import Runtime
 import TestServers
 import Testing
 
@@ -55,20 +56,20 @@ struct DDLWorkerTests {
 
     private func worker(
         _ rig: TargetRig, _ options: ConnectionOptions, _ n: UInt8
-    ) throws -> (DDLWorker, DDLLedger, Connection) {
-        try rig.take(n)
+    ) throws -> (DDLWorker, DDLLedger, Connection, SubtaskState) {
+        let state = try rig.take(n)
         let session = try TargetSession(options, role: .ddl(Self.lane))
         let ledger = DDLLedger(
             session: session, meta: rig.meta, key: rig.key, lane: Self.lane, token: rig.token(n))
         let worker = DDLWorker(session: session, ledger: ledger, marks: MarkBoard())
-        return (worker, ledger, session.connection)
+        return (worker, ledger, session.connection, state)
     }
 
     /// Leaves the intent of a statement as a run that dies does, after it sent it or before.
     private func crash(
         _ plan: Plan, _ rig: TargetRig, _ options: ConnectionOptions, afterwards: Bool
     ) throws {
-        let (_, ledger, connection) = try worker(rig, options, 1)
+        let (_, ledger, connection, _) = try worker(rig, options, 1)
         func name(_ table: String) -> TableName { TableName(schema: rig.schema, name: table) }
         var before: [TableName: TableTrace] = [:]
         for table in plan.tables { before[name(table)] = try ledger.trace(name(table)) }
@@ -79,7 +80,7 @@ struct DDLWorkerTests {
         let ddl = try #require(statement.ddl)
         try ledger.record(
             DDLIntent(
-                identity: TargetRig.identity(9), step: 0, statement: plan.sql, before: before,
+                identity: TargetRig.identity(9), step: .whole, statement: plan.sql, before: before,
                 existAfter: plan.existAfter.map(name), goneAfter: plan.goneAfter.map(name),
                 isIdempotent: ddl.isSafeToRunIfUnseen))
         if afterwards { try connection.execute("USE \(rig.schema); \(plan.sql)") }
@@ -112,8 +113,8 @@ struct DDLWorkerTests {
         for afterwards in [true, false] {
             let (rig, options) = try await rig(family, "ddl\(name)\(afterwards)")
             try crash(Self.plan(name), rig, options, afterwards: afterwards)
-            let (worker, _, _) = try worker(rig, options, 2)
-            let found = try worker.recover()
+            let (worker, _, _, stateworker) = try worker(rig, options, 2)
+            let found = try worker.recover(stateworker).applied
             #expect(found == (afterwards ? TargetRig.identity(9) : nil))
             #expect(try marked(rig) == afterwards)
             #expect(try !hasIntent(rig))
@@ -133,9 +134,9 @@ struct DDLWorkerTests {
             // Nobody can tell whether two equal tables were swapped: stop and ask.
             let (swapped, user) = try await rig(family, "blindswap\(afterwards)", seesIDs: false)
             try crash(Self.swap, swapped, user, afterwards: afterwards)
-            let (asking, _, _) = try worker(swapped, user, 2)
+            let (asking, _, _, stateasking) = try worker(swapped, user, 2)
             #expect {
-                try asking.recover()
+                try asking.recover(stateasking)
             } throws: {
                 if case ReplicationError.undecidedDDL = $0 { true } else { false }
             }
@@ -144,14 +145,16 @@ struct DDLWorkerTests {
             // To truncate once more changes nothing, since nothing was written meanwhile.
             let (emptied, _) = try await rig(family, "blindtruncate\(afterwards)", seesIDs: false)
             try crash(Self.truncate, emptied, user, afterwards: afterwards)
-            let (again, _, _) = try worker(emptied, user, 2)
-            #expect(try again.recover() == nil)
+            let (again, _, _, stateagain) = try worker(emptied, user, 2)
+            #expect(try again.recover(stateagain) == DDLRecovery())
             #expect(try !hasIntent(emptied))
             // A shape tells where it changes.
             let (altered, _) = try await rig(family, "blindalter\(afterwards)", seesIDs: false)
             try crash(Self.alter, altered, user, afterwards: afterwards)
-            let (knowing, _, _) = try worker(altered, user, 2)
-            #expect(try knowing.recover() == (afterwards ? TargetRig.identity(9) : nil))
+            let (knowing, _, _, stateknowing) = try worker(altered, user, 2)
+            #expect(
+                try knowing.recover(stateknowing).applied
+                    == (afterwards ? TargetRig.identity(9) : nil))
         }
     }
 
@@ -160,12 +163,102 @@ struct DDLWorkerTests {
         let (rig, options) = try await rig(family, "ddlneither")
         try crash(Self.swap, rig, options, afterwards: false)
         try rig.server.sql("RENAME TABLE a TO x", database: rig.schema)
-        let (worker, _, _) = try worker(rig, options, 2)
+        let (worker, _, _, stateworker) = try worker(rig, options, 2)
         #expect {
-            try worker.recover()
+            try worker.recover(stateworker)
         } throws: {
             if case ReplicationError.undecidedDDL = $0 { true } else { false }
         }
         #expect(try hasIntent(rig))
+    }
+
+    // MARK: refusals
+
+    /// Runs a statement as the stream's next, and gives its error.
+    private func refusal(
+        _ rig: TargetRig, _ sql: String, settings: [String] = [], mayFail: Bool = false
+    ) async throws -> (any Error)? {
+        let (worker, _, _, _) = try worker(rig, rig.options, 2)
+        let mailbox = Mailbox<DDLWorker.Message>()
+        let reply = Reply<DDLOutcome>()
+        let name = TableName(schema: rig.schema, name: "a")
+        mailbox.send(
+            .run(
+                DDLRequest(
+                    identity: TargetRig.identity(9), sql: Array(sql.utf8),
+                    defaultSchema: rig.schema, settings: settings, tables: [name],
+                    existAfter: [name], goneAfter: [], isIdempotent: false, mayFail: mayFail),
+                reply))
+        mailbox.send(.end)
+        do {
+            try await worker.run(mailbox)
+            return nil
+        } catch {
+            return error
+        }
+    }
+
+    @Test(
+        "a statement that waits too long for somebody's lock is no refusal",
+        arguments: Servers.families)
+    func locked(family: TestServer.Family) async throws {
+        let (rig, _) = try await rig(family, "ddllocked")
+        let reader = try Connection(rig.options)
+        try reader.execute("START TRANSACTION")
+        _ = try reader.rows("SELECT * FROM \(rig.schema).a")
+        for mayFail in [false, true] {
+            let error = try await refusal(
+                rig, "ALTER TABLE a ADD COLUMN c INT", settings: ["lock_wait_timeout=1"],
+                mayFail: mayFail)
+            let server = try #require(error as? MySQLError)
+            #expect(server.code == 1205 && server.retry != .no)
+            #expect(try !hasIntent(rig))
+            #expect(try !marked(rig))
+        }
+        try reader.execute("COMMIT")
+        #expect(try await refusal(rig, "ALTER TABLE a ADD COLUMN c INT") == nil)
+        #expect(try marked(rig))
+    }
+
+    @Test(
+        "a statement is not run in another session than its own", arguments: Servers.families)
+    func session(family: TestServer.Family) async throws {
+        let (rig, _) = try await rig(family, "ddlsession")
+        let error = try await refusal(
+            rig, "ALTER TABLE a ADD COLUMN c INT", settings: ["sql_mode='NONE_SUCH'"])
+        guard case ReplicationError.refused? = error as? ReplicationError else {
+            Issue.record("\(String(describing: error))")
+            return
+        }
+        #expect(try !hasIntent(rig))
+        #expect(try rig.server.sql("SHOW COLUMNS FROM a LIKE 'c'", database: rig.schema) == "")
+    }
+
+    @Test("a refusal and its record show no password", arguments: Servers.families)
+    func secrets(family: TestServer.Family) async throws {
+        let (rig, _) = try await rig(family, "ddlsecret")
+        let sql = "ALTER TABLE a ADD COLUMN c NOTYPE COMMENT 'x' CONNECTION='mysql://u:hunter2@h/d/t'"
+        let error = try await refusal(rig, sql)
+        #expect(error != nil)
+        #expect(!"\(error.map { "\($0)" } ?? "")".contains("hunter2"))
+    }
+
+    @Test("what a server calls things is read from it", arguments: Servers.families)
+    func dialect(family: TestServer.Family) async throws {
+        let server = try await Servers.shared(family)
+        let connection = try Connection(TargetRig.options(server.port))
+        let dialect = try ServerDialect(connection)
+        #expect(dialect.collations[8] == "latin1_swedish_ci")
+        #expect(dialect.collations[46] == "utf8mb4_bin")
+        #expect(dialect.charset("utf8") == dialect.charset("utf8mb3"))
+        #expect(dialect.charset("utf8mb4") == "utf8mb4")
+        #expect(dialect.charset("klingon") == nil)
+        #expect(dialect.collation("utf8_general_ci") != nil)
+        #expect(
+            dialect.collation("utf8mb4_uca1400_nopad_ai_ci")
+                == (family == .mysql ? "utf8mb4_0900_ai_ci" : "utf8mb4_uca1400_nopad_ai_ci"))
+        #expect(dialect.lowerCaseTableNames == 0)
+        #expect(dialect.explicitDefaultsForTimestamp == true)
+        #expect(dialect.systemOffsets.count == 134)
     }
 }

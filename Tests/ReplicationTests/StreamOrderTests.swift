@@ -23,12 +23,15 @@ struct StreamOrderTests {
         TransactionIdentity(stream: .mysql(ServerUUID(high: 1, low: 2), tag: ""), number: n)
     }
 
-    private static func pass(_ stream: [TransactionIdentity], carrying: [TransactionIdentity])
-        throws
-    {
+    private static func pass(
+        _ stream: [TransactionIdentity], carrying: [TransactionIdentity],
+        after gtids: String? = nil, tail: TransactionIdentity? = nil
+    ) throws {
+        var mark = position
+        if let gtids { mark.gtids = .mariadb(try #require(MariaDBGTIDPosition(gtids))) }
         var carried = IdentitySet()
         for identity in carrying { carried.insert(identity) }
-        var order = StreamOrder(carried: carried)
+        var order = StreamOrder(carried: carried, after: mark, tail: tail)
         for identity in stream { try order.pass(identity, at: position) }
     }
 
@@ -64,6 +67,23 @@ struct StreamOrderTests {
             #expect(throws: ReplicationError.self) {
                 try Self.pass([Self.mariadb(5), second], carrying: [])
             }
+        }
+    }
+
+    @Test("a number that the mark has passed is not taken for applied, only the newest one is met")
+    func behindTheMark() throws {
+        let newest = Self.mariadb(101, server: 2)
+        try Self.pass([newest, Self.mariadb(102)], carrying: [], after: "0-2-101", tail: newest)
+        try Self.pass([Self.mariadb(102), Self.mariadb(3, domain: 1)], carrying: [], after: "0-2-101")
+        for stream in [
+            [Self.mariadb(101)], [newest, Self.mariadb(101)], [newest, newest],
+        ] {
+            #expect(throws: ReplicationError.self) {
+                try Self.pass(stream, carrying: [], after: "0-2-101", tail: newest)
+            }
+        }
+        #expect(throws: ReplicationError.self) {
+            try Self.pass([newest], carrying: [], after: "0-2-101")
         }
     }
 }
