@@ -24,8 +24,9 @@ struct Recovery {
             let path = catalog.directory.file(shelf.folder, entry.name)
             let file = try OpenFile(path, O_RDWR)
             let limit = limit(shelf.folder, entry, file)
-            guard let outcome = try FileScan(file: file, name: entry.name)
-                .run(upTo: limit, verifies: true)
+            guard
+                let outcome = try FileScan(file: file, name: entry.name)
+                    .run(upTo: limit, verifies: true)
             else {
                 // Not even the head is whole.
                 try catalog.remove(shelf.folder, entry.name)

@@ -46,7 +46,9 @@ public struct RelayArchive {
     }
 
     /// What was last saved of the newest folder.
-    public var meta: RelayMeta? { catalog.shelves.last.flatMap { catalog.directory.meta($0.folder) } }
+    public var meta: RelayMeta? {
+        catalog.shelves.last.flatMap { catalog.directory.meta($0.folder) }
+    }
 
     /// All files, oldest first.
     public func files() -> [File] {

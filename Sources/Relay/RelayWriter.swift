@@ -115,7 +115,8 @@ final class RelayWriter {
             if server == session.server {
                 guard session.files.contains(where: { $0.name == position.file }) else {
                     throw StreamError.purged(
-                        position, detail: "oldest file: \(session.files.first?.name ?? "none"); "
+                        position,
+                        detail: "oldest file: \(session.files.first?.name ?? "none"); "
                             + "the relay log \(log.options.path) does not have it either")
                 }
                 start = position.file

@@ -17,7 +17,8 @@ struct Repair: Sendable {
         _ path: String, _ folder: RelayFolder, _ name: String, _ offset: UInt64, _ what: String
     ) throws {
         func failed(_ why: String) -> RelayError {
-            .damaged(path: path, offset: offset, detail: "\(what); \(source.server) was asked: \(why)")
+            .damaged(
+                path: path, offset: offset, detail: "\(what); \(source.server) was asked: \(why)")
         }
         let event: [UInt8]
         do {

@@ -86,7 +86,8 @@ extension MigrationTests {
                 try await SkeinProcess(["relay"] + words).end()
             }
             let status = try await run("status", folder, "--output", "json")
-            #expect(status.status == 0 && status.text.contains("\"needed_by\":[\"\(trial.schema)\"]"))
+            #expect(
+                status.status == 0 && status.text.contains("\"needed_by\":[\"\(trial.schema)\"]"))
             let read = try await run("read", folder, "--output", "json")
             #expect(read.status == 0)
             let rows = "\"schema\":\"\(trial.schema)\",\"table\":\"words\",\"rows\":1"

@@ -11,7 +11,8 @@ import Testing
 struct FailoverTests {
     /// Makes one server a replica of another, and waits until it has everything.
     static func follow(_ replica: TestServer, _ source: TestServer) async throws {
-        let login = "MASTER_HOST='127.0.0.1', MASTER_PORT=\(source.port), "
+        let login =
+            "MASTER_HOST='127.0.0.1', MASTER_PORT=\(source.port), "
             + "MASTER_USER='\(TestServer.user)', MASTER_PASSWORD='\(TestServer.password)'"
         if source.family == .mariadb {
             try replica.sql("CHANGE MASTER TO \(login), MASTER_USE_GTID=slave_pos; START SLAVE")
@@ -29,7 +30,8 @@ struct FailoverTests {
         try await wait(for: "the replica") { try replica.gtids().isSuperset(of: goal) }
     }
 
-    @Test("it goes on in the next folder, and readers cross the border", arguments: Servers.families)
+    @Test(
+        "it goes on in the next folder, and readers cross the border", arguments: Servers.families)
     func failover(family: TestServer.Family) async throws {
         try await TestServer.with(family, name: "first") { first in
             try await TestServer.with(family, name: "second") { second in

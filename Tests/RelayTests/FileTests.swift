@@ -86,15 +86,18 @@ struct FileTests {
                     RelayFolder(try Self.folder(server))!))
             let size = try #require(
                 try FileManager.default.attributesOfItem(
-                    atPath: "\(scratch.path)/\(Self.folder(server))/\(meta.file)")[.size] as? UInt64)
+                    atPath: "\(scratch.path)/\(Self.folder(server))/\(meta.file)")[.size] as? UInt64
+            )
             #expect(meta.position == size)
-            if case .none = try server.gtids() {} else {
+            if case .none = try server.gtids() {
+            } else {
                 #expect(meta.gtids == (try server.gtids().description))
             }
         }
     }
 
-    @Test("a server that stops and starts again ends a file, and the next one follows",
+    @Test(
+        "a server that stops and starts again ends a file, and the next one follows",
         arguments: Servers.families)
     func restartOfSource(family: TestServer.Family) async throws {
         try await TestServer.with(family) { server in

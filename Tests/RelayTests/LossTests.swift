@@ -93,7 +93,8 @@ struct LossTests {
                 let size = (try? Data(contentsOf: URL(filePath: path)))?.count ?? 0
                 #expect(size <= n)
                 if size > 0 { ends.insert(UInt64(size)) }
-                #expect(catalog.shelves.last?.end?.position.offset ?? 0 == UInt64(size) || size == 0)
+                #expect(
+                    catalog.shelves.last?.end?.position.offset ?? 0 == UInt64(size) || size == 0)
                 let again = Catalog(RelayDirectory(path: scratch.path))
                 if size > 0 {
                     again.load()
@@ -119,7 +120,8 @@ struct LossTests {
         }
     }
 
-    @Test("a flipped bit stops the reader there, and is repaired from the source",
+    @Test(
+        "a flipped bit stops the reader there, and is repaired from the source",
         arguments: Servers.families)
     func flipped(family: TestServer.Family) async throws {
         try await TestServer.with(family) { server in

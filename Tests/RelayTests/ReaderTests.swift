@@ -216,7 +216,9 @@ struct ReaderTests {
                 }
                 // What is older than all files is an error that says so.
                 let nothing: GTIDState = family == .mariadb ? .mariadb(.init()) : .mysql(.init())
-                if try server.binlogs().count > 1, log.catalog.shelves[0].files[0].name != "bin.000001" {
+                if try server.binlogs().count > 1,
+                    log.catalog.shelves[0].files[0].name != "bin.000001"
+                {
                     await #expect(throws: RelayError.self) {
                         _ = try await log.reader(from: .gtids(nothing))
                     }

@@ -16,7 +16,8 @@ struct DirectSourceTests {
             ).filter(\.isNumber)) ?? 0
     }
 
-    @Test("ten of them read over one; one that is left behind gets another",
+    @Test(
+        "ten of them read over one; one that is left behind gets another",
         arguments: Servers.families)
     func sharing(family: TestServer.Family) async throws {
         try await TestServer.with(family) { server in

@@ -66,7 +66,9 @@ struct LiveWindowTests {
     @Test("readers are woken by what comes, by a failure, and when they leave")
     func waking() async throws {
         let window = Self.filled()
-        func waiting(_ body: @escaping @Sendable (LiveWindow.Ticket) -> Void) async throws -> UInt64? {
+        func waiting(_ body: @escaping @Sendable (LiveWindow.Ticket) -> Void) async throws
+            -> UInt64?
+        {
             let ticket = window.joinAtEnd()
             return try await withThrowingTaskGroup(of: UInt64?.self) { group in
                 group.addTask { try await window.next(ticket)?.chunk.entries.first?.position }
@@ -108,7 +110,9 @@ struct LiveWindowTests {
                             // Outrun: as if the rest came from a file.
                             window.leave(ticket)
                             ticket = window.joinAtEnd()
-                            guard let chunk = try? await window.next(ticket)?.chunk else { continue }
+                            guard let chunk = try? await window.next(ticket)?.chunk else {
+                                continue
+                            }
                             #expect(chunk.range.start >= next)
                             next = chunk.range.end
                             continue
@@ -124,7 +128,9 @@ struct LiveWindowTests {
                     window.append(
                         Self.chunk("b.000001", UInt64(4 + n * 300), events: 3), segment: 1,
                         isDry: true)
-                    if n % 16 == 0 || n > total - 40 { try? await Task.sleep(for: .microseconds(200)) }
+                    if n % 16 == 0 || n > total - 40 {
+                        try? await Task.sleep(for: .microseconds(200))
+                    }
                 }
                 // Who was outrun at the very end needs one more.
                 for n in total..<(total + 200) where window.use.readers > 0 {

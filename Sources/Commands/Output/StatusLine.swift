@@ -35,7 +35,9 @@ enum StatusLine {
         if let relay = status.relay, relay.bytes > 0 {
             parts.append("relay \(Wording.bytes(Double(relay.bytes)))")
         }
-        if let waiting = status.waiting ?? status.relay?.reason { parts.append("waiting: \(waiting)") }
+        if let waiting = status.waiting ?? status.relay?.reason {
+            parts.append("waiting: \(waiting)")
+        }
         let clock = Wording.clock(seconds: elapsedSeconds)
         let text = parts.isEmpty ? "" : " " + parts.joined(separator: ", ")
         return TextFitting.printable("\(clock) \(status.phase.rawValue)\(text)")
