@@ -148,7 +148,8 @@ extension MigrationTests {
             try await trial.applied(skein)
             // The statement is done and recorded; the mark does not pass it.
             let statement = proxy.holdNext(.toServer, matching: "LIKE", closingClient: false)
-            try trial.onSource("CREATE TABLE likex LIKE \(other).x; INSERT INTO likex VALUES (1,'a')")
+            try trial.onSource(
+                "CREATE TABLE likex LIKE \(other).x; INSERT INTO likex VALUES (1,'a')")
             try await statement.caught()
             let mark = proxy.holdNext(
                 .toServer, matching: "`subtask` SET low_water", closingClient: false)
