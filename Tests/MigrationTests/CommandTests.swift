@@ -71,7 +71,7 @@ extension MigrationTests {
                     [
                         "migrate", "--source", "mysql://a:secret@b", "--target", "mysql://a@b",
                         "--tables", "a.*",
-                    ], "SKEIN_SOURCE_PASSWORD"
+                    ], "visible to everybody"
                 ),
                 (["migrate", "--sourze", "mysql://a@b"], "--source"),
                 (
