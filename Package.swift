@@ -53,6 +53,8 @@ let package = Package(
         module("Runtime", ["CMalloc"], common),
         module("MySQLClient", ["MySQLCore", "CMariaDB"], common),
         module("Stream", ["MySQLCore", "MySQLBinlog", "MySQLClient", "Runtime"], strict),
+        module(
+            "Relay", ["MySQLCore", "MySQLBinlog", "MySQLClient", "Stream", "Runtime"], strict),
         module("Checkpoint", ["MySQLCore", "MySQLClient"], common),
         module(
             "Snapshot", ["MySQLCore", "MySQLClient", "Checkpoint", "Runtime"], strict),
@@ -70,14 +72,15 @@ let package = Package(
             "Worker",
             [
                 "MySQLCore", "Rules", "MySQLClient", "Stream", "Checkpoint", "Snapshot",
-                "Replication", "Settings", "Runtime",
+                "Replication", "Relay", "Settings", "Runtime",
                 .product(name: "Logging", package: "swift-log"),
             ], common),
         module(
             "Commands",
             [
-                "MySQLCore", "Rules", "MySQLClient", "Checkpoint", "Stream", "Snapshot",
-                "Replication", "Settings", "Worker", "Verification", "Runtime",
+                "MySQLCore", "MySQLBinlog", "Rules", "MySQLClient", "Checkpoint", "Stream",
+                "Snapshot", "Replication", "Relay", "Settings", "Worker", "Verification",
+                "Runtime",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ], common),
@@ -97,6 +100,12 @@ let package = Package(
         tests("MySQLClientTests", ["MySQLCore", "MySQLClient", "TestServers"]),
         tests(
             "StreamTests", ["MySQLCore", "MySQLBinlog", "MySQLClient", "Stream", "TestServers"]),
+        tests(
+            "RelayTests",
+            [
+                "MySQLCore", "MySQLBinlog", "MySQLClient", "Stream", "Relay", "Runtime",
+                "TestServers",
+            ]),
         tests("CheckpointTests", ["MySQLCore", "MySQLClient", "Checkpoint", "TestServers"]),
         tests(
             "SnapshotTests",

@@ -61,6 +61,11 @@ final class MarkKeeper: Sendable {
                 written: mark.binlog))
     }
 
+    /// Where reading must begin again after a restart: nothing before it is needed.
+    var needed: (origin: Origin, position: BinlogPosition) {
+        state.withLock { ($0.mark.origin, $0.tail?.start ?? $0.mark.binlog) }
+    }
+
     /// The stream begins. After a failover its places belong to another server, and so does the
     /// mark as soon as it moves.
     ///
@@ -154,6 +159,10 @@ final class MarkKeeper: Sendable {
             if next == state.entries.count {
                 mark.origin = state.streamEnd.origin
                 mark.binlog = state.streamEnd.binlog
+            }
+            if next == state.first, mark.origin.server != state.mark.origin.server {
+                // The newest transaction lies in the other server's files.
+                tail = nil
             }
             let count = next - state.first
             guard count > 0 || mark.binlog != state.written else { return nil }

@@ -200,7 +200,9 @@ final class ReplicationRun: Sendable {
     private func report(_ keeper: MarkKeeper) {
         let (mark, stream) = keeper.positions
         let isIdle = keeper.count == 0
+        let needed = keeper.needed
         progress.update {
+            $0.needed = (needed.origin, needed.position)
             $0.mark = mark
             $0.stream = stream
             $0.isIdle = isIdle

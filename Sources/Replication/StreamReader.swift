@@ -9,7 +9,7 @@ internal import Stream
 
 /// Where a run starts to read, and what it must find there.
 struct StreamStart {
-    var start: BinlogDumpStart
+    var place: StreamPlace
     var origin: Origin
     /// The transaction that must come first, unchanged.
     var tail: Tail?
@@ -18,7 +18,7 @@ struct StreamStart {
     /// is read again and compared), elsewhere by GTID.
     static func find(
         _ configuration: ReplicationConfiguration, _ state: SubtaskState,
-        _ lowWater: SourcePosition
+        _ lowWater: SourcePosition, _ events: any EventSource
     ) throws -> StreamStart {
         let session = SourceSession(try Connection(configuration.source))
         let server = try session.serverName()
@@ -28,38 +28,43 @@ struct StreamStart {
         let kept = try session.files()
         let files = kept.map(\.name)
         let first = tail?.start ?? lowWater.binlog
-        if server == lowWater.origin.server, files.contains(first.file) {
+        let isThere = files.contains(first.file)
+        if server == lowWater.origin.server, isThere || events.holds(first.file, of: server) {
             // The newest transaction is read again and compared. Before the first one only the
             // life of the binlog tells whether a position is still what it was.
             let isKnown =
                 try tail != nil || lowWater.gtids == .none
-                || Origin.read(
-                    configuration.source, file: first.file, serverID: configuration.serverID)
-                    == lowWater.origin
+                || isThere
+                    && Origin.read(
+                        configuration.source, file: first.file, serverID: configuration.serverID)
+                        == lowWater.origin
             if isKnown {
-                return StreamStart(start: .position(first), origin: lowWater.origin, tail: tail)
+                return StreamStart(
+                    place: .position(first, of: server), origin: lowWater.origin, tail: tail)
             }
         }
-        switch lowWater.gtids {
-        case .none:
+        guard lowWater.gtids != .none else {
             if server == lowWater.origin.server {
                 if isPurged(first, kept), hasWhole(lowWater.binlog, kept) {
                     return StreamStart(
-                        start: .position(lowWater.binlog), origin: lowWater.origin, tail: nil)
+                        place: .position(lowWater.binlog, of: server), origin: lowWater.origin,
+                        tail: nil)
                 }
                 throw StreamError.purged(first, detail: "oldest file: \(files.first ?? "none")")
             }
             throw StreamError.sourceLostEvents(
                 "another server answers (\(server)), and without GTIDs positions can't be compared")
-        case .mysql(let set):
-            return StreamStart(
-                start: .mysql(set), origin: try newOrigin(configuration, session, server),
-                tail: nil)
-        case .mariadb(let position):
-            return StreamStart(
-                start: .mariadb(position), origin: try newOrigin(configuration, session, server),
-                tail: nil)
         }
+        return StreamStart(
+            place: .gtids(lowWater.gtids), origin: try newOrigin(configuration, session, server),
+            tail: nil)
+    }
+
+    /// A stream by GTID may begin in what is kept of a server that answers no more.
+    mutating func settle(on server: ServerUUID?, _ lowWater: SourcePosition) {
+        guard let server, server != origin.server else { return }
+        origin =
+            server == lowWater.origin.server ? lowWater.origin : Origin(server: server, life: 0)
     }
 
     /// Whether all files up to the position's are gone: the source purged them, it did not begin
@@ -117,7 +122,7 @@ struct StreamStart {
 /// Reads the stream of one run and feeds the scheduler. Lives on the reader's thread.
 final class StreamReader {
     private let run: ReplicationRun
-    private let stream: DirectStream
+    private let stream: any EventReader
     private let catalog: TableCatalog
     private let handler: StatementHandler
     private let progress: ReplicationProgress
@@ -133,7 +138,7 @@ final class StreamReader {
     private static let aheadLimit = 4096
 
     init(
-        run: ReplicationRun, stream: DirectStream, catalog: TableCatalog, applied: AppliedState,
+        run: ReplicationRun, stream: any EventReader, catalog: TableCatalog, applied: AppliedState,
         origin: Origin, expectedTail: Tail?, opened: TransactionIdentity?,
         configuration: ReplicationConfiguration,
         progress: ReplicationProgress
@@ -162,7 +167,7 @@ final class StreamReader {
         while !isStopping() {
             if !stream.hasMore { try goDry(lane, &pace) }
             let began = ContinuousClock.now
-            let chunk = try stream.next()
+            let chunk = try await next()
             pace.waited = began.duration(to: .now)
             run.scheduler.setDry(false)
             var next = 0
@@ -183,6 +188,19 @@ final class StreamReader {
                 $0.lastReceivedMicroseconds = received
                 $0.isIdle = isIdle
             }
+        }
+    }
+
+    /// The next events. Where another server takes over, everything before is applied first: the
+    /// next run then begins behind it.
+    private func next() async throws -> EventChunk {
+        do {
+            return try await stream.next()
+        } catch StreamError.upstreamChanged {
+            run.scheduler.setDry(true)
+            try await run.scheduler.drain()
+            try await run.flush()
+            throw StreamError.upstreamChanged
         }
     }
 
