@@ -406,7 +406,9 @@ struct TransactionAssembler: ~Copyable {
             table.use != .skip || (group.xid != nil && recalling == nil)
         else { return }
         let plan = table.plan
-        if !rows.before.isFull || !rows.after.isFull, requiresFullImages {
+        if !rows.before.isFull || !rows.after.isFull, requiresFullImages,
+            rows.kind == .insert || table.use != .exact || group.xid != nil
+        {
             try requireWhole(rows, plan, event)
         }
         let source = Int32(group.transaction.sources.count)
@@ -438,8 +440,8 @@ struct TransactionAssembler: ~Copyable {
         }
     }
 
-    /// Images have to hold every column that is written: keys are hashed of both, and a row that
-    /// is inserted, or replaced while its table converges, would lose what is missing.
+    /// A row that is inserted, or replaced while its table converges, would lose the columns that
+    /// its images lack. Changes of rows that are there need no more than what identifies them.
     private func requireWhole(
         _ rows: RowsEvent, _ plan: TablePlan, _ event: RawSpan
     ) throws {
