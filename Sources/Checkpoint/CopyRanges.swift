@@ -35,7 +35,8 @@ extension SourcePosition {
             default: .none
             }
         return SourcePosition(
-            origin: origin, binlog: min(binlog, other.binlog), gtids: gtids)
+            origin: binlog <= other.binlog ? origin : other.origin,
+            binlog: min(binlog, other.binlog), gtids: gtids)
     }
 
     /// What one of the positions holds: GTIDs of either set, and the later place of the binlog.
@@ -51,7 +52,9 @@ extension SourcePosition {
         default:
             gtids = .none
         }
-        return SourcePosition(origin: origin, binlog: max(binlog, other.binlog), gtids: gtids)
+        return SourcePosition(
+            origin: binlog >= other.binlog ? origin : other.origin,
+            binlog: max(binlog, other.binlog), gtids: gtids)
     }
 
     private func requireComparable(_ other: SourcePosition) throws(CheckpointError) {

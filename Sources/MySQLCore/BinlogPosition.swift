@@ -52,6 +52,17 @@ public enum GTIDState: Sendable, Hashable, CustomStringConvertible {
         case .mariadb(let position): position.description
         }
     }
+
+    /// Whether every transaction that `other` includes is included here. Without GTIDs on both
+    /// sides that says nothing, and is true; GTIDs on one side can't be compared.
+    public func holds(_ other: GTIDState) -> Bool {
+        switch (self, other) {
+        case (.none, .none): true
+        case (.mysql(let a), .mysql(let b)): a.isSuperset(of: b)
+        case (.mariadb(let a), .mariadb(let b)): a.holds(b)
+        default: false
+        }
+    }
 }
 
 /// A position in a source's stream: GTIDs where the source has them, **and** file and offset on
@@ -86,11 +97,19 @@ public struct SourcePosition: Sendable, Hashable, CustomStringConvertible {
             return position.contains(
                 MariaDBGTID(domain: domain, server: server, sequence: identity.number))
         case (.file(let origin, let file), _):
-            return origin == self.origin
+            // The life is that of one file: it differs along the binlog of one server.
+            return origin.server == self.origin.server
                 && BinlogPosition(file: file, offset: identity.number) < binlog
         default:
             return false
         }
+    }
+
+    /// Whether the server has everything that it had at `earlier`: false when it is another one,
+    /// or began its binlog anew (RESET), or when only one of the places has GTIDs.
+    public func continues(_ earlier: SourcePosition) -> Bool {
+        guard origin.server == earlier.origin.server, binlog >= earlier.binlog else { return false }
+        return gtids.holds(earlier.gtids)
     }
 
     /// Moves the GTIDs over one transaction; file and offset are the caller's.

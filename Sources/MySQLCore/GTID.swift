@@ -271,6 +271,11 @@ public struct MariaDBGTIDPosition: Sendable, Hashable, CustomStringConvertible {
         (last[gtid.domain]?.sequence ?? 0) >= gtid.sequence
     }
 
+    /// Whether every transaction that `other` includes is included here.
+    public func holds(_ other: MariaDBGTIDPosition) -> Bool {
+        other.last.values.allSatisfy { contains($0) }
+    }
+
     /// The server's notation, sorted by domain.
     public var description: String {
         last.values.sorted { $0.domain < $1.domain }.map(\.description).joined(separator: ",")

@@ -1,17 +1,6 @@
 internal import MySQLBinlog
 internal import MySQLCore
 
-/// What a statement must report, in the order of the packet's replies.
-struct Expectation: Sendable {
-    /// Affected rows that prove the statement did what the source's events say; `nil` where
-    /// nothing can be expected (converging statements).
-    var count: UInt64?
-    /// The table, for messages; `nil` for statements of our own.
-    var plan: TablePlan?
-    /// What the statement is, for messages.
-    var kind: StaticString
-}
-
 /// One row image of a batch.
 private struct Image {
     /// Index of its event, -1 for none.
@@ -142,9 +131,9 @@ struct BatchRenderer: ~Copyable {
         }
     }
 
-    /// Whether the images hold all columns, and counts can be checked.
+    /// Whether the images hold all columns whole, and counts can be checked.
     private static func isWhole(_ source: RowSource) -> Bool {
-        !source.converges && source.before.isFull && source.after.isFull
+        !source.converges && !source.hasDifferences && source.before.isFull && source.after.isFull
     }
 
     private mutating func number(of plan: TablePlan) -> Int32 {
@@ -312,7 +301,7 @@ struct BatchRenderer: ~Copyable {
 
     private mutating func writeRows(
         _ plan: TablePlan, _ images: [Image], _ form: RowForm, _ sql: inout ByteBuffer,
-        _ flush: Flush
+        _ flush: Flush, updated: RowImages? = nil
     ) throws {
         var i = 0
         while i < images.count {
@@ -321,7 +310,7 @@ struct BatchRenderer: ~Copyable {
             var rows: UInt64 = 0
             while i < images.count, rows == 0 || sql.count - start < statementBytes {
                 if rows > 0 { sql.append(UInt8(ascii: ",")) }
-                try writeTuple(plan, images[i], &sql)
+                try writeTuple(plan, images[i], updated, &sql)
                 i += 1
                 rows += 1
             }
@@ -335,13 +324,19 @@ struct BatchRenderer: ~Copyable {
         }
     }
 
+    /// - Parameter updated: both images, where the one to write may hold differences.
     private mutating func writeTuple(
-        _ plan: TablePlan, _ image: Image, _ sql: inout ByteBuffer
+        _ plan: TablePlan, _ image: Image, _ updated: RowImages?, _ sql: inout ByteBuffer
     ) throws {
         let source = sources[Int(image.source)]
         let event = source.bytes
         try source.map.locate(
             imageAt: image.offset, columns: source.after, in: event, into: &values)
+        if let updated, source.hasDifferences {
+            try source.map.locate(
+                imageAt: updated.beforeOffset, columns: source.before, in: event,
+                into: &otherValues)
+        }
         sql.append(UInt8(ascii: "("))
         var first = true
         for i in 0..<plan.columns.count where plan.columns[i].isWritten {
@@ -349,6 +344,9 @@ struct BatchRenderer: ~Copyable {
             first = false
             if values[i].isAbsent {
                 sql.append("DEFAULT")
+            } else if let updated, source.isDifference(i, updated) {
+                try plan.columns[i].appendUpdated(
+                    event, otherValues[i], by: values[i], source.map.columns[i], to: &sql)
             } else {
                 try plan.columns[i].append(event, values[i], source.map.columns[i], to: &sql)
             }
@@ -471,9 +469,10 @@ struct BatchRenderer: ~Copyable {
                     try writeKeylessDelete(plan, before(row), &sql, flush)
                 } else if first.converges {
                     try writeDeletes(plan, [before(row)], &sql, flush, converging: true)
-                    try writeRows(plan, [after(row)], .replace, &sql, flush)
+                    try writeRows(
+                        plan, [after(row)], .replace, &sql, flush, updated: inOrder[row].images)
                 } else {
-                    try writeUpdate(plan, before(row), after(row), &sql, flush)
+                    try writeUpdate(plan, inOrder[row].source, inOrder[row].images, &sql, flush)
                 }
             }
         }
@@ -517,26 +516,36 @@ struct BatchRenderer: ~Copyable {
     }
 
     private mutating func writeUpdate(
-        _ plan: TablePlan, _ old: Image, _ new: Image, _ sql: inout ByteBuffer, _ flush: Flush
+        _ plan: TablePlan, _ number: Int32, _ images: RowImages, _ sql: inout ByteBuffer,
+        _ flush: Flush
     ) throws {
-        let source = sources[Int(old.source)]
+        let source = sources[Int(number)]
         let event = source.bytes
         try source.map.locate(
-            imageAt: old.offset, columns: source.before, in: event, into: &values)
+            imageAt: images.beforeOffset, columns: source.before, in: event, into: &values)
         try source.map.locate(
-            imageAt: new.offset, columns: source.after, in: event, into: &otherValues)
+            imageAt: images.afterOffset, columns: source.after, in: event, into: &otherValues)
         let start = sql.count
         sql.append(plan.updateHead)
         var changed = 0
-        for i in 0..<plan.columns.count
-        where plan.columns[i].isWritten && !otherValues[i].isAbsent
-            && !Self.isEqual(event, values[i], event, otherValues[i])
+        for i in 0..<plan.columns.count where plan.columns[i].isWritten && !otherValues[i].isAbsent
         {
+            let isDifference = source.isDifference(i, images)
+            guard
+                isDifference
+                    ? otherValues[i].length > 0
+                    : !Self.isEqual(event, values[i], event, otherValues[i])
+            else { continue }
             if changed > 0 { sql.append(UInt8(ascii: ",")) }
             changed += 1
             sql.append(plan.columns[i].name)
             sql.append(UInt8(ascii: "="))
-            try plan.columns[i].append(event, otherValues[i], source.map.columns[i], to: &sql)
+            if isDifference {
+                try plan.columns[i].appendUpdated(
+                    event, values[i], by: otherValues[i], source.map.columns[i], to: &sql)
+            } else {
+                try plan.columns[i].append(event, otherValues[i], source.map.columns[i], to: &sql)
+            }
         }
         guard changed > 0 else {
             sql.truncate(to: start)
@@ -564,28 +573,6 @@ struct BatchRenderer: ~Copyable {
             expectations.append(Expectation(count: nil, plan: nil, kind: "guard"))
         }
         if sql.count >= packetBytes { try flush(&sql, &expectations) }
-    }
-
-    /// Appends a statement that fails (error 1690), and so ends its packet, unless the statement
-    /// before it affected `count` rows: it adds to the largest number that there is. A division by
-    /// zero or a DO would not stop MariaDB, and a SELECT costs more.
-    ///
-    /// - Parameters:
-    ///   - count: `nil` when only the fence is to be checked.
-    ///   - proof: what the fence has left in `@skein` if it matched; `nil` when that is known.
-    static func appendGuard(_ count: UInt64?, proof: UInt64?, _ sql: inout ByteBuffer) {
-        sql.append("SET @skein_guard=9223372036854775807+(")
-        if let count {
-            sql.append("ROW_COUNT()<>")
-            sql.appendDecimal(count)
-        }
-        if let proof {
-            if count != nil { sql.append(" OR ") }
-            sql.append("(@skein<=>")
-            sql.appendDecimal(proof)
-            sql.append(")=0")
-        }
-        sql.append(");")
     }
 
     private mutating func setForeignKeyChecks(_ on: Bool, _ sql: inout ByteBuffer) {

@@ -127,6 +127,27 @@ struct ColumnPlan: Sendable {
         try append(event, value, layout, comparedForm, to: &sql)
     }
 
+    /// Appends a JSON value after an update that was logged as differences.
+    ///
+    /// - Parameter differences: an empty one leaves the value as it is.
+    func appendUpdated(
+        _ event: RawSpan, _ before: ColumnValue, by differences: ColumnValue,
+        _ layout: ColumnLayout, to sql: inout ByteBuffer
+    ) throws(BinlogError) {
+        guard differences.length > 0 else {
+            return try append(event, before, layout, form, to: &sql)
+        }
+        guard !before.isAbsent, !before.isNull else {
+            throw BinlogError(
+                .malformed, .partialUpdateRows, at: Int(differences.offset),
+                "differences of a JSON value that is not logged")
+        }
+        var text = ByteBuffer(capacity: Int(before.length) + Int(differences.length) + 64)
+        try layout.appendUpdatedJSON(event, before: before, differences: differences, into: &text)
+        sql.append("_utf8mb4")
+        sql.appendQuoted(text.bytes)
+    }
+
     @inline(__always)
     private func append(
         _ event: RawSpan, _ value: ColumnValue, _ layout: ColumnLayout, _ form: LiteralForm,

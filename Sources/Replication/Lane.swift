@@ -148,8 +148,10 @@ final class Lane {
             do {
                 try attemptInOnePacket(batch, done: done)
                 return
-            } catch let error as MySQLError where error.code == MySQLErrorCode.guardFailed {
-                // Nothing is committed. Statement by statement it shows what was not as expected.
+            } catch let error as MySQLError where error.retry == .no && !error.isConnectionLost {
+                // Nothing is committed. Statement by statement it shows what was not as expected:
+                // a guard tells no more than that, and a row may be refused only because the
+                // fence, whose guard stands behind it, did not match.
                 try session.connection.execute("ROLLBACK;SET foreign_key_checks=1")
             }
         }

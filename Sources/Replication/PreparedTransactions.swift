@@ -86,13 +86,15 @@ extension RowSource {
         let own = EventChunk(inner: bytes, of: chunk.file, position: 0, end: 0)
         return RowSource(
             chunk: own, offset: 0, length: length, map: map, plan: plan, before: before,
-            after: after, ignoresForeignKeys: ignoresForeignKeys, converges: converges)
+            after: after, ignoresForeignKeys: ignoresForeignKeys, converges: converges,
+            hasDifferences: hasDifferences)
     }
 
     fileprivate func converging(_ converges: Bool) -> RowSource {
         RowSource(
             chunk: chunk, offset: offset, length: length, map: map, plan: plan, before: before,
-            after: after, ignoresForeignKeys: ignoresForeignKeys, converges: converges)
+            after: after, ignoresForeignKeys: ignoresForeignKeys, converges: converges,
+            hasDifferences: hasDifferences)
     }
 }
 

@@ -17,6 +17,8 @@ struct RowSource: Sendable {
     /// The table is still between the lowest and the highest position of its copy: statements
     /// converge instead of counting.
     let converges: Bool
+    /// After images may hold differences of JSON values instead of the values.
+    let hasDifferences: Bool
 
     /// The event's bytes.
     @inline(__always)
@@ -26,6 +28,16 @@ struct RowSource: Sendable {
             let span = chunk.bytes.extracting(offset..<(offset + length))
             return unsafe _overrideLifetime(span, borrowing: self)
         }
+    }
+}
+
+extension RowSource {
+    /// Whether a column of an after image is a difference from the before image.
+    @inline(__always)
+    func isDifference(_ column: Int, _ images: RowImages) -> Bool {
+        guard hasDifferences, map.columns[column].type == .json else { return false }
+        let index = map.columns[..<column].reduce(0) { $0 + ($1.type == .json ? 1 : 0) }
+        return images.isDifference(jsonColumn: index, in: bytes)
     }
 }
 

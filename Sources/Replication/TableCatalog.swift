@@ -233,6 +233,16 @@ final class TableCatalog {
                 plan.shape.name, position,
                 detail: "\(map.columnCount) columns in the binlog, \(columns.count) known")
         }
+        for (layout, column) in zip(map.columns, columns) where column.type.decimals > 0 {
+            // Of the table map they can't be told from columns without fractions, which are shorter.
+            guard layout.type == .time || layout.type == .datetime || layout.type == .timestamp
+            else { continue }
+            throw ReplicationError.unsupported(
+                position,
+                detail: "column \(column.name) of \(plan.shape.name) keeps its fractions in "
+                    + "MariaDB's old format (mysql56_temporal_format=OFF): set it to ON, rebuild "
+                    + "the table (ALTER TABLE .. FORCE), and start over")
+        }
         if let names = map.metadata.columnNames {
             for (name, column) in zip(names, columns)
             where name.lowercased() != column.name.lowercased() {

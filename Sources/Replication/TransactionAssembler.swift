@@ -418,7 +418,7 @@ struct TransactionAssembler: ~Copyable {
                 before: rows.before, after: rows.after,
                 ignoresForeignKeys: !rows.flags.isDisjoint(
                     with: [.noForeignKeyChecks, .sqlForeignKeys]),
-                converges: table.use == .converge))
+                converges: table.use == .converge, hasDifferences: rows.kind == .partialUpdate))
         let first = (rows: group.transaction.rows.count, keys: group.transaction.keys.count)
         while let images = try rows.next(in: event, map: table.map) {
             var change = RowChange(source: source, images: images, beforeKey: 0, afterKey: 0)

@@ -12,6 +12,8 @@ actor CopyControl {
     private var session: TargetSession?
     private var coordinator: Coordinator?
     private var nextSnapshot = 1
+    /// The snapshots of earlier runs.
+    private var earlier: [SnapshotRecord] = []
 
     nonisolated var unownedExecutor: UnownedSerialExecutor {
         unsafe executor.asUnownedSerialExecutor()
@@ -64,6 +66,7 @@ actor CopyControl {
         let (connection, ledger) = try connected()
         let snapshots = try ledger.snapshots(connection)
         nextSnapshot = (snapshots.map(\.id).max() ?? 0) + 1
+        earlier = snapshots
         let objects = StoredObjects(meta: configuration.meta, key: configuration.key)
         return (snapshots, try ledger.chunks(connection), try objects.read(connection))
     }
@@ -75,8 +78,19 @@ actor CopyControl {
     }
 
     /// Makes snapshots durable; before any chunk that was read in them commits.
+    ///
+    /// - Throws: `CheckpointError.inconsistent` when the source is not the one, or has not the
+    ///   binlog any more, that earlier runs have read: positions would be compared that mean
+    ///   nothing to each other.
     func record(_ snapshots: some Collection<SnapshotRecord> & Sendable) throws {
         let (_, ledger) = try connected()
+        for old in earlier {
+            let other = snapshots.first { !($0.high ?? $0.low).continues(old.low) }
+            guard let other else { continue }
+            throw CheckpointError.inconsistent(
+                detail: "the copy began at \(old.low), and the source, now at \(other.low), is "
+                    + "another one, or its binlog or its GTIDs began anew; start over (--fresh)")
+        }
         for snapshot in snapshots { try ledger.record(snapshot, by: coordinator!) }
     }
 

@@ -17,7 +17,7 @@ struct FollowGoal: Sendable {
 
     /// Returns the position when the goal is reached; never, when there is none.
     func watch() async throws -> String {
-        var wanted: BinlogPosition?
+        var wanted: SourcePosition?
         var rounds = 0
         var asked: ContinuousClock.Instant?
         while true {
@@ -39,8 +39,8 @@ struct FollowGoal: Sendable {
             case .caughtUp:
                 // Everything up to the position read after the copy ended, then, with a lag below
                 // a second, everything up to the position read once more.
-                if let position = wanted {
-                    guard mark.binlog >= position, (lag(now) ?? 0) < 1000 else { continue }
+                if let place = wanted {
+                    guard mark.reaches(place), (lag(now) ?? 0) < 1000 else { continue }
                     rounds += 1
                     if rounds == 2 { return mark.description }
                 }
@@ -60,18 +60,23 @@ struct FollowGoal: Sendable {
             guard let wanted = MariaDBGTIDPosition(text) else {
                 throw MigrationError.badPosition(text)
             }
-            return wanted.last.values.allSatisfy { position.contains($0) }
+            return position.holds(wanted)
         case .none: throw MigrationError.badPosition(text)
         }
     }
 
-    private func sourcePosition() async throws -> BinlogPosition {
-        let position = try await withThread("control") {
-            try SourceSession(Connection(self.settings.source)).currentPosition()
+    private func sourcePosition() async throws -> SourcePosition {
+        let place = try await withThread("control") {
+            let session = SourceSession(try Connection(self.settings.source))
+            // The position first: the GTIDs then hold all of it.
+            let position = try session.currentPosition()
+            return SourcePosition(
+                origin: Origin(server: try session.serverName(), life: 0), binlog: position,
+                gtids: try session.currentGTIDs())
         }
-        let text = position.description
+        let text = place.binlog.description
         board.update { $0.sourcePosition = text }
-        return position
+        return place
     }
 
     /// Milliseconds that the target is behind: nothing when all that came is applied.
@@ -98,5 +103,14 @@ struct FollowGoal: Sendable {
                 status.warnings.append(warning)
             }
         }
+    }
+}
+
+extension SourcePosition {
+    /// Whether a mark has everything that a source had. File and offset tell it on one server only;
+    /// after a failover it is the GTIDs that count.
+    func reaches(_ place: SourcePosition) -> Bool {
+        origin.server == place.origin.server && binlog >= place.binlog
+            || place.gtids != .none && gtids.holds(place.gtids)
     }
 }

@@ -92,7 +92,7 @@ struct MetaSchemaTests {
         "what a session counts and allows is what the protocol needs", arguments: Servers.families)
     func settings(family: TestServer.Family) async throws {
         let subtask = try await Subtask(family, "settings")
-        let connection = try subtask.session().connection
+        let connection = try TargetSession(subtask.options, role: .lane(0)).connection
         let found = try connection.rows(
             "SELECT @@autocommit, @@wait_timeout, @@net_read_timeout, @@time_zone, "
                 + "@@innodb_lock_wait_timeout, @@unique_checks, @@foreign_key_checks")

@@ -56,7 +56,11 @@ struct Subtask {
     }
 
     func session(_ lane: Int = 0, proxy: FaultProxy? = nil) throws -> TargetSession {
-        try TargetSession(proxy.map { Servers.plain(server, $0) } ?? options, role: .lane(lane))
+        let session = try TargetSession(
+            proxy.map { Servers.plain(server, $0) } ?? options, role: .lane(lane))
+        // On a busy machine a test may be away for longer than a lane ever is.
+        try session.connection.execute("SET SESSION wait_timeout=900")
+        return session
     }
 
     @discardableResult

@@ -154,6 +154,12 @@ extension MigrationTests {
                     "CREATE TABLE u (id INT, w CHAR(36) DEFAULT (UUID())); ALTER TABLE u ADD x CHAR(36) DEFAULT (UUID())",
                     "values"
                 ),
+                (
+                    """
+                    SET GLOBAL mysql56_temporal_format=OFF; CREATE TABLE old (id INT PRIMARY KEY, d DATETIME(3));
+                    SET GLOBAL mysql56_temporal_format=ON; INSERT INTO old VALUES (1, NOW(3))
+                    """, "mysql56_temporal_format"
+                ),
             ])
         func unfollowable(_ statement: String, says word: String) async throws {
             let trial = try await Trial(.mariadb, "unfollowable", Self.rows)

@@ -54,6 +54,54 @@ import Testing
         }
     }
 
+    @Test func aPlaceContinuesAnEarlierOneOfTheSameBinlogOnly() throws {
+        func place(
+            _ server: UInt64, _ file: Int, _ offset: UInt64, _ gtids: GTIDState = .none
+        ) -> SourcePosition {
+            SourcePosition(
+                origin: Origin(server: ServerUUID(high: 0, low: server), life: UInt64(file)),
+                binlog: BinlogPosition(file: "b.00000\(file)", offset: offset), gtids: gtids)
+        }
+        func set(_ text: String) throws -> GTIDState {
+            .mysql(try #require(MySQLGTIDSet("\(Self.uuid):\(text)")))
+        }
+        func position(_ text: String) throws -> GTIDState {
+            .mariadb(try #require(MariaDBGTIDPosition(text)))
+        }
+        let old = place(1, 3, 500)
+        #expect(old.continues(old))
+        #expect(place(1, 4, 4).continues(old))
+        #expect(!place(1, 1, 900).continues(old))
+        #expect(!place(2, 4, 4).continues(old))
+        let gtids = place(1, 3, 500, try set("1-9"))
+        #expect(place(1, 4, 4, try set("1-12")).continues(gtids))
+        // Files have grown beyond it again, with other transactions.
+        #expect(!place(1, 4, 4, try set("1-5")).continues(gtids))
+        #expect(!place(1, 1, 900, try set("1-12")).continues(gtids))
+        #expect(!place(1, 4, 4).continues(gtids))
+        #expect(!gtids.continues(old))
+        let maria = place(1, 3, 500, try position("0-1-9,5-1-2"))
+        #expect(place(1, 3, 900, try position("0-2-10,5-1-2")).continues(maria))
+        #expect(!place(1, 3, 900, try position("0-1-10")).continues(maria))
+    }
+
+    @Test func positionsWithoutGTIDsCompareAlongTheFilesOfOneServer() {
+        let server = ServerUUID(high: 0, low: 1)
+        let first = Origin(server: server, life: 1)
+        // The first file after a start has another life than those that follow it.
+        let place = SourcePosition(
+            origin: Origin(server: server, life: 2),
+            binlog: BinlogPosition(file: "b.000002", offset: 500), gtids: .none)
+        func identity(_ origin: Origin, _ file: String, _ offset: UInt64) -> TransactionIdentity {
+            TransactionIdentity(stream: .file(origin, file: file), number: offset)
+        }
+        #expect(place.contains(identity(first, "b.000001", 900)))
+        #expect(place.contains(identity(first, "b.000002", 499)))
+        #expect(!place.contains(identity(first, "b.000002", 500)))
+        let other = Origin(server: ServerUUID(high: 0, low: 2), life: 2)
+        #expect(!place.contains(identity(other, "b.000001", 900)))
+    }
+
     @Test func identitySetsRoundTripAndHoldWhatWasAdded() throws {
         var set = IdentitySet()
         let file = IdentityStream.file(

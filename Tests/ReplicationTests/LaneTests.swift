@@ -38,6 +38,21 @@ struct LaneTests {
     }
 
     @Test(
+        "a lane whose token is gone says so, also where its rows are refused, since others came",
+        arguments: cases)
+    func staleRows(family: TestServer.Family, rows: Int) async throws {
+        let rig = try await TargetRig(family, "refused\(rows)")
+        try rig.take(1)
+        let session = try rig.session()
+        try rig.take(2)
+        try await rig.apply(try inserts(rig, rows), token: 2)
+        await #expect(throws: CheckpointError.self) {
+            try await rig.apply(try inserts(rig, rows), token: 1, session)
+        }
+        #expect(try rig.rows("t").split(separator: ";").count == rows)
+    }
+
+    @Test(
         "a packet with its COMMIT that arrives after a takeover changes nothing, before it counts",
         arguments: Servers.families, [false, true])
     func lateWhole(family: TestServer.Family, isInTime: Bool) async throws {

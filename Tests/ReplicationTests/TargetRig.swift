@@ -86,7 +86,11 @@ struct TargetRig {
     }
 
     func session(_ proxy: FaultProxy? = nil, lane: Int = 0) throws -> TargetSession {
-        try TargetSession(proxy.map { Self.options($0.port) } ?? options, role: .lane(lane))
+        let session = try TargetSession(
+            proxy.map { Self.options($0.port) } ?? options, role: .lane(lane))
+        // On a busy machine a test may be away for longer than a lane ever is.
+        try session.connection.execute("SET SESSION wait_timeout=900")
+        return session
     }
 
     /// What lane rows of a run hold, and what earlier ones left.
