@@ -17,9 +17,23 @@ public struct TableName: Sendable, Hashable, Codable, Comparable, CustomStringCo
     /// For people: `shop.orders`, unquoted.
     public var description: String { "\(schema).\(name)" }
 
-    /// Orders by schema, then by name, by Unicode scalars.
+    /// Orders by schema, then by name, by the bytes of their UTF-8.
     public static func < (a: TableName, b: TableName) -> Bool {
-        (a.schema, a.name) < (b.schema, b.name)
+        if !Self.isSame(a.schema, b.schema) {
+            return a.schema.utf8.lexicographicallyPrecedes(b.schema.utf8)
+        }
+        return a.name.utf8.lexicographicallyPrecedes(b.name.utf8)
+    }
+
+    /// Whether both have the same bytes: servers tell an `é` of one scalar from one of two, which
+    /// Swift's strings do not.
+    public static func == (a: TableName, b: TableName) -> Bool {
+        isSame(a.name, b.name) && isSame(a.schema, b.schema)
+    }
+
+    private static func isSame(_ a: String, _ b: String) -> Bool {
+        // Strings that differ as text differ in their bytes, and are told apart quickly.
+        a == b && a.utf8.elementsEqual(b.utf8)
     }
 }
 

@@ -219,7 +219,8 @@ struct CopyRun: Sendable {
         let found = try await schema.sourceObjects(plan)
         let stored = StoredObjects(meta: configuration.meta, key: configuration.key)
         let owned = Set(
-            recorded.filter { $0.kind == .view || $0.kind == .routine }.map(\.name))
+            recorded.filter { $0.kind == .view || $0.kind == .routine }
+                .map { OwnedObject(kind: $0.kind, name: $0.name) })
         let created = try await schema.absent(found.created, owned: owned)
         let objects = try (created + found.waiting).map { try $0.stored() }
         try await control.write(objects.map { stored.storeStatement($0) })

@@ -2,6 +2,13 @@ internal import Checkpoint
 internal import MySQLClient
 internal import MySQLCore
 
+/// A view or routine that an earlier run of the copy created. A view's name says nothing of a
+/// routine with the same one.
+struct OwnedObject: Hashable {
+    let kind: StoredObject.Kind
+    let name: TableName
+}
+
 /// Views, routines, triggers and events.
 extension SchemaCopier {
     /// What the source has: objects that are created after the rows, and those that wait for the
@@ -24,11 +31,12 @@ extension SchemaCopier {
 
     /// Objects that are to be created: those that the target lacks, and those of earlier runs,
     /// which are created again.
-    func absent(_ objects: [SourceObject], owned: Set<TableName>) throws -> [SourceObject] {
+    func absent(_ objects: [SourceObject], owned: Set<OwnedObject>) throws -> [SourceObject] {
         let (_, target) = try connections()
         defer { _ = try? target.execute("COMMIT") }
         return try objects.filter { object in
-            if owned.contains(object.name) { return true }
+            let kind: StoredObject.Kind = object.kind == .view ? .view : .routine
+            if owned.contains(OwnedObject(kind: kind, name: object.name)) { return true }
             let schema = utf8Literal(object.name.schema)
             let name = utf8Literal(object.name.name)
             let query =
