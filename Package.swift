@@ -66,6 +66,7 @@ let package = Package(
         module(
             "Settings",
             ["MySQLCore", "Rules", "MySQLClient", .product(name: "Yams", package: "Yams")], common),
+        module("Cluster", [], strict),
         module(
             "Worker",
             [
@@ -112,6 +113,7 @@ let package = Package(
                 "Replication", "Runtime",
             ]),
         tests("MigrationTests", ["MySQLCore", "MySQLClient", "Verification", "TestServers"]),
+        tests("ClusterTests", ["Cluster"]),
         tests("SettingsTests", ["MySQLCore", "MySQLClient", "Rules", "Settings"]),
         tests(
             "ChecksTests",
