@@ -87,7 +87,9 @@ let package = Package(
                 .product(name: "NIOHTTP2", package: "swift-nio-http2"),
                 .product(name: "SwiftProtobuf", package: "swift-protobuf"),
             ], common),
-        module("Cluster", [], strict),
+        module(
+            "Cluster", ["Metadata", "Runtime", .product(name: "Logging", package: "swift-log")],
+            strict),
         module(
             "Worker",
             [
@@ -142,7 +144,12 @@ let package = Package(
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOEmbedded", package: "swift-nio"),
             ]),
-        tests("ClusterTests", ["Cluster"]),
+        tests(
+            "ClusterTests",
+            [
+                "Cluster", "Metadata", "TestServers",
+                .product(name: "Logging", package: "swift-log"),
+            ]),
         tests("SettingsTests", ["MySQLCore", "MySQLClient", "Rules", "Settings"]),
         tests(
             "ChecksTests",

@@ -7,7 +7,7 @@ import TestServers
 final class EtcdMember: Sendable {
     let server: EtcdServer
 
-    static let isAvailable = access("/usr/bin/etcd", X_OK) == 0
+    static let isAvailable = EtcdServer.isInstalled
 
     init(_ name: String, configure: (inout EtcdServerSettings) -> Void = { _ in }) throws {
         let folder = try TestPlaces.newFolder("etcd-\(name)")
@@ -19,8 +19,7 @@ final class EtcdMember: Sendable {
         // The tests are about processes that die, not about machines: no waiting for the disk.
         settings.options = ["--unsafe-no-fsync"]
         configure(&settings)
-        try TestPlaces.makeFolder(folder + "/data")
-        chmod(folder + "/data", 0o700)
+        try TestPlaces.makePrivateFolder(folder + "/data")
         server = EtcdServer(settings, log: Logger(label: "etcd") { _ in SwiftLogNoOpLogHandler() })
     }
 

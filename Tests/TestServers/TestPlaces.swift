@@ -31,6 +31,9 @@ public enum TestPlaces {
         return path
     }
 
-    /// Makes a folder that belongs to the user that servers run as.
-    public static func makeFolder(_ folder: String) throws { try RunFolder.makeFolder(folder) }
+    /// Makes a folder that belongs to the user that servers run as, and that no other user reads.
+    public static func makePrivateFolder(_ folder: String) throws {
+        try RunFolder.makeFolder(folder)
+        chmod(folder, 0o700)
+    }
 }

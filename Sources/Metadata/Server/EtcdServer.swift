@@ -34,6 +34,9 @@ public final class EtcdServer: Sendable {
         self.log = log
     }
 
+    /// Whether Debian's etcd is on this machine.
+    public static var isInstalled: Bool { access(EtcdServerSettings.debianProgram, X_OK) == 0 }
+
     /// What the member is doing.
     public var condition: Condition { state.withLock { $0.condition } }
     /// The process that runs now.

@@ -17,7 +17,8 @@ public struct EtcdServerSettings: Sendable {
     /// Tells clusters apart that might reach each other by mistake.
     public var token = "skein"
     /// The program.
-    public var program = "/usr/bin/etcd"
+    public var program = debianProgram
+    static let debianProgram = "/usr/bin/etcd"
     /// Milliseconds between the leader's heartbeats.
     public var heartbeatMilliseconds = 100
     /// Milliseconds without a heartbeat until members elect another leader.
