@@ -61,6 +61,8 @@ let package = Package(
         module("Runtime", ["CMalloc"], common),
         module("MySQLClient", ["MySQLCore", "CMariaDB"], common),
         module("Stream", ["MySQLCore", "MySQLBinlog", "MySQLClient", "Runtime"], strict),
+        module(
+            "Relay", ["MySQLCore", "MySQLBinlog", "MySQLClient", "Stream", "Runtime"], strict),
         module("Checkpoint", ["MySQLCore", "MySQLClient"], common),
         module(
             "Snapshot", ["MySQLCore", "MySQLClient", "Checkpoint", "Runtime"], strict),
@@ -94,14 +96,15 @@ let package = Package(
             "Worker",
             [
                 "MySQLCore", "Rules", "MySQLClient", "Stream", "Checkpoint", "Snapshot",
-                "Replication", "Settings", "Runtime",
+                "Replication", "Relay", "Settings", "Runtime",
                 .product(name: "Logging", package: "swift-log"),
             ], common),
         module(
             "Commands",
             [
-                "MySQLCore", "Rules", "MySQLClient", "Checkpoint", "Stream", "Snapshot",
-                "Replication", "Settings", "Worker", "Verification", "Runtime",
+                "MySQLCore", "MySQLBinlog", "Rules", "MySQLClient", "Checkpoint", "Stream",
+                "Snapshot", "Replication", "Relay", "Settings", "Worker", "Verification",
+                "Runtime",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ], common),
@@ -121,6 +124,12 @@ let package = Package(
         tests("MySQLClientTests", ["MySQLCore", "MySQLClient", "TestServers"]),
         tests(
             "StreamTests", ["MySQLCore", "MySQLBinlog", "MySQLClient", "Stream", "TestServers"]),
+        tests(
+            "RelayTests",
+            [
+                "MySQLCore", "MySQLBinlog", "MySQLClient", "Stream", "Relay", "Runtime",
+                "TestServers",
+            ]),
         tests("CheckpointTests", ["MySQLCore", "MySQLClient", "Checkpoint", "TestServers"]),
         tests(
             "SnapshotTests",
@@ -132,8 +141,8 @@ let package = Package(
         tests(
             "ReplicationTests",
             [
-                "MySQLCore", "MySQLSyntax", "MySQLBinlog", "Rules", "Checkpoint", "Stream",
-                "Replication", "Runtime",
+                "MySQLCore", "MySQLSyntax", "MySQLBinlog", "Rules", "MySQLClient", "Checkpoint",
+                "Stream", "Replication", "Runtime", "TestServers",
             ]),
         tests("MigrationTests", ["MySQLCore", "MySQLClient", "Verification", "TestServers"]),
         tests(

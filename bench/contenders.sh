@@ -4,11 +4,14 @@
 limit=$((900 + (rows * tables + transactions) / 1000))
 probe() { run "$folder/probe" "$@"; }
 
+# Further flags of skein, for a part that needs some.
+more=()
+
 # The command for the schema $1, as the array `task`.
 set_task() {
     task=("$skein" migrate --source "mysql://skein@127.0.0.1:${port[source]}"
         --target "mysql://skein@127.0.0.1:${port[target]}" --tables "$1.*" --name bench
-        --state-dir "$folder/state" --readers "$threads" --output json)
+        --state-dir "$folder/state" --readers "$threads" --output json "${more[@]}")
 }
 
 # Runs skein until it has caught up: sets `took`, `used` (CPU seconds) and `began`. $1: part, for

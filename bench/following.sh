@@ -18,8 +18,28 @@ light_load() {
     record "latency.$2.p99" "$(sort -n "$folder/latencies" | awk '{ v[NR] = $1 } END { print v[int(NR * 0.99) + 1] / 1000 }')"
 }
 
+# Latency of skein, which ends after it. $1: key; further: flags
+follow_light() {
+    local key=$1 follower status
+    shift
+    set_task light
+    "${attended[@]}" "${task[@]}" "$@" > "$folder/follow.out" 2> "$folder/follow.err" < /dev/null &
+    follower=$!
+    jobs+=("$follower")
+    light_load target "$key" || tail -n 3 "$folder/follow.err" >&2
+    if kill -0 "$follower" 2> /dev/null; then record memory.latency "$(peak "$follower")"; fi
+    kill "$follower" 2> /dev/null || true
+    status=0
+    wait "$follower" || status=$?
+    case $status in
+        0 | 143) ;;
+        *) problem "latency: $key ended with exit code $status: $(tail -n 2 "$folder/follow.err" | cut -c1-600)" ;;
+    esac
+    unset 'jobs[-1]'
+}
+
 part_latency() {
-    local round next=1 follower status
+    local round next=1
     clone base source
     start source
     sql source 'CREATE DATABASE light; CREATE TABLE light.beat (id INT PRIMARY KEY, at DATETIME(6)); RESET MASTER'
@@ -30,20 +50,8 @@ part_latency() {
         sql replica 'START SLAVE'
         light_load replica replica || true
         sql replica 'STOP SLAVE'
-        set_task light
-        "${attended[@]}" "${task[@]}" > "$folder/follow.out" 2> "$folder/follow.err" < /dev/null &
-        follower=$!
-        jobs+=("$follower")
-        light_load target skein || tail -n 3 "$folder/follow.err" >&2
-        if kill -0 "$follower" 2> /dev/null; then record memory.latency "$(peak "$follower")"; fi
-        kill "$follower" 2> /dev/null || true
-        status=0
-        wait "$follower" || status=$?
-        case $status in
-            0 | 143) ;;
-            *) problem "latency: skein ended with exit code $status: $(tail -n 2 "$folder/follow.err" | cut -c1-600)" ;;
-        esac
-        unset 'jobs[-1]'
+        follow_light skein
+        follow_light direct --no-relay
     done
     if migrate latency light; then equal 'latency, skein' target light || true; fi
     sql replica 'START SLAVE'
@@ -60,6 +68,10 @@ part_latency() {
     show 'replica: p99' latency.replica.p99 ms
     show 'skein: median' latency.skein.p50 ms
     show 'skein: p99' latency.skein.p99 ms
+    show 'skein without a relay log: median' latency.direct.p50 ms
+    show 'skein without a relay log: p99' latency.direct.p99 ms
+    judge 'latency: median, relay log on / off' "$(ratio latency.skein.p50 latency.direct.p50)" '<=' 1.05
+    judge 'latency: p99, relay log on / off' "$(ratio latency.skein.p99 latency.direct.p99)" '<=' 1.05
     judge 'latency: median, skein / replica' "$(ratio latency.skein.p50 latency.replica.p50)" '<=' 1.3
     judge 'latency: p99, skein / replica' "$(ratio latency.skein.p99 latency.replica.p99)" '<=' 2
 }
@@ -87,6 +99,8 @@ part_binlog() {
     careless source off
     # Memory where there is some, so that no disk is measured.
     raw=$(mktemp -d /dev/shm/skein-bench-XXXXXX 2> /dev/null || mktemp -d "$folder/raw-XXXXXX")
+    # Reading alone; what a relay log adds is a part of its own.
+    more=(--no-relay)
     for round in $(seq "$rounds"); do
         fresh_target
         if migrate binlog light; then
@@ -109,6 +123,7 @@ part_binlog() {
         record binlog.raw "$(compute "($user + $system) * 1e9 / $bytes")"
         record binlog.raw.wall "$took"
     done
+    more=()
     rm -rf "$raw"
     forget_pair
     echo "  $((bytes / 1000000)) MB of rows of tables that nobody migrates"

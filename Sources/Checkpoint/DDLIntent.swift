@@ -12,13 +12,23 @@ public struct TableTrace: Sendable, Hashable, Codable {
     public var definition: String?
 }
 
+/// What a DDL statement is to its source transaction; the number is what `step` holds.
+public enum DDLStep: Int, Sendable, Hashable {
+    /// All of it.
+    case whole = 0
+    /// The first part of it; rows follow.
+    case opening = 1
+    /// The first part, which has run; rows are awaited, or on their way.
+    case opened = 2
+}
+
 /// A DDL statement that is about to run, or has run: recorded before, cleared together with its
 /// identity's mark.
 public struct DDLIntent: Sendable, Hashable {
     /// The source transaction that it is.
     public var identity: TransactionIdentity
-    /// Step, for statements of several.
-    public var step: Int
+    /// What it is to the transaction.
+    public var step: DDLStep
     /// The statement as it is sent.
     public var statement: String
     /// The tables that it names, before it ran.
@@ -27,12 +37,13 @@ public struct DDLIntent: Sendable, Hashable {
     public var existAfter: [TableName]
     /// Tables that must not exist after it.
     public var goneAfter: [TableName]
-    /// Whether running it once more does no harm while nothing else runs.
+    /// Whether it may run when its tables look as before it: then it has not run, or running it
+    /// once more changes nothing while nothing else runs.
     public var isIdempotent: Bool
 
     /// Makes an intent.
     public init(
-        identity: TransactionIdentity, step: Int, statement: String,
+        identity: TransactionIdentity, step: DDLStep, statement: String,
         before: [TableName: TableTrace], existAfter: [TableName], goneAfter: [TableName],
         isIdempotent: Bool
     ) {
@@ -119,12 +130,14 @@ public final class DDLLedger {
         guard let row = rows.first else { return nil }
         let set = try IdentitySet(encoded: unhex(row[0]))
         let bytes = unhex(row[3])
-        guard let identity = set.identities.first, bytes.first == 1 else {
+        guard let identity = set.identities.first, bytes.first == 1,
+            let step = row[1].flatMap({ Int($0) }).flatMap(DDLStep.init)
+        else {
             throw CheckpointError.unusable(detail: "the DDL intent has an unknown format")
         }
         let context = try JSONDecoder().decode(Context.self, from: Data(bytes.dropFirst()))
         return DDLIntent(
-            identity: identity, step: Int(row[1] ?? "") ?? 0,
+            identity: identity, step: step,
             statement: String(decoding: unhex(row[2]), as: UTF8.self),
             before: Dictionary(
                 context.before.map { ($0.table, $0.trace) }, uniquingKeysWith: { a, _ in a }),
@@ -146,7 +159,7 @@ public final class DDLLedger {
                 """
                 INSERT INTO \(meta.table("ddl")) \
                 (task, source, identity, step, statement, before_state, context) VALUES \
-                (\(key.values),\(hexLiteral(set.encoded)),\(intent.step),\
+                (\(key.values),\(hexLiteral(set.encoded)),\(intent.step.rawValue),\
                 \(hexLiteral(Array(intent.statement.utf8))),'',\(hexLiteral(encoded)))
                 """)
         }
@@ -162,7 +175,16 @@ public final class DDLLedger {
         done = next
     }
 
-    /// Clears the intent of a statement that has not run.
+    /// Notes that an opening statement has run. The intent stays until the rows are committed.
+    public func noteOpened() throws {
+        try transaction { connection in
+            try connection.execute(
+                "UPDATE \(meta.table("ddl")) SET step=\(DDLStep.opened.rawValue) "
+                    + "WHERE \(key.condition)")
+        }
+    }
+
+    /// Clears the intent of a statement that has not run, or whose rows are committed.
     public func abandon() throws {
         try transaction { connection in
             try connection.execute("DELETE FROM \(meta.table("ddl")) WHERE \(key.condition)")
@@ -197,6 +219,7 @@ public final class DDLLedger {
     }
 
     private static func withoutAutoIncrement(_ definition: String) -> String {
+        let definition = withoutSecrets(definition)
         guard let range = definition.firstRange(of: " AUTO_INCREMENT=") else { return definition }
         let rest = definition[range.upperBound...].drop { $0.isNumber }
         return String(definition[..<range.lowerBound]) + rest

@@ -8,17 +8,35 @@ public import MySQLCore
 /// per token, so no update can be lost.
 public struct Fence: Sendable {
     private let head: [UInt8]
+    private let value: [UInt8]
     private let tail: [UInt8]
 
     /// Makes the fence of one lane row.
     public init(meta: MetaSchema, key: SubtaskKey, lane: Int, token: RunToken) {
-        head = Array("UPDATE \(meta.table("lane")) SET commits=commits+1,done=x'".utf8)
+        head = Array("UPDATE \(meta.table("lane")) SET commits=commits+1".utf8)
+        value = Array(",done=x'".utf8)
         tail = Array("' WHERE \(key.condition) AND lane=\(lane) AND run=\(token.literal)".utf8)
     }
 
     /// Appends the statement, without a semicolon.
     public func append(to sql: inout ByteBuffer, done: [UInt8]) {
         sql.append(head)
+        appendRest(to: &sql, done: done)
+    }
+
+    /// Appends the statement such that, if it matches the row, the session's variable `@skein` is
+    /// `proof` afterwards: a later statement of the same packet can tell. For MariaDB; MySQL warns
+    /// that it will not know such assignments for ever.
+    public func append(to sql: inout ByteBuffer, done: [UInt8], proof: UInt64) {
+        sql.append(head)
+        sql.append("+0*(@skein:=" as StaticString)
+        sql.appendDecimal(proof)
+        sql.append(UInt8(ascii: ")"))
+        appendRest(to: &sql, done: done)
+    }
+
+    private func appendRest(to sql: inout ByteBuffer, done: [UInt8]) {
+        sql.append(value)
         sql.appendHex(done.span.bytes)
         sql.append(tail)
     }

@@ -191,6 +191,19 @@ extension Connection {
         cursor.finish()
     }
 
+    /// Runs a query and calls `body` with each row, until it throws; the rest is then read and
+    /// passed over.
+    public func forEachRowThrowing(
+        _ sql: String, _ body: (borrowing ResultRow) throws -> Void
+    ) throws {
+        var failure: (any Error)?
+        try forEachRow(sql) { row in
+            guard failure == nil else { return }
+            do { try body(row) } catch { failure = error }
+        }
+        if let failure { throw failure }
+    }
+
     /// Runs a query whose result is known to be small; values as text, `nil` for NULL.
     public func rows(_ sql: String) throws(MySQLError) -> [[String?]] {
         var out: [[String?]] = []

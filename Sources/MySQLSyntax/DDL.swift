@@ -49,6 +49,12 @@ public struct DropSchema: Sendable, Hashable {
     public var name: String
     /// `IF EXISTS`.
     public var ifExists = false
+
+    /// Makes a statement.
+    public init(name: String, ifExists: Bool = false) {
+        self.name = name
+        self.ifExists = ifExists
+    }
 }
 
 /// A `CHARACTER SET` clause's value.
@@ -127,6 +133,13 @@ public struct DropTables: Sendable, Hashable {
     public var ifExists = false
     /// `WAIT n` or `NOWAIT`.
     public var wait: LockWait?
+
+    /// Makes a statement.
+    public init(tables: [TableName], isTemporary: Bool = false, ifExists: Bool = false) {
+        self.tables = tables
+        self.isTemporary = isTemporary
+        self.ifExists = ifExists
+    }
 }
 
 /// `RENAME TABLE`, applied from left to right.

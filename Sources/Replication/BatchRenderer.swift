@@ -60,6 +60,8 @@ struct BatchRenderer: ~Copyable {
     /// Whether each statement is followed by a guard, which ends the packet unless the statement
     /// did what is expected: only then may COMMIT stand in the same packet.
     var writesGuards = false
+    /// What the fence leaves in `@skein`, to be checked by the next guard.
+    var fenceProof: UInt64?
 
     /// - Parameters:
     ///   - statementBytes: a statement of many rows ends at about this size.
@@ -99,12 +101,13 @@ struct BatchRenderer: ~Copyable {
                 $0.plan.merging == .related && ($0.ignoresForeignKeys || !Self.isWhole($0))
             }
         }
+        let unmerged = Self.plansWithPartialRows(transactions)
         for transaction in transactions {
             let base = Int32(sources.count)
             sources.append(contentsOf: transaction.sources)
             for change in transaction.rows {
                 let source = base + change.source
-                if isMergeable(source, keepsRelatedOrder) {
+                if isMergeable(source, keepsRelatedOrder, unmerged) {
                     merge(change, source)
                 } else {
                     inOrder.append((source, change.images))
@@ -113,10 +116,27 @@ struct BatchRenderer: ~Copyable {
         }
     }
 
-    private func isMergeable(_ source: Int32, _ keepsRelatedOrder: Bool) -> Bool {
+    /// Tables with a change that can't be merged: all their changes keep their order, since merged
+    /// ones go out behind the others.
+    private static func plansWithPartialRows(
+        _ transactions: ContiguousArray<SourceTransaction>
+    ) -> Set<ObjectIdentifier> {
+        var plans: Set<ObjectIdentifier> = []
+        for transaction in transactions {
+            for source in transaction.sources where !isWhole(source) {
+                plans.insert(ObjectIdentifier(source.plan))
+            }
+        }
+        return plans
+    }
+
+    private func isMergeable(
+        _ source: Int32, _ keepsRelatedOrder: Bool, _ unmerged: Set<ObjectIdentifier>
+    ) -> Bool {
         let source = sources[Int(source)]
         switch source.plan.merging {
-        case .byKey, .bySet: return Self.isWhole(source)
+        case .byKey, .bySet:
+            return unmerged.isEmpty || !unmerged.contains(ObjectIdentifier(source.plan))
         case .related: return !keepsRelatedOrder
         case .inOrder: return false
         }
@@ -540,7 +560,7 @@ struct BatchRenderer: ~Copyable {
         sql.append(UInt8(ascii: ";"))
         expectations.append(expectation)
         if writesGuards, let count = expectation.count {
-            Self.appendGuard(count, &sql)
+            Self.appendGuard(count, proof: fenceProof.take(), &sql)
             expectations.append(Expectation(count: nil, plan: nil, kind: "guard"))
         }
         if sql.count >= packetBytes { try flush(&sql, &expectations) }
@@ -549,9 +569,22 @@ struct BatchRenderer: ~Copyable {
     /// Appends a statement that fails (error 1690), and so ends its packet, unless the statement
     /// before it affected `count` rows: it adds to the largest number that there is. A division by
     /// zero or a DO would not stop MariaDB, and a SELECT costs more.
-    static func appendGuard(_ count: UInt64, _ sql: inout ByteBuffer) {
-        sql.append("SET @skein=9223372036854775807+(ROW_COUNT()<>")
-        sql.appendDecimal(count)
+    ///
+    /// - Parameters:
+    ///   - count: `nil` when only the fence is to be checked.
+    ///   - proof: what the fence has left in `@skein` if it matched; `nil` when that is known.
+    static func appendGuard(_ count: UInt64?, proof: UInt64?, _ sql: inout ByteBuffer) {
+        sql.append("SET @skein_guard=9223372036854775807+(")
+        if let count {
+            sql.append("ROW_COUNT()<>")
+            sql.appendDecimal(count)
+        }
+        if let proof {
+            if count != nil { sql.append(" OR ") }
+            sql.append("(@skein<=>")
+            sql.appendDecimal(proof)
+            sql.append(")=0")
+        }
         sql.append(");")
     }
 

@@ -57,7 +57,9 @@ struct ColumnPlan: Sendable {
         case .tinyint, .smallint, .mediumint, .int, .bigint, .decimal, .year: form = .plain
         case .enum, .set:
             form = .plain
-            tail = "+0 <=> "
+            // A sum would be a DOUBLE, which has not room for 64 members.
+            head = "CAST("
+            tail = " AS UNSIGNED) <=> "
         case .float, .double: form = .floating
         case .bit:
             form = .bits
@@ -133,6 +135,9 @@ struct ColumnPlan: Sendable {
         if value.isNull {
             sql.append("NULL")
             return
+        }
+        guard !value.isAbsent else {
+            throw BinlogError(.malformed, nil, at: 0, "a column that is needed is not logged")
         }
         switch form {
         case .plain:

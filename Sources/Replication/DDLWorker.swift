@@ -19,6 +19,16 @@ struct DDLRequest: Sendable {
     var isIdempotent: Bool
     /// Objects without rows (views, routines): a refusal is a warning.
     var mayFail: Bool
+    /// Rows of the same transaction follow.
+    var isOpening = false
+}
+
+/// What a run found of its predecessor's last statement.
+struct DDLRecovery: Sendable, Hashable {
+    /// A statement that has run, and is marked now.
+    var applied: TransactionIdentity?
+    /// A statement that has run, whose rows are still to come.
+    var opened: TransactionIdentity?
 }
 
 /// What came of a request.
@@ -34,6 +44,10 @@ struct DDLOutcome: Sendable {
 final class DDLWorker {
     enum Message: Sendable {
         case run(DDLRequest, Reply<DDLOutcome>)
+        /// Asks for tables as they are on the target; those that don't exist are missing.
+        case shapes([TableName], Reply<[TableName: TableShape]>)
+        /// The rows behind an opening statement are committed.
+        case close(Reply<Void>)
         case ping
         case end
     }
@@ -55,9 +69,25 @@ final class DDLWorker {
             switch try await mailbox.next() {
             case .end: return
             case .ping: try session.connection.ping()
+            case .shapes(let tables, let reply):
+                do {
+                    let shapes = try SchemaReader(session.connection).shapes(of: tables)
+                    try session.connection.execute("COMMIT")
+                    reply.resolve(.success(shapes))
+                } catch {
+                    reply.resolve(.failure(error))
+                    throw error
+                }
             case .run(let request, let reply):
                 do {
                     reply.resolve(.success(try perform(request)))
+                } catch {
+                    reply.resolve(.failure(error))
+                    throw error
+                }
+            case .close(let reply):
+                do {
+                    reply.resolve(.success(try ledger.abandon()))
                 } catch {
                     reply.resolve(.failure(error))
                     throw error
@@ -69,11 +99,19 @@ final class DDLWorker {
     /// Settles what an earlier run left: a statement that has run is marked, one that has not is
     /// forgotten, since the stream brings it again.
     ///
-    /// - Returns: the identity of a statement that has run.
-    func recover() throws -> TransactionIdentity? {
+    /// - Parameter state: what the takeover found.
+    func recover(_ state: SubtaskState) throws -> DDLRecovery {
         try ledger.lock()
         defer { try? ledger.unlock() }
-        guard let intent = try ledger.read() else { return nil }
+        guard let intent = try ledger.read() else { return DDLRecovery() }
+        if intent.step == .opened {
+            let isMarked =
+                state.carried.contains(intent.identity)
+                || state.lowWater?.contains(intent.identity) == true
+            guard isMarked else { return DDLRecovery(opened: intent.identity) }
+            try ledger.abandon()
+            return DDLRecovery()
+        }
         var now: [TableName: TableTrace] = [:]
         for table in intent.before.keys { now[table] = try ledger.trace(table) }
         if now == intent.before {
@@ -84,7 +122,7 @@ final class DDLWorker {
                 && intent.goneAfter.allSatisfy { now[$0]?.definition == nil }
             if hasIDs || intent.isIdempotent || !changesNothingVisible {
                 try ledger.abandon()
-                return nil
+                return DDLRecovery()
             }
             throw ReplicationError.undecidedDDL(
                 statement: intent.statement,
@@ -100,8 +138,12 @@ final class DDLWorker {
                 detail: "its tables are neither as before it nor as after it; "
                     + "bring them to one of both by hand")
         }
+        if intent.step == .opening {
+            try ledger.noteOpened()
+            return DDLRecovery(opened: intent.identity)
+        }
         try ledger.complete(intent.identity)
-        return intent.identity
+        return DDLRecovery(applied: intent.identity)
     }
 
     private func perform(_ request: DDLRequest) throws -> DDLOutcome {
@@ -109,10 +151,12 @@ final class DDLWorker {
         try ledger.lock()
         var before: [TableName: TableTrace] = [:]
         for table in request.tables { before[table] = try ledger.trace(table) }
+        let text = String(decoding: request.sql, as: UTF8.self)
+        let shown = withoutSecrets(text)
         try ledger.record(
             DDLIntent(
-                identity: request.identity, step: 0,
-                statement: String(decoding: request.sql, as: UTF8.self), before: before,
+                identity: request.identity, step: request.isOpening ? .opening : .whole,
+                statement: shown, before: before,
                 existAfter: request.existAfter, goneAfter: request.goneAfter,
                 isIdempotent: request.isIdempotent))
         var warning: String?
@@ -121,15 +165,26 @@ final class DDLWorker {
         } catch {
             // A lost connection leaves it open whether it has run; recovery finds out.
             if error.isConnectionLost { throw error }
+            // Somebody holds the table, or the disk is full: it has not run, and can later.
+            guard error.retry == .no else {
+                try ledger.abandon()
+                throw error
+            }
+            // The server repeats part of the statement in its words.
+            let words = shown == text ? error.description : "ERROR \(error.code)"
             if !request.mayFail {
                 try ledger.abandon()
                 throw ReplicationError.refused(
                     request.tables.first,
-                    detail: "\(error). The statement: \(Self.shortened(request.sql))")
+                    detail: "\(words). The statement: \(Self.shortened(shown))")
             }
-            warning = error.description
+            warning = words
         }
-        try ledger.complete(request.identity)
+        if request.isOpening {
+            try ledger.noteOpened()
+        } else {
+            try ledger.complete(request.identity)
+        }
         try ledger.unlock()
         let shapes = try SchemaReader(session.connection).shapes(of: request.existAfter)
         try session.connection.execute("COMMIT")
@@ -146,21 +201,29 @@ final class DDLWorker {
                 // The statement names its schemas itself, or is refused below.
             }
         }
-        for setting in request.settings {
-            do throws(MySQLError) {
-                try connection.execute("SET SESSION \(setting)")
-            } catch  where error.retry == .no {
-                // A mode or collation that this server does not have.
-            }
+        // In another session the statement might mean something else: all or nothing.
+        for setting in request.settings where try !isSetAlready(setting) {
+            try connection.execute("SET SESSION \(setting)")
         }
         var sql = ByteBuffer(capacity: request.sql.count)
         sql.append(request.sql)
-        defer { _ = try? connection.execute("SET NAMES utf8mb4") }
+        // The ledger's statements come next, which no mode of the event may change.
+        defer {
+            _ = try? connection.execute("SET NAMES utf8mb4")
+            _ = try? connection.execute("SET SESSION sql_mode='STRICT_ALL_TABLES'")
+        }
         try connection.execute(sql) { _ in }
     }
 
-    private static func shortened(_ sql: [UInt8]) -> String {
-        let text = String(decoding: sql.prefix(300), as: UTF8.self)
-        return sql.count > 300 ? text + " .." : text
+    /// Whether a setting needs a privilege on some servers and is as it should be already.
+    private func isSetAlready(_ setting: String) throws(MySQLError) -> Bool {
+        let name = "explicit_defaults_for_timestamp"
+        guard setting.hasPrefix(name) else { return false }
+        let value = try session.connection.value("SELECT @@SESSION.\(name)")
+        return value.map { "\(name)=\($0)" } == setting
+    }
+
+    private static func shortened(_ sql: String) -> String {
+        sql.count > 300 ? sql.prefix(300) + " .." : sql
     }
 }

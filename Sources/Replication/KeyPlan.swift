@@ -51,15 +51,23 @@ struct KeyPlan: Sendable {
         self.readsWhole = readsWhole
     }
 
-    static func part(_ shape: TableShape, column index: Int, prefix: Int?) -> Part {
+    /// - Parameter target: the columns that the table has on the target, whose collations may take
+    ///   more values for equal than the source's do.
+    static func part(
+        _ shape: TableShape, column index: Int, prefix: Int?, target: [ColumnShape] = []
+    ) -> Part {
         let column = shape.columns[index]
-        let isText = column.type.isText
-        let collation = column.collation ?? ""
-        let exact = collation.hasSuffix("_bin") || collation == "binary"
-        let wide = ["ucs2", "utf16", "utf16le", "utf32", "swe7"].contains(column.charset ?? "")
+        let name = column.name.lowercased()
+        let both = [column] + target.filter { $0.name.lowercased() == name }
+        let wide = ["ucs2", "utf16", "utf16le", "utf32", "swe7"]
         return Part(
-            column: index, prefix: prefix ?? 0, isText: isText, isFolded: isText && !exact,
-            isASCIICompatible: !wide)
+            column: index, prefix: prefix ?? 0, isText: both.contains { $0.type.isText },
+            isFolded: both.contains { $0.type.isText && !isExact($0.collation ?? "") },
+            isASCIICompatible: !wide.contains(column.charset ?? ""))
+    }
+
+    private static func isExact(_ collation: String) -> Bool {
+        collation.hasSuffix("_bin") || collation == "binary"
     }
 
     /// Adds what one row image does with the key.
@@ -102,11 +110,13 @@ struct KeyPlan: Sendable {
     @inline(__always)
     private static func hashExact(_ span: RawSpan, _ part: Part) -> UInt64 {
         // The sign alone is the other zero of a floating point number, which equals the first.
-        if span.byteCount == 4 && !part.isText {
+        // Of bytes (as of texts) only a prefix may count, however many there are.
+        let isWhole = !part.isText && part.prefix == 0
+        if span.byteCount == 4 && isWhole {
             let bits = unsafe span.unsafeLoadUnaligned(as: UInt32.self)
             return bits == 1 << 31 ? 0 : UInt64(bits)
         }
-        if span.byteCount == 8 && !part.isText {
+        if span.byteCount == 8 && isWhole {
             let bits = unsafe span.unsafeLoadUnaligned(as: UInt64.self)
             return bits == 1 << 63 ? 0 : bits
         }

@@ -19,6 +19,8 @@ final class Lane {
     private var expectations: [Expectation] = []
     private var done = IdentitySet()
     private var knownMark: UInt64 = 0
+    /// Number of the newest packet that was fenced by ``Fence/append(to:done:proof:)``.
+    private var proof: UInt64 = 0
 
     init(
         number: Int, session: TargetSession, fence: Fence, scheduler: Scheduler,
@@ -173,10 +175,21 @@ final class Lane {
         expectations.removeAll(keepingCapacity: true)
         renderer.resetSession()
         renderer.writesGuards = true
-        defer { renderer.writesGuards = false }
-        fence.append(to: &sql, done: done)
-        sql.append(UInt8(ascii: ";"))
-        BatchRenderer.appendGuard(1, &sql)
+        defer {
+            renderer.writesGuards = false
+            renderer.fenceProof = nil
+        }
+        if session.connection.family == .mariadb {
+            // One statement less: the first guard checks the fence, too.
+            proof += 1
+            fence.append(to: &sql, done: done, proof: proof)
+            sql.append(UInt8(ascii: ";"))
+            renderer.fenceProof = proof
+        } else {
+            fence.append(to: &sql, done: done)
+            sql.append(UInt8(ascii: ";"))
+            BatchRenderer.appendGuard(1, proof: nil, &sql)
+        }
         try renderer.render(batch.transactions, into: &sql, expecting: &expectations) {
             sql, expectations in
             // A wide row: what went before is guarded, and its replies are read.
@@ -184,6 +197,9 @@ final class Lane {
             try session.connection.execute(sql) { _ in }
             sql.removeAll()
             expectations.removeAll(keepingCapacity: true)
+        }
+        if let proof = renderer.fenceProof.take() {
+            BatchRenderer.appendGuard(nil, proof: proof, &sql)
         }
         sql.append("COMMIT")
         try session.connection.execute(sql) { _ in }

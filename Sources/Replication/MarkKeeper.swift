@@ -22,14 +22,24 @@ final class MarkKeeper: Sendable {
         var shapes: [(TableName, TableShape?)]
     }
 
+    /// A place in the binlog of one server life.
+    private struct Place {
+        var origin: Origin
+        var binlog: BinlogPosition
+    }
+
     private struct State {
         var mark: SourcePosition
         var carried: IdentitySet
         var entries: [Entry] = []
         /// Entries before this index are behind the mark; removed now and then.
         var first = 0
+        /// The server life that the stream's places belong to.
+        var origin: Origin
+        /// What the mark holds is being read again: places before its end say nothing.
+        var isReadingAgain: Bool
         /// Where the stream is, behind the last group.
-        var streamEnd: BinlogPosition
+        var streamEnd: Place
         var tail: Tail?
         /// The mark was durable at least once with these values.
         var written: BinlogPosition
@@ -46,8 +56,25 @@ final class MarkKeeper: Sendable {
     init(mark: SourcePosition, carried: IdentitySet, tail: Tail?) {
         state = Mutex(
             State(
-                mark: mark, carried: carried, streamEnd: mark.binlog, tail: tail,
+                mark: mark, carried: carried, origin: mark.origin, isReadingAgain: false,
+                streamEnd: Place(origin: mark.origin, binlog: mark.binlog), tail: tail,
                 written: mark.binlog))
+    }
+
+    /// Where reading must begin again after a restart: nothing before it is needed.
+    var needed: (origin: Origin, position: BinlogPosition) {
+        state.withLock { ($0.mark.origin, $0.tail?.start ?? $0.mark.binlog) }
+    }
+
+    /// The stream begins. After a failover its places belong to another server, and so does the
+    /// mark as soon as it moves.
+    ///
+    /// - Parameter readsAgain: whether it begins with what the mark holds.
+    func begin(origin: Origin, readsAgain: Bool) {
+        state.withLock { state in
+            state.origin = origin
+            state.isReadingAgain = readsAgain
+        }
     }
 
     /// Notes a group, in the order of the stream.
@@ -59,8 +86,13 @@ final class MarkKeeper: Sendable {
     ) -> Int {
         state.withLock { state in
             state.entries.append(Entry(end: end, isPassed: isPassed, shapes: shapes))
-            // The newest transaction of the mark is read again, which may lie in an older file.
-            if !state.mark.contains(end.identity) { state.streamEnd = end.end }
+            // What the mark holds is read again, which may lie in an older file.
+            if !state.mark.contains(end.identity) {
+                state.isReadingAgain = false
+                state.streamEnd = Place(origin: state.origin, binlog: end.end)
+            } else if end.identity == state.tail?.identity {
+                state.isReadingAgain = false
+            }
             return state.entries.count - state.first
         }
     }
@@ -68,9 +100,15 @@ final class MarkKeeper: Sendable {
     /// Events that belong to no group have moved the stream's end.
     func streamMoved(to position: BinlogPosition) {
         state.withLock { state in
-            if state.streamEnd < position || state.streamEnd.file != position.file {
-                state.streamEnd = position
-            }
+            let end = state.streamEnd
+            // Behind the newest transaction the rest of its file is read again too.
+            let isHeld =
+                state.origin == state.mark.origin && position < state.mark.binlog
+            guard !state.isReadingAgain, !isHeld,
+                end.binlog < position || end.binlog.file != position.file
+                    || end.origin != state.origin
+            else { return }
+            state.streamEnd = Place(origin: state.origin, binlog: position)
         }
     }
 
@@ -89,7 +127,7 @@ final class MarkKeeper: Sendable {
 
     /// The mark, and where the stream is.
     var positions: (mark: SourcePosition, stream: BinlogPosition) {
-        state.withLock { ($0.mark, $0.streamEnd) }
+        state.withLock { ($0.mark, $0.streamEnd.binlog) }
     }
 
     /// Computes how far the mark may move, given what lanes hold as read back from the target;
@@ -111,13 +149,21 @@ final class MarkKeeper: Sendable {
                 carried.remove(identity)
                 if !mark.contains(identity) {
                     mark.include(identity)
+                    mark.origin = state.origin
                     mark.binlog = entry.end.end
                 }
                 tail = Tail(entry.end)
                 shapes += entry.shapes
                 next += 1
             }
-            if next == state.entries.count { mark.binlog = state.streamEnd }
+            if next == state.entries.count {
+                mark.origin = state.streamEnd.origin
+                mark.binlog = state.streamEnd.binlog
+            }
+            if next == state.first, mark.origin.server != state.mark.origin.server {
+                // The newest transaction lies in the other server's files.
+                tail = nil
+            }
             let count = next - state.first
             guard count > 0 || mark.binlog != state.written else { return nil }
             let ordinal = count > 0 ? state.entries[next - 1].end.ordinal : 0

@@ -5,7 +5,7 @@ public import MySQLCore
 internal import MySQLSyntax
 public import Rules
 internal import Runtime
-internal import Stream
+public import Stream
 internal import Synchronization
 
 /// What a replication engine needs to know.
@@ -30,6 +30,8 @@ public struct ReplicationConfiguration: Sendable {
     public var memoryBudget = 128 << 20
     /// The reader's id among the source's replicas.
     public var serverID: UInt32
+    /// Where the source's events come from; over a connection of its own when `nil`.
+    public var events: (any EventSource)?
 
     /// Makes a configuration with defaults.
     public init(
@@ -51,7 +53,7 @@ public final class ReplicationEngine: Sendable {
     private let configuration: ReplicationConfiguration
     /// What it is doing.
     public let progress: ReplicationProgress
-    private let stopping = Mutex<(isRequested: Bool, interrupt: Interrupter?)>((false, nil))
+    private let stopping = Mutex<(isRequested: Bool, reader: (any EventReader)?)>((false, nil))
 
     /// Makes an engine.
     public init(_ configuration: ReplicationConfiguration, progress: ReplicationProgress) {
@@ -63,7 +65,7 @@ public final class ReplicationEngine: Sendable {
     public func stop() {
         stopping.withLock { state in
             state.isRequested = true
-            state.interrupt?.interrupt()
+            state.reader?.close()
         }
     }
 
@@ -102,10 +104,11 @@ public final class ReplicationEngine: Sendable {
                 defer { coordinatorThread.stop() }
                 try await run.coordinate(epoch: epoch, didTakeOver: didTakeOver)
             }
+            let events = self.events(&group)
             let readerThread = ThreadExecutor(name: "reader")
             group.addTask(executorPreference: readerThread) {
                 defer { readerThread.stop() }
-                try await self.read(run)
+                try await self.read(run, events)
             }
             group.addTask { try await run.tick() }
             do {
@@ -125,27 +128,39 @@ public final class ReplicationEngine: Sendable {
 
     // MARK: the reader
 
-    private func read(_ run: ReplicationRun) async throws {
+    /// Where events come from: what the configuration says, or a connection of this run.
+    private func events(_ group: inout ThrowingTaskGroup<Void, any Error>) -> any EventSource {
+        if let events = configuration.events { return events }
+        let direct = DirectSource(configuration.source, serverID: configuration.serverID)
+        group.addTask { try await direct.run() }
+        return direct
+    }
+
+    private func read(_ run: ReplicationRun, _ events: any EventSource) async throws {
         let state = try await run.started.value()
         guard let lowWater = state.lowWater else {
             throw CheckpointError.inconsistent(detail: "the copy has not ended")
         }
         let recovered = try await run.recovered.value()
-        let start = try StreamStart.find(configuration, state, lowWater)
+        var start = try StreamStart.find(configuration, state, lowWater, events)
         let applied = AppliedState(
-            lowWater: lowWater, carried: state.carried.adding(recovered))
+            lowWater: lowWater, carried: state.carried.adding(recovered.applied))
         let catalog = try makeCatalog(run, state)
-        let stream = try DirectStream(
-            configuration.source, from: start.start, serverID: configuration.serverID)
-        let interrupter = stream.interrupter
-        stopping.withLock { state in
-            state.interrupt = interrupter
-            if state.isRequested { interrupter.interrupt() }
+        let stream = try await events.reader(from: start.place)
+        start.settle(on: stream.server, lowWater)
+        let isRequested = stopping.withLock { state in
+            state.reader = stream
+            return state.isRequested
         }
-        defer { stopping.withLock { $0.interrupt = nil } }
+        if isRequested { stream.close() }
+        defer {
+            stopping.withLock { $0.reader = nil }
+            stream.close()
+        }
         let reader = StreamReader(
             run: run, stream: stream, catalog: catalog, applied: applied, origin: start.origin,
-            expectedTail: start.tail, configuration: configuration, progress: progress)
+            expectedTail: start.tail, opened: recovered.opened, configuration: configuration,
+            progress: progress)
         try await withTaskCancellationHandler {
             do {
                 try await reader.loop { self.isStopping }
@@ -155,7 +170,7 @@ public final class ReplicationEngine: Sendable {
                 }
             }
         } onCancel: {
-            interrupter.interrupt()
+            stream.close()
         }
         // Asked to stop: what was read completely is applied and marked.
         try await run.finish()
@@ -186,9 +201,12 @@ public final class ReplicationEngine: Sendable {
         try addSchemaDefaults(&schemas, source)
         let catalog = TableCatalog(
             sourceVersion: source.serverVersion, selection: configuration.selection,
-            state: schemas, windows: configuration.ranges, consistentFrom: state.consistentFrom)
+            state: schemas, windows: configuration.ranges, consistentFrom: state.consistentFrom,
+            session: StatementSession(
+                source: try ServerDialect(source), target: try ServerDialect(target)))
         var extra: [TableName: [KeyShape]] = [:]
-        for (name, shape) in try SchemaReader(target).shapes(of: shapes.map(\.name)) {
+        let there = try SchemaReader(target).shapes(of: shapes.map(\.name))
+        for (name, shape) in there {
             let known = schemas.tables[name]?.keys ?? []
             let keys = shape.keys.filter { key in
                 key.isUnique && !known.contains { $0.isUnique && $0.parts == key.parts }
@@ -196,6 +214,7 @@ public final class ReplicationEngine: Sendable {
             if !keys.isEmpty { extra[name] = keys }
         }
         catalog.setTargetKeys(extra)
+        catalog.noteTarget(there)
         return catalog
     }
 

@@ -27,6 +27,8 @@ public final class ReplicationProgress: Sendable {
         public var warnings: [String] = []
         /// The durable mark.
         public var mark: SourcePosition?
+        /// The server and the position that reading begins at again after a restart.
+        public var needed: (origin: Origin, position: BinlogPosition)?
         /// Where the stream is.
         public var stream: BinlogPosition?
     }

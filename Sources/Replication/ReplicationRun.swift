@@ -23,8 +23,8 @@ final class ReplicationRun: Sendable {
     let coordinatorMailbox = Mailbox<CoordinatorMessage>()
     /// The state after the takeover.
     let started = Broadcast<SubtaskState>()
-    /// A DDL statement of an earlier run that turned out to have run.
-    let recovered = Broadcast<TransactionIdentity?>()
+    /// What became of a DDL statement of an earlier run.
+    let recovered = Broadcast<DDLRecovery>()
     /// The mark keeper, once the takeover is done.
     let keeper = Broadcast<MarkKeeper>()
     /// The lane that the reader may borrow.
@@ -106,12 +106,12 @@ final class ReplicationRun: Sendable {
         let session = try TargetSession(configuration.target, role: .ddl(lane))
         let interrupter = session.connection.interrupter
         try await withTaskCancellationHandler {
-            _ = try await barrier.arrive(session)
+            let state = try await barrier.arrive(session)
             let ledger = DDLLedger(
                 session: session, meta: configuration.meta, key: configuration.key, lane: lane,
                 token: token)
             let worker = DDLWorker(session: session, ledger: ledger, marks: marks)
-            recovered.resolve(.success(try worker.recover()))
+            recovered.resolve(.success(try worker.recover(state)))
             try await worker.run(ddlMailbox)
         } onCancel: {
             interrupter.interrupt()
@@ -128,7 +128,8 @@ final class ReplicationRun: Sendable {
             didTakeOver(state)
             try session.holdLock(token)
             barrier.publish(.success(state))
-            guard let mark = state.lowWater else {
+            // No event before every chunk of every table is done.
+            guard state.phase == "follow", let mark = state.lowWater else {
                 throw CheckpointError.inconsistent(detail: "the copy has not ended")
             }
             let keeper = MarkKeeper(
@@ -199,7 +200,9 @@ final class ReplicationRun: Sendable {
     private func report(_ keeper: MarkKeeper) {
         let (mark, stream) = keeper.positions
         let isIdle = keeper.count == 0
+        let needed = keeper.needed
         progress.update {
+            $0.needed = (needed.origin, needed.position)
             $0.mark = mark
             $0.stream = stream
             $0.isIdle = isIdle

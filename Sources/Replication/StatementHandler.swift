@@ -10,10 +10,13 @@ struct StatementHandler {
     enum Decision {
         /// It does not concern migrated tables.
         case pass
+        /// It does not concern rows, and the target can't have it: that is worth a warning.
+        case leaveOut(String)
         /// It is applied already; shapes have to follow.
-        case shapesOnly(DDL, SyntaxContext)
-        /// It must run on the target.
-        case run(DDLRequest, DDL, SyntaxContext)
+        case shapesOnly([DDL], SyntaxContext)
+        /// It must run on the target. What it does to the tables that are wanted is told by one
+        /// statement or two.
+        case run(DDLRequest, [DDL], SyntaxContext)
     }
 
     private let catalog: TableCatalog
@@ -31,7 +34,7 @@ struct StatementHandler {
         _ query: QueryEvent, _ end: GroupEnd, timestamp: Int64, position: SourcePosition
     ) throws -> Decision {
         if applied.lowWater.contains(end.identity) { return .pass }
-        let context = syntaxContext(query)
+        let context = catalog.session.context(of: query)
         let statement: Statement
         do {
             statement = try parseStatement(query.sql, context: context)
@@ -74,7 +77,7 @@ struct StatementHandler {
                     identity: end.identity, sql: sql, defaultSchema: nil, settings: [],
                     tables: [first.name], existAfter: [first.name], goneAfter: [],
                     isIdempotent: true, mayFail: false),
-                .truncateTable(TruncateTable(table: first.name)), context)
+                [.truncateTable(TruncateTable(table: first.name))], context)
         }
         throw ReplicationError.unsupported(
             position,
@@ -87,71 +90,150 @@ struct StatementHandler {
         _ context: SyntaxContext, _ timestamp: Int64, _ position: SourcePosition
     ) throws -> Decision {
         if ddl.isTemporary { return .pass }
+        let event = Event(
+            query: query, end: end, context: context, timestamp: timestamp, position: position)
         switch ddl {
-        case .createObject, .alterObject, .dropObject:
-            return object(ddl, query, end, context, timestamp)
-        case .createSchema(let schema):
-            guard catalog.selection.mayHold(schema: schema.name) else { return .pass }
-        case .alterSchema(let schema):
-            guard catalog.selection.mayHold(schema: schema.name) else { return .pass }
-        case .dropSchema(let schema):
-            return dropSchema(schema.name, ddl, end, context)
-        default: break
-        }
-        let before = ddl.tablesBefore
-        let after = ddl.tablesAfter
-        let named = Set(before + after)
-        let wanted = named.filter { catalog.selection.selects($0) }
-        let isSchema = named.isEmpty
-        if wanted.isEmpty, !isSchema { return .pass }
-        if case .renameTables = ddl, wanted != named {
+        case .createObject(let object) where object.kind == .sequence:
+            guard catalog.selection.selects(object.name), catalog.use(of: object.name) != .skip
+            else { return .pass }
             throw ReplicationError.unsupported(
                 position,
-                detail: "tables are renamed into or out of the selection: "
-                    + named.map(\.description).sorted().joined(separator: ", "))
+                detail: "sequence \(object.name) was created, and sequences can't be migrated: "
+                    + "exclude it and start over with --fresh; create it on the target by hand "
+                    + "when applications move")
+        case .createObject, .alterObject, .dropObject: return object(ddl, event)
+        case .createSchema(let schema):
+            guard catalog.selection.mayHold(schema: schema.name) else { return .pass }
+            return try createSchema(schema, event)
+        case .alterSchema(let schema):
+            guard catalog.selection.mayHold(schema: schema.name) else { return .pass }
+        case .dropSchema(let schema): return try dropSchema(schema.name, event)
+        default: break
         }
-        let uses = wanted.map { ($0, catalog.use(of: $0)) }
-        if let changing = uses.first(where: { $0.1 == .converge }) {
-            throw ReplicationError.changedDuringCopy(changing.0, position)
+        let named = Set(ddl.tablesBefore + ddl.tablesAfter)
+        let wanted = named.filter { catalog.selection.selects($0) }
+        if wanted.isEmpty, !named.isEmpty { return .pass }
+        let uses = Dictionary(uniqueKeysWithValues: wanted.map { ($0, catalog.use(of: $0)) })
+        if let changing = uses.first(where: { $0.value == .converge }) {
+            throw ReplicationError.changedDuringCopy(changing.key, position)
         }
-        if !uses.isEmpty, uses.allSatisfy({ $0.1 == .skip }) { return .pass }
-        if applied.contains(end.identity) { return .shapesOnly(ddl, context) }
+        if !uses.isEmpty, uses.values.allSatisfy({ $0 == .skip }) { return .pass }
+        try refuseMoves(ddl, named, wanted, position)
+        if case .dropTables(let drop) = ddl {
+            return try dropTables(drop, where: { uses[$0] == .exact }, event)
+        }
+        try refuseFailed(event)
+        if applied.contains(end.identity) { return .shapesOnly([ddl], context) }
+        if case .createTable(let create) = ddl, create.isFromSelect {
+            throw ReplicationError.unsupported(
+                position, detail: "a table was made of a SELECT by a statement instead of rows")
+        }
+        if let engine = ddl.engineWithoutTransactions {
+            throw ReplicationError.unsupported(
+                position,
+                detail: "\(wanted.sorted().first?.description ?? "a table") gets engine \(engine), "
+                    + "which rolls nothing back: a transaction that is tried again would leave its "
+                    + "rows twice. Exclude the table, or give it InnoDB, and start over with --fresh"
+            )
+        }
         if let reason = statement.nondeterministicReason {
             throw ReplicationError.unsupported(
                 position, detail: "a statement gives other values on the target (\(reason))")
         }
-        let gone = Set(before).subtracting(after)
+        let gone = Set(ddl.tablesBefore).subtracting(ddl.tablesAfter)
         return .run(
             DDLRequest(
-                identity: end.identity, sql: selected(ddl, query.sql),
+                identity: end.identity, sql: withoutRows(ddl, query.sql),
                 defaultSchema: String(decoding: query.schema, as: UTF8.self),
-                settings: settings(query, timestamp), tables: wanted.sorted(),
-                existAfter: after.filter { wanted.contains($0) },
+                settings: try settings(event), tables: wanted.sorted(),
+                existAfter: ddl.tablesAfter.filter { wanted.contains($0) },
                 goneAfter: gone.filter { wanted.contains($0) }.sorted(),
-                isIdempotent: ddl.isIdempotentWhileDrained, mayFail: false),
-            ddl, context)
+                isIdempotent: ddl.isSafeToRunIfUnseen, mayFail: false),
+            [ddl], context)
     }
 
-    /// A DROP of several tables drops the migrated ones alone.
-    private func selected(_ ddl: DDL, _ sql: [UInt8]) -> [UInt8] {
-        switch ddl {
-        case .dropTables(let drop):
-            let wanted = drop.tables.filter { catalog.selection.selects($0) }
-            guard wanted.count < drop.tables.count else { return sql }
-            let list = wanted.map(\.quoted).joined(separator: ",")
-            return Array("DROP TABLE \(drop.ifExists ? "IF EXISTS " : "")\(list)".utf8)
-        case .createSchema(let schema) where !schema.ifNotExists:
-            return Array("CREATE DATABASE IF NOT EXISTS \(quoteIdentifier(schema.name))".utf8)
-        default: return sql
+    /// Leaves out MySQL's note that rows follow in the same transaction: they come by themselves.
+    private func withoutRows(_ ddl: DDL, _ sql: [UInt8]) -> [UInt8] {
+        guard case .createTable(let create) = ddl, create.options.startsTransaction else {
+            return sql
         }
+        let words = Array("START TRANSACTION".utf8)
+        let end = sql.lastIndex { $0 | 0x20 == UInt8(ascii: "n") }.map { $0 + 1 } ?? 0
+        guard end >= words.count, sql[(end - words.count)..<end].elementsEqual(words) else {
+            return sql
+        }
+        return Array(sql[..<(end - words.count)])
     }
 
-    private func object(
-        _ ddl: DDL, _ query: QueryEvent, _ end: GroupEnd, _ context: SyntaxContext,
-        _ timestamp: Int64
-    ) -> Decision {
-        guard let schema = ddl.schema ?? context.defaultSchema,
-            catalog.selection.mayHold(schema: schema), !applied.contains(end.identity)
+    /// A statement, with what came with it.
+    private struct Event {
+        let query: QueryEvent
+        let end: GroupEnd
+        let context: SyntaxContext
+        let timestamp: Int64
+        let position: SourcePosition
+    }
+
+    /// A table that comes into the selection under another name, or a partition that does, brings
+    /// rows that were never copied.
+    private func refuseMoves(
+        _ ddl: DDL, _ named: Set<TableName>, _ wanted: Set<TableName>, _ position: SourcePosition
+    ) throws {
+        switch ddl {
+        case .renameTables, .alterTable: break
+        default: return
+        }
+        guard wanted != named else { return }
+        throw ReplicationError.unsupported(
+            position,
+            detail: "a table or a partition is moved into or out of the selection: "
+                + named.map(\.description).sorted().joined(separator: ", "))
+    }
+
+    /// Statements that failed half-way are logged too; what they did is known of few.
+    private func refuseFailed(_ event: Event) throws {
+        guard event.query.errorCode != 0 else { return }
+        throw ReplicationError.unsupported(
+            event.position,
+            detail: "a statement failed on the source with error \(event.query.errorCode), and "
+                + "the binlog does not tell what it did before. Make the tables equal by hand or "
+                + "start over with --fresh")
+    }
+
+    /// A DROP of several tables drops the migrated ones alone, and none that was copied later.
+    private func dropTables(
+        _ drop: DropTables, where isWanted: (TableName) -> Bool, _ event: Event
+    ) throws -> Decision {
+        var drop = drop
+        let all = drop.tables.count
+        drop.tables.removeAll { !isWanted($0) }
+        // The tables that were there are gone, the others never were. MariaDB logs that without
+        // its error.
+        let failed = event.query.errorCode == 1051
+        if !failed { try refuseFailed(event) }
+        let lacksSome = failed || !drop.tables.allSatisfy { catalog.state.tables[$0] != nil }
+        if applied.contains(event.end.identity) {
+            return .shapesOnly([.dropTables(drop)], event.context)
+        }
+        let isOwnText = lacksSome || drop.tables.count < all
+        if lacksSome { drop.ifExists = true }
+        let list = drop.tables.map(\.quoted).joined(separator: ",")
+        return .run(
+            DDLRequest(
+                identity: event.end.identity,
+                sql: isOwnText
+                    ? Array("DROP TABLE \(drop.ifExists ? "IF EXISTS " : "")\(list)".utf8)
+                    : event.query.sql,
+                defaultSchema: String(decoding: event.query.schema, as: UTF8.self),
+                settings: try settings(event, isOwnText: isOwnText), tables: drop.tables.sorted(),
+                existAfter: [], goneAfter: drop.tables.sorted(),
+                isIdempotent: DDL.dropTables(drop).isSafeToRunIfUnseen, mayFail: false),
+            [.dropTables(drop)], event.context)
+    }
+
+    private func object(_ ddl: DDL, _ event: Event) -> Decision {
+        guard let schema = ddl.schema ?? event.context.defaultSchema,
+            catalog.selection.mayHold(schema: schema), !applied.contains(event.end.identity)
         else { return .pass }
         switch ddl {
         case .createObject(let object):
@@ -163,64 +245,109 @@ struct StatementHandler {
             if object.kind == .trigger || object.kind == .event { return .pass }
         default: break
         }
+        let settings: [String]
+        do throws(UntranslatableSession) {
+            settings = try catalog.session.assignments(
+                for: event.query, timestamp: event.timestamp)
+        } catch {
+            return .leaveOut(
+                "a view or routine is left out (at \(event.position)): \(error.detail)")
+        }
         return .run(
             DDLRequest(
-                identity: end.identity, sql: query.sql,
-                defaultSchema: String(decoding: query.schema, as: UTF8.self),
-                settings: settings(query, timestamp), tables: [], existAfter: [], goneAfter: [],
+                identity: event.end.identity, sql: event.query.sql,
+                defaultSchema: String(decoding: event.query.schema, as: UTF8.self),
+                settings: settings, tables: [], existAfter: [], goneAfter: [],
                 isIdempotent: true, mayFail: true),
-            ddl, context)
+            [ddl], event.context)
     }
 
-    private func dropSchema(
-        _ schema: String, _ ddl: DDL, _ end: GroupEnd, _ context: SyntaxContext
-    ) -> Decision {
-        let tables = catalog.state.tables.keys.filter {
-            $0.schema == schema && catalog.use(of: $0) == .exact
-        }.sorted()
-        guard !tables.isEmpty else { return .pass }
-        if applied.contains(end.identity) { return .shapesOnly(ddl, context) }
-        let list = tables.map(\.quoted).joined(separator: ",")
+    // MARK: schemas
+
+    /// The tables of a schema that go with it: those that the target holds from before.
+    private func tables(in schema: String, _ event: Event) throws -> [TableName] {
+        let all = catalog.state.tables.keys.filter { $0.schema == schema }.sorted()
+        if let changing = all.first(where: { catalog.use(of: $0) == .converge }) {
+            throw ReplicationError.changedDuringCopy(changing, event.position)
+        }
+        return all.filter { catalog.use(of: $0) == .exact }
+    }
+
+    private func dropStatement(_ tables: [TableName]) -> String {
+        "DROP TABLE IF EXISTS \(tables.map(\.quoted).joined(separator: ","))"
+    }
+
+    private func dropSchema(_ schema: String, _ event: Event) throws -> Decision {
+        guard catalog.selection.mayHold(schema: schema) else { return .pass }
+        let tables = try tables(in: schema, event)
+        var effects: [DDL] = []
+        if !tables.isEmpty {
+            try refuseFailed(event)
+            effects.append(.dropTables(DropTables(tables: tables, ifExists: true)))
+        }
+        // Tables that were copied later stay, and so do the schema's defaults.
+        let all = catalog.state.tables.keys.filter { $0.schema == schema }
+        if all.count == tables.count { effects.append(.dropSchema(DropSchema(name: schema))) }
+        if tables.isEmpty || applied.contains(event.end.identity) {
+            return .shapesOnly(effects, event.context)
+        }
         return .run(
             DDLRequest(
-                identity: end.identity, sql: Array("DROP TABLE IF EXISTS \(list)".utf8),
+                identity: event.end.identity, sql: Array(dropStatement(tables).utf8),
                 defaultSchema: nil, settings: ["foreign_key_checks=0"], tables: tables,
                 existAfter: [], goneAfter: tables, isIdempotent: true, mayFail: false),
-            ddl, context)
+            effects, event.context)
     }
 
-    private func syntaxContext(_ query: QueryEvent) -> SyntaxContext {
-        var mode = SQLMode()
-        if let bits = query.status.sqlMode {
-            mode = SQLMode(binlog: bits, family: catalog.sourceVersion.family)
+    /// The schema may be there already: it was created with the first table, or for other ones.
+    /// Its defaults, which tables get that name none, become those of the source's.
+    private func createSchema(_ schema: CreateSchema, _ event: Event) throws -> Decision {
+        try refuseFailed(event)
+        var created = schema
+        created.orReplace = false
+        var effects: [DDL] = [.createSchema(created)]
+        var sql: [String] = []
+        var after = catalog.state
+        if schema.orReplace { after.schemas[schema.name] = nil }
+        let isNew = !schema.ifNotExists || after.schemas[schema.name] == nil
+        _ = try? after.apply(.createSchema(created), context: event.context)
+        let name = quoteIdentifier(schema.name)
+        let target = catalog.session.target
+        var options = ""
+        if isNew, let defaults = after.schemas[schema.name],
+            let charset = target.charset(defaults.charset)
+        {
+            options += " CHARACTER SET \(charset)"
+            if let known = target.collation(defaults.collation) { options += " COLLATE \(known)" }
         }
-        let schema = String(decoding: query.schema, as: UTF8.self)
-        return SyntaxContext(
-            version: catalog.sourceVersion, sqlMode: mode,
-            defaultSchema: schema.isEmpty ? nil : schema)
+        sql.append("CREATE DATABASE IF NOT EXISTS \(name)\(options)")
+        if !options.isEmpty { sql.append("ALTER DATABASE \(name)\(options)") }
+        // The tables go last: as long as they are there, all of it is run again after a crash.
+        let tables = schema.orReplace ? try tables(in: schema.name, event) : []
+        if !tables.isEmpty {
+            sql.append(dropStatement(tables))
+            effects.insert(.dropTables(DropTables(tables: tables, ifExists: true)), at: 0)
+        }
+        if applied.contains(event.end.identity) { return .shapesOnly(effects, event.context) }
+        var settings = try settings(event, isOwnText: true)
+        if !tables.isEmpty { settings.append("foreign_key_checks=0") }
+        return .run(
+            DDLRequest(
+                identity: event.end.identity, sql: Array(sql.joined(separator: ";").utf8),
+                defaultSchema: nil, settings: settings, tables: tables, existAfter: [],
+                goneAfter: tables, isIdempotent: true, mayFail: false),
+            effects, event.context)
     }
 
-    /// The session that the statement ran in, as assignments. Numbers and hexadecimal literals
-    /// only, or names that the server gave.
-    private func settings(_ query: QueryEvent, _ timestamp: Int64) -> [String] {
-        var out = ["timestamp=\(timestamp)"]
-        if let mode = query.status.sqlMode, catalog.sourceVersion.family == .mariadb {
-            out.append("sql_mode=\(mode & 0xFFFF_FFFF)")
-        } else if let mode = query.status.sqlMode {
-            out.append("sql_mode=\(mode)")
+    // MARK: the session
+
+    private func settings(_ event: Event, isOwnText: Bool = false) throws -> [String] {
+        do throws(UntranslatableSession) {
+            return try catalog.session.assignments(
+                for: event.query, timestamp: event.timestamp, isOwnText: isOwnText)
+        } catch {
+            throw ReplicationError.unsupported(
+                event.position, detail: "a statement can't be repeated: \(error.detail)")
         }
-        if let charsets = query.status.charsets {
-            out.append("character_set_client=\(charsets.client)")
-            out.append("collation_connection=\(charsets.connection)")
-            out.append("collation_server=\(charsets.server)")
-        }
-        if let zone = query.status.timeZone, !zone.isEmpty {
-            out.append("time_zone=\(utf8Literal(zone))")
-        }
-        if let options = query.status.options {
-            out.append("foreign_key_checks=\(options.contains(.noForeignKeyChecks) ? 0 : 1)")
-            out.append("unique_checks=\(options.contains(.relaxedUniqueChecks) ? 0 : 1)")
-        }
-        return out
     }
 }

@@ -9,7 +9,7 @@ internal import Stream
 
 /// Where a run starts to read, and what it must find there.
 struct StreamStart {
-    var start: BinlogDumpStart
+    var place: StreamPlace
     var origin: Origin
     /// The transaction that must come first, unchanged.
     var tail: Tail?
@@ -18,39 +18,70 @@ struct StreamStart {
     /// is read again and compared), elsewhere by GTID.
     static func find(
         _ configuration: ReplicationConfiguration, _ state: SubtaskState,
-        _ lowWater: SourcePosition
+        _ lowWater: SourcePosition, _ events: any EventSource
     ) throws -> StreamStart {
         let session = SourceSession(try Connection(configuration.source))
         let server = try session.serverName()
         try requireTransactions(
             session, state, lowWater, isSameServer: server == lowWater.origin.server)
         let tail = Tail(encoded: state.tail)
-        let files = try session.files().map(\.name)
+        let kept = try session.files()
+        let files = kept.map(\.name)
         let first = tail?.start ?? lowWater.binlog
-        if server == lowWater.origin.server, files.contains(first.file) {
-            let origin = try Origin.read(
-                configuration.source, file: first.file, serverID: configuration.serverID)
-            if lowWater.gtids == .none, origin.server != lowWater.origin.server {
-                throw StreamError.sourceLostEvents("its binlog has another origin")
+        let isThere = files.contains(first.file)
+        if server == lowWater.origin.server, isThere || events.holds(first.file, of: server) {
+            // The newest transaction is read again and compared. Before the first one only the
+            // life of the binlog tells whether a position is still what it was.
+            let isKnown =
+                try tail != nil || lowWater.gtids == .none
+                || isThere
+                    && Origin.read(
+                        configuration.source, file: first.file, serverID: configuration.serverID)
+                        == lowWater.origin
+            if isKnown {
+                return StreamStart(
+                    place: .position(first, of: server), origin: lowWater.origin, tail: tail)
             }
-            return StreamStart(start: .position(first), origin: lowWater.origin, tail: tail)
         }
-        switch lowWater.gtids {
-        case .none:
+        guard lowWater.gtids != .none else {
             if server == lowWater.origin.server {
+                if isPurged(first, kept), hasWhole(lowWater.binlog, kept) {
+                    return StreamStart(
+                        place: .position(lowWater.binlog, of: server), origin: lowWater.origin,
+                        tail: nil)
+                }
                 throw StreamError.purged(first, detail: "oldest file: \(files.first ?? "none")")
             }
             throw StreamError.sourceLostEvents(
                 "another server answers (\(server)), and without GTIDs positions can't be compared")
-        case .mysql(let set):
-            return StreamStart(
-                start: .mysql(set), origin: try newOrigin(configuration, session, server),
-                tail: nil)
-        case .mariadb(let position):
-            return StreamStart(
-                start: .mariadb(position), origin: try newOrigin(configuration, session, server),
-                tail: nil)
         }
+        return StreamStart(
+            place: .gtids(lowWater.gtids), origin: try newOrigin(configuration, session, server),
+            tail: nil)
+    }
+
+    /// A stream by GTID may begin in what is kept of a server that answers no more.
+    mutating func settle(on server: ServerUUID?, _ lowWater: SourcePosition) {
+        guard let server, server != origin.server else { return }
+        origin =
+            server == lowWater.origin.server ? lowWater.origin : Origin(server: server, life: 0)
+    }
+
+    /// Whether all files up to the position's are gone: the source purged them, it did not begin
+    /// anew.
+    private static func isPurged(
+        _ position: BinlogPosition, _ files: [(name: String, size: UInt64)]
+    ) -> Bool {
+        guard let oldest = files.first?.name else { return false }
+        return position.fileNumber < BinlogPosition(file: oldest, offset: 4).fileNumber
+    }
+
+    /// Whether everything from the position on is there. An idle source's newest transaction can
+    /// lie in a file that is gone; a server that lost what it wrote last has a shorter one.
+    private static func hasWhole(
+        _ position: BinlogPosition, _ files: [(name: String, size: UInt64)]
+    ) -> Bool {
+        files.contains { $0.name == position.file && $0.size >= position.offset }
     }
 
     /// A MySQL source must have everything that the target has applied. The server itself checks
@@ -91,13 +122,15 @@ struct StreamStart {
 /// Reads the stream of one run and feeds the scheduler. Lives on the reader's thread.
 final class StreamReader {
     private let run: ReplicationRun
-    private let stream: DirectStream
+    private let stream: any EventReader
     private let catalog: TableCatalog
     private let handler: StatementHandler
     private let progress: ReplicationProgress
     private let origin: Origin
     private var assembler: TransactionAssembler
     private var expectedTail: Tail?
+    private var order: StreamOrder
+    private var opening: OpenGroup
     /// A target transaction is open for a source transaction that comes in parts.
     private var isStreaming = false
     /// A compressed transaction is being taken out of its event.
@@ -105,8 +138,9 @@ final class StreamReader {
     private static let aheadLimit = 4096
 
     init(
-        run: ReplicationRun, stream: DirectStream, catalog: TableCatalog, applied: AppliedState,
-        origin: Origin, expectedTail: Tail?, configuration: ReplicationConfiguration,
+        run: ReplicationRun, stream: any EventReader, catalog: TableCatalog, applied: AppliedState,
+        origin: Origin, expectedTail: Tail?, opened: TransactionIdentity?,
+        configuration: ReplicationConfiguration,
         progress: ReplicationProgress
     ) {
         self.run = run
@@ -115,6 +149,9 @@ final class StreamReader {
         self.progress = progress
         self.origin = origin
         self.expectedTail = expectedTail
+        order = StreamOrder(
+            carried: applied.carried, after: applied.lowWater, tail: expectedTail?.identity)
+        opening = OpenGroup(begun: opened)
         handler = StatementHandler(catalog: catalog, applied: applied)
         assembler = TransactionAssembler(
             catalog: catalog, applied: applied, origin: origin,
@@ -124,12 +161,13 @@ final class StreamReader {
     /// Reads and schedules until `isStopping`.
     func loop(_ isStopping: () -> Bool) async throws {
         let keeper = try await run.keeper.value()
+        keeper.begin(origin: origin, readsAgain: expectedTail != nil)
         let lane = try await run.firstLane.value()
         var pace = Pace()
         while !isStopping() {
             if !stream.hasMore { try goDry(lane, &pace) }
             let began = ContinuousClock.now
-            let chunk = try stream.next()
+            let chunk = try await next()
             pace.waited = began.duration(to: .now)
             run.scheduler.setDry(false)
             var next = 0
@@ -150,6 +188,19 @@ final class StreamReader {
                 $0.lastReceivedMicroseconds = received
                 $0.isIdle = isIdle
             }
+        }
+    }
+
+    /// The next events. Where another server takes over, everything before is applied first: the
+    /// next run then begins behind it.
+    private func next() async throws -> EventChunk {
+        do {
+            return try await stream.next()
+        } catch StreamError.upstreamChanged {
+            run.scheduler.setDry(true)
+            try await run.scheduler.drain()
+            try await run.flush()
+            throw StreamError.upstreamChanged
         }
     }
 
@@ -205,6 +256,8 @@ final class StreamReader {
                 output = try assembler.consume(chunk, entry)
                 isUnpacking = assembler.isUnpacking
             }
+            if opening.isActive, case .none = output { continue }
+            if opening.isActive { return .output(output, entry) }
             switch output {
             case .none:
                 if assembler.isBetweenGroups {
@@ -219,7 +272,7 @@ final class StreamReader {
                 let ahead = keeper.append(end, isPassed: false)
                 if try run.scheduler.add(transaction) { return .room }
                 if ahead >= Self.aheadLimit { return .ahead }
-            case .part, .lastPart, .abandoned, .statement:
+            case .part, .lastPart, .abandoned, .statement, .opening, .recall:
                 return .output(output, entry)
             }
         }
@@ -228,6 +281,8 @@ final class StreamReader {
 
     /// The first transaction must be the one that the target holds as its newest, byte for byte.
     private func checkTail(_ end: GroupEnd) throws {
+        try order.pass(
+            end.identity, at: SourcePosition(origin: origin, binlog: end.start, gtids: .none))
         guard let expected = expectedTail.take() else { return }
         guard expected.identity == end.identity, expected.digest == end.digest else {
             throw StreamError.sourceLostEvents(
@@ -247,7 +302,8 @@ final class StreamReader {
         case .lastPart(let part, let end):
             try checkTail(end)
             try await apply(part, .commit)
-            keeper.append(end, isPassed: false)
+            keeper.append(end, isPassed: false, shapes: opening.shapes)
+            try await close()
         case .abandoned(let end):
             try checkTail(end)
             let nothing = SourceTransaction(ordinal: end.ordinal, identity: end.identity)
@@ -256,7 +312,84 @@ final class StreamReader {
         case .statement(let query, let end, let isApplied):
             try checkTail(end)
             try await statement(query, end, isApplied, chunk, entry, keeper)
-        case .none, .passed, .transaction: break
+        case .recall(let xid, let start, let end):
+            try checkTail(end)
+            try await recall(xid, from: start, end, keeper)
+        case .opening(let query, let end, _):
+            try await open(query, end, chunk, entry)
+        case .passed(let end):
+            try checkTail(end)
+            keeper.append(end, isPassed: true, shapes: opening.shapes)
+            try await close()
+        case .transaction(let transaction, let end):
+            try checkTail(end)
+            keeper.append(end, isPassed: false, shapes: opening.shapes)
+            _ = try run.scheduler.add(transaction)
+            try await close()
+        case .none: break
+        }
+    }
+
+    /// Runs the statement that a group begins with; its rows come behind it.
+    private func open(
+        _ query: QueryEvent, _ end: GroupEnd, _ chunk: EventChunk, _ entry: EventChunk.Entry
+    ) async throws {
+        let position = SourcePosition(origin: origin, binlog: end.start, gtids: .none)
+        let seconds = Int64(try EventHeader(chunk.event(entry)).timestamp)
+        let decision = try handler.decide(query, end, timestamp: seconds, position: position)
+        switch decision {
+        case .pass, .leaveOut: opening.begin(end.identity, shapes: [], hasIntent: false)
+        case .shapesOnly(let ddl, let context):
+            let changed = try catalog.carry(
+                ddl, context, position, target: try await targetShapes(ddl))
+            opening.begin(end.identity, shapes: changed, hasIntent: false)
+        case .run(var request, let ddl, let context):
+            let shapes: [TableName: TableShape]
+            if opening.hasBegun(end.identity) {
+                shapes = try await targetShapes(ddl)
+            } else {
+                request.isOpening = true
+                try await run.scheduler.drain()
+                try await run.flush()
+                let reply = Reply<DDLOutcome>()
+                run.ddlMailbox.send(.run(request, reply))
+                shapes = try await reply.value().shapes
+                progress.update { $0.ddlStatements += 1 }
+            }
+            let changed = try catalog.carry(ddl, context, position, target: shapes)
+            opening.begin(end.identity, shapes: changed, hasIntent: true)
+        }
+    }
+
+    /// The group that began with a statement is complete: when its rows are committed, the
+    /// statement's intent has done its work.
+    private func close() async throws {
+        guard opening.end() else { return }
+        try await run.scheduler.drain()
+        let reply = Reply<Void>()
+        run.ddlMailbox.send(.close(reply))
+        try await reply.value()
+    }
+
+    /// Applies an XA transaction whose rows have to be read again.
+    private func recall(
+        _ xid: XATransactionID, from start: BinlogPosition?, _ end: GroupEnd, _ keeper: MarkKeeper
+    ) async throws {
+        let configuration = run.configuration
+        let search = PreparedSearch(
+            source: configuration.source, catalog: catalog, origin: origin, decision: end, xid: xid,
+            bytesLimit: configuration.memoryBudget / 4)
+        try await search.run(from: start) { output in
+            switch output {
+            case .part(let part): try await apply(part)
+            case .lastPart(let part, _):
+                try await apply(part, .commit)
+                keeper.append(end, isPassed: false)
+            case .transaction(let transaction, _):
+                keeper.append(end, isPassed: false)
+                if try run.scheduler.add(transaction) { try await run.scheduler.waitForRoom() }
+            default: keeper.append(end, isPassed: true)
+            }
         }
     }
 
@@ -298,16 +431,23 @@ final class StreamReader {
         switch decision {
         case .pass:
             keeper.append(end, isPassed: true)
+        case .leaveOut(let warning):
+            keeper.append(end, isPassed: true)
+            progress.update { $0.warnings.append(warning) }
         case .shapesOnly(let ddl, let context):
-            let changed = carry(ddl, context, position, shapes: [:])
+            let changed = try catalog.carry(
+                ddl, context, position, target: try await targetShapes(ddl))
             keeper.append(end, isPassed: true, shapes: changed)
         case .run(let request, let ddl, let context):
             // Everything before it first, the statement alone, then the rest.
+            // The mark too: after a crash at most one statement is ahead of it, and the target's
+            // tables are as that one left them.
             try await run.scheduler.drain()
+            try await run.flush()
             let reply = Reply<DDLOutcome>()
             run.ddlMailbox.send(.run(request, reply))
             let outcome = try await reply.value()
-            let changed = carry(ddl, context, position, shapes: outcome.shapes)
+            let changed = try catalog.carry(ddl, context, position, target: outcome.shapes)
             keeper.append(end, isPassed: false, shapes: changed)
             progress.update {
                 $0.ddlStatements += 1
@@ -316,30 +456,11 @@ final class StreamReader {
         }
     }
 
-    /// Carries the shapes over a statement, and returns those that changed.
-    private func carry(
-        _ ddl: DDL, _ context: SyntaxContext, _ position: SourcePosition,
-        shapes: [TableName: TableShape]
-    ) -> [(TableName, TableShape?)] {
-        let selection = catalog.selection
-        return catalog.change { state in
-            let known = Set(state.tables.keys)
-            var changed: Set<TableName>
-            do {
-                changed = Set(try state.apply(ddl, context: context))
-            } catch {
-                // The target ran the same statement on an equal table: its shape is the answer.
-                changed = Set(ddl.tablesBefore + ddl.tablesAfter)
-                for name in changed {
-                    guard let shape = shapes[name] else { continue }
-                    state.tables[name] = shape
-                }
-            }
-            changed.formUnion(known.symmetricDifference(state.tables.keys))
-            for name in state.tables.keys where !selection.selects(name) {
-                state.tables[name] = nil
-            }
-            return changed.filter { selection.selects($0) }.map { ($0, state.tables[$0]) }
-        }
+    /// Tables as the target has them, by way of the connection for DDL.
+    private func targetShapes(_ ddl: [DDL]) async throws -> [TableName: TableShape] {
+        let reply = Reply<[TableName: TableShape]>()
+        let names = ddl.flatMap(\.tablesAfter).filter { catalog.selection.selects($0) }
+        run.ddlMailbox.send(.shapes(names, reply))
+        return try await reply.value()
     }
 }

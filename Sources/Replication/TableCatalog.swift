@@ -28,10 +28,13 @@ final class TableCatalog {
 
     let sourceVersion: ServerVersion
     let selection: TableSelection
+    /// How statements of the source are read, and repeated on the target.
+    let session: StatementSession
     private(set) var state: SchemaState
     private var windows: [TableName: CopyRange]
     private let consistentFrom: SourcePosition?
     private var targetKeys: [TableName: [KeyShape]] = [:]
+    private var targetColumns: [TableName: [ColumnShape]] = [:]
     private var graph: ForeignKeyGraph
     private var plans: [TableName: TablePlan] = [:]
     private var planNumber = 0
@@ -45,10 +48,13 @@ final class TableCatalog {
 
     init(
         sourceVersion: ServerVersion, selection: TableSelection, state: SchemaState,
-        windows: [TableName: CopyRange], consistentFrom: SourcePosition?
+        windows: [TableName: CopyRange], consistentFrom: SourcePosition?,
+        session: StatementSession? = nil
     ) {
         self.sourceVersion = sourceVersion
         self.selection = selection
+        let unknown = ServerDialect(version: sourceVersion)
+        self.session = session ?? StatementSession(source: unknown, target: unknown)
         self.state = state
         self.windows = windows
         self.consistentFrom = consistentFrom
@@ -60,6 +66,15 @@ final class TableCatalog {
         targetKeys = keys
         plans.removeAll()
         makeGraph()
+    }
+
+    /// Tables as the target has them now.
+    func noteTarget(_ shapes: [TableName: TableShape]) {
+        for (name, shape) in shapes {
+            targetColumns[name] = shape.columns
+            plans[name] = nil
+        }
+        forgetMaps()
     }
 
     private func makeGraph() {
@@ -78,6 +93,9 @@ final class TableCatalog {
         maps.removeAll()
         lastID = .max
     }
+
+    /// Whether a plan is the one that its table has now.
+    func isCurrent(_ plan: TablePlan) -> Bool { plans[plan.shape.name] === plan }
 
     /// Shapes have changed, by `change`; plans are made anew.
     func change<R>(_ change: (inout SchemaState) throws -> R) rethrows -> R {
@@ -123,9 +141,15 @@ final class TableCatalog {
     }
 
     /// Takes a TABLE_MAP event.
-    func note(_ event: RawSpan, position: SourcePosition) throws {
+    ///
+    /// - Parameter keepsSkipped: rows that the copy holds already are wanted nevertheless, since
+    ///   their transaction may count at a later place (XA).
+    /// - Returns: false when they are, and their table had another shape then.
+    func note(
+        _ event: RawSpan, position: SourcePosition, keepsSkipped: Bool = false
+    ) throws -> Bool {
         let id = try Self.tableID(event)
-        if let known = maps[id], Self.isSameBody(known.raw, event) { return }
+        if let known = maps[id], Self.isSameBody(known.raw, event) { return true }
         let map = try TableMap(event, family: sourceVersion.family)
         var raw = [UInt8](repeating: 0, count: event.byteCount)
         for i in 0..<raw.count {
@@ -135,16 +159,24 @@ final class TableCatalog {
         let name = TableName(schema: map.schema, name: map.table)
         guard selection.selects(name) else {
             maps[id] = (raw, nil)
-            return
+            return true
         }
-        if state.tables[name] == nil, use(of: name) == .skip {
-            maps[id] = nil
-            maps[id] = (raw, nil)
-            return
+        let isSkipped = use(of: name) == .skip
+        if isSkipped {
+            // The table may have had another shape. That holds for this transaction: the next map
+            // of the id is looked at again.
+            maps[id] = ([], nil)
+            guard keepsSkipped else { return true }
         }
-        let plan = try plan(for: name, position)
-        try check(map, plan, position)
-        maps[id] = (raw, Entry(map: map, plan: plan, use: .exact))
+        do {
+            let plan = try plan(for: name, position)
+            try check(map, plan, position)
+            maps[id] = (raw, Entry(map: map, plan: plan, use: .exact))
+            return true
+        } catch {
+            guard isSkipped else { throw error }
+            return false
+        }
     }
 
     private static func tableID(_ event: RawSpan) throws(BinlogError) -> UInt64 {
@@ -188,8 +220,8 @@ final class TableCatalog {
         }
         planNumber += 1
         let plan = TablePlan(
-            shape: shape, target: name, targetKeys: targetKeys[name] ?? [], related: graph,
-            number: planNumber)
+            shape: shape, target: name, targetKeys: targetKeys[name] ?? [],
+            targetColumns: targetColumns[name] ?? [], related: graph, number: planNumber)
         plans[name] = plan
         return plan
     }

@@ -49,10 +49,11 @@ final class TablePlan: Sendable {
     ///   - shape: the source's shape, which row images follow.
     ///   - target: the table's name on the target.
     ///   - targetKeys: unique keys of the target that the source lacks.
+    ///   - targetColumns: the table's columns on the target, as far as they are known.
     ///   - family: all migrated tables, for foreign keys.
     init(
-        shape: TableShape, target: TableName, targetKeys: [KeyShape], related: ForeignKeyGraph,
-        number: Int
+        shape: TableShape, target: TableName, targetKeys: [KeyShape],
+        targetColumns: [ColumnShape] = [], related: ForeignKeyGraph, number: Int
     ) {
         self.shape = shape
         self.target = target
@@ -69,7 +70,7 @@ final class TablePlan: Sendable {
         let single = identity.count == 1 ? shape.columns[identity[0]].type : nil
         integerKey = single?.isInteger == true ? identity[0] : nil
         let unique = shape.keys.filter(\.isUnique) + targetKeys
-        keys = Self.keyPlans(shape, unique, identity.isEmpty, related)
+        keys = Self.keyPlans(shape, unique, targetColumns, identity.isEmpty, related)
         cascades = related.cascadeTargets(of: shape.name).map {
             KeyUse(Self.seed($0, "children"), writes: true)
         }
@@ -108,7 +109,8 @@ final class TablePlan: Sendable {
     }
 
     private static func keyPlans(
-        _ shape: TableShape, _ unique: [KeyShape], _ keyless: Bool, _ related: ForeignKeyGraph
+        _ shape: TableShape, _ unique: [KeyShape], _ target: [ColumnShape], _ keyless: Bool,
+        _ related: ForeignKeyGraph
     ) -> [KeyPlan] {
         var out: [KeyPlan] = []
         if keyless {
@@ -126,7 +128,9 @@ final class TablePlan: Sendable {
                     opaque = true
                     continue
                 }
-                parts.append(KeyPlan.part(shape, column: index, prefix: part.prefixLength))
+                parts.append(
+                    KeyPlan.part(
+                        shape, column: index, prefix: part.prefixLength, target: target))
             }
             let names = key.parts.map { $0.column ?? "" }.joined(separator: "\u{1}")
             out.append(
@@ -134,19 +138,19 @@ final class TablePlan: Sendable {
                     parts: parts, seed: seed(shape.name, "key \(names)"), isOpaque: opaque,
                     writes: true))
         }
-        out += foreignKeyPlans(shape, related)
+        out += foreignKeyPlans(shape, target, related)
         return out
     }
 
     /// A child row reads its parents' referenced columns, whether or not they are unique there; a
     /// parent row writes them. Both hash under one seed.
     private static func foreignKeyPlans(
-        _ shape: TableShape, _ related: ForeignKeyGraph
+        _ shape: TableShape, _ target: [ColumnShape], _ related: ForeignKeyGraph
     ) -> [KeyPlan] {
         var out: [KeyPlan] = []
         func plan(_ columns: [String], _ parent: TableName, _ names: [String], writes: Bool) {
             let parts = columns.compactMap { shape.columnIndex($0) }.map {
-                KeyPlan.part(shape, column: $0, prefix: nil)
+                KeyPlan.part(shape, column: $0, prefix: nil, target: target)
             }
             let opaque =
                 parts.count != columns.count

@@ -1,6 +1,7 @@
 internal import MySQLBinlog
 internal import MySQLCore
 internal import MySQLSyntax
+internal import Rules
 internal import Stream
 
 /// The end of one group of events: a source transaction, a statement of its own, or nothing that
@@ -33,6 +34,12 @@ struct TransactionAssembler: ~Copyable {
         case passed(GroupEnd)
         /// A statement that is not rows.
         case statement(QueryEvent, GroupEnd, isApplied: Bool)
+        /// A statement that begins a group whose rows follow: CREATE TABLE .. SELECT. What its
+        /// group's end says is not known yet.
+        case opening(QueryEvent, GroupEnd, isApplied: Bool)
+        /// An XA transaction is committed whose rows are not here; its group starts at the place,
+        /// where that is known.
+        case recall(XATransactionID, start: BinlogPosition?, GroupEnd)
     }
 
     private struct Group {
@@ -47,6 +54,12 @@ struct TransactionAssembler: ~Copyable {
         var isOpen = false
         /// Parts of it were handed out.
         var isStreamed = false
+        /// It announces a statement that another group brings, or takes that back.
+        var isAnnouncement = false
+        /// It is an XA transaction up to its prepare.
+        var xid: XATransactionID?
+        /// It can't be kept until its decision: too large, or of tables that have changed.
+        var isDropped = false
     }
 
     private var group: Group?
@@ -63,9 +76,23 @@ struct TransactionAssembler: ~Copyable {
     private let bytesLimit: Int
     /// A compressed transaction that is being unpacked, event by event.
     private var payload: OpenPayload?
+    private var prepared: PreparedTransactions
+    private let requiresFullImages: Bool
+    /// Only this XA transaction is wanted, in the name of its decision.
+    private let recalling: (xid: XATransactionID, decision: GroupEnd)?
 
-    /// - Parameter bytesLimit: transactions beyond it are handed out in parts.
-    init(catalog: TableCatalog, applied: AppliedState, origin: Origin, bytesLimit: Int) {
+    /// - Parameters:
+    ///   - bytesLimit: transactions beyond it are handed out in parts.
+    ///   - recalling: an XA transaction that is read again at its decision; nothing else comes out.
+    ///   - requiresFullImages: whether rows that lack columns are an error.
+    init(
+        catalog: TableCatalog, applied: AppliedState, origin: Origin, bytesLimit: Int,
+        recalling: (xid: XATransactionID, decision: GroupEnd)? = nil,
+        requiresFullImages: Bool = true
+    ) {
+        self.requiresFullImages = requiresFullImages
+        self.recalling = recalling
+        prepared = PreparedTransactions(bytesLimit: bytesLimit)
         self.catalog = catalog
         self.applied = applied
         self.origin = origin
@@ -125,7 +152,12 @@ struct TransactionAssembler: ~Copyable {
         }
         switch header.type {
         case .tableMap:
-            try catalog.note(event, position: position(entry.position))
+            // Of a group that is applied: the table may have another shape by now.
+            if group?.isApplied == true { break }
+            let isPrepared = group?.xid != nil && recalling == nil
+            let isKnown = try catalog.note(
+                event, position: position(entry.position), keepsSkipped: isPrepared)
+            if !isKnown { dropPrepared() }
         case .writeRows, .updateRows, .deleteRows, .writeRowsV1, .updateRowsV1, .deleteRowsV1,
             .partialUpdateRows:
             try rows(event, chunk, offset)
@@ -139,6 +171,12 @@ struct TransactionAssembler: ~Copyable {
             try begin(gtid.identity, header, entry, event)
             group!.isStandalone = gtid.flags.contains(.standalone)
             group!.isOpen = !group!.isStandalone
+            // ALTER TABLE in two phases: it counts where it is committed, with its text again.
+            switch gtid.alterPhase {
+            case .start, .rollback: group!.isAnnouncement = true
+            case .none, .commit: break
+            }
+            if gtid.flags.contains(.preparedXA), let xid = gtid.xid { beginXA(xid) }
         case .gtid, .taggedGTID, .anonymousGTID:
             let gtid = try GTIDEvent(event)
             try begin(gtid.identity ?? fileIdentity(entry), header, entry, event)
@@ -150,8 +188,8 @@ struct TransactionAssembler: ~Copyable {
         case .transactionPayload:
             payload = try OpenPayload(chunk, entry)
         case .xaPrepare:
-            throw ReplicationError.unsupported(
-                position(entry.position), detail: "an XA transaction was prepared")
+            let prepare = try XAPrepareEvent(event)
+            return try prepare.isOnePhase ? end(entry) : endXA(prepare.xid, entry)
         default:
             if header.type.isCompressed { return try inflate(event, entry) }
             try header.type.checkSupported(flags: header.flags)
@@ -182,13 +220,16 @@ struct TransactionAssembler: ~Copyable {
                 position(entry.position), detail: "a transaction begins inside another")
         }
         ordinal += 1
-        let transaction = SourceTransaction(ordinal: ordinal, identity: identity)
+        let decision = recalling?.decision
+        let transaction = SourceTransaction(
+            ordinal: decision?.ordinal ?? ordinal, identity: decision?.identity ?? identity)
         transaction.committedMicroseconds = Int64(header.timestamp) * 1_000_000
         group = Group(
             transaction: transaction,
             start: BinlogPosition(file: file, offset: entry.position),
-            digest: Digest.hash(event, seed: 11), isApplied: applied.contains(identity))
-        catalog.beginTransaction(identity)
+            digest: Digest.hash(event, seed: 11),
+            isApplied: recalling != nil || applied.contains(identity))
+        catalog.beginTransaction(transaction.identity)
     }
 
     private func groupEnd(_ group: Group, _ entry: EventChunk.Entry) -> GroupEnd {
@@ -220,13 +261,16 @@ struct TransactionAssembler: ~Copyable {
         if try QueryEvent.isStatement(event, "COMMIT") { return try end(entry) }
         let query = try QueryEvent(event)
         if group == nil { try begin(fileIdentity(entry), header, entry, event) }
+        if let control = Self.xaControl(query) { return try xa(control, entry) }
         if group!.isOpen {
-            let context = SyntaxContext(version: catalog.sourceVersion)
+            let schema = String(decoding: query.schema, as: UTF8.self)
+            let context = SyntaxContext(
+                version: catalog.sourceVersion, defaultSchema: schema.isEmpty ? nil : schema)
             let statement = try? parseStatement(query.sql, context: context)
             if case .transactionControl(let control) = statement?.classification {
                 switch control {
                 case .savepoint, .rollbackTo, .release, .begin: return .none
-                case .commit, .xaCommit(_, onePhase: true): return try end(entry)
+                case .commit: return try end(entry)
                 case .rollback:
                     // What ends in ROLLBACK changed no transactional table.
                     let ended = group.take()!
@@ -235,12 +279,24 @@ struct TransactionAssembler: ~Copyable {
                 default: break
                 }
             }
+            if let ddl = statement?.ddl, recalling == nil {
+                if ddl.isTemporary { return .none }
+                if case .createTable = ddl, group!.transaction.rows.isEmpty, !group!.isStreamed {
+                    return .opening(query, groupEnd(group!, entry), isApplied: group!.isApplied)
+                }
+            }
+            if case .dml = statement?.classification, let tables = statement?.tables,
+                !tables.isEmpty, !tables.contains(where: { catalog.selection.selects($0.name) })
+            {
+                return .none
+            }
             throw ReplicationError.unsupported(
                 position(entry.position),
-                detail: "a statement inside a transaction (statement-based replication, XA, or "
-                    + "CREATE TABLE .. SELECT)")
+                detail: "a transaction holds a statement instead of rows: set binlog_format=ROW on "
+                    + "the source, let all sessions reconnect, then start over with --fresh")
         }
         let ended = group.take()!
+        if ended.isAnnouncement { return .passed(groupEnd(ended, entry)) }
         return .statement(query, groupEnd(ended, entry), isApplied: ended.isApplied)
     }
 
@@ -249,6 +305,10 @@ struct TransactionAssembler: ~Copyable {
         guard var open = group, open.transaction.bytes >= bytesLimit,
             !open.transaction.rows.isEmpty
         else { return .none }
+        if open.xid != nil, recalling == nil {
+            dropPrepared()
+            return .none
+        }
         let full = open.transaction
         let rest = SourceTransaction(ordinal: full.ordinal, identity: full.identity)
         rest.committedMicroseconds = full.committedMicroseconds
@@ -256,6 +316,80 @@ struct TransactionAssembler: ~Copyable {
         open.isStreamed = true
         group = open
         return .part(full)
+    }
+
+    // MARK: XA transactions
+
+    /// Nobody knows yet whether it counts: its rows are read again when that is decided.
+    private mutating func dropPrepared() {
+        guard let open = group?.transaction else { return }
+        group!.isDropped = true
+        group!.isApplied = true
+        group!.transaction = SourceTransaction(ordinal: open.ordinal, identity: open.identity)
+    }
+
+    private static func xaControl(_ query: QueryEvent) -> TransactionControl? {
+        guard query.sql.count > 3, query.sql[2] == UInt8(ascii: " "),
+            query.sql[0] | 0x20 == UInt8(ascii: "x"), query.sql[1] | 0x20 == UInt8(ascii: "a")
+        else { return nil }
+        let statement = try? parseStatement(
+            query.sql, context: SyntaxContext(version: ServerVersion("8.0.30")))
+        guard case .transactionControl(let control) = statement?.classification else { return nil }
+        return control
+    }
+
+    private mutating func xa(
+        _ control: TransactionControl, _ entry: EventChunk.Entry
+    ) throws -> Output {
+        switch control {
+        case .xaStart(let xid):
+            group!.isOpen = true
+            beginXA(XATransactionID(xid))
+            return .none
+        case .xaEnd: return .none
+        case .xaPrepare(let xid): return try endXA(XATransactionID(xid), entry)
+        case .xaCommit(_, onePhase: true): return try end(entry)
+        case .xaCommit(let xid, onePhase: false):
+            return decide(XATransactionID(xid), commits: true, entry)
+        case .xaRollback(let xid): return decide(XATransactionID(xid), commits: false, entry)
+        default:
+            throw ReplicationError.unsupported(
+                position(entry.position), detail: "an XA statement that no source writes")
+        }
+    }
+
+    private mutating func beginXA(_ xid: XATransactionID) {
+        group!.xid = xid
+        // Whether its rows count is decided later, whatever the mark says of its prepare.
+        group!.isApplied = recalling.map { $0.xid != xid } ?? false
+    }
+
+    /// XA PREPARE: the rows are complete, and wait.
+    private mutating func endXA(
+        _ xid: XATransactionID, _ entry: EventChunk.Entry
+    ) throws -> Output {
+        guard recalling == nil else { return try end(entry) }
+        guard let group = group.take() else {
+            throw ReplicationError.unsupported(
+                position(entry.position), detail: "an XA PREPARE without a transaction")
+        }
+        prepared.prepare(
+            xid, group.isDropped ? nil : group.transaction.detached(), start: group.start)
+        return .passed(groupEnd(group, entry))
+    }
+
+    private mutating func decide(
+        _ xid: XATransactionID, commits: Bool, _ entry: EventChunk.Entry
+    ) -> Output {
+        let group = group.take()!
+        let end = groupEnd(group, entry)
+        let known = recalling == nil ? prepared.take(xid) : nil
+        guard commits, recalling == nil, !group.isApplied else { return .passed(end) }
+        guard let kept = known?.transaction?.decided(by: end, catalog) else {
+            return .recall(xid, start: known?.start, end)
+        }
+        kept.committedMicroseconds = group.transaction.committedMicroseconds
+        return kept.rows.isEmpty ? .passed(end) : .transaction(kept, end)
     }
 
     // MARK: rows
@@ -267,8 +401,16 @@ struct TransactionAssembler: ~Copyable {
         if group.isApplied { return }
         var rows = try RowsEvent(event)
         if rows.isDummy { return }
-        guard let table = try catalog.table(rows.tableID), table.use != .skip else { return }
+        // What an XA transaction's rows mean is decided with it.
+        guard let table = try catalog.table(rows.tableID),
+            table.use != .skip || (group.xid != nil && recalling == nil)
+        else { return }
         let plan = table.plan
+        if !rows.before.isFull || !rows.after.isFull, requiresFullImages,
+            rows.kind == .insert || table.use != .exact || group.xid != nil
+        {
+            try requireWhole(rows, plan, event)
+        }
         let source = Int32(group.transaction.sources.count)
         group.transaction.sources.append(
             RowSource(
@@ -296,6 +438,25 @@ struct TransactionAssembler: ~Copyable {
         for cascade in plan.cascades where rows.kind != .insert {
             group.transaction.keys.append(cascade)
         }
+    }
+
+    /// A row that is inserted, or replaced while its table converges, would lose the columns that
+    /// its images lack. Changes of rows that are there need no more than what identifies them.
+    private func requireWhole(
+        _ rows: RowsEvent, _ plan: TablePlan, _ event: RawSpan
+    ) throws {
+        let missing = plan.columns.indices.first { column in
+            plan.columns[column].isWritten
+                && (rows.kind != .insert && !rows.before.contains(column, in: event)
+                    || rows.kind != .delete && !rows.after.contains(column, in: event))
+        }
+        guard let missing, let group else { return }
+        let name = plan.shape.columns[missing].name
+        throw ReplicationError.unsupported(
+            SourcePosition(origin: origin, binlog: group.start, gtids: .none),
+            detail: "row images of \(plan.shape.name) are not full (column \(name) is missing): "
+                + "set binlog_row_image=FULL on the source, let all sessions reconnect, then start "
+                + "over with --fresh")
     }
 
     /// Counts what an event's rows keep in memory: their chunk, which lives as long as any row in

@@ -14,6 +14,9 @@ public final class Awaited<Value: Sendable>: Sendable {
         latch.set()
     }
 
+    /// Whether the value, or why there is none, is there.
+    public var isGiven: Bool { latch.isSet }
+
     /// The value, when it is there.
     ///
     /// - Parameter meanwhile: called every ten seconds of waiting, on the waiting task: keeps

@@ -50,6 +50,12 @@ public struct MigrationSettings: Sendable {
     public var ignoredChecks: Set<String> = []
     /// Folder for local state; `nil` for the default.
     public var stateFolder: String?
+    /// Keeps the source's binlog from the first moment of the copy.
+    public var keepsRelay = true
+    /// Folder of the relay log; `nil` for one in the folder for local state.
+    public var relayFolder: String?
+    /// Bytes that the relay log may take; `nil` for half of the free disk.
+    public var relayLimitBytes: Int?
     /// The id that the binlog reader has among the source's replicas; random when 0.
     public var serverID: UInt32 = 0
 

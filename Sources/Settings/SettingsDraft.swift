@@ -41,6 +41,12 @@ public struct SettingsDraft: Sendable, Hashable {
     public var ignoredChecks: [String]?
     /// Folder for local state.
     public var stateFolder: String?
+    /// Whether a relay log is kept.
+    public var relay: Bool?
+    /// Folder of the relay log.
+    public var relayFolder: String?
+    /// Bytes that the relay log may take.
+    public var relayLimit: Int?
     /// The binlog reader's server id.
     public var serverID: UInt32?
 
@@ -67,6 +73,9 @@ public struct SettingsDraft: Sendable, Hashable {
         finish = other.finish ?? finish
         ignoredChecks = other.ignoredChecks ?? ignoredChecks
         stateFolder = other.stateFolder ?? stateFolder
+        relay = other.relay ?? relay
+        relayFolder = other.relayFolder ?? relayFolder
+        relayLimit = other.relayLimit ?? relayLimit
         serverID = other.serverID ?? serverID
     }
 
@@ -113,6 +122,12 @@ public struct SettingsDraft: Sendable, Hashable {
         settings.finish = finish ?? false
         settings.ignoredChecks = Set(ignoredChecks ?? [])
         settings.stateFolder = stateFolder
+        settings.keepsRelay = relay ?? true
+        settings.relayFolder = relayFolder
+        if let relayLimit {
+            settings.relayLimitBytes = try checkedSize(
+                relayLimit, "relay-limit", Limits.relayLimit)
+        }
         if let serverID { settings.serverID = serverID }
         return settings
     }
@@ -125,6 +140,7 @@ enum Limits {
     static let memory = (16 << 20)...(1 << 40)
     static let chunkRows = 1...100_000_000
     static let chunkBytes = (64 << 10)...(1 << 30)
+    static let relayLimit = (1 << 20)...(1 << 60)
 }
 
 private func checked(

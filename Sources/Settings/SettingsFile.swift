@@ -7,7 +7,7 @@ extension SettingsDraft {
     static let fileKeys = [
         "source", "target", "tables", "exclude", "name", "source-id", "meta-schema", "lanes",
         "readers", "memory", "chunk-rows", "chunk-bytes", "until", "into-existing", "finish",
-        "ignore-checks", "state-dir", "server-id",
+        "ignore-checks", "state-dir", "relay", "relay-dir", "relay-limit", "server-id",
     ]
 
     /// Reads a settings file: YAML, UTF-8, at most 256 KiB.
@@ -57,6 +57,9 @@ extension SettingsDraft {
         finish = try map.flag("finish")
         ignoredChecks = try map.list("ignore-checks", "a check's name") { $0 }
         stateFolder = try map.text("state-dir")
+        relay = try map.flag("relay")
+        relayFolder = try map.text("relay-dir")
+        relayLimit = try size(map, "relay-limit", Limits.relayLimit)
         serverID = try map.number("server-id", 1...UInt32.max)
     }
 

@@ -43,6 +43,7 @@ actor CopyControl {
                     coordinator = Coordinator(
                         session: session, meta: configuration.meta, key: configuration.key,
                         token: token)
+                    try session.holdLock(token)
                     barrier.publish(.success(state))
                     progress.wait(for: nil)
                     return state

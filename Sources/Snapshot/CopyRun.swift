@@ -37,13 +37,14 @@ struct CopyRun: Sendable {
         schema = SchemaCopier(configuration, interrupts, lane: configuration.pairs)
         barrier = RunBarrier(lanes: configuration.pairs + 1)
         views = SnapshotViews(
-            source: configuration.source, origin: configuration.origin, interrupts: interrupts)
+            source: configuration.source, origin: configuration.origin, interrupts: interrupts,
+            tables: plan.tables)
     }
 
     func pair(_ index: Int) -> CopyPair {
         CopyPair(
-            index: index, configuration: configuration, control: control, interrupts: interrupts,
-            progress: progress, views: views)
+            index: index, configuration: configuration, control: control, schema: schema,
+            plan: plan, interrupts: interrupts, progress: progress, views: views)
     }
 
     /// Ends every wait of the run.
@@ -167,7 +168,8 @@ struct CopyRun: Sendable {
         try await control.write(
             missing.map { name, text in
                 stored.storeStatement(
-                    StoredObject(kind: .table, name: name, definition: Array(text.utf8)))
+                    StoredObject(
+                        kind: .table, name: name, definition: Array(withoutSecrets(text).utf8)))
             })
         let creations = try await schema.prepare(missing, plan)
         let free = creations.filter { !$0.isTied }
@@ -180,24 +182,20 @@ struct CopyRun: Sendable {
     private func openViews(
         _ chunks: [ChunkRecord], _ lacked: [TableName: [String]]
     ) async throws -> CopyWork {
-        let firstID = await control.reserveSnapshots(configuration.pairs)
+        let firstID = await control.reserveSnapshots(configuration.pairs + 1)
         let count = configuration.pairs
         let views = views
         let opened = try await withThread("copy-views") {
             try views.open(count, firstID: firstID)
         }
-        try await control.record(Set(opened.map(\.snapshot)).sorted { $0.id < $1.id })
+        try await control.record(Set(opened.flatMap(\.records)).sorted { $0.id < $1.id })
         // Tables that changed between the plan and the views would be read by a wrong list.
         let now = try await schema.sourceShapes(plan.tables.map(\.name))
         for table in plan.tables where now[table.name] != table.shape {
             throw now[table.name] == nil
                 ? SnapshotError.tableMissing(table.name) : SnapshotError.tableChanged(table.name)
         }
-        // So would a table be missed that was created between the two: it is in the views, and
-        // its creation is before the positions that replication starts from.
-        let selected = try await schema.selectedTables(plan)
-        let unplanned = selected.subtracting(plan.tables.map(\.name)).sorted()
-        if let table = unplanned.first { throw SnapshotError.tableAppeared(table) }
+        try await schema.requirePlanned(plan)
         let family = try await schema.targetFamily()
         let takesLoad = try await schema.targetTakesLoad()
         for chunk in chunks {
@@ -233,8 +231,11 @@ struct CopyRun: Sendable {
     ) async throws -> SnapshotResult {
         let (snapshots, chunks, _) = try await control.ledger()
         let ranges = try CopyLedger.ranges(snapshots: snapshots, chunks: chunks)
-        for table in plan.tables where ranges[table.name] == nil {
-            throw CheckpointError.inconsistent(detail: "no chunk of \(table.name) is recorded")
+        // What is recorded decides, not what this run remembers: no event may be applied before.
+        let recorded = Dictionary(grouping: chunks, by: \.table)
+        for table in plan.tables where !Self.isComplete(recorded[table.name] ?? []) {
+            throw CheckpointError.inconsistent(
+                detail: "chunks of \(table.name) are missing at the end of its copy")
         }
         guard let first = ranges.values.first else {
             throw SnapshotError.unsupported(

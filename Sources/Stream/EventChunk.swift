@@ -64,14 +64,16 @@ public final class EventChunk: @unchecked Sendable {
         public var type: UInt8
     }
 
-    private let base: UnsafeMutableRawPointer
+    let base: UnsafeMutableRawPointer
     /// Where the memory came from, and goes.
     private let pool: ChunkPool?
-    private let capacity: Int
+    /// The chunk whose memory this one shows a part of.
+    private let owner: EventChunk?
+    let capacity: Int
     /// Bytes in use.
-    public private(set) var byteCount = 0
+    public internal(set) var byteCount = 0
     /// The events in order.
-    public private(set) var entries: [Entry] = []
+    public internal(set) var entries: [Entry] = []
     /// The file that they are in.
     public let file: String
     /// Whether events end in a CRC32, which has been verified.
@@ -84,6 +86,7 @@ public final class EventChunk: @unchecked Sendable {
         self.capacity = capacity
         self.file = file
         pool = nil
+        owner = nil
         unsafe base = .allocate(byteCount: capacity, alignment: 16)
     }
 
@@ -92,7 +95,21 @@ public final class EventChunk: @unchecked Sendable {
         capacity = pool.pieceBytes
         self.file = file
         self.pool = pool
+        owner = nil
         unsafe base = pool.take()
+    }
+
+    /// Shows some events of another chunk, in place.
+    init(_ entries: [Entry], of owner: EventChunk) {
+        capacity = 0
+        file = owner.file
+        pool = nil
+        self.owner = owner
+        unsafe base = owner.base
+        byteCount = owner.byteCount
+        self.entries = entries
+        hasChecksums = owner.hasChecksums
+        receivedMicroseconds = owner.receivedMicroseconds
     }
 
     /// Makes a chunk of one event that came out of another one: of a compressed transaction.
@@ -104,6 +121,7 @@ public final class EventChunk: @unchecked Sendable {
     }
 
     deinit {
+        if owner != nil { return }
         if let pool { unsafe pool.give(base) } else { unsafe base.deallocate() }
     }
 

@@ -15,7 +15,8 @@ extension Origin {
         let server = try SourceSession(connection).serverName()
         let dump = try BinlogDump(
             connection, from: .position(BinlogPosition(file: file, offset: 4)),
-            serverID: serverID, waits: false)
+            // Not the id itself: a stream that has it already would be thrown out.
+            serverID: serverID ^ 0x0040_0000, waits: false)
         var life: UInt64?
         while life == nil {
             let more: Bool? = try unsafe dump.next { packet in

@@ -22,6 +22,10 @@ public struct PositionTracker: Sendable, Hashable {
         _ header: EventHeader, _ event: RawSpan
     ) throws(BinlogError) -> (start: UInt64, end: UInt64) {
         let start = offset
+        // Far from what any file has, near to what would overflow.
+        guard start < 1 << 62 else {
+            throw BinlogError(.malformed, header.type, at: 0, "a position beyond all files")
+        }
         if header.type == .rotate {
             let rotate = try RotateEvent(event)
             // A made-up ROTATE opens every stream; the file's own one closes it.

@@ -93,6 +93,8 @@ public enum StreamError: Error, Sendable, Hashable, CustomStringConvertible {
     case sourceLostEvents(String)
     /// The source no longer has the binlog that is needed.
     case purged(BinlogPosition, detail: String)
+    /// Another server answers now; a new stream begins from the checkpoint.
+    case upstreamChanged
 
     /// One sentence, with what to do.
     public var description: String {
@@ -108,8 +110,10 @@ public enum StreamError: Error, Sendable, Hashable, CustomStringConvertible {
         case .sourceLostEvents(let detail):
             "the source is not the one that was replicated, or has lost transactions: \(detail)"
         case .purged(let position, let detail):
-            "the source no longer has the binlog at \(position) (\(detail)): "
+            "the source has purged its binlog at \(position) (\(detail)): "
                 + "what happened since is lost, start over with --fresh"
+        case .upstreamChanged:
+            "another server answers in place of the source; reading begins again there"
         }
     }
 }

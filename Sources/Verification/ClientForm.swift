@@ -47,9 +47,13 @@ func realText(_ text: [UInt8]) -> [UInt8] {
 }
 
 /// Joins a server's hash of a row with the values that were brought into form here.
-func digest(_ hash: [UInt8], _ values: [[UInt8]?], _ forms: [ClientForm], _ side: Side) -> RowDigest
-{
-    guard !forms.isEmpty else { return RowDigest(hash) }
+///
+/// - Throws: ``UnhashedRow`` when there is no hash.
+func digest(
+    _ hash: [UInt8], _ values: [[UInt8]?], _ forms: [ClientForm], _ side: Side
+) throws(UnhashedRow) -> RowDigest {
+    guard !forms.isEmpty else { return try RowDigest(hash) }
+    guard hash.count >= 16 else { throw UnhashedRow() }
     var all = hash
     for (value, form) in zip(values, forms) {
         guard let value else {
@@ -60,5 +64,5 @@ func digest(_ hash: [UInt8], _ values: [[UInt8]?], _ forms: [ClientForm], _ side
         all.append(UInt8(ascii: "V"))
         all += Digest.digest(form.bytes(value, side).span.bytes)
     }
-    return RowDigest(Digest.digest(all.span.bytes))
+    return try RowDigest(Digest.digest(all.span.bytes))
 }

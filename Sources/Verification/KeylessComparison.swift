@@ -180,11 +180,11 @@ extension Session {
         let sql = "SELECT \(columns.joined(separator: ",")) FROM \(planned.table)\(condition)"
         return try await run { connection in
             var out: [RowDigest: HashedRow] = [:]
-            try connection.forEachRow(sql) { row in
+            try connection.forEachRowThrowing(sql) { row in
                 var values: [[UInt8]?] = []
                 for i in forms.indices { values.append(row.copy(3 + i)) }
-                let key = digest(row.copy(1) ?? [], values, forms, side)
-                let hash = RowDigest(row.copy(2) ?? [])
+                let key = try digest(row.copy(1) ?? [], values, forms, side)
+                let hash = try RowDigest(row.copy(2) ?? [])
                 let copies = out[key]?.copies ?? 0
                 out[key] = HashedRow(
                     digest: key, hash: hash, bucket: row.string(0) ?? "", copies: copies + 1)

@@ -9,14 +9,24 @@ struct RowKey: Sendable, Hashable {
     var byteCount: Int { parts.reduce(64) { $0 + $1.count + 32 } }
 }
 
+/// A server answered NULL where a row's hash should be: what is hashed exceeded its
+/// `max_allowed_packet`, or a column is NULL that must not be.
+struct UnhashedRow: Error, CustomStringConvertible {
+    var description: String {
+        "the server gave no hash of a row: is its max_allowed_packet smaller than the row?"
+    }
+}
+
 /// What the bytes of a row were reduced to: 128 bits of a hash.
 struct RowDigest: Sendable, Hashable {
     let high: UInt64
     let low: UInt64
 
     /// Takes the first sixteen of at least sixteen bytes.
-    init(_ bytes: [UInt8]) {
-        precondition(bytes.count >= 16)
+    ///
+    /// - Throws: ``UnhashedRow`` when the server gave none.
+    init(_ bytes: [UInt8]) throws(UnhashedRow) {
+        guard bytes.count >= 16 else { throw UnhashedRow() }
         high = bytes[0..<8].reduce(0) { $0 << 8 | UInt64($1) }
         low = bytes[8..<16].reduce(0) { $0 << 8 | UInt64($1) }
     }

@@ -91,7 +91,7 @@ actor Session {
     /// lock wait is for DDL that holds a table.
     static let setUp = """
         SET NAMES utf8mb4; SET time_zone='+00:00', sql_mode='', lock_wait_timeout=30, \
-        net_write_timeout=600, net_read_timeout=600, sql_select_limit=DEFAULT; \
+        net_write_timeout=600, net_read_timeout=600, sql_select_limit=18446744073709551615; \
         SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED
         """
 }
@@ -136,12 +136,12 @@ extension Session {
         let (literals, forms, side) = (planned.key?.literals ?? [], plan.clientForms, side)
         return try await run { connection in
             var out: [(key: RowKey, digest: RowDigest)] = []
-            try connection.forEachRow(sql) { row in
+            try connection.forEachRowThrowing(sql) { row in
                 let count = literals.count
                 let hash = row.copy(count) ?? []
                 var values: [[UInt8]?] = []
                 for i in forms.indices { values.append(row.copy(count + 1 + i)) }
-                out.append((readKey(row, literals), digest(hash, values, forms, side)))
+                out.append((readKey(row, literals), try digest(hash, values, forms, side)))
             }
             return out
         }

@@ -29,7 +29,9 @@ struct SidePlan: Sendable {
     /// Number of rows, and the exact sum of 64 bits of each row's SHA-256. A sum, unlike XOR,
     /// does not lose pairs of identical rows; a change goes unseen with a chance of 2^-64.
     func checksum(_ condition: String?) -> String {
-        "SELECT COUNT(*),COALESCE(SUM(\(slice(row))),0) FROM \(table)\(filter(condition))"
+        // A row that the server can't hash must not count as equal to another one.
+        "SELECT COUNT(*),COALESCE(SUM(COALESCE(\(slice(row)),FLOOR(RAND()*1e15))),0) "
+            + "FROM \(table)\(filter(condition))"
     }
 
     func slice(_ concatenation: String) -> String {

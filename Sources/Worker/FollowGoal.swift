@@ -12,6 +12,8 @@ struct FollowGoal: Sendable {
     let progress: ReplicationProgress
     /// The status before this run: counts go on from it.
     let base: MigrationStatus
+    /// Told what must stay.
+    let relay: MigrationRelay
 
     /// Returns the position when the goal is reached; never, when there is none.
     func watch() async throws -> String {
@@ -22,6 +24,9 @@ struct FollowGoal: Sendable {
             try await Task.sleep(for: .milliseconds(100))
             show()
             let now = progress.snapshot
+            if let needed = now.needed {
+                relay.need(needed.position.file, of: needed.origin.server)
+            }
             guard let mark = now.mark else { continue }
             let until: MigrationSettings.Until =
                 settings.finish && settings.until == .stopped ? .caughtUp : settings.until

@@ -31,6 +31,7 @@ public final class Migration: Sendable {
     let serverID: UInt32
     private let stopRequest = Latch()
     private let engine = Mutex<ReplicationEngine?>(nil)
+    private let relay: MigrationRelay
     private let own = Mutex<(tokens: Set<RunToken>, epoch: UInt64?)>(([], nil))
 
     /// Makes a migration; nothing is touched before ``run()``.
@@ -43,13 +44,15 @@ public final class Migration: Sendable {
         serverID =
             settings.serverID != 0
             ? settings.serverID : UInt32.random(in: 0x4000_0000...0x7FFF_FFFF)
+        relay = MigrationRelay(
+            settings: settings, board: board, serverID: serverID, logger: logger)
     }
 
     /// Runs until the wanted place is reached, or ``stop()`` is called, or an error that no retry
     /// can help.
     public func run() async throws -> MigrationOutcome {
         try await withThrowingTaskGroup(of: MigrationOutcome?.self) { group in
-            group.addTask { try await self.work() }
+            group.addTask { try await self.workWithRelay() }
             group.addTask {
                 await self.stopRequest.wait()
                 return nil
@@ -85,9 +88,33 @@ public final class Migration: Sendable {
 
     // MARK: the life of a migration
 
+    /// The relay log runs as long as the migration does; what ends it for good ends both.
+    private func workWithRelay() async throws -> MigrationOutcome {
+        try await withThrowingTaskGroup(of: MigrationOutcome?.self) { group in
+            group.addTask { try await self.work() }
+            group.addTask {
+                try await self.relay.run()
+                return nil
+            }
+            defer { group.cancelAll() }
+            do {
+                while let outcome = try await group.next() {
+                    if let outcome { return outcome }
+                }
+            } catch StreamError.sourceLostEvents(let detail) {
+                // What was applied of them only a person can judge.
+                let position = board.current.position.map { "up to \($0)" } ?? "nothing"
+                throw StreamError.sourceLostEvents(
+                    "\(detail). The target \(settings.target.server) has applied \(position)")
+            }
+            throw CancellationError()
+        }
+    }
+
     private func work() async throws -> MigrationOutcome {
         var backoff = Backoff(first: .milliseconds(200), limit: .seconds(15))
         var isPrepared = false
+        var changed: TableName?
         while true {
             try Task.checkCancellation()
             if stopRequest.isSet { return .stopped(board.current.position) }
@@ -97,12 +124,14 @@ public final class Migration: Sendable {
                     try await prepare()
                     isPrepared = true
                 }
+                if let table = changed {
+                    try await copyAgain(table)
+                    changed = nil
+                }
                 if let outcome = try await advance({ backoff.reset() }) { return outcome }
             } catch {
                 try Task.checkCancellation()
-                if case ReplicationError.changedDuringCopy(let table, _) = error {
-                    try await copyAgain(table)
-                }
+                if case ReplicationError.changedDuringCopy(let table, _) = error { changed = table }
                 guard let reason = retryReason(error) else { throw error }
                 let delay = backoff.delay()
                 logger.warning("trying again", metadata: ["reason": "\(reason)"])
@@ -121,7 +150,7 @@ public final class Migration: Sendable {
         switch error {
         case let error as MySQLError where error.retry != .no: error.description
         case let error as SnapshotError where error.isRetryable: error.description
-        case ReplicationError.changedDuringCopy: "\(error)"
+        case ReplicationError.changedDuringCopy, StreamError.upstreamChanged: "\(error)"
         default: nil
         }
     }
@@ -209,12 +238,28 @@ public final class Migration: Sendable {
         guard let state else {
             throw CheckpointError.missing(detail: "the row of \(key) is gone")
         }
+        try await openRelay(state)
         if state.phase == "copy" {
             try await copy()
             succeeded()
             return nil
         }
         return try await follow(succeeded)
+    }
+
+    /// Opens the relay log before anything is copied or read.
+    private func openRelay(_ state: SubtaskState) async throws {
+        var needed = state.readsFrom
+        if state.phase == "copy" {
+            let snapshots = try await withThread("control") {
+                try CopyLedger(meta: self.meta, key: self.key).snapshots(
+                    Connection(self.settings.target))
+            }
+            for snapshot in snapshots {
+                needed = try needed.map { try $0.lower(snapshot.low) } ?? snapshot.low
+            }
+        }
+        try await relay.open(needed: needed)
     }
 
     /// Sends the migration back to copying a table that DDL changed between the positions of its
@@ -254,6 +299,7 @@ public final class Migration: Sendable {
             return state
         }
         didTakeOver(state)
+        relay.forget()
         board.update { $0.phase = .done }
     }
 
@@ -346,6 +392,7 @@ public final class Migration: Sendable {
         }
         configuration.lanes = settings.lanes
         configuration.memoryBudget = settings.memoryBudget
+        configuration.events = relay.events
         let progress = ReplicationProgress()
         let engine = ReplicationEngine(configuration, progress: progress)
         let (token, epoch) = nextRun()
@@ -353,7 +400,8 @@ public final class Migration: Sendable {
         self.engine.withLock { $0 = engine }
         defer { self.engine.withLock { $0 = nil } }
         if stopRequest.isSet { engine.stop() }
-        let goal = FollowGoal(settings: settings, board: board, progress: progress, base: base)
+        let goal = FollowGoal(
+            settings: settings, board: board, progress: progress, base: base, relay: relay)
         return try await withThrowingTaskGroup(of: FollowEvent.self) { group in
             group.addTask {
                 try await engine.run(epoch: epoch, token: token) { self.didTakeOver($0) }

@@ -29,6 +29,31 @@ public struct MigrationStatus: Sendable, Hashable, Codable {
         }
     }
 
+    /// The relay log.
+    public struct Relay: Sendable, Hashable, Codable {
+        /// `connecting`, `running`, `paused` or `ended`.
+        public var state: String
+        /// Why it pauses, or waits for the source.
+        public var reason: String?
+        /// Bytes of its files.
+        public var bytes: UInt64
+        /// Bytes that they may take.
+        public var limitBytes: UInt64?
+        /// How far it is written.
+        public var position: String?
+
+        /// Makes an entry.
+        public init(
+            state: String, reason: String?, bytes: UInt64, limitBytes: UInt64?, position: String?
+        ) {
+            self.state = state
+            self.reason = reason
+            self.bytes = bytes
+            self.limitBytes = limitBytes
+            self.position = position
+        }
+    }
+
     /// The stage.
     public var phase: Phase = .starting
     /// Tables of the copy, in the order of the plan; empty when only following.
@@ -49,6 +74,8 @@ public struct MigrationStatus: Sendable, Hashable, Codable {
     public var sourcePosition: String?
     /// Why nothing moves, when something is waited for; with the next try in words.
     public var waiting: String?
+    /// The relay log; `nil` where none is kept.
+    public var relay: Relay?
     /// Connections lost, deadlocks and other tries again.
     public var retries: UInt64 = 0
     /// Warnings for the user, in order of their appearance, each once.

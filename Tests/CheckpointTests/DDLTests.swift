@@ -24,7 +24,7 @@ struct DDLTests {
     private func intent(_ ledger: DDLLedger, _ subtask: Subtask, _ n: Int) throws -> DDLIntent {
         let table = TableName(schema: subtask.data, name: "t")
         return DDLIntent(
-            identity: Subtask.identity(n), step: 0, statement: "ALTER TABLE t ADD c\u{e9} INT",
+            identity: Subtask.identity(n), step: .whole, statement: "ALTER TABLE t ADD c\u{e9} INT",
             before: [table: try ledger.trace(table)], existAfter: [table],
             goneAfter: [TableName(schema: subtask.data, name: "gone")], isIdempotent: false)
     }

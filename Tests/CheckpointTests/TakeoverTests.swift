@@ -286,4 +286,49 @@ struct TakeoverTests {
         #expect(try await Subtask.eventually { proxy.connections == 0 })
         #expect(try subtask.peek()?.lowWater == Subtask.position(5))
     }
+
+    @Test(
+        "a silent session is ended by the server, and its locks are free (V8)",
+        arguments: Servers.families)
+    func silentOwner(family: TestServer.Family) async throws {
+        let subtask = try await Subtask(family, "silent")
+        try subtask.take(1)
+        let silent = try subtask.session()
+        // As long as it takes by itself; `settings` says that it is 30 s elsewhere.
+        try silent.connection.execute("SET wait_timeout=2")
+        try subtask.begin(silent, subtask.fence(1), done: Subtask.set(7), row: 1)
+        // It holds no named lock, so that nobody can find it and end it.
+        let taken = await aside {
+            for _ in 0..<60 {
+                if let state = try? subtask.take(2) { return state as SubtaskState? }
+            }
+            return nil
+        }
+        #expect(taken?.carried == IdentitySet())
+        #expect(try subtask.rows() == [])
+        let lost = #expect(throws: MySQLError.self) { try silent.connection.execute("COMMIT") }
+        #expect(lost?.isConnectionLost == true)
+    }
+
+    @Test(
+        "connections of one run that reached two servers end it before its takeover (T1)",
+        arguments: Servers.families)
+    func twoServers(family: TestServer.Family) async throws {
+        let subtask = try await Subtask(family, "twoservers")
+        try await TestServer.with(family, name: "other") { other in
+            let proxy = try FaultProxy(to: subtask.server)
+            defer { proxy.close() }
+            let lane = try subtask.session(proxy: proxy)
+            proxy.forward(to: other)
+            let coordinator = try TargetSession(
+                Servers.plain(subtask.server, proxy), role: .coordinator)
+            let barrier = RunBarrier(lanes: 1)
+            async let arrived: Void = { _ = try? await barrier.arrive(lane) }()
+            await #expect(throws: CheckpointError.self) {
+                try await barrier.allOpen(coordinator)
+            }
+            barrier.publish(.failure(CancellationError()))
+            await arrived
+        }
+    }
 }

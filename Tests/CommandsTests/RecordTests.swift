@@ -14,7 +14,8 @@ struct RecordTests {
             "rows_estimated", "bytes", "rows_per_second", "bytes_per_second", "seconds_left",
             "transactions", "row_changes", "binlog_bytes", "ddl_statements",
             "transactions_per_second", "row_changes_per_second", "binlog_bytes_per_second",
-            "lag_ms", "position", "source_position", "waiting", "retries", "warnings",
+            "lag_ms", "position", "source_position", "relay_state", "relay_bytes",
+            "relay_limit_bytes", "relay_position", "waiting", "retries", "warnings",
         ]
         let fresh = (MigrationStatus(), RateMeter())
         for (status, meter) in [fresh, Samples.copying(), Samples.following()] {
@@ -35,7 +36,8 @@ struct RecordTests {
                 "transactions":0,"row_changes":0,"binlog_bytes":0,"ddl_statements":0,\
                 "transactions_per_second":0.0,"row_changes_per_second":0.0,\
                 "binlog_bytes_per_second":0.0,"lag_ms":null,"position":null,\
-                "source_position":null,"waiting":null,"retries":0,"warnings":[]}
+                "source_position":null,"relay_state":null,"relay_bytes":null,\
+                "relay_limit_bytes":null,"relay_position":null,"waiting":null,"retries":0,"warnings":[]}
                 """)
     }
 

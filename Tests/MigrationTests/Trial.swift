@@ -46,6 +46,13 @@ actor SharedServers {
     }
 }
 
+/// A folder for local state.
+final class LocalState: Sendable {
+    let path = NSTemporaryDirectory() + "skein-state-\(UUID().uuidString)"
+
+    deinit { try? FileManager.default.removeItem(atPath: path) }
+}
+
 /// One migration for a test: a schema of its own, a name of its own.
 struct Trial: Sendable {
     let source: TestServer
@@ -55,6 +62,8 @@ struct Trial: Sendable {
     /// What the product is told to connect to; a proxy's when one stands between.
     var sourceURL: String
     var targetURL: String
+    /// Local state of the product; gone with the trial.
+    let state = LocalState()
 
     private static let counter = Mutex(0)
 
@@ -83,6 +92,15 @@ struct Trial: Sendable {
         if !statements.isEmpty { try onSource(statements) }
     }
 
+    /// The same migration, where another server answers for the source or the target now.
+    init(_ trial: Trial, source: TestServer? = nil, target: TestServer? = nil) {
+        self.source = source ?? trial.source
+        self.target = target ?? trial.target
+        schema = trial.schema
+        sourceURL = trial.sourceURL
+        targetURL = trial.targetURL
+    }
+
     /// The meta schema on the target.
     var meta: String { "meta_\(schema)" }
     /// The judge of the trial's servers.
@@ -109,7 +127,7 @@ struct Trial: Sendable {
             "migrate", "--source", sourceURL, "--target", targetURL, "--source-tls", "disabled",
             "--target-tls", "disabled", "--tables", "\(schema).*", "--name", schema,
             "--source-id", "source", "--meta-schema", meta, "--output", "lines",
-            "--chunk-rows", "500",
+            "--chunk-rows", "500", "--state-dir", state.path,
         ] + more
     }
 

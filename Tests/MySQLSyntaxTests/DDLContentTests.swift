@@ -172,6 +172,29 @@ import Testing
         #expect(ddl.isIdempotentWhileDrained == isIdempotent)
     }
 
+    @Test(arguments: [
+        ("ALTER TABLE t ADD a INT", true), ("TRUNCATE t", true), ("CREATE TABLE t (a INT)", true),
+        ("DROP TABLE t", true), ("CREATE INDEX i ON t (a)", true), ("RENAME TABLE a TO b", true),
+        ("RENAME TABLE a TO x, b TO a, x TO b", false),
+        ("ALTER TABLE t EXCHANGE PARTITION p WITH TABLE u", false),
+        ("ALTER TABLE t DROP PARTITION p", true), ("ALTER TABLE t TRUNCATE PARTITION p", true),
+        ("ALTER TABLE t RENAME COLUMN a TO b, RENAME COLUMN b TO a", true),
+        ("ALTER TABLE t DISCARD TABLESPACE", false), ("CREATE VIEW v AS SELECT 1", false),
+    ])
+    func runsUnseen(sql: String, isSafe: Bool) throws {
+        #expect(try ddl(sql).isSafeToRunIfUnseen == isSafe)
+    }
+
+    @Test(arguments: [
+        ("CREATE TABLE t (a INT) ENGINE=MyISAM", "MyISAM"), ("CREATE TABLE t (a INT)", nil),
+        ("CREATE TABLE t (a INT) ENGINE = innodb", nil), ("ALTER TABLE t ENGINE=Aria", "Aria"),
+        ("ALTER TABLE t ADD b INT, ENGINE=InnoDB", nil), ("DROP TABLE t", nil),
+        ("CREATE TABLE t (a INT) ENGINE=HEAP", "HEAP"),
+    ])
+    func enginesWithoutTransactions(sql: String, engine: String?) throws {
+        #expect(try ddl(sql).engineWithoutTransactions == engine)
+    }
+
     @Test func tablesBeforeAndAfter() throws {
         let rename = try ddl("RENAME TABLE a TO b, s.c TO s.d")
         #expect(rename.tablesBefore.map(\.description) == ["d.a", "s.c"])

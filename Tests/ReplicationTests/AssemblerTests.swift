@@ -102,7 +102,7 @@ private struct Recording: CustomTestStringConvertible {
                 ? .mysql(MySQLGTIDSet()) : .mariadb(MariaDBGTIDPosition()))
         var assembler = TransactionAssembler(
             catalog: catalog, applied: AppliedState(lowWater: low, carried: carried),
-            origin: origin, bytesLimit: bytesLimit)
+            origin: origin, bytesLimit: bytesLimit, requiresFullImages: false)
         var outcome = Outcome()
         var rowsOfParts = 0
         func take(_ output: consuming TransactionAssembler.Output) {
@@ -125,6 +125,9 @@ private struct Recording: CustomTestStringConvertible {
             case .statement(let query, let end, _):
                 outcome.statements.append(String(decoding: query.sql, as: UTF8.self))
                 outcome.ends.append(end)
+            case .opening(let query, _, _):
+                outcome.statements.append(String(decoding: query.sql, as: UTF8.self))
+            case .recall(_, _, let end): outcome.ends.append(end)
             }
         }
         for chunk in chunks {
@@ -251,6 +254,8 @@ struct AssemblerTests {
             case .passed: "passed"
             case .statement(let query, _, _):
                 "statement \(String(decoding: query.sql, as: UTF8.self))"
+            case .opening: "opening"
+            case .recall: "recall"
             }
         }
     }
@@ -289,6 +294,30 @@ struct AssemblerTests {
             try Self.outputs(writer) == [
                 "-", "-", "-", "-", "-", "-", "-", "transaction of 3", "-",
                 "statement CREATE TABLE other (a INT)",
+            ])
+    }
+
+    @Test("ALTER TABLE in two phases counts where it is committed, and only there")
+    func twoPhases() throws {
+        var writer = EventWriter()
+        func group(_ n: Int, _ extra: [UInt8], _ sql: String) {
+            // Standalone, with DDL.
+            writer.mariadbGTID(n, flags: 33, extra: extra)
+            writer.query(sql)
+        }
+        let start: [UInt8] = [1, 0, 0, 0, 0, 0, 0, 0]
+        group(1, [2], "ALTER TABLE t ADD COLUMN a INT")
+        writer.mariadbGTID(2)
+        writer.tableMap(5, "s", "t", columns: 1)
+        writer.rows(5, [.insert([1])], columns: 1)
+        writer.xid()
+        group(3, [4] + start, "ALTER TABLE t ADD COLUMN a INT")
+        group(4, [2], "ALTER TABLE t DROP COLUMN a")
+        group(5, [8] + start, "ALTER TABLE t DROP COLUMN a")
+        #expect(
+            try Self.outputs(writer) == [
+                "-", "passed", "-", "-", "-", "transaction of 1", "-",
+                "statement ALTER TABLE t ADD COLUMN a INT", "-", "passed", "-", "passed",
             ])
     }
 

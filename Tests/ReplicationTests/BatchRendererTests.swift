@@ -298,4 +298,36 @@ struct BatchRendererTests {
                 == "DELETE FROM `s`.`plain` WHERE `id` IN (1);"
                 + "INSERT INTO `s`.`plain` (`id`,`v`) VALUES (2,1);")
     }
+
+    @Test("rows that come without all columns keep their place among those that have all")
+    func partialRows() throws {
+        var assembler = try Self.assembler()
+        var writer = EventWriter()
+        func transaction(_ n: Int, _ change: EventWriter.Change, _ before: UInt8, _ after: UInt8) {
+            writer.gtid(n)
+            writer.query("BEGIN")
+            writer.tableMap(100, "s", "plain", columns: 2)
+            writer.rows(100, [change], columns: 2, before: before, after: after)
+            writer.xid()
+        }
+        transaction(1, .insert([1, 1]), 0xFF, 0xFF)
+        transaction(2, .update([1, 1], [1, 2]), 0xFF, 0xFF)
+        // A session with binlog_row_image=MINIMAL.
+        transaction(3, .update([1], [3]), 1, 2)
+        transaction(4, .update([1, 3], [1, 4]), 0xFF, 0xFF)
+        transaction(5, .update([1], [5]), 1, 2)
+        var batch: ContiguousArray<SourceTransaction> = []
+        for chunk in writer.chunks() {
+            if case .transaction(let transaction, _) = try assembler.consume(
+                chunk, chunk.entries[0])
+            {
+                batch.append(transaction)
+            }
+        }
+        var target = Self.empty
+        let problems = try Self.apply(
+            batch, to: &target, statementBytes: 1000, packetBytes: 1000)
+        #expect(problems.isEmpty)
+        #expect(target.tables["plain"]?.rows == [[1, 5]])
+    }
 }

@@ -29,14 +29,40 @@ struct EventWriter {
         add(33, [1] + Self.uuid.bytes + Self.little(number, 8))
     }
 
+    /// The head of a MariaDB group in domain 0.
+    ///
+    /// - Parameter extra: the extra flags with their fields.
+    mutating func mariadbGTID(_ sequence: Int, flags: UInt8 = 0, extra: [UInt8] = []) {
+        let body = Self.little(sequence, 8) + Self.little(0, 4) + [flags] + extra
+        add(162, body + [UInt8](repeating: 0, count: max(0, 19 - body.count)))
+    }
+
     mutating func query(_ sql: String, schema: String = "s") {
+        query(Array(sql.utf8), schema: schema)
+    }
+
+    /// - Parameters:
+    ///   - error: the error that the statement ended with.
+    ///   - status: status variables as they are in the event.
+    mutating func query(
+        _ sql: [UInt8], schema: String = "s", error: UInt16 = 0, status: [UInt8] = []
+    ) {
         add(
             2,
-            Self.little(1, 4) + Self.little(0, 4) + [UInt8(schema.utf8.count), 0, 0, 0, 0]
-                + Array(schema.utf8) + [0] + Array(sql.utf8))
+            Self.little(1, 4) + Self.little(0, 4) + [UInt8(schema.utf8.count)]
+                + Self.little(error, 2) + Self.little(status.count, 2) + status
+                + Array(schema.utf8) + [0] + sql)
     }
 
     mutating func xid() { add(16, Self.little(5, 8)) }
+
+    /// The end of a group that prepares the XA transaction `name` (of format 1).
+    mutating func xaPrepare(_ name: String) {
+        add(
+            38,
+            [0] + Self.little(1, 4) + Self.little(name.utf8.count, 4) + Self.little(0, 4)
+                + Array(name.utf8))
+    }
 
     mutating func tableMap(_ id: Int, _ schema: String, _ table: String, columns: Int) {
         add(
@@ -47,7 +73,15 @@ struct EventWriter {
     }
 
     /// One event of rows; all changes must be of one kind.
-    mutating func rows(_ id: Int, _ changes: [Change], columns: Int, flags: UInt16 = 1) {
+    ///
+    /// - Parameters:
+    ///   - before: bits of the columns that images of rows before a change have; rows are given
+    ///     without the others.
+    ///   - after: the same for rows after it.
+    mutating func rows(
+        _ id: Int, _ changes: [Change], columns: Int, flags: UInt16 = 1, before: UInt8 = 0xFF,
+        after: UInt8 = 0xFF
+    ) {
         guard let first = changes.first else { return }
         let kind: UInt8 =
             switch first {
@@ -55,8 +89,9 @@ struct EventWriter {
             case .update: 31
             case .delete: 32
             }
-        var body = Self.little(id, 6) + Self.little(flags, 2) + [2, 0, UInt8(columns), 0xFF]
-        if kind == 31 { body.append(0xFF) }
+        var body = Self.little(id, 6) + Self.little(flags, 2) + [2, 0, UInt8(columns)]
+        if kind != 30 { body.append(before) }
+        if kind != 32 { body.append(after) }
         for change in changes {
             switch change {
             case .insert(let row), .delete(let row): body += Self.image(row)

@@ -16,10 +16,13 @@ private struct Rows {
             related: ForeignKeyGraph([shape] + others), number: 1)
     }
 
-    init(_ shape: TableShape, _ all: [TableShape], targetKeys: [KeyShape] = []) {
+    init(
+        _ shape: TableShape, _ all: [TableShape], targetKeys: [KeyShape] = [],
+        targetColumns: [ColumnShape] = []
+    ) {
         plan = TablePlan(
-            shape: shape, target: shape.name, targetKeys: targetKeys, related: ForeignKeyGraph(all),
-            number: 1)
+            shape: shape, target: shape.name, targetKeys: targetKeys, targetColumns: targetColumns,
+            related: ForeignKeyGraph(all), number: 1)
     }
 
     /// What a row does with keys; a missing value is NULL.
@@ -137,6 +140,24 @@ struct KeyPlanTests {
         #expect(keepOrder(Rows([id, text("utf8mb4_bin")], keys), "éèx", "éèy"))
     }
 
+    @Test("a prefix of bytes counts in values of every length", arguments: [4, 5, 7, 8, 9])
+    func prefixOfBytes(length: Int) {
+        for kind in [ColumnType.Kind.binary, .varbinary, .blob] {
+            let rows = Rows(
+                [ColumnShape(name: "a", type: ColumnType(kind, length: 9), isNullable: false)],
+                [
+                    KeyShape(
+                        name: "PRIMARY", parts: [KeyPart(column: "a", prefixLength: 3)],
+                        isUnique: true)
+                ])
+            let long = Array("abcdefghi".utf8.prefix(length))
+            #expect(
+                rows.keepOrder(long, Array("abc".utf8) + [UInt8](repeating: 9, count: length - 3)))
+            #expect(rows.keepOrder(long, Array("abcx".utf8)))
+            #expect(!rows.keepOrder(long, Array("abx".utf8)))
+        }
+    }
+
     @Test("NULL equals nothing")
     func null() {
         let rows = Rows([text("utf8mb4_general_ci", isNullable: true)], unique)
@@ -194,6 +215,29 @@ struct KeyPlanTests {
             conflict(
                 constrained.uses([little(1), little(7), little(8)]),
                 constrained.uses([little(2), little(9), little(8)])))
+    }
+
+    @Test("values that only the target's collation takes for equal keep their order")
+    func collationOfTheTarget() {
+        let name = TableName(schema: "s", name: "t")
+        let shape = TableShape(name: name, columns: [text("utf8mb4_bin")], keys: unique)
+        let bytes = TableShape(
+            name: name,
+            columns: [
+                ColumnShape(name: "a", type: ColumnType(.varbinary, length: 9), isNullable: false)
+            ], keys: unique)
+        for source in [shape, bytes] {
+            let same = Rows(source, [source], targetColumns: source.columns)
+            #expect(!same.keepOrder(Array("a".utf8), Array("A".utf8)))
+            let coarser = Rows(source, [source], targetColumns: [text("utf8mb4_general_ci")])
+            #expect(coarser.keepOrder(Array("a".utf8), Array("A".utf8)))
+            #expect(coarser.keepOrder(Array("e".utf8), Array("é".utf8)))
+            #expect(!coarser.keepOrder(Array("a".utf8), Array("b".utf8)))
+        }
+        let upper = text("utf8mb4_general_ci")
+        let folded = TableShape(name: name, columns: [upper], keys: unique)
+        let finer = Rows(folded, [folded], targetColumns: [text("utf8mb4_bin")])
+        #expect(finer.keepOrder(Array("a".utf8), Array("A".utf8)))
     }
 
     @Test("both zeros of a floating point number are one value")

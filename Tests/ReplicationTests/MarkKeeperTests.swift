@@ -160,6 +160,26 @@ struct MarkKeeperTests {
         #expect(keeper.positions.mark.binlog >= mark.binlog)
     }
 
+    @Test("what lies between the newest transaction and the mark does not move it back")
+    func restOfTheFileIsReadAgain() throws {
+        var mark = Self.start(.file)
+        mark.binlog = BinlogPosition(file: "bin.000002", offset: 157)
+        let tail = Self.end(.file, 1)
+        let keeper = MarkKeeper(mark: mark, carried: IdentitySet(), tail: Tail(tail))
+        keeper.begin(origin: mark.origin, readsAgain: true)
+        // The stream's first, made-up ROTATE, the transaction, the real one at the file's end.
+        keeper.streamMoved(to: tail.start)
+        #expect(keeper.advance(over: []) == nil)
+        keeper.append(tail, isPassed: true)
+        keeper.streamMoved(to: BinlogPosition(file: "bin.000001", offset: 900))
+        let advance = try #require(keeper.advance(over: []))
+        #expect(advance.mark == mark)
+        keeper.didWrite(advance)
+        let far = BinlogPosition(file: "bin.000002", offset: 200)
+        keeper.streamMoved(to: far)
+        #expect(keeper.advance(over: [])?.mark.binlog == far)
+    }
+
     @Test("its tail is read as it was written")
     func tailEncoding() {
         for naming in Naming.allCases {

@@ -41,11 +41,12 @@ struct CopyFixture {
     var configuration: SnapshotConfiguration
     let progress = SnapshotProgress()
 
+    /// - Parameter source: a server of the test's own instead of the shared one.
     init(
         _ schema: String, from: TestServer.Family = .mariadb, to: TestServer.Family = .mariadb,
-        _ statements: String
+        source own: TestServer? = nil, _ statements: String
     ) async throws {
-        source = try await SharedServers.source(from)
+        if let own { source = own } else { source = try await SharedServers.source(from) }
         target = try await SharedServers.target(to)
         self.schema = schema
         configuration = SnapshotConfiguration(

@@ -139,4 +139,26 @@ import Testing
         try await f.copy()
         #expect(try f.agree("t"))
     }
+
+    @Test func `a table that is created while views are renewed is not left out`() async throws {
+        let f = try await CopyFixture(
+            "snap_appeared",
+            """
+            CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(200));
+            INSERT INTO t SELECT seq, REPEAT('v', 150) FROM seq_1_to_40000;
+            """)
+        var small = f
+        small.configuration.chunkRows = 50
+        small.configuration.maxSnapshotAge = .milliseconds(50)
+        let engine = small
+        let first = Task { try await engine.copy() }
+        while f.progress.current.rows < 200 { try await Task.sleep(for: .milliseconds(2)) }
+        try f.source.sql("CREATE TABLE late (id INT PRIMARY KEY)", database: f.schema)
+        await #expect(throws: SnapshotError.tableAppeared(f.table("late"))) {
+            try await first.value
+        }
+        try await small.copy()
+        #expect(try f.agree("t"))
+        #expect(try f.agree("late"))
+    }
 }

@@ -18,7 +18,8 @@ struct DirectStreamTests {
     /// Reads until the stream is at `end`, and gives the places of the events that are in files.
     private static func read(
         _ options: ConnectionOptions, from start: BinlogDumpStart, to end: BinlogPosition,
-        chunkBytes: Int = 256 << 10, offsetLimit: UInt64 = UInt64(UInt32.max), each: (EventChunk) -> Void = { _ in }
+        chunkBytes: Int = 256 << 10, offsetLimit: UInt64 = UInt64(UInt32.max),
+        each: (EventChunk) -> Void = { _ in }
     ) throws -> [Place] {
         let stream = try DirectStream(
             options, from: start, serverID: .random(in: 1000...0x7FFF_FFFF), chunkBytes: chunkBytes,

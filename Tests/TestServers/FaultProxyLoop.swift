@@ -60,8 +60,10 @@ final class FaultProxyLoop: Sendable {
     ///
     /// - Returns: false when the proxy is closed.
     private func round() -> Bool {
+        // One time for both: bytes that become due between two looks would be waited for by none.
+        let now = ContinuousClock.now
         var (polls, timeout, closed) = state.withLock { state in
-            (Self.polls(state, changed.readable), Self.timeout(state), state.closed)
+            (Self.polls(state, changed.readable, now), Self.timeout(state, now), state.closed)
         }
         if closed { return false }
         _ = poll(&polls, nfds_t(polls.count), timeout)
@@ -75,24 +77,26 @@ final class FaultProxyLoop: Sendable {
         return true
     }
 
-    private static func polls(_ state: State, _ changed: Int32) -> [pollfd] {
+    private static func polls(
+        _ state: State, _ changed: Int32, _ now: ContinuousClock.Instant
+    ) -> [pollfd] {
         var polls = [pollfd(fd: changed, events: Int16(POLLIN), revents: 0)]
         if state.listener >= 0 {
             polls.append(pollfd(fd: state.listener, events: Int16(POLLIN), revents: 0))
         }
-        for connection in state.connections { polls += connection.polls(state.frozen) }
+        for connection in state.connections { polls += connection.polls(state.frozen, now) }
         return polls
     }
 
     /// Milliseconds until delayed bytes are due; -1: none are.
-    private static func timeout(_ state: State) -> Int32 {
+    private static func timeout(_ state: State, _ now: ContinuousClock.Instant) -> Int32 {
         let due = state.connections.flatMap { connection in
             FaultProxy.Direction.allCases
                 .filter { !state.frozen[$0.rawValue] }
-                .compactMap { connection.due($0) }
+                .compactMap { connection.due($0, now) }
         }.min()
         guard let due else { return -1 }
-        let rest = ContinuousClock.now.duration(to: due)
+        let rest = now.duration(to: due)
         return max(0, Int32(min(rest / .milliseconds(1), 60_000).rounded(.up)))
     }
 

@@ -35,20 +35,20 @@ final class ProxyConnection: @unchecked Sendable {
     private func target(_ way: Direction) -> Int32 { sockets[1 - way.rawValue] }
 
     /// When bytes that are not yet due will be, nil when there are none.
-    func due(_ way: Direction) -> ContinuousClock.Instant? {
+    func due(_ way: Direction, _ now: ContinuousClock.Instant) -> ContinuousClock.Instant? {
         guard let first = ways[way.rawValue].queue.first else { return nil }
         // Due already and still here: the receiver's socket is full, and poll waits for that.
-        return first.due > .now ? first.due : nil
+        return first.due > now ? first.due : nil
     }
 
     /// What the loop's thread has to wait for.
-    func polls(_ frozen: [Bool]) -> [pollfd] {
+    func polls(_ frozen: [Bool], _ now: ContinuousClock.Instant) -> [pollfd] {
         var polls: [pollfd] = []
         for way in Direction.allCases where !frozen[way.rawValue] {
             if isReceiving(way) {
                 polls.append(pollfd(fd: source(way), events: Int16(POLLIN), revents: 0))
             }
-            if target(way) >= 0, let first = ways[way.rawValue].queue.first, first.due <= .now {
+            if target(way) >= 0, let first = ways[way.rawValue].queue.first, first.due <= now {
                 polls.append(pollfd(fd: target(way), events: Int16(POLLOUT), revents: 0))
             }
         }

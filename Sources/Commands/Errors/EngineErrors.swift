@@ -1,4 +1,5 @@
 internal import MySQLCore
+internal import Relay
 internal import Replication
 internal import Snapshot
 internal import Stream
@@ -15,6 +16,7 @@ extension OperatorError {
         case let error as SnapshotError: self.init(snapshot: error)
         case let error as ReplicationError: self.init(replication: error)
         case let error as StreamError: self.init(stream: error)
+        case let error as RelayError: self.init(relay: error)
         default: return nil
         }
     }
@@ -75,6 +77,18 @@ extension OperatorError {
         case .corrupt: self.init("source.corrupt", error)
         case .sourceLostEvents: self.init("source.lost", error)
         case .unreadable: self.init("source.unreadable", error)
+        case .upstreamChanged: self.init("source.changed", error, nil, .restart)
+        }
+    }
+
+    private init(relay error: RelayError) {
+        switch error {
+        case .system: self.init("relay.disk", error, nil, .later)
+        case .inUse: self.init("relay.in-use", error, nil, .later)
+        case .damaged: self.init("relay.damaged", error)
+        case .missing: self.init("relay.missing", error)
+        case .unusable: self.init("relay.unusable", error)
+        case .needed: self.init("relay.needed", error)
         }
     }
 }

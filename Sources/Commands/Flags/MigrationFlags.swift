@@ -57,6 +57,21 @@ struct MigrationFlags: ParsableArguments {
     @Option(help: ArgumentHelp("Folder for local state.", valueName: "folder"))
     var stateDir: String?
 
+    @Flag(help: "Keep no relay log: trust the source to keep its binlog long enough.")
+    var noRelay = false
+
+    @Option(
+        help: ArgumentHelp(
+            "Folder of the relay log (default: relay, in the folder for local state).",
+            valueName: "folder"))
+    var relayDir: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Disk that the relay log may take (default: half of what is free).",
+            valueName: "size"), transform: parseSize)
+    var relayLimit: Int?
+
     @Option(
         name: .customLong("ignore-check"),
         help: ArgumentHelp("A pre-check that must not stop the run; repeats.", valueName: "name"))
@@ -84,6 +99,9 @@ struct MigrationFlags: ParsableArguments {
         draft.finish = finish ? true : nil
         draft.stateFolder = stateDir
         draft.ignoredChecks = ignoredChecks.isEmpty ? nil : ignoredChecks
+        draft.relay = noRelay ? false : nil
+        draft.relayFolder = relayDir
+        draft.relayLimit = relayLimit
         draft.serverID = serverId
     }
 }

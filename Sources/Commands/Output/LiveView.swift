@@ -21,7 +21,8 @@ struct LiveView: Sendable {
         case .copying, .indexing: out += copyLines(status, meter, width)
         case .following, .draining, .finishing, .done: out += followLines(status, meter, width)
         }
-        if let waiting = status.waiting {
+        if let relay = status.relay { out.append(relayLine(relay)) }
+        if let waiting = status.waiting ?? status.relay?.reason {
             for (i, text) in TextFitting.wrapped(waiting, max(20, width - label("").width))
                 .enumerated()
             {
@@ -44,6 +45,14 @@ struct LiveView: Sendable {
         line.add("  ")
         line.add(TextFitting.padded(servers, max(0, room)))
         line.add("  \(clock)", .dim)
+        return line
+    }
+
+    private func relayLine(_ relay: MigrationStatus.Relay) -> StyledLine {
+        var line = label("relay log", relay.state == "paused" ? .caution : .dim)
+        line.add(Wording.bytes(Double(relay.bytes)))
+        if let limit = relay.limitBytes { line.add(" of at most \(Wording.bytes(Double(limit)))") }
+        line.add(", \(relay.state)", .dim)
         return line
     }
 

@@ -9,6 +9,7 @@ enum PlanLines {
             "", "source      \(plan.source)", "target      \(plan.target)",
             "read views  \(plan.readViews)",
         ]
+        out.append("relay log   \(plan.relayFolder ?? "none (--no-relay)")")
         if let phase = plan.resumedPhase {
             out.append("continues   an earlier run, which has reached the phase \"\(phase)\"")
         }
@@ -48,6 +49,7 @@ enum PlanLines {
         out.set("source", plan.source)
         out.set("target", plan.target)
         out.set("read_views", plan.readViews)
+        out.set("relay_folder", plan.relayFolder)
         out.set("resumed_phase", plan.resumedPhase)
         out.set("created_schemas", plan.createdSchemas)
         out.set("objects", plan.objects)

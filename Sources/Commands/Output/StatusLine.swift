@@ -32,7 +32,12 @@ enum StatusLine {
         }
         if let left = TimeLeftWords.text(meter.timeLeft, status.phase) { parts.append(left) }
         if status.retries > 0 { parts.append("\(Wording.count(status.retries)) retries") }
-        if let waiting = status.waiting { parts.append("waiting: \(waiting)") }
+        if let relay = status.relay, relay.bytes > 0 {
+            parts.append("relay \(Wording.bytes(Double(relay.bytes)))")
+        }
+        if let waiting = status.waiting ?? status.relay?.reason {
+            parts.append("waiting: \(waiting)")
+        }
         let clock = Wording.clock(seconds: elapsedSeconds)
         let text = parts.isEmpty ? "" : " " + parts.joined(separator: ", ")
         return TextFitting.printable("\(clock) \(status.phase.rawValue)\(text)")

@@ -29,7 +29,11 @@ enum StatusRecord {
         out.set("lag_ms", status.lagMilliseconds)
         out.set("position", status.position)
         out.set("source_position", status.sourcePosition)
-        out.set("waiting", status.waiting)
+        out.set("relay_state", status.relay?.state)
+        out.set("relay_bytes", status.relay?.bytes)
+        out.set("relay_limit_bytes", status.relay?.limitBytes)
+        out.set("relay_position", status.relay?.position)
+        out.set("waiting", status.waiting ?? status.relay?.reason)
         out.set("retries", status.retries)
         out.set("warnings", status.warnings)
         return out

@@ -12,8 +12,9 @@ final class FixFile: Sendable {
     /// Creates the file, or empties it.
     init(path: String) throws(SettingsError) {
         self.path = path
-        descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else {
+        descriptor = open(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0o600)
+        // What an earlier file of this name allowed others does not count.
+        guard descriptor >= 0, fchmod(descriptor, 0o600) == 0, ftruncate(descriptor, 0) == 0 else {
             throw SettingsError(
                 "the file for --fix-sql can't be written: \(String(cString: strerror(errno)))",
                 file: path)

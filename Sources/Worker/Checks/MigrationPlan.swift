@@ -43,6 +43,8 @@ public struct MigrationPlan: Sendable, Hashable, Codable {
     public var tables: [Table]
     /// How read views get their positions, in words.
     public var readViews: String
+    /// Folder of the relay log, `nil` for none.
+    public var relayFolder: String?
     /// Views, routines, triggers and events of the selected schemas, as `3 views`.
     public var objects: [String]
 
@@ -71,6 +73,7 @@ public struct MigrationPlan: Sendable, Hashable, Codable {
                 hasKey: context.sourceTables.shapes[entry.name]?.identifyingKey != nil)
         }
         readViews = ReadViewMethod(context).rawValue
+        relayFolder = settings.keepsRelay ? MigrationRelay.folder(settings) : nil
         objects = try Self.objects(context)
     }
 

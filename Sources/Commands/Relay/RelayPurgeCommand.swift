@@ -1,0 +1,59 @@
+internal import ArgumentParser
+internal import Relay
+internal import Runtime
+internal import Settings
+
+/// `skein relay purge`: removes files of a relay log.
+struct RelayPurgeCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "purge",
+        abstract: "Remove files of a relay log, oldest first.",
+        discussion: "The newest file stays, and what a migration may have to read again, unless "
+            + "--force is given.")
+
+    @Argument(help: "The relay log's folder.")
+    var folder: String
+
+    @Option(
+        help: ArgumentHelp(
+            "Remove the files before this one; its folder may stand in front of it.",
+            valueName: "file"))
+    var before: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Only files that were last written longer ago than this.", valueName: "span"),
+        transform: parseSpan)
+    var olderThan: Int64?
+
+    @Flag(help: "Also files that a migration still needs.")
+    var force = false
+
+    @Option(help: "How it is shown.")
+    var output = RelayOutput.lines
+
+    func validate() throws {
+        if before == nil, olderThan == nil {
+            throw ValidationError("say which files: --before, --older-than, or both")
+        }
+    }
+
+    func run() throws {
+        let now = wallClockMicroseconds()
+        let removed = try RelayArchive(path: folder).purge(
+            before: before, olderSeconds: olderThan, isForced: force, now: now / 1_000_000)
+        if output == .json {
+            var record = StatusRecord.begin("purge", now)
+            record.set("removed", removed)
+            printData(record.description)
+            return
+        }
+        for file in removed { printData("removed \(file)") }
+        if removed.isEmpty { printData("nothing to remove") }
+    }
+}
+
+private func parseSpan(_ text: String) throws -> Int64 {
+    guard let span = TimeSpan(text) else { throw ValidationError("must be a time such as 12h") }
+    return span.duration.components.seconds
+}

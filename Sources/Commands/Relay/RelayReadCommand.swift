@@ -1,0 +1,54 @@
+internal import ArgumentParser
+internal import MySQLBinlog
+internal import MySQLCore
+internal import Relay
+internal import Stream
+
+/// `skein relay read`: prints the events of a relay log.
+struct RelayReadCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "read",
+        abstract: "Print the events of a relay log, from any place on.",
+        discussion: "Rows are counted, not shown.")
+
+    @Argument(help: "The relay log's folder.")
+    var folder: String
+
+    @Option(
+        help: ArgumentHelp(
+            "Where to begin: file:offset of an event, or a GTID set, behind which it begins "
+                + "(default: the oldest event).", valueName: "place"), transform: parsePlace)
+    var from: StreamPlace?
+
+    @Option(help: ArgumentHelp("Events to print at most.", valueName: "n"))
+    var limit: Int?
+
+    @Option(help: "How it is shown.")
+    var output = RelayOutput.lines
+
+    func run() throws {
+        let events = try RelayArchive(path: folder).events(from: from)
+        var words = EventWords()
+        var printed = 0
+        while let chunk = try events.next() {
+            words.family = events.format?.family ?? words.family
+            for entry in chunk.entries {
+                if let limit, printed >= limit { return }
+                let record = words.record(chunk, entry)
+                printData(output == .json ? record.object.description : record.line)
+                printed += 1
+            }
+        }
+    }
+}
+
+private func parsePlace(_ text: String) throws -> StreamPlace {
+    if let set = MySQLGTIDSet(text), !set.isEmpty { return .gtids(.mysql(set)) }
+    if let position = MariaDBGTIDPosition(text), !position.last.isEmpty {
+        return .gtids(.mariadb(position))
+    }
+    guard let position = BinlogPosition(text) else {
+        throw ValidationError("must be file:offset or a GTID set")
+    }
+    return .position(position, of: nil)
+}

@@ -1,0 +1,73 @@
+internal import ArgumentParser
+internal import MySQLCore
+internal import Relay
+internal import Runtime
+
+/// `skein relay status`: what a relay log holds.
+struct RelayStatusCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "status", abstract: "Show the files of a relay log, and who needs them.")
+
+    @Argument(help: "The relay log's folder.")
+    var folder: String
+
+    @Option(help: "How it is shown.")
+    var output = RelayOutput.lines
+
+    func run() throws {
+        let archive = try RelayArchive(path: folder)
+        let files = archive.files()
+        if output == .json {
+            printData(record(archive, files).description)
+            return
+        }
+        var shown: RelayFolder?
+        for file in files {
+            if file.folder != shown { printData("\(file.folder)") }
+            shown = file.folder
+            var line = "  \(file.name)  \(TextFitting.padded(size(file), 10))"
+            line += "  \(Wording.utc(microseconds: file.changedSeconds * 1_000_000))"
+            if file.previous != .none {
+                line += "  behind \(TextFitting.shortened("\(file.previous)", 60))"
+            }
+            if !file.neededBy.isEmpty {
+                line += "  needed by \(file.neededBy.joined(separator: ", "))"
+            }
+            printData(TextFitting.printable(line))
+        }
+        let bytes = files.reduce(UInt64(0)) { $0 + $1.size }
+        printData(
+            "\(files.count) files, \(Wording.bytes(Double(bytes)))"
+                + (archive.isWritten ? ", being written" : ""))
+        if let meta = archive.meta {
+            printData(
+                "saved at \(meta.file):\(meta.position)"
+                    + (meta.gtids.isEmpty ? "" : " (\(meta.gtids))"))
+        }
+    }
+
+    private func size(_ file: RelayArchive.File) -> String { Wording.bytes(Double(file.size)) }
+
+    private func record(_ archive: RelayArchive, _ files: [RelayArchive.File]) -> JSONObject {
+        var out = StatusRecord.begin("relay", wallClockMicroseconds())
+        out.set("folder", folder)
+        out.set("written", archive.isWritten)
+        out.set("bytes", files.reduce(UInt64(0)) { $0 + $1.size })
+        out.set("saved_file", archive.meta?.file)
+        out.set("saved_position", archive.meta?.position)
+        out.set("saved_gtids", archive.meta?.gtids)
+        out.set(
+            "files",
+            files.map { file in
+                var entry = JSONObject()
+                entry.set("folder", "\(file.folder)")
+                entry.set("name", file.name)
+                entry.set("bytes", file.size)
+                entry.set("changed", Wording.utc(microseconds: file.changedSeconds * 1_000_000))
+                entry.set("previous_gtids", file.previous == .none ? nil : "\(file.previous)")
+                entry.set("needed_by", file.neededBy)
+                return entry
+            })
+        return out
+    }
+}

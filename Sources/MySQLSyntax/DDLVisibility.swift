@@ -1,0 +1,55 @@
+extension DDL {
+    /// Whether it may run when its tables still look as they did before it, and nothing was
+    /// written since: either it shows in their definitions, so that it has not run, or running
+    /// it again changes nothing.
+    ///
+    /// Two equal tables that change places, or a table and a partition, look the same before and
+    /// after: only the server's own table ids tell.
+    public var isSafeToRunIfUnseen: Bool {
+        if isIdempotentWhileDrained { return true }
+        switch self {
+        case .renameTables(let d): return Set(d.tablesBefore) != Set(d.tablesAfter)
+        case .alterTable(let d): return d.actions.allSatisfy(\.isSafeToRunIfUnseen)
+        case .createTable, .dropTables, .createIndex, .dropIndex, .createSchema, .dropSchema:
+            return true
+        default: return false
+        }
+    }
+}
+
+extension DDL {
+    /// The engine that the statement gives a table when it is one that rolls nothing back; `nil`
+    /// for transactional ones and where none is named.
+    public var engineWithoutTransactions: String? {
+        var engine: String?
+        switch self {
+        case .createTable(let d): engine = d.options.engine
+        case .alterTable(let d):
+            for case .options(let options) in d.actions { engine = options.engine ?? engine }
+        default: break
+        }
+        let known: Set<String> = ["INNODB", "ROCKSDB", "TOKUDB", "XTRADB", "NDBCLUSTER", "NDB"]
+        return engine.flatMap { known.contains($0.uppercased()) ? nil : $0 }
+    }
+}
+
+extension AlterAction {
+    /// The same for one action.
+    fileprivate var isSafeToRunIfUnseen: Bool {
+        if isIdempotent { return true }
+        switch self {
+        case .addColumn, .dropColumn, .changeColumn, .renameColumn, .addKey, .dropKey, .renameKey,
+            .dropPrimaryKey, .addForeignKey, .dropForeignKey, .addCheck, .dropCheck,
+            .dropConstraint, .renameTable, .addSystemVersioning, .dropSystemVersioning, .addPeriod,
+            .dropPeriod:
+            return true
+        case .partition(let operation):
+            switch operation {
+            case .add, .drop, .coalesce, .reorganize, .remove: return true
+            default: return false
+            }
+        case .convertPartitionToTable, .convertTableToPartition: return true
+        default: return false
+        }
+    }
+}

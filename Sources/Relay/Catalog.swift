@@ -1,0 +1,353 @@
+internal import Glibc
+internal import MySQLBinlog
+internal import MySQLCore
+internal import Stream
+internal import Synchronization
+
+/// Which files a relay log has and how far they are written: what the writer publishes, and
+/// readers and purges go by. Readers never look at the size of a file.
+final class Catalog: Sendable {
+    /// One binlog file.
+    struct Entry: Sendable {
+        var name: String
+        /// Bytes that may be read.
+        var size: UInt64
+        var isClosed: Bool
+        /// Of a closed file; made when it is first asked for.
+        var index: FileIndex?
+    }
+
+    /// One folder.
+    struct Shelf: Sendable {
+        var folder: RelayFolder
+        var files: [Entry]
+
+        var end: WindowPlace? {
+            files.last.map {
+                WindowPlace(
+                    segment: folder.number,
+                    position: BinlogPosition(file: $0.name, offset: $0.size))
+            }
+        }
+    }
+
+    let directory: RelayDirectory
+    private struct State {
+        var shelves: [Shelf] = []
+        /// Where readers of files are, by their number.
+        var readers: [UInt64: WindowPlace] = [:]
+        var nextReader: UInt64 = 0
+        /// Closed files whose index is not stored yet.
+        var unstored: [(RelayFolder, String)] = []
+    }
+    private let state = Mutex(State())
+    /// The index of the file that is being written.
+    private let live = Mutex(IndexBuilder())
+
+    init(_ directory: RelayDirectory) { self.directory = directory }
+
+    /// Reads what is there; the last file as it is, without a look at its events.
+    func load() {
+        let shelves = directory.folders().map { folder in
+            let names = directory.files(folder)
+            return Shelf(
+                folder: folder,
+                files: names.map { name in
+                    let size = (try? OpenFile(directory.file(folder, name), O_RDONLY))?.size ?? 0
+                    return Entry(name: name, size: size, isClosed: true, index: nil)
+                })
+        }
+        state.withLock { $0.shelves = shelves }
+    }
+
+    var shelves: [Shelf] { state.withLock { $0.shelves } }
+
+    var bytes: UInt64 {
+        state.withLock { $0.shelves.reduce(0) { $0 + $1.files.reduce(0) { $0 + $1.size } } }
+    }
+
+    // MARK: what the writer publishes
+
+    func add(_ folder: RelayFolder) {
+        state.withLock { $0.shelves.append(Shelf(folder: folder, files: [])) }
+    }
+
+    /// A new file of the last folder; the one before it is complete.
+    func begin(_ name: String, size: UInt64, _ builder: IndexBuilder) {
+        let finished = live.withLock { live in
+            let finished = live.finished()
+            live = builder
+            return finished
+        }
+        state.withLock { state in
+            let last = state.shelves.count - 1
+            let count = state.shelves[last].files.count
+            if count > 0, !state.shelves[last].files[count - 1].isClosed {
+                state.shelves[last].files[count - 1].isClosed = true
+                state.shelves[last].files[count - 1].index = finished
+                state.unstored.append(
+                    (state.shelves[last].folder, state.shelves[last].files[count - 1].name))
+            }
+            state.shelves[last].files.append(
+                Entry(name: name, size: size, isClosed: false, index: nil))
+        }
+    }
+
+    /// Goes on with the last file of the last folder.
+    func resume(_ builder: IndexBuilder, size: UInt64) {
+        live.withLock { $0 = builder }
+        state.withLock { state in
+            guard let last = state.shelves.indices.last,
+                let file = state.shelves[last].files.indices.last
+            else { return }
+            state.shelves[last].files[file].isClosed = false
+            state.shelves[last].files[file].size = size
+            state.shelves[last].files[file].index = nil
+        }
+    }
+
+    /// Notes events of the file that is being written.
+    func note(_ chunk: EventChunk) {
+        live.withLock { builder in
+            for entry in chunk.entries where EventChunk.isInFile(entry) {
+                builder.take(
+                    EventType(rawValue: entry.type), chunk.event(entry), at: entry.position,
+                    end: entry.endPosition)
+            }
+        }
+    }
+
+    func setLiveChecksum(_ checksum: ChecksumAlgorithm) {
+        live.withLock { $0.setChecksum(checksum) }
+    }
+
+    /// Bytes of the file that is being written which may be read.
+    func publish(_ size: UInt64) {
+        state.withLock { state in
+            guard let last = state.shelves.indices.last,
+                let file = state.shelves[last].files.indices.last
+            else { return }
+            state.shelves[last].files[file].size = size
+        }
+    }
+
+    /// The index of the file that is being written, as far as it is.
+    var liveIndex: FileIndex { live.withLock { $0.current } }
+
+    /// The last folder gets no more files.
+    func endFolder(size: UInt64) {
+        let finished = live.withLock { $0.finished() }
+        state.withLock { state in
+            guard let last = state.shelves.indices.last,
+                let file = state.shelves[last].files.indices.last
+            else { return }
+            state.shelves[last].files[file].isClosed = true
+            state.shelves[last].files[file].size = size
+            state.shelves[last].files[file].index = finished
+            state.unstored.append(
+                (state.shelves[last].folder, state.shelves[last].files[file].name))
+        }
+    }
+
+    /// Stores the indexes of files that were closed since the last call.
+    func storeIndexes() {
+        let unstored = state.withLock { state in
+            defer { state.unstored = [] }
+            return state.unstored
+        }
+        for (folder, name) in unstored {
+            let entry = shelves.first { $0.folder == folder }?.files.first { $0.name == name }
+            guard let entry, let index = entry.index else { continue }
+            store(index, folder, entry)
+        }
+    }
+
+    private func store(_ index: FileIndex, _ folder: RelayFolder, _ entry: Entry) {
+        // Without it the file is scanned again: not worth an error.
+        try? Folder.make(directory.path + "/skein/index/\(folder)")
+        try? Folder.replace(
+            directory.indexPath(folder, entry.name), index.encoded(fileSize: entry.size))
+    }
+
+    // MARK: finding
+
+    /// One file as readers see it now.
+    func entry(_ place: WindowPlace) -> (folder: RelayFolder, entry: Entry, isLast: Bool)? {
+        state.withLock { state in
+            guard let s = state.shelves.firstIndex(where: { $0.folder.number == place.segment }),
+                let f = state.shelves[s].files.lastIndex(where: {
+                    $0.name == place.position.file
+                })
+            else { return nil }
+            let isLast = s == state.shelves.count - 1 && f == state.shelves[s].files.count - 1
+            return (state.shelves[s].folder, state.shelves[s].files[f], isLast)
+        }
+    }
+
+    /// The first event of the file that follows.
+    func place(after place: WindowPlace) -> WindowPlace? {
+        state.withLock { state in
+            guard let s = state.shelves.firstIndex(where: { $0.folder.number == place.segment })
+            else { return nil }
+            let file = BinlogPosition(file: place.position.file, offset: .max)
+            if let next = state.shelves[s].files.first(where: {
+                BinlogPosition(file: $0.name, offset: 0) > file
+            }) {
+                return WindowPlace(
+                    segment: place.segment,
+                    position: BinlogPosition(file: next.name, offset: 4))
+            }
+            guard let shelf = state.shelves[(s + 1)...].first(where: { !$0.files.isEmpty }) else {
+                return nil
+            }
+            return WindowPlace(
+                segment: shelf.folder.number,
+                position: BinlogPosition(file: shelf.files[0].name, offset: 4))
+        }
+    }
+
+    /// The index of a file: kept, stored, or made now.
+    func index(_ folder: RelayFolder, _ entry: Entry) throws -> FileIndex {
+        if !entry.isClosed { return liveIndex }
+        if let index = entry.index { return index }
+        let path = directory.file(folder, entry.name)
+        var index = Folder.read(directory.indexPath(folder, entry.name)).flatMap {
+            FileIndex(encoded: $0, fileSize: entry.size)
+        }
+        if index == nil {
+            let file = try OpenFile(path, O_RDONLY)
+            let scan = FileScan(file: file, name: entry.name)
+            guard let outcome = try scan.run(upTo: entry.size, verifies: false) else {
+                throw RelayError.damaged(path: path, offset: 4, detail: "no format event")
+            }
+            index = outcome.index
+            store(outcome.index, folder, entry)
+        }
+        state.withLock { state in
+            guard let s = state.shelves.firstIndex(where: { $0.folder == folder }),
+                let f = state.shelves[s].files.firstIndex(where: { $0.name == entry.name })
+            else { return }
+            state.shelves[s].files[f].index = index
+        }
+        return index ?? FileIndex()
+    }
+
+    /// The GTIDs of everything up to the end of a folder.
+    func gtids(atEndOf segment: Int) throws -> GTIDState {
+        guard let shelf = shelves.last(where: { $0.folder.number == segment }),
+            let last = shelf.files.last
+        else { return .none }
+        return try index(shelf.folder, last).gtids
+    }
+
+    /// The GTIDs before a file.
+    func previous(_ folder: RelayFolder, _ entry: Entry) throws -> GTIDState {
+        if let index = entry.index { return index.previous }
+        if !entry.isClosed { return liveIndex.previous }
+        let file = try OpenFile(directory.file(folder, entry.name), O_RDONLY)
+        guard let format = try FileScan.format(file) else { return .none }
+        var at: UInt64 = 4
+        for _ in 0..<8 {
+            let head = try file.bytes(EventHeader.size, at: at)
+            guard let header = try? EventHeader(unsafe head.span.bytes), header.size <= 1 << 30
+            else { break }
+            if header.type == .previousGTIDs || header.type == .gtidList {
+                let event = try file.bytes(Int(header.size), at: at)
+                var builder = IndexBuilder()
+                let body = try FormatDescription.body(
+                    of: unsafe event.span.bytes, checksum: format.checksum)
+                builder.take(header.type, body, at: at, end: at + UInt64(header.size))
+                return builder.finished().previous
+            }
+            guard [.formatDescription, .startEncryption].contains(header.type) else { break }
+            at += UInt64(header.size)
+        }
+        return .none
+    }
+
+    /// Where the first transaction is that is not in a set. At the end, when there is none.
+    func place(behind gtids: GTIDState) throws -> WindowPlace {
+        let shelves = shelves
+        for shelf in shelves.reversed() {
+            for entry in shelf.files.reversed() {
+                guard gtids.isSuperset(of: try previous(shelf.folder, entry)) else { continue }
+                return try place(behind: gtids, in: shelf, entry)
+            }
+        }
+        var missing = "a transaction behind \(gtids)"
+        if let shelf = shelves.first, let entry = shelf.files.first {
+            let oldest = try previous(shelf.folder, entry)
+            missing = "what lies between \(gtids) and \(oldest)"
+        }
+        throw RelayError.missing(missing, asked: "the relay log \(directory.path)")
+    }
+
+    private func place(
+        behind gtids: GTIDState, in shelf: Shelf, _ entry: Entry
+    ) throws -> WindowPlace {
+        func at(_ offset: UInt64) -> WindowPlace {
+            WindowPlace(
+                segment: shelf.folder.number,
+                position: BinlogPosition(file: entry.name, offset: offset))
+        }
+        let index = try index(shelf.folder, entry)
+        for (n, segment) in index.segments.enumerated()
+        where !gtids.isSuperset(of: segment.identities) {
+            let end = n + 1 < index.segments.count ? index.segments[n + 1].offset : entry.size
+            let file = try OpenFile(directory.file(shelf.folder, entry.name), O_RDONLY)
+            let scan = FileScan(file: file, name: entry.name)
+            if let found = try scan.first(
+                notIn: gtids, from: segment.offset, upTo: min(end, entry.size),
+                checksum: index.checksum)
+            {
+                return at(found)
+            }
+            // A transaction that is in memory, and not in the file yet.
+            return at(max(segment.offset, min(end, entry.size)))
+        }
+        return at(entry.size)
+    }
+
+    /// Where a position of a server is: in the newest folder of it that has the file.
+    func place(at position: BinlogPosition, of server: ServerUUID?) -> WindowPlace? {
+        let shelves = shelves
+        let shelf = shelves.last { shelf in
+            (server == nil || shelf.folder.serverName == server)
+                && shelf.files.contains { $0.name == position.file }
+        }
+        return shelf.map { WindowPlace(segment: $0.folder.number, position: position) }
+    }
+
+    // MARK: readers and purges
+
+    func enterReader(_ place: WindowPlace) -> UInt64 {
+        state.withLock { state in
+            state.nextReader += 1
+            state.readers[state.nextReader] = place
+            return state.nextReader
+        }
+    }
+
+    func moveReader(_ id: UInt64, _ place: WindowPlace?) {
+        state.withLock { $0.readers[id] = place }
+    }
+
+    /// The oldest place that somebody reads.
+    var oldestReader: WindowPlace? { state.withLock { $0.readers.values.min() } }
+
+    /// Forgets a file, the oldest of its folder, and the folder with it when it was the last one.
+    func remove(_ folder: RelayFolder, _ name: String) throws(RelayError) {
+        try Folder.remove(directory.file(folder, name))
+        try Folder.remove(directory.indexPath(folder, name))
+        let isEmpty = state.withLock { state in
+            guard let s = state.shelves.firstIndex(where: { $0.folder == folder }) else {
+                return false
+            }
+            state.shelves[s].files.removeAll { $0.name == name }
+            guard state.shelves[s].files.isEmpty, s < state.shelves.count - 1 else { return false }
+            state.shelves.remove(at: s)
+            return true
+        }
+        if isEmpty { try directory.remove(folder) }
+    }
+}

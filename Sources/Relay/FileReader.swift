@@ -1,0 +1,180 @@
+internal import Glibc
+internal import MySQLBinlog
+internal import MySQLCore
+internal import Stream
+
+/// Reads a relay log's files from a place on, from file to file and from folder to folder, as far
+/// as they are published. One task at a time.
+final class FileReader {
+    private let catalog: Catalog
+    private let repair: Repair?
+    /// Where the next event is.
+    private(set) var place: WindowPlace
+    /// Transactions that are left out, until everything of it has been passed.
+    private(set) var skipped: GTIDState?
+    /// Whether it goes on where the server changed.
+    private let crossesServers: Bool
+    /// An event that is cut short at the end of all is not there yet: no damage.
+    private let endsQuietly: Bool
+    private var hasEnded = false
+    private var file: OpenFile?
+    private var checksum = ChecksumAlgorithm.none
+    /// The format of the file that was read last.
+    private(set) var format: FormatDescription?
+    private var capacity = pieceBytes
+    private var isSkipping = false
+    private static let pieceBytes = 256 << 10
+
+    init(
+        _ catalog: Catalog, at place: WindowPlace, skipping gtids: GTIDState?,
+        crossesServers: Bool, repair: Repair?, endsQuietly: Bool = false
+    ) {
+        self.endsQuietly = endsQuietly
+        self.catalog = catalog
+        self.place = place
+        skipped = gtids
+        self.crossesServers = crossesServers
+        self.repair = repair
+    }
+
+    /// The next events; `nil` at the end of what is published.
+    ///
+    /// - Throws: ``RelayError``, `StreamError.upstreamChanged` at the end of a folder.
+    func next() throws -> EventChunk? {
+        while true {
+            guard let (folder, entry, _) = catalog.entry(place) else {
+                throw RelayError.missing(
+                    "\(place.position)", asked: "the relay log \(catalog.directory.path)")
+            }
+            if place.position.offset > entry.size, entry.isClosed { try passEnd(entry) }
+            if place.position.offset >= entry.size {
+                guard entry.isClosed, let next = catalog.place(after: place) else { return nil }
+                try move(to: next)
+                continue
+            }
+            guard let chunk = try read(folder, entry) else {
+                if hasEnded { return nil }
+                continue
+            }
+            place.position.offset = chunk.range.end
+            if let kept = filtered(chunk) { return kept }
+        }
+    }
+
+    /// The place lies behind the end of a file that does not grow any more.
+    private func passEnd(_ entry: Catalog.Entry) throws {
+        if let next = catalog.place(after: place), next.segment != place.segment {
+            // What the old server did not finish was cut.
+            throw StreamError.upstreamChanged
+        }
+        throw RelayError.missing(
+            "\(place.position), behind the end of the file at \(entry.size),",
+            asked: "the relay log \(catalog.directory.path)")
+    }
+
+    /// Goes on at another place: behind events that came another way.
+    func jump(to place: WindowPlace) {
+        if place.segment != self.place.segment || place.position.file != self.place.position.file {
+            file = nil
+        }
+        self.place = place
+    }
+
+    /// Goes on with another file, and checks that nothing is missing where the server changed.
+    func move(to next: WindowPlace) throws {
+        if next.segment != place.segment {
+            guard crossesServers else { throw StreamError.upstreamChanged }
+            var known = try catalog.gtids(atEndOf: place.segment)
+            if let skipped { known.formUnion(skipped) }
+            guard let (folder, entry, _) = catalog.entry(next) else { return }
+            let needed = try catalog.previous(folder, entry)
+            guard known.isSuperset(of: needed) else {
+                throw RelayError.missing(
+                    "what lies between \(known) and \(needed)",
+                    asked: "the relay log \(catalog.directory.path)")
+            }
+            skipped = known
+        } else if let skipped, let (folder, entry, _) = catalog.entry(next),
+            case let before = try catalog.previous(folder, entry), before != .none,
+            before.isSuperset(of: skipped)
+        {
+            self.skipped = nil
+        }
+        file = nil
+        capacity = Self.pieceBytes
+        place = next
+    }
+
+    private func read(_ folder: RelayFolder, _ entry: Catalog.Entry) throws -> EventChunk? {
+        let path = catalog.directory.file(folder, entry.name)
+        let file: OpenFile
+        if let open = self.file {
+            file = open
+        } else {
+            file = try OpenFile(path, O_RDONLY)
+            guard let format = try FileScan.format(file) else {
+                try mend(path, folder, 4, "its format event")
+                return nil
+            }
+            checksum = format.checksum
+            self.format = format
+            self.file = file
+        }
+        let at = place.position.offset
+        let room = min(capacity, Int(entry.size - at))
+        let piece = try unsafe EventChunk.read(
+            entry.name, at: at, capacity: room, checksum: checksum
+        ) { buffer in
+            try unsafe file.read(
+                UnsafeMutableRawBufferPointer(rebasing: buffer.prefix(room)), at: at)
+        }
+        switch piece {
+        case .events(let chunk):
+            capacity = Self.pieceBytes
+            return chunk
+        case .needs(let size) where UInt64(size) <= entry.size - at:
+            capacity = size
+            return nil
+        case .needs, .incomplete:
+            if endsQuietly, catalog.entry(place)?.isLast == true {
+                hasEnded = true
+                return nil
+            }
+            try mend(path, folder, at, "it is cut short there")
+            return nil
+        case .damaged(let what):
+            try mend(path, folder, at, what)
+            return nil
+        }
+    }
+
+    /// Gets a damaged event again from where it came from.
+    private func mend(
+        _ path: String, _ folder: RelayFolder, _ offset: UInt64, _ what: String
+    ) throws {
+        guard let repair else {
+            throw RelayError.damaged(path: path, offset: offset, detail: what)
+        }
+        try repair.mend(path, folder, place.position.file, offset, what)
+        file = nil
+    }
+
+    /// Leaves out the transactions that are to be skipped.
+    func filtered(_ chunk: EventChunk) -> EventChunk? {
+        guard let skipped else { return chunk }
+        return chunk.filtered { entry in
+            let type = EventType(rawValue: entry.type)
+            switch type {
+            case .gtid, .taggedGTID, .anonymousGTID, .mariadbGTID:
+                let identity = GroupTracker.identity(of: chunk.event(entry), type)
+                isSkipping = identity.map { skipped.contains($0) } ?? false
+                return !isSkipping
+            case .formatDescription, .rotate, .stop, .previousGTIDs, .gtidList,
+                .binlogCheckpoint, .heartbeat, .heartbeatV2:
+                return true
+            default:
+                return !isSkipping
+            }
+        }
+    }
+}

@@ -1,0 +1,95 @@
+internal import MySQLCore
+internal import Stream
+
+/// When files are removed that nobody needs.
+struct PurgeRules: Sendable {
+    /// Files that were closed longer ago.
+    var keepSeconds: Int64?
+    /// When less of the disk is free.
+    var minimumFreeBytes: UInt64 = 0
+    /// When the files take more than half of this, or, when pressed, all of it.
+    var limitBytes: UInt64?
+    /// The writer needs room now.
+    var isPressed = false
+    /// All files before this one, of this folder or before it.
+    var upTo: (folder: RelayFolder?, file: String)?
+    /// Also what is needed.
+    var isForced = false
+}
+
+/// Removes files of a relay log, oldest first; never the one that is written, one that somebody
+/// reads, or one that a subtask needs.
+struct Purge {
+    private let catalog: Catalog
+
+    init(_ catalog: Catalog) { self.catalog = catalog }
+
+    /// Removes, and returns what.
+    ///
+    /// - Throws: ``RelayError/needed`` when a file that was named by hand is needed.
+    func run(_ rules: PurgeRules, now: Int64) throws(RelayError) -> [String] {
+        var removed: [String] = []
+        let needs = catalog.directory.needs()
+        let oldestReader = catalog.oldestReader
+        let shelves = catalog.shelves
+        for (n, shelf) in shelves.enumerated() {
+            let isLast = n == shelves.count - 1
+            for entry in isLast ? shelf.files.dropLast() : shelf.files[...] {
+                guard isWanted(shelf.folder, entry, rules, now) else { return removed }
+                let place = WindowPlace(
+                    segment: shelf.folder.number,
+                    position: BinlogPosition(file: entry.name, offset: 4))
+                let needer = needs.first { _, need in
+                    let needed = WindowPlace(
+                        segment: need.folder.number,
+                        position: BinlogPosition(file: need.file, offset: 4))
+                    return needed <= place
+                }
+                if !rules.isForced {
+                    if let needer {
+                        guard rules.upTo != nil, removed.isEmpty else { return removed }
+                        throw .needed(file: "\(shelf.folder)/\(entry.name)", by: needer.key)
+                    }
+                    if let oldestReader, oldestReader < place || isIn(oldestReader, place) {
+                        return removed
+                    }
+                }
+                try catalog.remove(shelf.folder, entry.name)
+                removed.append("\(shelf.folder)/\(entry.name)")
+            }
+        }
+        return removed
+    }
+
+    private func isIn(_ reader: WindowPlace, _ file: WindowPlace) -> Bool {
+        reader.segment == file.segment && reader.position.file == file.position.file
+    }
+
+    private func isWanted(
+        _ folder: RelayFolder, _ entry: Catalog.Entry, _ rules: PurgeRules, _ now: Int64
+    ) -> Bool {
+        let directory = catalog.directory
+        if let (limit, file) = rules.upTo {
+            if let keep = rules.keepSeconds,
+                now - Folder.changed(directory.file(folder, entry.name)) <= keep
+            {
+                return false
+            }
+            if let limit, folder != limit { return folder < limit }
+            return BinlogPosition(file: entry.name, offset: 4)
+                < BinlogPosition(file: file, offset: 4)
+        }
+        if let keep = rules.keepSeconds,
+            now - Folder.changed(directory.file(folder, entry.name)) > keep
+        {
+            return true
+        }
+        if rules.minimumFreeBytes > 0,
+            Folder.freeBytes(directory.path) < rules.minimumFreeBytes
+        {
+            return true
+        }
+        guard let limit = rules.limitBytes else { return rules.isPressed }
+        return rules.isPressed || catalog.bytes > limit / 2
+    }
+}

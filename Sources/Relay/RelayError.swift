@@ -1,0 +1,33 @@
+/// What is wrong with a relay log.
+public enum RelayError: Error, Sendable, Hashable, CustomStringConvertible {
+    /// A file or folder can't be read or written.
+    case system(String, path: String, errno: Int32)
+    /// Another process writes to the folder.
+    case inUse(path: String)
+    /// A file holds something else than was written.
+    case damaged(path: String, offset: UInt64, detail: String)
+    /// Events that a reader needs are neither here nor upstream.
+    case missing(String, asked: String)
+    /// The folder is not a relay log, or not one that can be continued.
+    case unusable(path: String, detail: String)
+    /// A file must not be removed.
+    case needed(file: String, by: String)
+
+    /// One sentence, with what to do.
+    public var description: String {
+        switch self {
+        case .system(let what, let path, let code):
+            "\(what) \(path): \(systemMessage(code))"
+        case .inUse(let path):
+            "the relay log \(path) is written by another process"
+        case .damaged(let path, let offset, let detail):
+            "\(path) is damaged at offset \(offset): \(detail)"
+        case .missing(let what, let asked):
+            "\(what) is not there any more; asked: \(asked)"
+        case .unusable(let path, let detail):
+            "the relay log \(path) can't be used: \(detail)"
+        case .needed(let file, let who):
+            "\(file) is still needed by \(who); --force removes it all the same"
+        }
+    }
+}

@@ -1,0 +1,268 @@
+public import MySQLClient
+public import MySQLCore
+internal import Runtime
+public import Stream
+internal import Synchronization
+
+/// How a relay log is kept.
+public struct RelayOptions: Sendable {
+    /// Where a relay log begins that can't, or need not, go on where its files end.
+    public enum Start: Sendable, Hashable {
+        /// Nothing before the source's current file is needed.
+        case now
+        /// Everything from a position of a server on is needed; on another one, what is behind
+        /// the GTIDs.
+        case from(BinlogPosition, of: ServerUUID, gtids: GTIDState)
+    }
+
+    /// The folder.
+    public var path: String
+    /// The source.
+    public var source: ConnectionOptions
+    /// The id among the source's replicas.
+    public var serverID: UInt32
+    /// Memory for recent events.
+    public var windowBytes = 64 << 20
+    /// Bytes that the files may take; `nil` for no limit. When it is reached the writer pauses,
+    /// unless all that was written is read already.
+    public var limitBytes: UInt64?
+    /// Files that nobody needs are removed when they are older; `nil` keeps them.
+    public var keepSeconds: Int64?
+    /// Files that nobody needs are removed when less of the disk is free.
+    public var minimumFreeBytes: UInt64 = 0
+    /// Where to begin.
+    public var start = Start.now
+
+    /// Makes options with defaults.
+    public init(path: String, source: ConnectionOptions, serverID: UInt32) {
+        self.path = path
+        self.source = source
+        self.serverID = serverID
+    }
+}
+
+/// A source's binlog, kept in files and in memory, and served to any number of readers over one
+/// connection to the source.
+public final class RelayLog: EventSource {
+    let options: RelayOptions
+    let catalog: Catalog
+    let window: LiveWindow
+    let board = RelayBoard()
+    /// Held as long as this lives.
+    private let lock: Mutex<OpenFileBox>
+    let isReady = Awaited<Void>()
+    private let repair: Repair
+
+    /// Opens the folder, which is this process's alone from now on, and cuts what a crash tore.
+    ///
+    /// - Throws: ``RelayError/inUse`` when another process writes to it.
+    public init(_ options: RelayOptions) throws {
+        self.options = options
+        try Folder.make(options.path)
+        let directory = RelayDirectory(path: options.path)
+        lock = Mutex(OpenFileBox(file: try directory.lock()))
+        catalog = Catalog(directory)
+        window = LiveWindow(budget: options.windowBytes)
+        repair = Repair(source: options.source, serverID: options.serverID ^ 0x1000_0000)
+        catalog.load()
+        let recovery = Recovery(catalog)
+        if let warning = try recovery.run() { board.warn(warning) }
+        if let end = catalog.shelves.last?.end { window.begin(at: end) }
+        board.update { $0.limitBytes = options.limitBytes }
+        refreshStatus()
+    }
+
+    /// Writes until its task is cancelled, and connects again whenever the connection is lost.
+    ///
+    /// - Throws: what can't be helped by trying again; readers then end with the same error.
+    public func run() async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            let thread = ThreadExecutor(name: "relay")
+            group.addTask(executorPreference: thread) {
+                defer { thread.stop() }
+                try await RelayWriter(self).run()
+            }
+            group.addTask { try await self.keepHouse() }
+            do {
+                try await group.next()
+                group.cancelAll()
+                while let _ = try await group.next() {}
+            } catch {
+                isReady.give(.failure(error))
+                window.fail(error)
+                group.cancelAll()
+                while let _ = try? await group.next() {}
+                board.update { $0.state = .ended }
+                catalog.storeIndexes()
+                saveMeta(synced: true)
+                throw error
+            }
+        }
+    }
+
+    /// Returns when the source was reached for the first time and everything was checked.
+    public func ready() async throws {
+        try await isReady.value(meanwhile: {})
+    }
+
+    /// What it is doing.
+    public var status: RelayStatus {
+        refreshStatus()
+        return board.current
+    }
+
+    /// The server that is read now, or was last.
+    public var server: ServerUUID? { catalog.shelves.last?.folder.serverName }
+
+    /// Half of what is free for a relay log, counting what it has already.
+    public static func defaultLimit(_ path: String) throws -> UInt64 {
+        try Folder.make(path)
+        let catalog = Catalog(RelayDirectory(path: path))
+        catalog.load()
+        return (Folder.freeBytes(path) / 2) + catalog.bytes
+    }
+
+    /// Where the next event will be written.
+    public var end: WindowPlace? { catalog.shelves.last?.end }
+
+    private func refreshStatus() {
+        let shelves = catalog.shelves
+        let use = window.use
+        let files = shelves.reduce(0) { $0 + $1.files.count }
+        let bytes = catalog.bytes
+        let folder = shelves.last?.folder
+        let position = shelves.last?.end?.position
+        board.update { status in
+            status.bytes = bytes
+            status.files = files
+            status.windowBytes = use.bytes
+            status.readers = use.readers
+            status.folder = folder
+            status.position = position
+        }
+    }
+
+    // MARK: readers
+
+    /// Whether a file can be read here.
+    public func holds(_ file: String, of server: ServerUUID) -> Bool {
+        catalog.place(at: BinlogPosition(file: file, offset: 4), of: server) != nil
+    }
+
+    /// Opens a reader; it ends where another server becomes the upstream.
+    public func reader(from place: StreamPlace) async throws -> any EventReader {
+        try await reader(from: place, crossesServers: false)
+    }
+
+    /// Opens a reader.
+    ///
+    /// - Parameter crossesServers: goes on where another server becomes the upstream; by GTID, so
+    ///   that nothing is missing and nothing comes twice.
+    public func reader(
+        from place: StreamPlace, crossesServers: Bool
+    ) async throws -> RelayReader {
+        try await ready()
+        switch place {
+        case .position(let position, let server):
+            // Once more at the end: the writer may have come to the place just in between.
+            guard
+                let found = catalog.place(at: position, of: server) ?? ahead(position, server)
+                    ?? catalog.place(at: position, of: server)
+            else {
+                throw RelayError.missing(
+                    "\(position)", asked: "the relay log \(options.path)")
+            }
+            return RelayReader(
+                catalog, window, at: found, skipping: nil, crossesServers: crossesServers,
+                repair: repair)
+        case .gtids(let gtids):
+            guard gtids != .none else {
+                throw StreamError.unreadable("a start by GTID where there are no GTIDs")
+            }
+            return RelayReader(
+                catalog, window, at: try catalog.place(behind: gtids), skipping: gtids,
+                crossesServers: crossesServers, repair: repair)
+        }
+    }
+
+    /// A place in a file that the writer has not begun yet.
+    private func ahead(_ position: BinlogPosition, _ server: ServerUUID?) -> WindowPlace? {
+        guard let shelf = catalog.shelves.last, let end = shelf.end,
+            server == nil || shelf.folder.serverName == server, end.position < position
+        else { return nil }
+        return WindowPlace(segment: shelf.folder.number, position: position)
+    }
+
+    // MARK: needs and purges
+
+    /// Says what the oldest file is that a subtask may have to read again; it stays, and all after
+    /// it, also across restarts.
+    public func need(_ name: String, _ file: String, of server: ServerUUID) throws {
+        let position = BinlogPosition(file: file, offset: 4)
+        guard let place = catalog.place(at: position, of: server),
+            let folder = catalog.shelves.first(where: { $0.folder.number == place.segment })
+        else { return }
+        try catalog.directory.setNeed(name, folder.folder, file)
+    }
+
+    /// A subtask needs nothing any more.
+    public func forgetNeed(_ name: String) throws {
+        try catalog.directory.removeNeed(name)
+    }
+
+    /// Removes what the rules of the options say.
+    func purge(isPressed: Bool) {
+        let rules = PurgeRules(
+            keepSeconds: options.keepSeconds, minimumFreeBytes: options.minimumFreeBytes,
+            limitBytes: options.limitBytes, isPressed: isPressed)
+        do {
+            _ = try Purge(catalog).run(rules, now: wallClockMicroseconds() / 1_000_000)
+        } catch {
+            board.warn("\(error)")
+        }
+    }
+
+    // MARK: housekeeping
+
+    private func keepHouse() async throws {
+        while true {
+            try await Task.sleep(for: .seconds(1))
+            catalog.storeIndexes()
+            saveMeta(synced: true)
+            purge(isPressed: false)
+        }
+    }
+
+    /// Saves how far the last folder is written.
+    func saveMeta(synced: Bool) {
+        guard let shelf = catalog.shelves.last, let end = shelf.end else { return }
+        if let last = lastMeta.withLock({ $0 }), last.file == end.position.file,
+            last.position == end.position.offset
+        {
+            return
+        }
+        do {
+            if synced {
+                try OpenFile(
+                    catalog.directory.file(shelf.folder, end.position.file), 0
+                ).sync()
+            }
+            let meta = RelayMeta(
+                file: end.position.file, position: end.position.offset,
+                gtids: catalog.liveIndex.gtids.description,
+                synced: synced ? end.position.offset : nil, boot: RelayDirectory.boot)
+            try catalog.directory.write(meta, shelf.folder)
+            lastMeta.withLock { $0 = meta }
+        } catch {
+            board.warn("\(error)")
+        }
+    }
+
+    private let lastMeta = Mutex<RelayMeta?>(nil)
+}
+
+/// Keeps a lock's file open.
+struct OpenFileBox: ~Copyable, @unchecked Sendable {
+    // SAFETY: the file is never used, only held open.
+    let file: OpenFile
+}

@@ -1,0 +1,181 @@
+internal import MySQLBinlog
+public import MySQLCore
+public import Stream
+internal import Synchronization
+
+/// A reader of a relay log that is being written: from memory when it is close to the end, from
+/// files when it is not, and back.
+public final class RelayReader: EventReader, @unchecked Sendable {
+    // SAFETY: everything but `shared` is used by the one task that calls `next()`; `shared`, which
+    // `close()` uses too, has a lock.
+
+    private struct Shared {
+        var isClosed = false
+        var ticket: LiveWindow.Ticket?
+    }
+
+    private let catalog: Catalog
+    private let window: LiveWindow
+    private let files: FileReader
+    private let id: UInt64
+    private let shared = Mutex(Shared())
+    private let crossesServers: Bool
+    /// Where transactions end, for those who go on where the server changed.
+    private var tracker = GroupTracker()
+    private var boundary: WindowPlace
+    private var isAhead = false
+    /// Of the chunk that the place lay in when the window was joined.
+    private var rest: EventChunk?
+    /// How often events since the last whole transaction became void: it follows again.
+    public private(set) var restarts = 0
+    /// The server whose files the last chunk's positions belong to.
+    public private(set) var server: ServerUUID?
+
+    init(
+        _ catalog: Catalog, _ window: LiveWindow, at place: WindowPlace,
+        skipping gtids: GTIDState?, crossesServers: Bool, repair: Repair?
+    ) {
+        self.catalog = catalog
+        self.window = window
+        self.crossesServers = crossesServers
+        boundary = place
+        id = catalog.enterReader(place)
+        files = FileReader(
+            catalog, at: place, skipping: gtids, crossesServers: crossesServers, repair: repair)
+        server = catalog.entry(place)?.folder.serverName
+    }
+
+    deinit { close() }
+
+    /// Whether something can be had at once.
+    public var hasMore: Bool {
+        guard let ticket = shared.withLock({ $0.ticket }) else { return true }
+        return window.hasMore(ticket)
+    }
+
+    /// Ends the stream, from any thread.
+    public func close() {
+        let ticket = shared.withLock { shared in
+            shared.isClosed = true
+            return shared.ticket.take()
+        }
+        if let ticket { window.leave(ticket) }
+        catalog.moveReader(id, nil)
+    }
+
+    /// The next events.
+    public func next() async throws -> EventChunk {
+        while true {
+            try Task.checkCancellation()
+            let (isClosed, ticket) = shared.withLock { ($0.isClosed, $0.ticket) }
+            if isClosed { throw CancellationError() }
+            let chunk: EventChunk?
+            do {
+                chunk =
+                    if let ticket { try await fromWindow(ticket) } else { try fromFiles() }
+            } catch StreamError.upstreamChanged where crossesServers {
+                leaveWindow()
+                if files.place != boundary { restarts += 1 }
+                files.jump(to: boundary)
+                tracker = GroupTracker()
+                continue
+            }
+            if let chunk { return noted(chunk) }
+        }
+    }
+
+    private func fromWindow(_ ticket: LiveWindow.Ticket) async throws -> EventChunk? {
+        guard let (chunk, segment) = try await window.next(ticket) else {
+            // Outrun: what comes next is on disk by now.
+            leaveWindow()
+            return nil
+        }
+        var place = files.place
+        if isAhead {
+            // Something came. What the reader has had before, from a writer that did not get to
+            // write it, goes by; the rest is found like everything else.
+            let end = BinlogPosition(file: chunk.file, offset: chunk.range.end)
+            if segment == place.segment, end <= place.position { return nil }
+            isAhead = false
+            leaveWindow()
+            return nil
+        }
+        let start = WindowPlace(
+            segment: segment,
+            position: BinlogPosition(file: chunk.file, offset: chunk.range.start))
+        if segment != place.segment || chunk.file != place.position.file {
+            try files.move(to: start)
+        }
+        place = start
+        place.position.offset = chunk.range.end
+        files.jump(to: place)
+        return files.filtered(chunk)
+    }
+
+    private func fromFiles() throws -> EventChunk? {
+        if join() { return takeRest() }
+        if let chunk = try files.next() { return chunk }
+        // Neither in memory nor on disk, or just now in between: waits for whatever comes next.
+        let ticket = window.joinAtEnd()
+        if join() {
+            window.leave(ticket)
+            return takeRest()
+        }
+        if let chunk = try files.next() {
+            window.leave(ticket)
+            return chunk
+        }
+        isAhead = true
+        enter(ticket)
+        return nil
+    }
+
+    /// Joins the window, if it has what comes next.
+    private func join() -> Bool {
+        guard let joined = window.join(at: files.place) else { return false }
+        rest = joined.rest
+        enter(joined.ticket)
+        return true
+    }
+
+    private func takeRest() -> EventChunk? {
+        guard let rest = rest.take() else { return nil }
+        var place = files.place
+        place.position.offset = rest.range.end
+        files.jump(to: place)
+        return files.filtered(rest)
+    }
+
+    private func enter(_ ticket: LiveWindow.Ticket) {
+        let isClosed = shared.withLock { shared in
+            if !shared.isClosed { shared.ticket = ticket }
+            return shared.isClosed
+        }
+        if isClosed { window.leave(ticket) }
+    }
+
+    private func leaveWindow() {
+        let ticket = shared.withLock { $0.ticket.take() }
+        if let ticket { window.leave(ticket) }
+    }
+
+    private func noted(_ chunk: EventChunk) -> EventChunk {
+        let place = files.place
+        if place.segment != boundary.segment || place.position.file != boundary.position.file {
+            catalog.moveReader(id, place)
+            server = catalog.entry(place)?.folder.serverName ?? server
+        }
+        guard crossesServers else {
+            boundary = place
+            return chunk
+        }
+        for entry in chunk.entries where EventChunk.isInFile(entry) {
+            let step = tracker.take(EventType(rawValue: entry.type), chunk.event(entry))
+            guard step != .inside, step != .begins else { continue }
+            boundary = WindowPlace(
+                segment: place.segment,
+                position: BinlogPosition(file: chunk.file, offset: entry.endPosition))
+        }
+        return chunk
+    }
+}

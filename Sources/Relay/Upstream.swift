@@ -1,0 +1,186 @@
+internal import Glibc
+internal import MySQLBinlog
+internal import MySQLClient
+internal import MySQLCore
+internal import Stream
+
+/// A connected source, with everything checked that must hold before a byte of it is taken.
+struct Upstream {
+    let stream: DirectStream
+    /// Where the stream goes on: behind what is there already.
+    let place: WindowPlace
+    /// Events that came with the check, behind the place.
+    var rest: EventChunk?
+    /// The folder is a new one: another server answers.
+    var isFolderNew = false
+}
+
+/// Questions to a source before its events are read.
+struct UpstreamSession {
+    let options: ConnectionOptions
+    let serverID: UInt32
+    let session: SourceSession
+    let server: ServerUUID
+    /// The server as folders are named after it.
+    let folderName: String
+    let files: [(name: String, size: UInt64)]
+
+    init(_ options: ConnectionOptions, serverID: UInt32) throws {
+        self.options = options
+        self.serverID = serverID
+        let connection = try Connection(options)
+        session = SourceSession(connection)
+        server = try session.serverName()
+        if connection.family == .mariadb {
+            let domain = try connection.value("SELECT @@global.gtid_domain_id") ?? "0"
+            folderName = "\(domain)-\(server.low)"
+        } else {
+            folderName = server.description
+        }
+        files = try session.files()
+        if files.isEmpty { throw StreamError.noBinlog }
+    }
+
+    /// The id of another connection: two with one id would throw each other out.
+    private var secondID: UInt32 { serverID ^ 0x2000_0000 }
+
+    /// Starts the stream at what is already there, and compares the newest transaction with it.
+    ///
+    /// - Parameters:
+    ///   - place: the end of the last file.
+    ///   - newest: where its newest transaction starts; 4 when there is none.
+    func resume(
+        _ file: OpenFile, at place: WindowPlace, newest: UInt64
+    ) throws -> Upstream {
+        let name = place.position.file
+        let end = place.position.offset
+        guard let theirs = files.first(where: { $0.name == name }) else {
+            let oldest = BinlogPosition(file: files[0].name, offset: 4)
+            guard place.position < oldest else {
+                throw StreamError.sourceLostEvents("it has no \(name) any more, only older files")
+            }
+            throw StreamError.purged(place.position, detail: "oldest file: \(oldest.file)")
+        }
+        guard theirs.size >= end else {
+            throw StreamError.sourceLostEvents(
+                "its \(name) ends at \(theirs.size), and \(end) was read of it before")
+        }
+        if newest > 4 { try compareHead(file, name) }
+        let start = BinlogPosition(file: name, offset: newest)
+        let stream = try DirectStream(options, from: .position(start), serverID: serverID)
+        var reached = newest
+        while reached < end {
+            let chunk: EventChunk
+            do {
+                chunk = try stream.next()
+            } catch let error as MySQLError where error.code == MySQLErrorCode.binlogReadFailed {
+                throw StreamError.sourceLostEvents(error.message)
+            }
+            for entry in chunk.entries where EventChunk.isInFile(entry) {
+                guard entry.position < end else { break }
+                guard chunk.file == name, entry.endPosition <= end,
+                    try isEqual(chunk.wholeEvent(entry), file, at: entry.position)
+                else {
+                    throw StreamError.sourceLostEvents(
+                        "the event at \(name):\(entry.position) is another one now")
+                }
+                reached = entry.endPosition
+            }
+            if reached >= end {
+                let rest = chunk.filtered { $0.position >= end }
+                return Upstream(stream: stream, place: place, rest: rest)
+            }
+        }
+        return Upstream(stream: stream, place: place)
+    }
+
+    /// Whether an event is the one in the file. A format event is compared without its flags, one
+    /// of which says that the server still writes the file.
+    private func isEqual(_ event: RawSpan, _ file: OpenFile, at offset: UInt64) throws -> Bool {
+        var ours = try file.bytes(event.byteCount, at: offset)
+        var theirs = unsafe event.withUnsafeBytes { unsafe Array($0) }
+        if theirs.count > 23, theirs[4] == EventType.formatDescription.rawValue {
+            for index in [17, 18] + Array((theirs.count - 4)..<theirs.count)
+            where index < ours.count {
+                ours[index] = 0
+                theirs[index] = 0
+            }
+        }
+        return ours == theirs
+    }
+
+    /// Compares the file's first event, which names the life of the binlog.
+    private func compareHead(_ file: OpenFile, _ name: String) throws {
+        let start = BinlogPosition(file: name, offset: 4)
+        var isSame: Bool?
+        try head(start) { span, header in
+            guard header.type == .formatDescription else { return true }
+            isSame = try isEqual(span, file, at: 4)
+            return false
+        }
+        guard isSame == true else {
+            throw StreamError.sourceLostEvents("its \(name) begins differently now")
+        }
+    }
+
+    /// Reads a file's first events until `body` returns false.
+    private func head(
+        _ start: BinlogPosition, _ body: (RawSpan, EventHeader) throws -> Bool
+    ) throws {
+        let dump = try BinlogDump(
+            Connection(options), from: .position(start), serverID: secondID, waits: false)
+        while true {
+            let goesOn: Bool? = try unsafe dump.next { packet in
+                let span = unsafe RawSpan(_unsafeBytes: packet)
+                return try body(span, EventHeader(span))
+            }
+            if goesOn != true { break }
+        }
+    }
+
+    /// Starts a stream at a file's first event.
+    func begin(file: String, segment: Int) throws -> Upstream {
+        let position = BinlogPosition(file: file, offset: 4)
+        let stream = try DirectStream(options, from: .position(position), serverID: serverID)
+        return Upstream(
+            stream: stream, place: WindowPlace(segment: segment, position: position),
+            isFolderNew: true)
+    }
+
+    /// The newest file that has everything behind a set of transactions.
+    func file(behind gtids: GTIDState) throws -> String {
+        var oldest = GTIDState.none
+        for file in files.reversed() {
+            oldest = try previous(file.name)
+            if gtids.isSuperset(of: oldest) { return file.name }
+        }
+        throw RelayError.missing(
+            "what lies between \(gtids) and \(oldest)", asked: options.server)
+    }
+
+    /// The GTIDs before a file.
+    func previous(_ name: String) throws -> GTIDState {
+        var builder = IndexBuilder()
+        var checksum = ChecksumAlgorithm.none
+        try head(BinlogPosition(file: name, offset: 4)) { span, header in
+            switch header.type {
+            case .formatDescription:
+                checksum = try FormatDescription(span).checksum
+                return true
+            case .previousGTIDs, .gtidList:
+                builder.take(
+                    header.type, try FormatDescription.body(of: span, checksum: checksum), at: 4,
+                    end: 4)
+                return false
+            case .rotate: return true
+            default: return header.flags.contains(.artificial) || header.type == .startEncryption
+            }
+        }
+        return builder.finished().previous
+    }
+
+    /// Whether the server has everything that a set holds.
+    func has(_ gtids: GTIDState) throws -> Bool {
+        try session.currentGTIDs().isSuperset(of: gtids)
+    }
+}

@@ -1,0 +1,112 @@
+internal import MySQLBinlog
+internal import MySQLCore
+internal import MySQLSyntax
+internal import Stream
+
+/// XA transactions that were prepared in this stream and are not decided yet.
+///
+/// Their rows come with XA PREPARE and take effect with XA COMMIT, which is another group with
+/// another identity, any time later. The mark passes the prepare; the decision's identity is what
+/// the target holds. Rows that are not here any more when the decision comes (a new run, too many
+/// bytes, plans made anew) are read again from the source's binlog (``PreparedSearch``).
+struct PreparedTransactions: ~Copyable {
+    struct Entry {
+        /// Where its group starts.
+        let start: BinlogPosition
+        /// Its rows; `nil` when they are to be read again.
+        let transaction: SourceTransaction?
+    }
+
+    private var entries: [XATransactionID: Entry] = [:]
+    private var bytes = 0
+    private let bytesLimit: Int
+
+    /// - Parameter bytesLimit: bytes of events that all of them may keep.
+    init(bytesLimit: Int) { self.bytesLimit = bytesLimit }
+
+    /// Keeps a transaction whose prepare has been read.
+    mutating func prepare(
+        _ xid: XATransactionID, _ transaction: SourceTransaction?, start: BinlogPosition
+    ) {
+        _ = take(xid)
+        guard let transaction, bytes + transaction.bytes <= bytesLimit else {
+            entries[xid] = Entry(start: start, transaction: nil)
+            return
+        }
+        bytes += transaction.bytes
+        entries[xid] = Entry(start: start, transaction: transaction)
+    }
+
+    /// Hands out a transaction that is being decided.
+    mutating func take(_ xid: XATransactionID) -> Entry? {
+        guard let entry = entries.removeValue(forKey: xid) else { return nil }
+        bytes -= entry.transaction?.bytes ?? 0
+        return entry
+    }
+}
+
+extension SourceTransaction {
+    /// The same rows in memory of their own, for long keeping: an event of a hundred bytes would
+    /// keep a whole chunk.
+    func detached() -> SourceTransaction {
+        let copy = SourceTransaction(ordinal: ordinal, identity: identity)
+        copy.committedMicroseconds = committedMicroseconds
+        copy.sources = ContiguousArray(sources.map { $0.detached() })
+        copy.rows = rows
+        copy.keys = keys
+        // The events themselves, and what scheduling and rendering need for each change.
+        copy.bytes = sources.reduce(0) { $0 + $1.length } + rows.count * 256 + keys.count * 128
+        return copy
+    }
+
+    /// The same rows under the identity of the group that decides them, as far as they count at
+    /// its place in the stream. `nil` when a table's plan is another one now.
+    func decided(by end: GroupEnd, _ catalog: TableCatalog) -> SourceTransaction? {
+        let out = SourceTransaction(ordinal: end.ordinal, identity: end.identity)
+        out.committedMicroseconds = committedMicroseconds
+        var places: [Int32] = []
+        for source in sources {
+            guard catalog.isCurrent(source.plan) else { return nil }
+            let use = catalog.use(of: source.plan.shape.name)
+            places.append(use == .skip ? -1 : Int32(out.sources.count))
+            if use != .skip { out.sources.append(source.converging(use == .converge)) }
+        }
+        for var row in rows where places[Int(row.source)] >= 0 {
+            row.source = places[Int(row.source)]
+            out.rows.append(row)
+        }
+        out.keys = keys
+        out.bytes = bytes
+        return out
+    }
+}
+
+extension RowSource {
+    fileprivate func detached() -> RowSource {
+        let own = EventChunk(inner: bytes, of: chunk.file, position: 0, end: 0)
+        return RowSource(
+            chunk: own, offset: 0, length: length, map: map, plan: plan, before: before,
+            after: after, ignoresForeignKeys: ignoresForeignKeys, converges: converges)
+    }
+
+    fileprivate func converging(_ converges: Bool) -> RowSource {
+        RowSource(
+            chunk: chunk, offset: offset, length: length, map: map, plan: plan, before: before,
+            after: after, ignoresForeignKeys: ignoresForeignKeys, converges: converges)
+    }
+}
+
+extension XATransactionID {
+    /// The name as a statement writes it.
+    init(_ xid: XID) {
+        self.init(
+            formatID: UInt32(truncatingIfNeeded: xid.format), globalTransaction: xid.globalID,
+            branch: xid.branch)
+    }
+
+    /// For messages, as XA RECOVER shows it.
+    var text: String {
+        func hex(_ bytes: [UInt8]) -> String { hexLiteral(bytes).uppercased() }
+        return "\(hex(globalTransaction)),\(hex(branch)),\(formatID)"
+    }
+}

@@ -1,0 +1,151 @@
+internal import MySQLCore
+internal import MySQLSyntax
+internal import Rules
+
+/// Compares what a DDL statement has made of a table on the target with what it must have made of
+/// it on the source: rows are written by the source's shape, and a column of another type or
+/// character set there would take them for something else.
+struct ShapeAgreement {
+    let source: ServerFamily
+    let target: ServerFamily
+
+    /// What differs; `nil` when nothing that matters does. Looked at are the columns that the
+    /// statement has made or changed; others were compared before they got rows.
+    ///
+    /// - Parameters:
+    ///   - columns: the columns that the statement left on the source.
+    ///   - predicted: the whole shape there.
+    ///   - before: the shape before the statement; `nil` for a new table.
+    ///   - there: the shape on the target.
+    func difference(
+        _ columns: [ColumnShape], of predicted: TableShape, before: TableShape?,
+        there: TableShape
+    ) -> String? {
+        let found = Dictionary(
+            there.columns.map { ($0.name.lowercased(), $0) }, uniquingKeysWith: { a, _ in a })
+        for column in columns where before?.columns.contains(column) != true {
+            guard let twin = found[column.name.lowercased()] else {
+                return "column \(column.name) is missing there"
+            }
+            if let detail = difference(column, twin) { return "column \(column.name) \(detail)" }
+            guard column.type.isText, twin.type.isText else { continue }
+            let charset = Charsets.canonical(charset: column.charset ?? "")
+            let charsetThere = Charsets.canonical(charset: twin.charset ?? "")
+            if charset == charsetThere { continue }
+            // Both have their table's own default, which this statement did not change.
+            let inherits =
+                column.charset == predicted.charset && before?.charset == predicted.charset
+                && twin.charset == there.charset
+            if before != nil, inherits { continue }
+            return "column \(column.name) is in character set \(charset) on the source and in "
+                + "\(charsetThere) there"
+        }
+        if before == nil, columns.count != there.columns.count {
+            return "it has \(columns.count) columns on the source and \(there.columns.count) there"
+        }
+        return nil
+    }
+
+    private func difference(_ a: ColumnShape, _ b: ColumnShape) -> String? {
+        if kind(a) != kind(b) || a.type.isUnsigned != b.type.isUnsigned {
+            return "has type \(a.type.kind) on the source and \(b.type.kind) there"
+        }
+        // Rows hold numbers of members.
+        if a.type.elements.count != b.type.elements.count {
+            return "has other members there"
+        }
+        if (a.generation == nil) != (b.generation == nil) {
+            return "is generated on one side only"
+        }
+        // NULL in a TIMESTAMP that can't hold it becomes the time of the insert.
+        if a.type.kind == .timestamp, a.isNullable != b.isNullable {
+            return "takes NULL on one side only (explicit_defaults_for_timestamp)"
+        }
+        return nil
+    }
+
+    private func kind(_ column: ColumnShape) -> ColumnType.Kind {
+        let kind = column.type.kind
+        return kind == .json && source != target ? .longtext : kind
+    }
+}
+
+extension TableCatalog {
+    /// Carries the shapes over a statement that the target holds, and returns those that changed.
+    ///
+    /// - Parameter target: the tables that the statement left, as the target has them.
+    /// - Throws: ``ReplicationError/unsupported(_:detail:)`` when they are not what the statement
+    ///   left on the source.
+    func carry(
+        _ ddl: [DDL], _ context: SyntaxContext, _ position: SourcePosition,
+        target: [TableName: TableShape]
+    ) throws -> [(TableName, TableShape?)] {
+        noteTarget(target)
+        var out: [TableName: TableShape?] = [:]
+        for statement in ddl {
+            let before = state.tables
+            let (changed, isCarried) = change { state in
+                Self.carry(statement, context, &state, target: target, selection)
+            }
+            if isCarried { try check(statement, before, target, position) }
+            for name in changed { out[name] = state.tables[name] }
+        }
+        return out.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+    }
+
+    private static func carry(
+        _ ddl: DDL, _ context: SyntaxContext, _ state: inout SchemaState,
+        target: [TableName: TableShape], _ selection: TableSelection
+    ) -> (Set<TableName>, isCarried: Bool) {
+        let known = Set(state.tables.keys)
+        var changed: Set<TableName>
+        var isCarried = true
+        do {
+            changed = Set(try state.apply(ddl, context: context))
+        } catch {
+            // The target ran the same statement on an equal table: its shape is the answer.
+            isCarried = false
+            changed = Set(ddl.tablesBefore + ddl.tablesAfter)
+            for name in changed {
+                guard let shape = target[name] else { continue }
+                state.tables[name] = shape
+            }
+        }
+        changed.formUnion(known.symmetricDifference(state.tables.keys))
+        for name in state.tables.keys where !selection.selects(name) {
+            state.tables[name] = nil
+        }
+        return (changed.filter { selection.selects($0) }, isCarried)
+    }
+
+    private func check(
+        _ ddl: DDL, _ before: [TableName: TableShape], _ target: [TableName: TableShape],
+        _ position: SourcePosition
+    ) throws {
+        var old: (TableName) -> TableName = { $0 }
+        switch ddl {
+        case .renameTables: return  // the columns stay as they are
+        case .alterTable(let alter):
+            if let new = alter.renamedTo { old = { $0 == new ? alter.table : $0 } }
+        case .createTable(let create) where create.orReplace:
+            old = { TableName(schema: $0.schema, name: "") }
+        default: break
+        }
+        let agreement = ShapeAgreement(
+            source: session.source.version.family, target: session.target.version.family)
+        for name in ddl.tablesAfter {
+            guard let shape = state.tables[name], let there = target[name] else { continue }
+            // information_schema does not show what system versioning adds.
+            let hidden = state.implicitlyVersioned.contains(name) ? 2 : 0
+            if let detail = agreement.difference(
+                Array(shape.columns.dropLast(hidden)), of: shape, before: before[old(name)],
+                there: there)
+            {
+                throw ReplicationError.unsupported(
+                    position,
+                    detail: "\(name) has become another table on the target than on the source: "
+                        + "\(detail). Change it there to what it is on the source, then go on")
+            }
+        }
+    }
+}

@@ -1,0 +1,129 @@
+import Glibc
+import MySQLClient
+import TestServers
+import Testing
+
+extension MigrationTests {
+    /// XA transactions: their rows come with XA PREPARE and count from XA COMMIT on.
+    @Suite("XA transactions", .serialized)
+    struct XATests {
+        private static let tables = """
+            CREATE TABLE marker (id BIGINT PRIMARY KEY);
+            CREATE TABLE t (id INT PRIMARY KEY, v LONGTEXT);
+            CREATE TABLE twins (a INT, b VARCHAR(10));
+            INSERT INTO t VALUES (1,'a'),(2,'b'),(3,'c');
+            """
+
+        /// Runs statements as an XA transaction up to its prepare; the session ends then.
+        private func prepare(_ trial: Trial, _ name: String, _ statements: String) throws {
+            let xid = "'\(trial.schema)','\(name)',7"
+            try trial.onSource(
+                "XA START \(xid); \(statements); XA END \(xid); XA PREPARE \(xid);")
+        }
+
+        private func decide(_ trial: Trial, _ name: String, _ verb: String = "COMMIT") throws {
+            try trial.onSource("XA \(verb) '\(trial.schema)','\(name)',7")
+        }
+
+        @Test(
+            "each takes effect when it is committed, whole, and never when it is rolled back",
+            arguments: Pair.sameFamily)
+        func kinds(_ pair: Pair) async throws {
+            let trial = try await Trial(pair, "xa", Self.tables)
+            // Prepared before the copy, which does not see it, and before its binlog file's end.
+            try prepare(trial, "early", "UPDATE t SET v='early' WHERE id=1")
+            try prepare(trial, "earlyfile", "INSERT INTO twins VALUES (0,'e'),(0,'e')")
+            try trial.onSource("FLUSH BINARY LOGS")
+            let skein = try trial.migrate()
+            try await trial.copied(skein)
+            try await trial.applied(skein)
+            try prepare(
+                trial, "two",
+                "INSERT INTO twins VALUES (2,'x'),(2,'x'); UPDATE t SET v='two' WHERE id=2")
+            try prepare(trial, "undone", "INSERT INTO twins VALUES (9,'no')")
+            try trial.onSource(
+                """
+                INSERT INTO twins VALUES (1,'y'); XA START 'one'; INSERT INTO twins VALUES (3,'z');
+                XA END 'one'; XA COMMIT 'one' ONE PHASE;
+                """)
+            try await trial.applied(skein)
+            #expect(try trial.onTarget("SELECT a FROM twins ORDER BY a") == "1\n3\n")
+            #expect(try trial.onTarget("SELECT v FROM t WHERE id=2") == "b\n")
+            try decide(trial, "early")
+            try decide(trial, "undone", "ROLLBACK")
+            try decide(trial, "two")
+            try decide(trial, "earlyfile")
+            // The same name once more.
+            try prepare(trial, "two", "DELETE FROM twins WHERE a=2 LIMIT 1")
+            try decide(trial, "two")
+            try await trial.applied(skein)
+            try await trial.stop(skein)
+            #expect(try trial.onTarget("SELECT v FROM t WHERE id<=2 ORDER BY id") == "early\ntwo\n")
+            try await trial.expectEqual()
+        }
+
+        @Test(
+            "prepared in one run, committed in another, through kills at any instant",
+            arguments: Pair.sameFamily)
+        func restarts(_ pair: Pair) async throws {
+            let seed = Dice.seed("xarestarts")
+            var dice = Dice(seed: seed)
+            let trial = try await Trial(pair, "xakill", Self.tables)
+            var skein = try trial.migrate("--lanes", "2")
+            try await trial.copied(skein)
+            try prepare(
+                trial, "long", "INSERT INTO t VALUES (100,'long'); DELETE FROM t WHERE id=3")
+            for round in 0..<8 {
+                for n in 0..<4 {
+                    try prepare(
+                        trial, "p\(n)",
+                        """
+                        INSERT INTO twins VALUES (\(round),'x'),(\(round),'x');
+                        INSERT INTO t VALUES (\(1000 + round * 10 + n), 'v')
+                        """)
+                    if dice.roll(3) == 0 { try trial.onSource("INSERT INTO twins VALUES (-1,'n')") }
+                }
+                if round == 4 { try trial.onSource("FLUSH BINARY LOGS") }
+                try await Task.sleep(for: .milliseconds(dice.roll(300)))
+                #expect(skein.kill(), "\(skein.text)")
+                if dice.roll(2) == 0 {
+                    try decide(trial, "p0")
+                } else {
+                    try decide(trial, "p0", "ROLLBACK")
+                }
+                try decide(trial, "p1")
+                skein = try trial.migrate("--lanes", "\(1 + dice.roll(3))")
+                try await Task.sleep(for: .milliseconds(dice.roll(300)))
+                try decide(trial, "p2")
+                try decide(trial, "p3", dice.roll(2) == 0 ? "COMMIT" : "ROLLBACK")
+            }
+            try await trial.applied(skein)
+            #expect(try trial.onTarget("SELECT COUNT(*) FROM t WHERE id IN (3,100)") == "1\n")
+            skein.kill()
+            try decide(trial, "long")
+            try await trial.catchUp()
+            try await trial.expectEqual()
+        }
+
+        @Test("larger than memory allows to keep", arguments: Pair.sameFamily)
+        func large(_ pair: Pair) async throws {
+            let trial = try await Trial(pair, "xalarge", Self.tables)
+            let skein = try trial.migrate("--memory", "16MiB")
+            try await trial.copied(skein)
+            try await trial.applied(skein)
+            let rows = (10..<19).map { "(\($0), REPEAT('x', 500000))" }.joined(separator: ",")
+            try prepare(
+                trial, "large",
+                "INSERT INTO t VALUES \(rows); INSERT INTO t VALUES (20,'y'); DELETE FROM t WHERE id=1"
+            )
+            try trial.onSource("INSERT INTO twins VALUES (1,'between')")
+            try await trial.applied(skein)
+            #expect(try trial.onTarget("SELECT COUNT(*) FROM t") == "3\n")
+            try decide(trial, "large")
+            try trial.onSource("UPDATE t SET v='after' WHERE id=20")
+            try await trial.applied(skein)
+            try await trial.stop(skein)
+            try await trial.expectEqual()
+        }
+    }
+}

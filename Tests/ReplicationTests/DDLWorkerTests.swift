@@ -1,0 +1,294 @@
+import Checkpoint
+import MySQLClient
+import MySQLCore
+import MySQLSyntax
+import Runtime
+import TestServers
+import Testing
+
+@testable import Replication
+
+/// What a run finds that comes after a kill between a statement and its mark.
+@Suite("DDL after a crash")
+struct DDLWorkerTests {
+    private static let lane = 1
+
+    /// What the crashed run was about to send.
+    private struct Plan {
+        var sql: String
+        var tables: [String]
+        var existAfter: [String]
+        var goneAfter: [String] = []
+    }
+
+    private static let swap = Plan(
+        sql: "RENAME TABLE a TO x, b TO a, x TO b", tables: ["a", "b", "x"],
+        existAfter: ["a", "b"], goneAfter: ["x"])
+    private static let truncate = Plan(
+        sql: "TRUNCATE TABLE a", tables: ["a"], existAfter: ["a"])
+    private static let alter = Plan(
+        sql: "ALTER TABLE a ADD COLUMN more INT", tables: ["a"], existAfter: ["a"])
+    private static let create = Plan(
+        sql: "CREATE TABLE made (id INT)", tables: ["made"], existAfter: ["made"])
+    private static let drop = Plan(
+        sql: "DROP TABLE b", tables: ["b"], existAfter: [], goneAfter: ["b"])
+
+    /// Whether the server may tell table ids, and what the user is called.
+    private func rig(
+        _ family: TestServer.Family, _ name: String, seesIDs: Bool = true
+    ) async throws -> (TargetRig, ConnectionOptions) {
+        let rig = try await TargetRig(family, name)
+        try rig.server.sql(
+            """
+            CREATE TABLE a (id INT PRIMARY KEY); CREATE TABLE b LIKE a;
+            INSERT INTO a VALUES (1); INSERT INTO b VALUES (2);
+            """, database: rig.schema)
+        var options = rig.options
+        guard !seesIDs else { return (rig, options) }
+        try rig.server.sql(
+            """
+            CREATE USER IF NOT EXISTS blind@'%' IDENTIFIED BY '\(TestServer.password)';
+            GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX ON *.* TO blind@'%';
+            """)
+        options.user = "blind"
+        return (rig, options)
+    }
+
+    private func worker(
+        _ rig: TargetRig, _ options: ConnectionOptions, _ n: UInt8
+    ) throws -> (DDLWorker, DDLLedger, Connection, SubtaskState) {
+        let state = try rig.take(n)
+        let session = try TargetSession(options, role: .ddl(Self.lane))
+        let ledger = DDLLedger(
+            session: session, meta: rig.meta, key: rig.key, lane: Self.lane, token: rig.token(n))
+        let worker = DDLWorker(session: session, ledger: ledger, marks: MarkBoard())
+        return (worker, ledger, session.connection, state)
+    }
+
+    /// Leaves the intent of a statement as a run that dies does, after it sent it or before.
+    private func crash(
+        _ plan: Plan, _ rig: TargetRig, _ options: ConnectionOptions, afterwards: Bool
+    ) throws {
+        let (_, ledger, connection, _) = try worker(rig, options, 1)
+        func name(_ table: String) -> TableName { TableName(schema: rig.schema, name: table) }
+        var before: [TableName: TableTrace] = [:]
+        for table in plan.tables { before[name(table)] = try ledger.trace(name(table)) }
+        let statement = try parseStatement(
+            plan.sql,
+            context: SyntaxContext(
+                version: connection.serverVersion, defaultSchema: rig.schema))
+        let ddl = try #require(statement.ddl)
+        try ledger.record(
+            DDLIntent(
+                identity: TargetRig.identity(9), step: .whole, statement: plan.sql, before: before,
+                existAfter: plan.existAfter.map(name), goneAfter: plan.goneAfter.map(name),
+                isIdempotent: ddl.isSafeToRunIfUnseen))
+        if afterwards { try connection.execute("USE \(rig.schema); \(plan.sql)") }
+    }
+
+    private func marked(_ rig: TargetRig) throws -> Bool {
+        try rig.done(2).contains(TargetRig.identity(9))
+    }
+
+    private func hasIntent(_ rig: TargetRig) throws -> Bool {
+        try rig.server.sql("SELECT COUNT(*) FROM \(rig.meta.name).ddl") != "0\n"
+    }
+
+    static let plans = ["swap", "truncate", "alter", "create", "drop"]
+
+    private static func plan(_ name: String) -> Plan {
+        switch name {
+        case "swap": swap
+        case "truncate": truncate
+        case "alter": alter
+        case "create": create
+        default: drop
+        }
+    }
+
+    @Test(
+        "a statement that has run is marked, one that has not is forgotten (D2, D3, D4)",
+        arguments: Servers.families, plans)
+    func decided(family: TestServer.Family, name: String) async throws {
+        for afterwards in [true, false] {
+            let (rig, options) = try await rig(family, "ddl\(name)\(afterwards)")
+            try crash(Self.plan(name), rig, options, afterwards: afterwards)
+            let (worker, _, _, stateworker) = try worker(rig, options, 2)
+            let found = try worker.recover(stateworker).applied
+            #expect(found == (afterwards ? TargetRig.identity(9) : nil))
+            #expect(try marked(rig) == afterwards)
+            #expect(try !hasIntent(rig))
+            // Nothing ran again, nothing was undone.
+            if name == "swap" {
+                let first = try rig.server.sql("SELECT id FROM a", database: rig.schema)
+                #expect(first == (afterwards ? "2\n" : "1\n"))
+            }
+        }
+    }
+
+    @Test(
+        "without table ids only what may run twice is run again (D3, D5)",
+        arguments: Servers.families)
+    func blind(family: TestServer.Family) async throws {
+        for afterwards in [true, false] {
+            // Nobody can tell whether two equal tables were swapped: stop and ask.
+            let (swapped, user) = try await rig(family, "blindswap\(afterwards)", seesIDs: false)
+            try crash(Self.swap, swapped, user, afterwards: afterwards)
+            let (asking, _, _, stateasking) = try worker(swapped, user, 2)
+            #expect {
+                try asking.recover(stateasking)
+            } throws: {
+                if case ReplicationError.undecidedDDL = $0 { true } else { false }
+            }
+            #expect(try hasIntent(swapped))
+            #expect(try !marked(swapped))
+            // To truncate once more changes nothing, since nothing was written meanwhile.
+            let (emptied, _) = try await rig(family, "blindtruncate\(afterwards)", seesIDs: false)
+            try crash(Self.truncate, emptied, user, afterwards: afterwards)
+            let (again, _, _, stateagain) = try worker(emptied, user, 2)
+            #expect(try again.recover(stateagain) == DDLRecovery())
+            #expect(try !hasIntent(emptied))
+            // A shape tells where it changes.
+            let (altered, _) = try await rig(family, "blindalter\(afterwards)", seesIDs: false)
+            try crash(Self.alter, altered, user, afterwards: afterwards)
+            let (knowing, _, _, stateknowing) = try worker(altered, user, 2)
+            #expect(
+                try knowing.recover(stateknowing).applied
+                    == (afterwards ? TargetRig.identity(9) : nil))
+        }
+    }
+
+    @Test("tables that are neither as before nor as after stop it", arguments: Servers.families)
+    func neither(family: TestServer.Family) async throws {
+        let (rig, options) = try await rig(family, "ddlneither")
+        try crash(Self.swap, rig, options, afterwards: false)
+        try rig.server.sql("RENAME TABLE a TO x", database: rig.schema)
+        let (worker, _, _, stateworker) = try worker(rig, options, 2)
+        #expect {
+            try worker.recover(stateworker)
+        } throws: {
+            if case ReplicationError.undecidedDDL = $0 { true } else { false }
+        }
+        #expect(try hasIntent(rig))
+    }
+
+    // MARK: refusals
+
+    /// Runs a statement as the stream's next, and gives its error.
+    private func refusal(
+        _ rig: TargetRig, _ sql: String, settings: [String] = [], mayFail: Bool = false,
+        by user: ConnectionOptions? = nil
+    ) async throws -> (any Error)? {
+        let (worker, _, _, _) = try worker(rig, user ?? rig.options, 2)
+        let mailbox = Mailbox<DDLWorker.Message>()
+        let reply = Reply<DDLOutcome>()
+        let name = TableName(schema: rig.schema, name: "a")
+        mailbox.send(
+            .run(
+                DDLRequest(
+                    identity: TargetRig.identity(9), sql: Array(sql.utf8),
+                    defaultSchema: rig.schema, settings: settings, tables: [name],
+                    existAfter: [name], goneAfter: [], isIdempotent: false, mayFail: mayFail),
+                reply))
+        mailbox.send(.end)
+        do {
+            try await worker.run(mailbox)
+            return nil
+        } catch {
+            return error
+        }
+    }
+
+    @Test(
+        "a statement that waits too long for somebody's lock is no refusal",
+        arguments: Servers.families)
+    func locked(family: TestServer.Family) async throws {
+        let (rig, _) = try await rig(family, "ddllocked")
+        let reader = try Connection(rig.options)
+        try reader.execute("START TRANSACTION")
+        _ = try reader.rows("SELECT * FROM \(rig.schema).a")
+        for mayFail in [false, true] {
+            let error = try await refusal(
+                rig, "ALTER TABLE a ADD COLUMN c INT", settings: ["lock_wait_timeout=1"],
+                mayFail: mayFail)
+            let server = try #require(error as? MySQLError)
+            #expect(server.code == 1205 && server.retry != .no)
+            #expect(try !hasIntent(rig))
+            #expect(try !marked(rig))
+        }
+        try reader.execute("COMMIT")
+        #expect(try await refusal(rig, "ALTER TABLE a ADD COLUMN c INT") == nil)
+        #expect(try marked(rig))
+    }
+
+    @Test(
+        "a statement is not run in another session than its own", arguments: Servers.families)
+    func session(family: TestServer.Family) async throws {
+        let (rig, _) = try await rig(family, "ddlsession")
+        let error = try await refusal(
+            rig, "ALTER TABLE a ADD COLUMN c INT", settings: ["sql_mode='NONE_SUCH'"])
+        guard case ReplicationError.refused? = error as? ReplicationError else {
+            Issue.record("\(String(describing: error))")
+            return
+        }
+        #expect(try !hasIntent(rig))
+        #expect(try rig.server.sql("SHOW COLUMNS FROM a LIKE 'c'", database: rig.schema) == "")
+    }
+
+    @Test("the session of a statement needs no privilege", arguments: Servers.families)
+    func unprivileged(family: TestServer.Family) async throws {
+        let (rig, user) = try await rig(family, "ddlplain", seesIDs: false)
+        let error = try await refusal(
+            rig, "ALTER TABLE \"a\" ADD COLUMN c DATETIME(6) DEFAULT NOW(6)",
+            settings: [
+                "timestamp=1700000000.123456", "sql_mode='ANSI_QUOTES,STRICT_ALL_TABLES'",
+                "character_set_client=latin1", "collation_connection=latin1_swedish_ci",
+                "collation_server=utf8mb4_bin", "time_zone='+02:00'", "foreign_key_checks=0",
+                "unique_checks=0",
+            ], by: user)
+        #expect(error == nil, "\(error.map { "\($0)" } ?? "")")
+        let value = try rig.server.sql("SELECT c FROM a", database: rig.schema)
+        #expect(value == "2023-11-15 00:13:20.123456\n")
+    }
+
+    @Test("a statement's modes are not those of its record")
+    func modes() async throws {
+        let (rig, _) = try await rig(.mariadb, "ddlmodes")
+        for column in ["c", "d"] {
+            let error = try await refusal(
+                rig, "ALTER TABLE a ADD COLUMN \(column) VARCHAR2(9) DEFAULT ''",
+                settings: ["sql_mode='ORACLE,EMPTY_STRING_IS_NULL'"])
+            #expect(error == nil, "\(error.map { "\($0)" } ?? "")")
+            #expect(try marked(rig))
+        }
+    }
+
+    @Test("a refusal and its record show no password", arguments: Servers.families)
+    func secrets(family: TestServer.Family) async throws {
+        let (rig, _) = try await rig(family, "ddlsecret")
+        let sql =
+            "ALTER TABLE a ADD COLUMN c NOTYPE COMMENT 'x' CONNECTION='mysql://u:hunter2@h/d/t'"
+        let error = try await refusal(rig, sql)
+        #expect(error != nil)
+        #expect(!"\(error.map { "\($0)" } ?? "")".contains("hunter2"))
+    }
+
+    @Test("what a server calls things is read from it", arguments: Servers.families)
+    func dialect(family: TestServer.Family) async throws {
+        let server = try await Servers.shared(family)
+        let connection = try Connection(TargetRig.options(server.port))
+        let dialect = try ServerDialect(connection)
+        #expect(dialect.collations[8] == "latin1_swedish_ci")
+        #expect(dialect.collations[46] == "utf8mb4_bin")
+        #expect(dialect.charset("utf8") == dialect.charset("utf8mb3"))
+        #expect(dialect.charset("utf8mb4") == "utf8mb4")
+        #expect(dialect.charset("klingon") == nil)
+        #expect(dialect.collation("utf8_general_ci") != nil)
+        #expect(
+            dialect.collation("utf8mb4_uca1400_nopad_ai_ci")
+                == (family == .mysql ? "utf8mb4_0900_ai_ci" : "utf8mb4_uca1400_nopad_ai_ci"))
+        #expect(dialect.lowerCaseTableNames == 0)
+        #expect(dialect.explicitDefaultsForTimestamp == true)
+        #expect(dialect.systemOffsets.count == 134)
+    }
+}

@@ -1,0 +1,145 @@
+import MySQLBinlog
+import MySQLCore
+import Synchronization
+import Testing
+
+@testable import Stream
+
+@Suite("The live window")
+struct LiveWindowTests {
+    /// A chunk of events of 100 bytes, numbered by where they start.
+    private static func chunk(_ file: String, _ start: UInt64, events: Int) -> EventChunk {
+        let chunk = EventChunk(capacity: events * 100, file: file)
+        for n in 0..<events {
+            var bytes = [UInt8](repeating: UInt8(truncatingIfNeeded: n), count: 100)
+            bytes[4] = 2
+            let at = start + UInt64(n) * 100
+            chunk.append(bytes.span.bytes, position: at, endPosition: at + 100, type: 2)
+        }
+        return chunk
+    }
+
+    private static func place(_ file: String, _ offset: UInt64) -> WindowPlace {
+        WindowPlace(segment: 1, position: BinlogPosition(file: file, offset: offset))
+    }
+
+    private static func filled(_ budget: Int = 1 << 20) -> LiveWindow {
+        let window = LiveWindow(budget: budget)
+        window.begin(at: place("b.000001", 4))
+        window.append(chunk("b.000001", 4, events: 10), segment: 1, isDry: false)
+        window.append(chunk("b.000001", 1004, events: 5), segment: 1, isDry: false)
+        window.append(chunk("b.000002", 4, events: 3), segment: 1, isDry: true)
+        return window
+    }
+
+    @Test("a reader joins at any event's start, at the end of a file, and at the very end")
+    func join() async throws {
+        let window = Self.filled()
+        for (file, offset, expected) in [
+            ("b.000001", 4, 4), ("b.000001", 304, 304), ("b.000001", 1004, 1004),
+            ("b.000001", 1304, 1304), ("b.000001", 1504, 4), ("b.000002", 104, 104),
+        ] as [(String, UInt64, UInt64)] {
+            let joined = try #require(window.join(at: Self.place(file, offset)), "\(offset)")
+            var first = joined.rest
+            if first == nil { first = try await window.next(joined.ticket)?.chunk }
+            #expect(first?.entries.first?.position == expected)
+            window.leave(joined.ticket)
+        }
+        #expect(window.join(at: Self.place("b.000002", 304)) != nil)
+        for place in [
+            Self.place("b.000001", 300), Self.place("b.000000", 4), Self.place("b.000003", 4),
+            WindowPlace(segment: 2, position: BinlogPosition(file: "b.000002", offset: 4)),
+        ] { #expect(window.join(at: place) == nil, "\(place)") }
+    }
+
+    @Test("who was outrun is told, and the newest chunk always stays")
+    func outrun() async throws {
+        let window = Self.filled(4000)
+        let joined = try #require(window.join(at: Self.place("b.000002", 304)))
+        window.append(Self.chunk("b.000002", 304, events: 10), segment: 1, isDry: true)
+        window.append(Self.chunk("b.000002", 1304, events: 30), segment: 1, isDry: true)
+        #expect(try await window.next(joined.ticket) == nil)
+        #expect(window.join(at: Self.place("b.000002", 1304)) != nil)
+        #expect(window.use.bytes > 3000)
+    }
+
+    @Test("readers are woken by what comes, by a failure, and when they leave")
+    func waking() async throws {
+        let window = Self.filled()
+        func waiting(_ body: @escaping @Sendable (LiveWindow.Ticket) -> Void) async throws
+            -> UInt64?
+        {
+            let ticket = window.joinAtEnd()
+            return try await withThrowingTaskGroup(of: UInt64?.self) { group in
+                group.addTask { try await window.next(ticket)?.chunk.entries.first?.position }
+                try await Task.sleep(for: .milliseconds(20))
+                body(ticket)
+                return try await group.next() ?? nil
+            }
+        }
+        let came = try await waiting { _ in
+            window.append(Self.chunk("b.000002", 304, events: 1), segment: 1, isDry: true)
+        }
+        #expect(came == 304)
+        await #expect(throws: CancellationError.self) {
+            _ = try await waiting { window.leave($0) }
+        }
+        await #expect(throws: StreamError.upstreamChanged) {
+            _ = try await waiting { _ in window.failReaders(StreamError.upstreamChanged) }
+        }
+        // Others may come after that; after a failure for good nobody may.
+        window.fail(StreamError.noBinlog)
+        await #expect(throws: StreamError.noBinlog) {
+            _ = try await window.next(window.joinAtEnd())
+        }
+    }
+
+    @Test("any number of readers and one writer see every event once, however small the window")
+    func race() async throws {
+        let window = LiveWindow(budget: 20_000)
+        window.begin(at: Self.place("b.000001", 4))
+        let tickets = (0..<4).map { _ in window.joinAtEnd() }
+        let total = 3000
+        await withTaskGroup(of: Void.self) { group in
+            for (n, ticket) in tickets.enumerated() {
+                group.addTask {
+                    var next: UInt64 = 4
+                    var ticket = ticket
+                    while next < UInt64(4 + total * 300) {
+                        guard let chunk = try? await window.next(ticket)?.chunk else {
+                            // Outrun: as if the rest came from a file.
+                            window.leave(ticket)
+                            ticket = window.joinAtEnd()
+                            guard let chunk = try? await window.next(ticket)?.chunk else {
+                                continue
+                            }
+                            #expect(chunk.range.start >= next)
+                            next = chunk.range.end
+                            continue
+                        }
+                        #expect(chunk.range.start == next, "reader \(n)")
+                        next = chunk.range.end
+                    }
+                    window.leave(ticket)
+                }
+            }
+            group.addTask {
+                for n in 0..<total {
+                    window.append(
+                        Self.chunk("b.000001", UInt64(4 + n * 300), events: 3), segment: 1,
+                        isDry: true)
+                    if n % 16 == 0 || n > total - 40 {
+                        try? await Task.sleep(for: .microseconds(200))
+                    }
+                }
+                // Who was outrun at the very end needs one more.
+                for n in total..<(total + 200) where window.use.readers > 0 {
+                    window.append(
+                        Self.chunk("b.000001", UInt64(4 + n * 300), events: 3), segment: 1,
+                        isDry: true)
+                    try? await Task.sleep(for: .milliseconds(5))
+                }
+            }
+        }
+    }
+}

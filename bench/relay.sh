@@ -1,0 +1,83 @@
+# shellcheck shell=bash
+# The part `relay`: what a relay log costs. Read by scripts/bench.
+
+# A relay log or readers alone. $1: key; further: arguments of `skein relay pull`
+pull() {
+    local key=$1 line
+    shift
+    rm -rf "$raw/log"
+    line=$("$skein" relay pull "$raw/log" --source "mysql://skein@127.0.0.1:${port[source]}?tls=disabled" \
+        --from "$first" "$@") || { problem "relay: pull $*"; return 1; }
+    record "$key" "$(echo "$line" | awk -v bytes="$bytes" '{ print $2 * 1e9 / bytes }')"
+    record "$key.wall" "$(echo "$line" | awk '{ print $4 }')"
+}
+
+# CPU seconds of the source since it began.
+source_cpu() { cpu "${server[source]}"; }
+
+part_relay() {
+    local round bytes=0 first batch=0 user system before gtid milliseconds
+    clone base source
+    start source
+    sql source 'CREATE DATABASE noise; CREATE TABLE noise.rows (id INT PRIMARY KEY AUTO_INCREMENT,
+        k INT, c CHAR(120), pad CHAR(60)); RESET MASTER'
+    careless source on
+    first=$(sql source 'SHOW MASTER STATUS' | cut -f1)
+    while [ "$bytes" -lt $((binlog_megabytes * 1000000)) ]; do
+        sql source "INSERT INTO noise.rows (k, c, pad) SELECT seq, REPEAT(MD5(seq), 3),
+            MD5(seq + $batch) FROM noise.seq_1_to_20000"
+        batch=$((batch + 1))
+        [ $((batch % 20)) != 0 ] || sql source 'TRUNCATE TABLE noise.rows'
+        bytes=$(sql source 'SHOW BINARY LOGS' | awk -v first="$first" '$1 >= first { s += $2 } END { print s }')
+    done
+    # Memory where there is some, so that no disk is measured.
+    raw=$(mktemp -d /dev/shm/skein-bench-XXXXXX 2> /dev/null || mktemp -d "$folder/raw-XXXXXX")
+    for round in $(seq "$rounds"); do
+        pull relay.writer || break
+        if [ "$round" = 1 ]; then
+            # A transaction in the middle, looked for by a process that knows nothing yet.
+            gtid=$(sql source "SELECT BINLOG_GTID_POS('$first', 4)")
+            gtid=$("$skein" relay read "$raw/log" --output json --limit 2000000 |
+                grep -o '"event":"GTID",.*"gtid":"[^"]*"' | sed 's/.*"gtid":"//; s/"//' |
+                awk '{ v[NR] = $1 } END { print v[int(NR * 0.7) + 1] }')
+            for _ in 1 2 3 4 5; do
+                before=$(now)
+                "$skein" relay read "$raw/log" --from "$gtid" --limit 1 > /dev/null || true
+                milliseconds=$(compute "($(now) - $before) * 1000")
+                record relay.find "$milliseconds"
+                before=$(now)
+                "$skein" relay read "$raw/log" --limit 1 > /dev/null || true
+                record relay.open "$(compute "($(now) - $before) * 1000")"
+            done
+        fi
+        rm -rf "$raw/log"
+        MYSQL_PWD=$SKEIN_SOURCE_PASSWORD run /usr/bin/time -q -o "$folder/time" -f '%U %S' mariadb-binlog \
+            --no-defaults --read-from-remote-server --raw --to-last-log --host=127.0.0.1 \
+            --port="${port[source]}" --user=skein --result-file="$raw/" "$first" || problem 'mariadb-binlog'
+        read -r user system < "$folder/time"
+        record relay.raw "$(compute "($user + $system) * 1e9 / $bytes")"
+        rm -f "$raw"/bin.*
+        before=$(source_cpu)
+        pull relay.one --readers 1
+        record relay.one.source "$(compute "$(source_cpu) - $before")"
+        before=$(source_cpu)
+        pull relay.ten --readers 10
+        record relay.ten.source "$(compute "$(source_cpu) - $before")"
+    done
+    rm -rf "$raw"
+    stop source
+    echo "  $((bytes / 1000000)) MB"
+    show 'the writer alone: CPU a GB' relay.writer s
+    show '  wall' relay.writer.wall s
+    show 'mariadb-binlog --raw: CPU a GB' relay.raw s
+    show 'one reader: CPU a GB' relay.one s
+    show 'ten readers: CPU a GB' relay.ten s
+    show 'source, one reader: CPU' relay.one.source s
+    show 'source, ten readers: CPU' relay.ten.source s
+    show 'a process that finds a GTID: wall' relay.find ms
+    show '  that finds the first event' relay.open ms
+    judge 'relay: CPU of the writer / mariadb-binlog' "$(ratio relay.writer relay.raw)" '<=' 1
+    judge 'relay: CPU of ten readers / one' "$(ratio relay.ten relay.one)" '<=' 1.3
+    judge "relay: the source's CPU, ten readers / one" "$(ratio relay.ten.source relay.one.source)" '<=' 1.15
+    judge 'relay: finding a GTID' "$(compute "$(median relay.find) - $(median relay.open)")" '<=' 50 ms
+}
