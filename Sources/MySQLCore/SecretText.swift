@@ -14,7 +14,8 @@ public func withoutSecrets(_ sql: String) -> String {
             let end = literalEnd(bytes, i)
             let literal = bytes[i..<end]
             out.append(c)
-            out += isSecret(literal, behind: word.isEmpty ? last : word)
+            out +=
+                isSecret(literal, behind: word.isEmpty ? last : word)
                 ? Array("***".utf8) : Array(literal.dropFirst().dropLast())
             // One without its end is shown without it too.
             if literal.count > 1, literal.last == c { out.append(c) }

@@ -17,6 +17,22 @@ extension DDL {
     }
 }
 
+extension DDL {
+    /// The engine that the statement gives a table when it is one that rolls nothing back; `nil`
+    /// for transactional ones and where none is named.
+    public var engineWithoutTransactions: String? {
+        var engine: String?
+        switch self {
+        case .createTable(let d): engine = d.options.engine
+        case .alterTable(let d):
+            for case .options(let options) in d.actions { engine = options.engine ?? engine }
+        default: break
+        }
+        let known: Set<String> = ["INNODB", "ROCKSDB", "TOKUDB", "XTRADB", "NDBCLUSTER", "NDB"]
+        return engine.flatMap { known.contains($0.uppercased()) ? nil : $0 }
+    }
+}
+
 extension AlterAction {
     /// The same for one action.
     fileprivate var isSafeToRunIfUnseen: Bool {

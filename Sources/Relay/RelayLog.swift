@@ -164,7 +164,10 @@ public final class RelayLog: EventSource {
         try await ready()
         switch place {
         case .position(let position, let server):
-            guard let found = catalog.place(at: position, of: server) ?? ahead(position, server)
+            // Once more at the end: the writer may have come to the place just in between.
+            guard
+                let found = catalog.place(at: position, of: server) ?? ahead(position, server)
+                    ?? catalog.place(at: position, of: server)
             else {
                 throw RelayError.missing(
                     "\(position)", asked: "the relay log \(options.path)")

@@ -202,11 +202,25 @@ final class DDLWorker {
             }
         }
         // In another session the statement might mean something else: all or nothing.
-        for setting in request.settings { try connection.execute("SET SESSION \(setting)") }
+        for setting in request.settings where try !isSetAlready(setting) {
+            try connection.execute("SET SESSION \(setting)")
+        }
         var sql = ByteBuffer(capacity: request.sql.count)
         sql.append(request.sql)
-        defer { _ = try? connection.execute("SET NAMES utf8mb4") }
+        // The ledger's statements come next, which no mode of the event may change.
+        defer {
+            _ = try? connection.execute("SET NAMES utf8mb4")
+            _ = try? connection.execute("SET SESSION sql_mode='STRICT_ALL_TABLES'")
+        }
         try connection.execute(sql) { _ in }
+    }
+
+    /// Whether a setting needs a privilege on some servers and is as it should be already.
+    private func isSetAlready(_ setting: String) throws(MySQLError) -> Bool {
+        let name = "explicit_defaults_for_timestamp"
+        guard setting.hasPrefix(name) else { return false }
+        let value = try session.connection.value("SELECT @@SESSION.\(name)")
+        return value.map { "\(name)=\($0)" } == setting
     }
 
     private static func shortened(_ sql: String) -> String {

@@ -54,7 +54,8 @@ extension SourceTransaction {
         copy.sources = ContiguousArray(sources.map { $0.detached() })
         copy.rows = rows
         copy.keys = keys
-        copy.bytes = bytes
+        // The events themselves, and what scheduling and rendering need for each change.
+        copy.bytes = sources.reduce(0) { $0 + $1.length } + rows.count * 256 + keys.count * 128
         return copy
     }
 

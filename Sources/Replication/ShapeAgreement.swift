@@ -138,7 +138,8 @@ extension TableCatalog {
             // information_schema does not show what system versioning adds.
             let hidden = state.implicitlyVersioned.contains(name) ? 2 : 0
             if let detail = agreement.difference(
-                Array(shape.columns.dropLast(hidden)), of: shape, before: before[old(name)], there: there)
+                Array(shape.columns.dropLast(hidden)), of: shape, before: before[old(name)],
+                there: there)
             {
                 throw ReplicationError.unsupported(
                     position,

@@ -93,6 +93,14 @@ struct StatementHandler {
         let event = Event(
             query: query, end: end, context: context, timestamp: timestamp, position: position)
         switch ddl {
+        case .createObject(let object) where object.kind == .sequence:
+            guard catalog.selection.selects(object.name), catalog.use(of: object.name) != .skip
+            else { return .pass }
+            throw ReplicationError.unsupported(
+                position,
+                detail: "sequence \(object.name) was created, and sequences can't be migrated: "
+                    + "exclude it and start over with --fresh; create it on the target by hand "
+                    + "when applications move")
         case .createObject, .alterObject, .dropObject: return object(ddl, event)
         case .createSchema(let schema):
             guard catalog.selection.mayHold(schema: schema.name) else { return .pass }
@@ -119,6 +127,14 @@ struct StatementHandler {
         if case .createTable(let create) = ddl, create.isFromSelect {
             throw ReplicationError.unsupported(
                 position, detail: "a table was made of a SELECT by a statement instead of rows")
+        }
+        if let engine = ddl.engineWithoutTransactions {
+            throw ReplicationError.unsupported(
+                position,
+                detail: "\(wanted.sorted().first?.description ?? "a table") gets engine \(engine), "
+                    + "which rolls nothing back: a transaction that is tried again would leave its "
+                    + "rows twice. Exclude the table, or give it InnoDB, and start over with --fresh"
+            )
         }
         if let reason = statement.nondeterministicReason {
             throw ReplicationError.unsupported(

@@ -91,9 +91,7 @@ struct StatementSession: Sendable {
             out.append("foreign_key_checks=\(options.contains(.noForeignKeyChecks) ? 0 : 1)")
             out.append("unique_checks=\(options.contains(.relaxedUniqueChecks) ? 0 : 1)")
         }
-        if let explicit = explicitDefaults(status), let there = target.explicitDefaultsForTimestamp,
-            explicit != there
-        {
+        if let explicit = explicitDefaults(status), target.explicitDefaultsForTimestamp != nil {
             out.append("explicit_defaults_for_timestamp=\(explicit ? 1 : 0)")
         }
         return out

@@ -1,6 +1,7 @@
 internal import MySQLBinlog
 internal import MySQLCore
 internal import MySQLSyntax
+internal import Rules
 internal import Stream
 
 /// The end of one group of events: a source transaction, a statement of its own, or nothing that
@@ -76,16 +77,20 @@ struct TransactionAssembler: ~Copyable {
     /// A compressed transaction that is being unpacked, event by event.
     private var payload: OpenPayload?
     private var prepared: PreparedTransactions
+    private let requiresFullImages: Bool
     /// Only this XA transaction is wanted, in the name of its decision.
     private let recalling: (xid: XATransactionID, decision: GroupEnd)?
 
     /// - Parameters:
     ///   - bytesLimit: transactions beyond it are handed out in parts.
     ///   - recalling: an XA transaction that is read again at its decision; nothing else comes out.
+    ///   - requiresFullImages: whether rows that lack columns are an error.
     init(
         catalog: TableCatalog, applied: AppliedState, origin: Origin, bytesLimit: Int,
-        recalling: (xid: XATransactionID, decision: GroupEnd)? = nil
+        recalling: (xid: XATransactionID, decision: GroupEnd)? = nil,
+        requiresFullImages: Bool = true
     ) {
+        self.requiresFullImages = requiresFullImages
         self.recalling = recalling
         prepared = PreparedTransactions(bytesLimit: bytesLimit)
         self.catalog = catalog
@@ -258,7 +263,9 @@ struct TransactionAssembler: ~Copyable {
         if group == nil { try begin(fileIdentity(entry), header, entry, event) }
         if let control = Self.xaControl(query) { return try xa(control, entry) }
         if group!.isOpen {
-            let context = SyntaxContext(version: catalog.sourceVersion)
+            let schema = String(decoding: query.schema, as: UTF8.self)
+            let context = SyntaxContext(
+                version: catalog.sourceVersion, defaultSchema: schema.isEmpty ? nil : schema)
             let statement = try? parseStatement(query.sql, context: context)
             if case .transactionControl(let control) = statement?.classification {
                 switch control {
@@ -278,9 +285,15 @@ struct TransactionAssembler: ~Copyable {
                     return .opening(query, groupEnd(group!, entry), isApplied: group!.isApplied)
                 }
             }
+            if case .dml = statement?.classification, let tables = statement?.tables,
+                !tables.isEmpty, !tables.contains(where: { catalog.selection.selects($0.name) })
+            {
+                return .none
+            }
             throw ReplicationError.unsupported(
                 position(entry.position),
-                detail: "a statement inside a transaction (statement-based replication)")
+                detail: "a transaction holds a statement instead of rows: set binlog_format=ROW on "
+                    + "the source, let all sessions reconnect, then start over with --fresh")
         }
         let ended = group.take()!
         if ended.isAnnouncement { return .passed(groupEnd(ended, entry)) }
@@ -393,6 +406,11 @@ struct TransactionAssembler: ~Copyable {
             table.use != .skip || (group.xid != nil && recalling == nil)
         else { return }
         let plan = table.plan
+        if !rows.before.isFull || !rows.after.isFull, requiresFullImages,
+            rows.kind == .insert || table.use != .exact || group.xid != nil
+        {
+            try requireWhole(rows, plan, event)
+        }
         let source = Int32(group.transaction.sources.count)
         group.transaction.sources.append(
             RowSource(
@@ -420,6 +438,25 @@ struct TransactionAssembler: ~Copyable {
         for cascade in plan.cascades where rows.kind != .insert {
             group.transaction.keys.append(cascade)
         }
+    }
+
+    /// A row that is inserted, or replaced while its table converges, would lose the columns that
+    /// its images lack. Changes of rows that are there need no more than what identifies them.
+    private func requireWhole(
+        _ rows: RowsEvent, _ plan: TablePlan, _ event: RawSpan
+    ) throws {
+        let missing = plan.columns.indices.first { column in
+            plan.columns[column].isWritten
+                && (rows.kind != .insert && !rows.before.contains(column, in: event)
+                    || rows.kind != .delete && !rows.after.contains(column, in: event))
+        }
+        guard let missing, let group else { return }
+        let name = plan.shape.columns[missing].name
+        throw ReplicationError.unsupported(
+            SourcePosition(origin: origin, binlog: group.start, gtids: .none),
+            detail: "row images of \(plan.shape.name) are not full (column \(name) is missing): "
+                + "set binlog_row_image=FULL on the source, let all sessions reconnect, then start "
+                + "over with --fresh")
     }
 
     /// Counts what an event's rows keep in memory: their chunk, which lives as long as any row in

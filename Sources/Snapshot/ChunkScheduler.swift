@@ -134,8 +134,9 @@ final class ChunkScheduler: Sendable {
         if chunks.isEmpty || end != nil { work.tail = .from(end) }
     }
 
-    /// The next assignment for a pair that reads in `snapshot`.
-    func next(snapshot: Int, exact: Bool) -> Assignment {
+    /// The next assignment for a pair that reads in `snapshot`, and tables that need an exact
+    /// position in `exact`, if at all.
+    func next(snapshot: Int, exact: Int?) -> Assignment {
         state.withLock { state in
             if state.openRows == 0, state.openIndexes == 0 { return .end }
             while state.cursor < state.work.count, state.work[state.cursor].isTaken {
@@ -143,11 +144,13 @@ final class ChunkScheduler: Sendable {
             }
             var best: Int?
             for i in state.cursor..<state.work.count where state.work[i].hasWork {
-                guard mayTake(i, snapshot, exact, state) else { continue }
+                guard mayTake(i, exact, state) else { continue }
                 if best.map({ state.work[i].active < state.work[$0].active }) ?? true { best = i }
                 if state.work[i].active == 0 { break }
             }
-            if let best { return take(best, snapshot, &state) }
+            if let best {
+                return take(best, state.work[best].group == nil ? snapshot : exact!, &state)
+            }
             let ready = state.work.firstIndex { $0.lacksIndexes && !$0.isIndexing && $0.isDone }
             guard let ready else { return .wait(state.changed) }
             state.work[ready].isIndexing = true
@@ -155,11 +158,11 @@ final class ChunkScheduler: Sendable {
         }
     }
 
-    private func mayTake(_ i: Int, _ snapshot: Int, _ exact: Bool, _ state: State) -> Bool {
+    private func mayTake(_ i: Int, _ exact: Int?, _ state: State) -> Bool {
         if state.work[i].locksOnLoad, state.work[i].active >= 2, isBusy(state) { return false }
         guard let group = state.work[i].group else { return true }
-        guard exact else { return false }
-        return state.groups[group].map { $0 == snapshot } ?? true
+        guard let exact else { return false }
+        return state.groups[group].map { $0 == exact } ?? true
     }
 
     /// Whether enough tables are worked on for the target to have all it can do.

@@ -44,7 +44,7 @@ struct CopyPair: Sendable {
             try Task.checkCancellation()
             try await renewIfOld(view, given)
             switch given.scheduler.next(
-                snapshot: view.snapshot.id, exact: view.snapshot.isExact)
+                snapshot: view.snapshot.id, exact: view.exact?.id)
             {
             case .copy(let job):
                 try copy(job, copier, given, view)
@@ -54,7 +54,7 @@ struct CopyPair: Sendable {
             case .whole(let table):
                 let name = given.tables[table].name
                 try copier.copyWhole(
-                    given.tools[table], snapshot: view.snapshot.id,
+                    given.tools[table], snapshot: view.record(of: given.tables[table]).id,
                     partBytes: 8 * configuration.chunkBytes
                 ) { outcome in
                     progress.add(name, rows: outcome.rows, bytes: outcome.bytes, isDone: false)
@@ -89,7 +89,8 @@ struct CopyPair: Sendable {
     private func copy(
         _ job: ChunkJob, _ copier: TableCopier, _ work: CopyWork, _ view: SourceView
     ) throws {
-        let outcome = try copier.copy(job, work.tools[job.table], snapshot: view.snapshot.id) {
+        let snapshot = view.record(of: work.tables[job.table]).id
+        let outcome = try copier.copy(job, work.tools[job.table], snapshot: snapshot) {
             work.scheduler.mustReplace(job.table)
         }
         try view.releaseTables()
@@ -125,9 +126,10 @@ struct CopyPair: Sendable {
     private func renewIfOld(_ view: SourceView, _ work: CopyWork) async throws {
         let scheduler = work.scheduler
         guard ContinuousClock.now - view.opened > configuration.maxSnapshotAge,
-            !scheduler.needs(snapshot: view.snapshot.id), !scheduler.isRowWorkTaken
+            !view.records.contains(where: { scheduler.needs(snapshot: $0.id) }),
+            !scheduler.isRowWorkTaken
         else { return }
-        try views.renew(view, id: await control.reserveSnapshots(1))
+        try views.renew(view, id: await control.reserveSnapshots(2))
         // A view that lies behind a DDL statement must not add to rows from before it.
         let open = work.tables.filter { !scheduler.isDone($0.name) }
         let now = try SchemaReader(view.connection).shapes(of: open.map(\.name))
@@ -136,6 +138,6 @@ struct CopyPair: Sendable {
         }
         try await schema.requirePlanned(plan)
         try view.releaseTables()
-        try await control.record([view.snapshot])
+        try await control.record(view.records)
     }
 }

@@ -37,7 +37,8 @@ struct CopyRun: Sendable {
         schema = SchemaCopier(configuration, interrupts, lane: configuration.pairs)
         barrier = RunBarrier(lanes: configuration.pairs + 1)
         views = SnapshotViews(
-            source: configuration.source, origin: configuration.origin, interrupts: interrupts)
+            source: configuration.source, origin: configuration.origin, interrupts: interrupts,
+            tables: plan.tables)
     }
 
     func pair(_ index: Int) -> CopyPair {
@@ -181,13 +182,13 @@ struct CopyRun: Sendable {
     private func openViews(
         _ chunks: [ChunkRecord], _ lacked: [TableName: [String]]
     ) async throws -> CopyWork {
-        let firstID = await control.reserveSnapshots(configuration.pairs)
+        let firstID = await control.reserveSnapshots(configuration.pairs + 1)
         let count = configuration.pairs
         let views = views
         let opened = try await withThread("copy-views") {
             try views.open(count, firstID: firstID)
         }
-        try await control.record(Set(opened.map(\.snapshot)).sorted { $0.id < $1.id })
+        try await control.record(Set(opened.flatMap(\.records)).sorted { $0.id < $1.id })
         // Tables that changed between the plan and the views would be read by a wrong list.
         let now = try await schema.sourceShapes(plan.tables.map(\.name))
         for table in plan.tables where now[table.name] != table.shape {

@@ -7,11 +7,14 @@ internal import Runtime
 ///
 /// MariaDB gives each view's exact position without a lock. MySQL gets a global read lock for the
 /// milliseconds that opening views takes; without the privilege for it, views lie between the
-/// GTIDs executed before and the position written after.
+/// GTIDs executed before and the position written after, and tables that need an exact position
+/// are locked by themselves while the views open.
 struct SnapshotViews {
     let source: ConnectionOptions
     let origin: Origin
     let interrupts: Interrupts
+    /// What will be read in the views.
+    let tables: [PlannedTable]
 
     /// Opens `count` views; their snapshots are numbered from `firstID`, equal ones share one.
     func open(_ count: Int, firstID: Int) throws -> [SourceView] {
@@ -34,6 +37,7 @@ struct SnapshotViews {
             view.connection.family == .mariadb
             ? try openMariaDB([view.connection], id) : try openMySQL([view.connection], id)
         view.snapshot = fresh[0].snapshot
+        view.locked = fresh[0].locked
         view.opened = fresh[0].opened
     }
 
@@ -101,7 +105,8 @@ struct SnapshotViews {
         let lock = try SourceView.connect(source)
         try interrupts.add(lock.interrupter)
         guard try takeGlobalLock(lock) else {
-            return try openBetween(connections, firstID, hasGTIDs)
+            return try openUnderTableLocks(lock, connections, firstID, hasGTIDs)
+                ?? openBetween(connections, firstID, hasGTIDs)
         }
         let (position, opened) = try underLock(lock) {
             let opened = try begin(connections)
@@ -109,6 +114,55 @@ struct SnapshotViews {
         }
         let record = SnapshotRecord(id: firstID, low: position, high: position, isExact: true)
         return connections.map { SourceView(connection: $0, snapshot: record, opened: opened) }
+    }
+
+    /// `LOCK TABLES .. READ` waits for the commits on these tables: for them, and for them alone,
+    /// the position read under it is that of the views. Without GTIDs no other position is safe,
+    /// so all tables are locked then.
+    ///
+    /// - Returns: `nil` when there is nothing to lock, or the locks are not to be had.
+    private func openUnderTableLocks(
+        _ lock: Connection, _ connections: [Connection], _ firstID: Int, _ hasGTIDs: Bool
+    ) throws -> [SourceView]? {
+        let chosen = tables.filter { $0.needsExactView || !hasGTIDs }.map(\.name).sorted()
+        guard !chosen.isEmpty, try takeTableLocks(lock, chosen) else { return nil }
+        return try underLock(lock) {
+            var position = try status(lock, hasGTIDs: hasGTIDs)
+            func exact(_ id: Int) throws -> SnapshotRecord {
+                // The file's end may have moved on by what other tables wrote.
+                position.binlog = try status(lock, hasGTIDs: false).binlog
+                return SnapshotRecord(id: id, low: position, high: position, isExact: true)
+            }
+            guard hasGTIDs else {
+                let opened = try begin(connections)
+                let record = try exact(firstID)
+                return connections.map {
+                    SourceView(connection: $0, snapshot: record, opened: opened)
+                }
+            }
+            let views = try openBetween(connections, firstID, true)
+            let record = try exact(firstID + 1)
+            for view in views where !view.snapshot.isExact { view.locked = record }
+            return views
+        }
+    }
+
+    private func takeTableLocks(_ lock: Connection, _ tables: [TableName]) throws -> Bool {
+        let list = tables.map { "\($0.quoted) READ" }.joined(separator: ", ")
+        for attempt in 1...3 {
+            do throws(MySQLError) {
+                try lock.execute("LOCK TABLES \(list)")
+                return true
+            } catch {
+                switch error.code {
+                case 1044, 1045, 1142, 1227: return false
+                case MySQLErrorCode.lockWaitTimeout: break
+                default: throw error
+                }
+            }
+            if attempt < 3 { try lock.execute("DO SLEEP(1)") }
+        }
+        return false
     }
 
     private func begin(_ connections: [Connection]) throws -> ContinuousClock.Instant {

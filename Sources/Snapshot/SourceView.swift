@@ -10,10 +10,28 @@ final class SourceView: @unchecked Sendable {
     let connection: Connection
     /// The recorded snapshot that the view belongs to.
     var snapshot: SnapshotRecord
+    /// The same view as the tables see it that were locked while it opened: its position is exact
+    /// for them.
+    var locked: SnapshotRecord?
     /// When the view was opened.
     var opened: ContinuousClock.Instant
 
-    init(connection: Connection, snapshot: SnapshotRecord, opened: ContinuousClock.Instant) {
+    /// What has to be recorded of it.
+    var records: [SnapshotRecord] { [snapshot] + (locked.map { [$0] } ?? []) }
+
+    /// The snapshot in which tables are read that need an exact position, if there is one.
+    var exact: SnapshotRecord? { snapshot.isExact ? snapshot : locked }
+
+    /// The snapshot in which a table is read.
+    func record(of table: PlannedTable) -> SnapshotRecord {
+        table.needsExactView ? exact ?? snapshot : snapshot
+    }
+
+    init(
+        connection: Connection, snapshot: SnapshotRecord, opened: ContinuousClock.Instant,
+        locked: SnapshotRecord? = nil
+    ) {
+        self.locked = locked
         self.connection = connection
         self.snapshot = snapshot
         self.opened = opened

@@ -43,6 +43,8 @@ public final class LiveWindow: Sendable {
         var start: WindowPlace
         var end: WindowPlace
         var cost: Int
+        /// Costs of everything that was appended, up to and with this.
+        var total: UInt64 = 0
     }
 
     private struct Reader {
@@ -103,7 +105,7 @@ public final class LiveWindow: Sendable {
     public func append(_ chunk: EventChunk, segment: Int, isDry: Bool) {
         guard let entry = chunk.entries.first, let last = chunk.entries.last else { return }
         let chunk = chunk.compacted()
-        let item = Item(
+        var item = Item(
             chunk: chunk,
             start: WindowPlace(
                 segment: segment,
@@ -114,9 +116,10 @@ public final class LiveWindow: Sendable {
             cost: chunk.cost)
         var gone: ContiguousArray<Item> = []
         let waiters = state.withLock { state in
-            state.items.append(item)
             state.cost += item.cost
             state.appended += UInt64(item.cost)
+            item.total = state.appended
+            state.items.append(item)
             state.end = item.end
             state.isDry = isDry
             evict(&state, &gone)
@@ -311,23 +314,11 @@ public final class LiveWindow: Sendable {
         if let failure = reader.failure { return .failed(failure) }
         guard reader.next < state.last else { return .wait }
         guard reader.next >= state.first else { return .outrun }
-        let item = state.items[state.head + Int(reader.next - state.first)]
+        let index = state.head + Int(reader.next - state.first)
         reader.next += 1
-        reader.seen = state.appended - UInt64(state.cost) + cost(state, upTo: reader.next)
+        reader.seen = state.items[index].total
         state.readers[ticket.id] = reader
-        return .chunk(item.chunk, segment: item.start.segment)
-    }
-
-    /// Cost of the items before a number: cheap at the end, where readers usually are.
-    private func cost(_ state: State, upTo number: UInt64) -> UInt64 {
-        let behind = Int(state.last - number)
-        if behind == 0 { return UInt64(state.cost) }
-        guard behind < 64 else {
-            // Far behind: by the average, which is all that back pressure needs.
-            return UInt64(state.cost) * UInt64(state.count - behind) / UInt64(state.count)
-        }
-        return UInt64(
-            state.cost - state.items.suffix(behind).reduce(0) { $0 + $1.cost })
+        return .chunk(state.items[index].chunk, segment: state.items[index].start.segment)
     }
 
     /// The next chunk with its segment; `nil` when the reader was outrun, and has to find its

@@ -40,7 +40,7 @@ struct PrecheckTests {
             let results = try await pair.results(["shop.*", "sohp.*"])
             #expect(results["table-keys"]?.verdict == .warning)
             #expect(results["table-keys"]?.message.hasSuffix("shop.keyless, shop.nullable") == true)
-            #expect(results["engines"]?.verdict == .warning)
+            #expect(results["engines"]?.verdict == .error)
             #expect(results["engines"]?.message.contains("shop.flat (MyISAM)") == true)
             #expect(results["selection"]?.message == "no table matches sohp.*")
             #expect(results["generated-columns"]?.message.contains("shop.computed") == true)

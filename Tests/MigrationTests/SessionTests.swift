@@ -59,6 +59,25 @@ extension MigrationTests {
             try await trial.expectEqual(verifying: false)
         }
 
+        @Test("TIMESTAMP columns that get their own defaults", arguments: Pair.available)
+        func implicitTimestamps(_ pair: Pair) async throws {
+            let trial = try await Trial(pair, "stamps", Self.tables)
+            let skein = try trial.migrate()
+            try await trial.copied(skein)
+            for explicit in [0, 1] {
+                try trial.onSource(
+                    """
+                    SET SESSION explicit_defaults_for_timestamp=\(explicit);
+                    CREATE TABLE s\(explicit) (id INT PRIMARY KEY, a TIMESTAMP, b TIMESTAMP NULL);
+                    INSERT INTO s\(explicit) (id, b) VALUES (1, NULL);
+                    ALTER TABLE items ADD COLUMN t\(explicit) TIMESTAMP;
+                    """)
+            }
+            try await trial.applied(skein)
+            try await trial.stop(skein)
+            try await trial.expectEqual(verifying: false)
+        }
+
         @Test("ALTER TABLE in two phases runs once")
         func twoPhases() async throws {
             let trial = try await Trial(.mariadb, "phases", Self.tables)
@@ -148,7 +167,8 @@ extension MigrationTests {
             try await trial.applied(skein)
             // The statement is done and recorded; the mark does not pass it.
             let statement = proxy.holdNext(.toServer, matching: "LIKE", closingClient: false)
-            try trial.onSource("CREATE TABLE likex LIKE \(other).x; INSERT INTO likex VALUES (1,'a')")
+            try trial.onSource(
+                "CREATE TABLE likex LIKE \(other).x; INSERT INTO likex VALUES (1,'a')")
             try await statement.caught()
             let mark = proxy.holdNext(
                 .toServer, matching: "`subtask` SET low_water", closingClient: false)

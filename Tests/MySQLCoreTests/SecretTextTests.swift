@@ -24,8 +24,10 @@ struct SecretTextTests {
     @Test(
         "everything else stays as it is",
         arguments: [
-            "", "'", "DROP TABLE a", "CREATE TABLE t (password VARCHAR(9) DEFAULT 'x', b ENUM('a','b'))",
-            "ALTER TABLE t COMMENT 'a ''b'' \\'c\\' é'", "SELECT '", "CREATE TABLE `by` (a INT) COMMENT 'x'",
+            "", "'", "DROP TABLE a",
+            "CREATE TABLE t (password VARCHAR(9) DEFAULT 'x', b ENUM('a','b'))",
+            "ALTER TABLE t COMMENT 'a ''b'' \\'c\\' é'", "SELECT '",
+            "CREATE TABLE `by` (a INT) COMMENT 'x'",
         ])
     func untouched(sql: String) { #expect(withoutSecrets(sql) == sql) }
 }

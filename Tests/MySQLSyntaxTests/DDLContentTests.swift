@@ -185,6 +185,16 @@ import Testing
         #expect(try ddl(sql).isSafeToRunIfUnseen == isSafe)
     }
 
+    @Test(arguments: [
+        ("CREATE TABLE t (a INT) ENGINE=MyISAM", "MyISAM"), ("CREATE TABLE t (a INT)", nil),
+        ("CREATE TABLE t (a INT) ENGINE = innodb", nil), ("ALTER TABLE t ENGINE=Aria", "Aria"),
+        ("ALTER TABLE t ADD b INT, ENGINE=InnoDB", nil), ("DROP TABLE t", nil),
+        ("CREATE TABLE t (a INT) ENGINE=HEAP", "HEAP"),
+    ])
+    func enginesWithoutTransactions(sql: String, engine: String?) throws {
+        #expect(try ddl(sql).engineWithoutTransactions == engine)
+    }
+
     @Test func tablesBeforeAndAfter() throws {
         let rename = try ddl("RENAME TABLE a TO b, s.c TO s.d")
         #expect(rename.tablesBefore.map(\.description) == ["d.a", "s.c"])

@@ -102,7 +102,7 @@ private struct Recording: CustomTestStringConvertible {
                 ? .mysql(MySQLGTIDSet()) : .mariadb(MariaDBGTIDPosition()))
         var assembler = TransactionAssembler(
             catalog: catalog, applied: AppliedState(lowWater: low, carried: carried),
-            origin: origin, bytesLimit: bytesLimit)
+            origin: origin, bytesLimit: bytesLimit, requiresFullImages: false)
         var outcome = Outcome()
         var rowsOfParts = 0
         func take(_ output: consuming TransactionAssembler.Output) {

@@ -176,9 +176,10 @@ struct DDLWorkerTests {
 
     /// Runs a statement as the stream's next, and gives its error.
     private func refusal(
-        _ rig: TargetRig, _ sql: String, settings: [String] = [], mayFail: Bool = false
+        _ rig: TargetRig, _ sql: String, settings: [String] = [], mayFail: Bool = false,
+        by user: ConnectionOptions? = nil
     ) async throws -> (any Error)? {
-        let (worker, _, _, _) = try worker(rig, rig.options, 2)
+        let (worker, _, _, _) = try worker(rig, user ?? rig.options, 2)
         let mailbox = Mailbox<DDLWorker.Message>()
         let reply = Reply<DDLOutcome>()
         let name = TableName(schema: rig.schema, name: "a")
@@ -234,10 +235,39 @@ struct DDLWorkerTests {
         #expect(try rig.server.sql("SHOW COLUMNS FROM a LIKE 'c'", database: rig.schema) == "")
     }
 
+    @Test("the session of a statement needs no privilege", arguments: Servers.families)
+    func unprivileged(family: TestServer.Family) async throws {
+        let (rig, user) = try await rig(family, "ddlplain", seesIDs: false)
+        let error = try await refusal(
+            rig, "ALTER TABLE \"a\" ADD COLUMN c DATETIME(6) DEFAULT NOW(6)",
+            settings: [
+                "timestamp=1700000000.123456", "sql_mode='ANSI_QUOTES,STRICT_ALL_TABLES'",
+                "character_set_client=latin1", "collation_connection=latin1_swedish_ci",
+                "collation_server=utf8mb4_bin", "time_zone='+02:00'", "foreign_key_checks=0",
+                "unique_checks=0",
+            ], by: user)
+        #expect(error == nil, "\(error.map { "\($0)" } ?? "")")
+        let value = try rig.server.sql("SELECT c FROM a", database: rig.schema)
+        #expect(value == "2023-11-15 00:13:20.123456\n")
+    }
+
+    @Test("a statement's modes are not those of its record")
+    func modes() async throws {
+        let (rig, _) = try await rig(.mariadb, "ddlmodes")
+        for column in ["c", "d"] {
+            let error = try await refusal(
+                rig, "ALTER TABLE a ADD COLUMN \(column) VARCHAR2(9) DEFAULT ''",
+                settings: ["sql_mode='ORACLE,EMPTY_STRING_IS_NULL'"])
+            #expect(error == nil, "\(error.map { "\($0)" } ?? "")")
+            #expect(try marked(rig))
+        }
+    }
+
     @Test("a refusal and its record show no password", arguments: Servers.families)
     func secrets(family: TestServer.Family) async throws {
         let (rig, _) = try await rig(family, "ddlsecret")
-        let sql = "ALTER TABLE a ADD COLUMN c NOTYPE COMMENT 'x' CONNECTION='mysql://u:hunter2@h/d/t'"
+        let sql =
+            "ALTER TABLE a ADD COLUMN c NOTYPE COMMENT 'x' CONNECTION='mysql://u:hunter2@h/d/t'"
         let error = try await refusal(rig, sql)
         #expect(error != nil)
         #expect(!"\(error.map { "\($0)" } ?? "")".contains("hunter2"))

@@ -56,6 +56,14 @@ struct EventWriter {
 
     mutating func xid() { add(16, Self.little(5, 8)) }
 
+    /// The end of a group that prepares the XA transaction `name` (of format 1).
+    mutating func xaPrepare(_ name: String) {
+        add(
+            38,
+            [0] + Self.little(1, 4) + Self.little(name.utf8.count, 4) + Self.little(0, 4)
+                + Array(name.utf8))
+    }
+
     mutating func tableMap(_ id: Int, _ schema: String, _ table: String, columns: Int) {
         add(
             19,

@@ -151,7 +151,8 @@ struct KeyPlanTests {
                         isUnique: true)
                 ])
             let long = Array("abcdefghi".utf8.prefix(length))
-            #expect(rows.keepOrder(long, Array("abc".utf8) + [UInt8](repeating: 9, count: length - 3)))
+            #expect(
+                rows.keepOrder(long, Array("abc".utf8) + [UInt8](repeating: 9, count: length - 3)))
             #expect(rows.keepOrder(long, Array("abcx".utf8)))
             #expect(!rows.keepOrder(long, Array("abx".utf8)))
         }

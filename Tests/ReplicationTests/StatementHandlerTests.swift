@@ -56,7 +56,8 @@ struct StatementHandlerTests {
             }
             return TableCatalog(
                 sourceVersion: source.version,
-                selection: TableSelection(tables: try patterns.map { try #require(TablePattern($0)) }),
+                selection: TableSelection(
+                    tables: try patterns.map { try #require(TablePattern($0)) }),
                 state: state, windows: ranges, consistentFrom: nil,
                 session: StatementSession(source: source, target: target))
         }
@@ -166,7 +167,8 @@ struct StatementHandlerTests {
         #expect(request.settings.contains("character_set_client=latin1"))
     }
 
-    @Test("a new schema has the character set that the source's server had, not a version's default")
+    @Test(
+        "a new schema has the character set that the source's server had, not a version's default")
     func serverCollation() throws {
         let rig = Rig()
         let catalog = try rig.catalog()
@@ -233,8 +235,10 @@ struct StatementHandlerTests {
         }
         // It was in another character set before the statement.
         #expect(
-            try carried(alter, there: shape("a", [Self.id, Self.text("latin1")], charset: "latin1"))
-                .count == 1)
+            try carried(
+                alter, there: shape("a", [Self.id, Self.text("latin1")], charset: "latin1")
+            )
+            .count == 1)
     }
 
     @Test("a shape that the text does not tell is the target's, also after a restart")

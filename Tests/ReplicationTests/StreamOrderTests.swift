@@ -74,7 +74,8 @@ struct StreamOrderTests {
     func behindTheMark() throws {
         let newest = Self.mariadb(101, server: 2)
         try Self.pass([newest, Self.mariadb(102)], carrying: [], after: "0-2-101", tail: newest)
-        try Self.pass([Self.mariadb(102), Self.mariadb(3, domain: 1)], carrying: [], after: "0-2-101")
+        try Self.pass(
+            [Self.mariadb(102), Self.mariadb(3, domain: 1)], carrying: [], after: "0-2-101")
         for stream in [
             [Self.mariadb(101)], [newest, Self.mariadb(101)], [newest, newest],
         ] {

@@ -136,4 +136,32 @@ import Testing
         #expect(!low.isEmpty)
         #expect((range.low.binlog == range.high.binlog) == mayLock)
     }
+
+    /// Without RELOAD: tables that need an exact position are locked while the views open.
+    @Test(arguments: [true, false])
+    func `tables are locked where the server can't be`(hasGTIDs: Bool) async throws {
+        let options = hasGTIDs ? [] : ["--gtid-mode=OFF", "--enforce-gtid-consistency=OFF"]
+        try await TestServer.with(.mysql, options: options, name: "locks") { server in
+            var f = try await CopyFixture(
+                "snap_locks\(hasGTIDs ? 1 : 0)", from: .mysql, to: .mariadb, source: server,
+                """
+                ALTER DATABASE COLLATE utf8mb4_bin;
+                CREATE TABLE t (id INT PRIMARY KEY, v INT); INSERT INTO t VALUES (1,1);
+                CREATE TABLE twins (v INT); INSERT INTO twins VALUES (1),(1),(2);
+                CREATE USER modest@'%' IDENTIFIED BY 'modest';
+                GRANT SELECT, LOCK TABLES, REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO modest@'%';
+                """)
+            f.configuration.source.user = "modest"
+            f.configuration.source.password = Password("modest")
+            let result = try await f.copy()
+            #expect(try f.agree("t"))
+            #expect(try f.agree("twins"))
+            let exact = try #require(result.ranges[f.table("twins")])
+            #expect(exact.low.gtids == exact.high.gtids)
+            #expect(hasGTIDs || exact.low == exact.high)
+            let other = try #require(result.ranges[f.table("t")])
+            #expect((other.low == other.high) == !hasGTIDs)
+            #expect(result.start.binlog <= exact.low.binlog)
+        }
+    }
 }

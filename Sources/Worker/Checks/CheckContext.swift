@@ -1,6 +1,7 @@
 internal import Checkpoint
 internal import MySQLClient
 internal import MySQLCore
+internal import Replication
 internal import Settings
 
 /// Everything that checks look at, read once.
@@ -37,6 +38,13 @@ struct CheckContext {
     /// Selected tables without a key that names rows.
     var keylessTables: [TableName] {
         sourceTables.shapes.values.filter { $0.identifyingKey == nil }.map(\.name).sorted()
+    }
+
+    /// Selected tables that must be copied at one exact position: those without a key, and groups
+    /// of tables whose cascades the binlog does not carry.
+    var exactTables: [TableName] {
+        let shapes = sourceTables.shapes.values.sorted { $0.name < $1.name }
+        return Set(keylessTables).union(ForeignKeys.cascadeGroups(shapes)).sorted()
     }
 
     /// Bytes of all selected tables, by the source's estimate.

@@ -40,12 +40,13 @@ extension Prechecks {
                     "without RELOAD, tables that need an exact view are locked for writing while "
                         + "their view opens",
                     remedy: "GRANT RELOAD ON *.* TO \(context.source.account)")
-            case .between where context.keylessTables.isEmpty:
+            case .between where context.exactTables.isEmpty:
                 return .ok("read views lie between two positions; no lock is needed")
             case .between:
                 return .error(
-                    "tables without a key need a view at an exact position, which takes RELOAD "
-                        + "or LOCK TABLES: \(someNames(context.keylessTables))",
+                    "tables without a key, and those that cascades change, need a view at an exact "
+                        + "position, which takes RELOAD or LOCK TABLES: "
+                        + someNames(context.exactTables),
                     remedy:
                         "GRANT RELOAD ON *.* TO \(context.source.account), add a key, or exclude them"
                 )

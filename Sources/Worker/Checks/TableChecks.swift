@@ -31,11 +31,11 @@ extension Prechecks {
                 .filter { !isTransactional($0.engine) }
             return loose.isEmpty
                 ? .ok("all tables have transactional engines")
-                : .warning(
-                    "tables without transactions are copied without a consistent view, and a "
-                        + "failed statement leaves half of its rows: "
+                : .error(
+                    "tables without transactions have no consistent view to copy, and on the "
+                        + "target a transaction that is tried again would leave its rows twice: "
                         + someNames(loose.map { "\($0.name) (\($0.engine ?? "?"))" }),
-                    remedy: "ALTER TABLE .. ENGINE=InnoDB on the source")
+                    remedy: "ALTER TABLE .. ENGINE=InnoDB on the source, or --exclude them")
         },
         Check("column-types") { context in columnTypes(context) },
         Check("table-kinds") { context in
