@@ -76,7 +76,17 @@ let package = Package(
         module(
             "Settings",
             ["MySQLCore", "Rules", "MySQLClient", .product(name: "Yams", package: "Yams")], common),
-        // The only module that sees gRPC and NIO: they are what makes builds slow.
+        // The only modules that see gRPC and NIO, which are what makes builds slow: traffic between
+        // workers, and with the metadata store.
+        module(
+            "Peer",
+            [
+                "MySQLCore", "MySQLBinlog", "Stream", "Relay", "Runtime",
+                .product(name: "GRPCCore", package: "grpc-swift-2"),
+                .product(name: "GRPCNIOTransportHTTP2Posix", package: "grpc-swift-nio-transport"),
+                .product(name: "GRPCProtobuf", package: "grpc-swift-protobuf"),
+                .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+            ], common),
         module(
             "Metadata",
             [
@@ -127,7 +137,7 @@ let package = Package(
         tests(
             "RelayTests",
             [
-                "MySQLCore", "MySQLBinlog", "MySQLClient", "Stream", "Relay", "Runtime",
+                "MySQLCore", "MySQLBinlog", "MySQLClient", "Stream", "Relay", "Peer", "Runtime",
                 "TestServers",
             ]),
         tests("CheckpointTests", ["MySQLCore", "MySQLClient", "Checkpoint", "TestServers"]),
