@@ -113,7 +113,7 @@ let package = Package(
             "Commands",
             [
                 "MySQLCore", "MySQLBinlog", "Rules", "MySQLClient", "Checkpoint", "Stream",
-                "Snapshot", "Replication", "Relay", "Settings", "Worker", "Verification",
+                "Snapshot", "Replication", "Relay", "Peer", "Settings", "Worker", "Verification",
                 "Runtime",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
@@ -139,6 +139,8 @@ let package = Package(
             [
                 "MySQLCore", "MySQLBinlog", "MySQLClient", "Stream", "Relay", "Peer", "Runtime",
                 "TestServers",
+                .product(name: "GRPCCore", package: "grpc-swift-2"),
+                .product(name: "SwiftProtobuf", package: "swift-protobuf"),
             ]),
         tests("CheckpointTests", ["MySQLCore", "MySQLClient", "Checkpoint", "TestServers"]),
         tests(
