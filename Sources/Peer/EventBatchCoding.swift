@@ -62,6 +62,9 @@ struct EventBatchSerializer: MessageSerializer {
 }
 
 struct EventBatchDeserializer: MessageDeserializer {
+    /// Pieces as large as the chunks that are read from files.
+    private let pool = ChunkPool(pieceBytes: 256 << 10)
+
     func deserialize<Bytes: GRPCContiguousBytes>(_ bytes: Bytes) throws -> IncomingBatch {
         try bytes.withUnsafeBytes { buffer in
             var at = 0
@@ -75,7 +78,7 @@ struct EventBatchDeserializer: MessageDeserializer {
             }
             let chunk = try EventChunk(
                 runs, of: message.file, hasChecksums: message.hasChecksums_p, copying: events,
-                receivedMicroseconds: wallClockMicroseconds())
+                receivedMicroseconds: wallClockMicroseconds(), pool: pool)
             return IncomingBatch(
                 chunk: chunk, server: message.server, hasMore: message.hasMore_p)
         }

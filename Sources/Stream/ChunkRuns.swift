@@ -70,13 +70,14 @@ extension EventChunk {
     /// - Parameters:
     ///   - runs: where the events are.
     ///   - bytes: all of them, back to back; copied.
+    ///   - pool: where the memory comes from, when a piece of it is enough.
     /// - Throws: ``StreamError/corrupt(_:)``, ``StreamError/unreadable(_:)``: checksums are
     ///   verified again, since nothing else speaks for the way.
     public convenience init(
         _ runs: [Run], of file: String, hasChecksums: Bool, copying bytes: UnsafeRawBufferPointer,
-        receivedMicroseconds: Int64
+        receivedMicroseconds: Int64, pool: ChunkPool? = nil
     ) throws(StreamError) {
-        self.init(capacity: max(bytes.count, 1), file: file)
+        self.init(capacity: max(bytes.count, 1), from: pool, file: file)
         self.hasChecksums = hasChecksums
         self.receivedMicroseconds = receivedMicroseconds
         if let start = bytes.baseAddress {
