@@ -76,6 +76,9 @@ public final class PeerServer: Sendable {
 enum PeerLimits {
     /// Bytes of an HTTP/2 frame: 16 KiB, the default, cost a third of the speed.
     static let frameBytes = 1 << 20
+    /// Bytes of a batch, but for one large event. Larger ones, and all copies that are made of them
+    /// on the way, would be blocks that the allocator maps and unmaps each time.
+    static let batchBytes = 112 << 10
     /// Bytes that are on their way at most: what a slow reader makes the other side hold.
     static let windowBytes = 4 << 20
     /// Bytes that a reader holds which nobody has taken yet, but for the last chunk.
@@ -191,10 +194,15 @@ struct RelayService: RegistrableRPCService {
                         try await Self.whileCalled(reader) {
                             while true {
                                 let chunk = try await reader.next()
-                                try await writer.write(
-                                    OutgoingBatch(
-                                        chunk: chunk, server: reader.server?.description ?? "",
-                                        hasMore: reader.hasMore))
+                                let server = reader.server?.description ?? ""
+                                let hasMore = reader.hasMore
+                                let pieces = chunk.pieces(ofAtMost: PeerLimits.batchBytes)
+                                for (n, piece) in pieces.enumerated() {
+                                    try await writer.write(
+                                        OutgoingBatch(
+                                            chunk: piece, server: server,
+                                            hasMore: hasMore || n + 1 < pieces.count))
+                                }
                             }
                         }
                     }
@@ -214,10 +222,11 @@ struct RelayService: RegistrableRPCService {
         let wanted = ServerUUID(request.server)
         let folders = log.contents.map(\.folder)
         guard !folders.contains(where: { $0.serverName == wanted }) else { return }
+        let names = folders.map(\.description).joined(separator: ", ")
         throw RelayError.otherServer(
             peer: "",
             detail: "\(request.server) was asked for, and it has "
-                + (folders.isEmpty ? "nothing" : folders.map(\.description).joined(separator: ", ")))
+                + (folders.isEmpty ? "nothing" : names))
     }
 
     /// Opens a reader, after a look at the events before its place.

@@ -237,9 +237,9 @@ public final class RemoteSource: EventSource, RelayPeer {
         known.withLock { $0 = contents }
         if let server, !contents.contains(where: { $0.folder.serverName == server }) {
             let folders = contents.map { $0.folder.description }.joined(separator: ", ")
+            let what = folders.isEmpty ? "nothing" : folders
             throw RelayError.otherServer(
-                peer: name,
-                detail: "\(server) is looked for, and it has \(folders.isEmpty ? "nothing" : folders)")
+                peer: name, detail: "\(server) is looked for, and it has \(what)")
         }
         return contents
     }

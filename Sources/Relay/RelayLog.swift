@@ -256,9 +256,11 @@ public final class RelayLog: EventSource {
     /// The folder that a position of a server is in, or will be.
     public func folder(of position: BinlogPosition, on server: ServerUUID?) throws -> RelayFolder {
         let place = catalog.place(at: position, of: server) ?? ahead(position, server)
-        guard let place, let shelf = catalog.shelves.first(where: {
-            $0.folder.number == place.segment
-        }) else {
+        guard let place,
+            let shelf = catalog.shelves.first(where: {
+                $0.folder.number == place.segment
+            })
+        else {
             throw RelayError.missing("\(position)", asked: "the relay log \(options.path)")
         }
         return shelf.folder

@@ -103,7 +103,8 @@ extension EventChunk {
     ///   - fill: reads bytes of the file from `position` on, and returns how many.
     public static func read(
         _ file: String, at position: UInt64, capacity: Int, checksum: ChecksumAlgorithm,
-        verifies: Bool = true, pool: ChunkPool? = nil, fill: (UnsafeMutableRawBufferPointer) throws -> Int
+        verifies: Bool = true, pool: ChunkPool? = nil,
+        fill: (UnsafeMutableRawBufferPointer) throws -> Int
     ) throws -> FilePiece {
         let chunk = EventChunk(capacity: max(capacity, 64), from: pool, file: file)
         chunk.hasChecksums = checksum == .crc32

@@ -42,6 +42,25 @@ extension EventChunk {
     /// Bytes of all events, which may be fewer than the chunk's memory.
     public var eventByteCount: Int { entries.reduce(0) { $0 + $1.size } }
 
+    /// The same events in chunks of at most so many bytes, in place; a larger event is one by
+    /// itself.
+    public func pieces(ofAtMost limit: Int) -> [EventChunk] {
+        guard byteCount > limit, entries.count > 1 else { return [self] }
+        var out: [EventChunk] = []
+        var first = 0
+        var size = 0
+        for (n, entry) in entries.enumerated() {
+            if n > first, size + entry.size > limit {
+                out.append(EventChunk(Array(entries[first..<n]), of: self))
+                first = n
+                size = 0
+            }
+            size += entry.size
+        }
+        out.append(EventChunk(Array(entries[first...]), of: self))
+        return out
+    }
+
     /// Copies the bytes of all events, back to back.
     ///
     /// - Parameter target: as many bytes as ``eventByteCount`` says.

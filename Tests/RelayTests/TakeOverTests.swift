@@ -130,7 +130,8 @@ struct TakeOverTests {
             try Writing.prepare(server, "copied")
             let start = try server.end()
             let name = try server.serverName()
-            let dumps = "SELECT COUNT(*) FROM information_schema.processlist "
+            let dumps =
+                "SELECT COUNT(*) FROM information_schema.processlist "
                 + "WHERE command LIKE 'Binlog Dump%'"
             let writing = Writing(server, "copied")
             var options = RelayOptions(server, first, window: 1 << 20)

@@ -30,10 +30,10 @@ struct RelayPullCommand: AsyncParsableCommand {
     @Flag(help: "Readers only, over a direct connection: write no files.")
     var noFiles = false
 
-    @Option(help: ArgumentHelp("Serve it to other processes, without an end.", valueName: "address"))
+    @Option(help: ArgumentHelp("Serve it to other processes, for ever.", valueName: "address"))
     var serve: String?
 
-    @Option(help: ArgumentHelp("Readers only, of a log that is served there.", valueName: "address"))
+    @Option(help: ArgumentHelp("Readers only, of a log served there.", valueName: "address"))
     var peer: String?
 
     private func address(_ text: String) throws -> PeerAddress {
