@@ -25,6 +25,8 @@ final class RemoteReader: EventReader {
         var arrived: ServerUUID?
         var server: ServerUUID?
         var arrivals = 0
+        /// Whether any of them had events of a file.
+        var hasEvents = false
         var isOpened = false
     }
 
@@ -83,8 +85,9 @@ final class RemoteReader: EventReader {
     var request: Request {
         state.withLock { state in
             var request = state.request
-            guard let next = state.next, let server = state.arrived else { return request }
+            guard let next = state.next, state.hasEvents else { return request }
             let folder = request.place.folder
+            let server = state.arrived ?? ServerUUID(request.place.server)
             request.place = PeerPlace(.position(next, of: server))
             request.place.folder = folder
             request.tail = state.tail
@@ -100,7 +103,7 @@ final class RemoteReader: EventReader {
             state.arrivals += 1
             if let first = chunk.entries.first(where: { EventChunk.isInFile($0) }) {
                 let position = BinlogPosition(file: chunk.file, offset: first.position)
-                if let next = state.next, state.arrived == nil || state.arrived == server {
+                if let next = state.next, !state.hasEvents || state.arrived == server {
                     let follows =
                         next.file == chunk.file
                         ? state.request.skipped == nil ? position == next : position >= next
@@ -110,6 +113,7 @@ final class RemoteReader: EventReader {
                             "events from \(position) on came where \(next) was expected")
                     }
                 }
+                state.hasEvents = true
                 state.arrived = server
                 state.next = BinlogPosition(file: chunk.file, offset: chunk.range.end)
                 var tail = state.tail ?? EventTail(at: position)

@@ -19,6 +19,13 @@ public final class RemoteSource: EventSource, RelayPeer {
     private let client: GRPCClient<HTTP2ClientTransport.Posix>
     private let requests = Mailbox<RemoteReader>()
     private let known = Mutex<[RelayContents]>([])
+    private let opening = Mutex(Opening())
+
+    private struct Opening {
+        /// Readers whose first call has not been answered.
+        var readers: [ObjectIdentifier: RemoteReader] = [:]
+        var isOver = false
+    }
 
     /// Makes a source; nothing is connected before ``run()``.
     ///
@@ -96,7 +103,11 @@ public final class RemoteSource: EventSource, RelayPeer {
                 while try await group.next() != nil {}
             }
         } catch {
-            requests.fail(gone)
+            let left = opening.withLock { opening in
+                opening.isOver = true
+                return opening.readers.values
+            }
+            for reader in left { reader.end(gone) }
             throw error
         }
     }
@@ -143,6 +154,12 @@ public final class RemoteSource: EventSource, RelayPeer {
 
     private func open(_ request: RemoteReader.Request) async throws -> any EventReader {
         let reader = RemoteReader(request)
+        let isOver = opening.withLock { opening in
+            opening.readers[ObjectIdentifier(reader)] = reader
+            return opening.isOver
+        }
+        defer { opening.withLock { $0.readers[ObjectIdentifier(reader)] = nil } }
+        if isOver { throw gone }
         requests.send(reader)
         do {
             try await reader.opened.value()
@@ -281,7 +298,11 @@ public final class RemoteSource: EventSource, RelayPeer {
     /// What a failed call means, and whether trying again is no use.
     private func judge(_ error: any Error) -> (error: any Error, isFinal: Bool) {
         guard let error = error as? RPCError else {
-            if error is RuntimeError { return (gone, true) }
+            if let error = error as? RuntimeError {
+                let isOver = error.code == .clientIsStopped
+                let lost = RelayError.unreachable(peer: name, detail: error.message)
+                return (isOver ? gone : lost, isOver)
+            }
             // Events that were damaged on the way are asked for again.
             return (error, false)
         }
