@@ -32,6 +32,12 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-http2", exact: "1.46.0"),
+        .package(url: "https://github.com/apple/swift-protobuf", exact: "1.39.0", traits: []),
+        .package(url: "https://github.com/grpc/grpc-swift-2", exact: "2.4.3"),
+        .package(url: "https://github.com/grpc/grpc-swift-nio-transport", exact: "2.9.2"),
+        .package(url: "https://github.com/grpc/grpc-swift-protobuf", exact: "2.4.1"),
         .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
     ],
     targets: [
@@ -43,6 +49,8 @@ let package = Package(
             name: "CDeflate", pkgConfig: "libdeflate", providers: [.apt(["libdeflate-dev"])]),
         .systemLibrary(
             name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
+
+        .target(name: "CSpawn"),
 
         // Pure: no I/O, no clock, no Foundation.
         module("MySQLCore", ["CXXHash"], strict),
@@ -68,6 +76,32 @@ let package = Package(
         module(
             "Settings",
             ["MySQLCore", "Rules", "MySQLClient", .product(name: "Yams", package: "Yams")], common),
+        // The only modules that see gRPC and NIO, which are what makes builds slow: traffic between
+        // workers, and with the metadata store.
+        module(
+            "Peer",
+            [
+                "MySQLCore", "MySQLBinlog", "Stream", "Relay", "Runtime",
+                .product(name: "GRPCCore", package: "grpc-swift-2"),
+                .product(name: "GRPCNIOTransportHTTP2Posix", package: "grpc-swift-nio-transport"),
+                .product(name: "GRPCProtobuf", package: "grpc-swift-protobuf"),
+                .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+            ], common),
+        module(
+            "Metadata",
+            [
+                "CSpawn", "Runtime",
+                .product(name: "GRPCCore", package: "grpc-swift-2"),
+                .product(name: "GRPCNIOTransportHTTP2Posix", package: "grpc-swift-nio-transport"),
+                .product(name: "GRPCProtobuf", package: "grpc-swift-protobuf"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP2", package: "swift-nio-http2"),
+                .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+            ], common),
+        module(
+            "Cluster", ["Metadata", "Runtime", .product(name: "Logging", package: "swift-log")],
+            strict),
         module(
             "Worker",
             [
@@ -79,7 +113,7 @@ let package = Package(
             "Commands",
             [
                 "MySQLCore", "MySQLBinlog", "Rules", "MySQLClient", "Checkpoint", "Stream",
-                "Snapshot", "Replication", "Relay", "Settings", "Worker", "Verification",
+                "Snapshot", "Replication", "Relay", "Peer", "Settings", "Worker", "Verification",
                 "Runtime",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
@@ -103,8 +137,10 @@ let package = Package(
         tests(
             "RelayTests",
             [
-                "MySQLCore", "MySQLBinlog", "MySQLClient", "Stream", "Relay", "Runtime",
+                "MySQLCore", "MySQLBinlog", "MySQLClient", "Stream", "Relay", "Peer", "Runtime",
                 "TestServers",
+                .product(name: "GRPCCore", package: "grpc-swift-2"),
+                .product(name: "SwiftProtobuf", package: "swift-protobuf"),
             ]),
         tests("CheckpointTests", ["MySQLCore", "MySQLClient", "Checkpoint", "TestServers"]),
         tests(
@@ -121,6 +157,20 @@ let package = Package(
                 "Stream", "Replication", "Runtime", "TestServers",
             ]),
         tests("MigrationTests", ["MySQLCore", "MySQLClient", "Verification", "TestServers"]),
+        tests(
+            "MetadataTests",
+            [
+                "Metadata", "TestServers",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOEmbedded", package: "swift-nio"),
+            ]),
+        tests(
+            "ClusterTests",
+            [
+                "Cluster", "Metadata", "TestServers",
+                .product(name: "Logging", package: "swift-log"),
+            ]),
         tests("SettingsTests", ["MySQLCore", "MySQLClient", "Rules", "Settings"]),
         tests(
             "ChecksTests",

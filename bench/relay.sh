@@ -12,6 +12,54 @@ pull() {
     record "$key.wall" "$(echo "$line" | awk '{ print $4 }')"
 }
 
+# Reads the log in $raw/log over gRPC from a process that serves it.
+remote() {
+    local at server line before source="mysql://skein@127.0.0.1:${port[source]}?tls=disabled"
+    at=127.0.0.1:$(free_port)
+    "${attended[@]}" "$skein" relay pull "$raw/log" --source "$source" --from "$first" \
+        --serve "$at" > /dev/null 2> "$folder/serve.err" < /dev/null &
+    server=$!
+    jobs+=("$server")
+    for _ in $(seq 200); do
+        (: < "/dev/tcp/${at%:*}/${at#*:}") 2> /dev/null && break
+        sleep 0.1
+    done
+    before=$(cpu "$server")
+    if line=$("$skein" relay pull "$raw/none" --source "$source" --from "$first" --peer "$at" --readers 1); then
+        record relay.remote "$(echo "$line" | awk -v bytes="$bytes" '{ print bytes / 1e6 / $4 }')"
+        record relay.remote.cpu "$(echo "$line" | awk -v bytes="$bytes" '{ print $2 * 1e9 / bytes }')"
+        record relay.remote.server "$(compute "($(cpu "$server") - $before) * 1e9 / $bytes")"
+    else
+        problem "relay: remote: $(tail -n 1 "$folder/serve.err")"
+    fi
+    kill "$server" 2> /dev/null || true
+    wait "$server" || true
+    unset 'jobs[-1]'
+}
+
+# The highest number of binlog connections of the source while a command runs.
+watched() {
+    local sampler id status=0
+    # A server notices that a reader has gone when it next has something to send.
+    for id in $(sql source "SELECT id FROM information_schema.processlist
+        WHERE command LIKE 'Binlog Dump%'"); do
+        sql source "KILL $id" > /dev/null 2>&1 || true
+    done
+    (while :; do
+        sql source "SELECT COUNT(*) FROM information_schema.processlist
+            WHERE command LIKE 'Binlog Dump%'"
+        sleep 0.1
+    done) > "$folder/connections" 2> /dev/null &
+    sampler=$!
+    jobs+=("$sampler")
+    "$@" || status=$?
+    kill "$sampler" 2> /dev/null || true
+    wait "$sampler" || true
+    unset 'jobs[-1]'
+    record relay.connections "$(sort -n "$folder/connections" | tail -1)"
+    return $status
+}
+
 # CPU seconds of the source since it began.
 source_cpu() { cpu "${server[source]}"; }
 
@@ -23,7 +71,7 @@ part_relay() {
         k INT, c CHAR(120), pad CHAR(60)); RESET MASTER'
     careless source on
     first=$(sql source 'SHOW MASTER STATUS' | cut -f1)
-    while [ "$bytes" -lt $((binlog_megabytes * 1000000)) ]; do
+    while [ "$bytes" -lt $((relay_megabytes * 1000000)) ]; do
         sql source "INSERT INTO noise.rows (k, c, pad) SELECT seq, REPEAT(MD5(seq), 3),
             MD5(seq + $batch) FROM noise.seq_1_to_20000"
         batch=$((batch + 1))
@@ -50,6 +98,7 @@ part_relay() {
                 record relay.open "$(compute "($(now) - $before) * 1000")"
             done
         fi
+        remote
         rm -rf "$raw/log"
         MYSQL_PWD=$SKEIN_SOURCE_PASSWORD run /usr/bin/time -q -o "$folder/time" -f '%U %S' mariadb-binlog \
             --no-defaults --read-from-remote-server --raw --to-last-log --host=127.0.0.1 \
@@ -61,7 +110,7 @@ part_relay() {
         pull relay.one --readers 1
         record relay.one.source "$(compute "$(source_cpu) - $before")"
         before=$(source_cpu)
-        pull relay.ten --readers 10
+        watched pull relay.ten --readers 10
         record relay.ten.source "$(compute "$(source_cpu) - $before")"
     done
     rm -rf "$raw"
@@ -74,10 +123,16 @@ part_relay() {
     show 'ten readers: CPU a GB' relay.ten s
     show 'source, one reader: CPU' relay.one.source s
     show 'source, ten readers: CPU' relay.ten.source s
+    show 'ten readers: connections to the source' relay.connections ''
+    show 'a reader over gRPC on loopback' relay.remote MB/s
+    show '  its CPU a GB' relay.remote.cpu s
+    show '  CPU of the process that serves it, a GB' relay.remote.server s
     show 'a process that finds a GTID: wall' relay.find ms
     show '  that finds the first event' relay.open ms
     judge 'relay: CPU of the writer / mariadb-binlog' "$(ratio relay.writer relay.raw)" '<=' 1
     judge 'relay: CPU of ten readers / one' "$(ratio relay.ten relay.one)" '<=' 1.3
     judge "relay: the source's CPU, ten readers / one" "$(ratio relay.ten.source relay.one.source)" '<=' 1.15
+    judge 'relay: connections to the source, ten readers' "$(highest relay.connections)" '<=' 1
+    judge 'relay: a reader over gRPC' "$(median relay.remote)" '>=' 300 MB/s
     judge 'relay: finding a GTID' "$(compute "$(median relay.find) - $(median relay.open)")" '<=' 50 ms
 }

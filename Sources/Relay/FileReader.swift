@@ -23,6 +23,7 @@ final class FileReader {
     private(set) var format: FormatDescription?
     private var capacity = pieceBytes
     private var isSkipping = false
+    private let pool = ChunkPool(pieceBytes: pieceBytes, limit: 4)
     private static let pieceBytes = 256 << 10
 
     init(
@@ -123,7 +124,7 @@ final class FileReader {
         let at = place.position.offset
         let room = min(capacity, Int(entry.size - at))
         let piece = try unsafe EventChunk.read(
-            entry.name, at: at, capacity: room, checksum: checksum
+            entry.name, at: at, capacity: room, checksum: checksum, pool: pool
         ) { buffer in
             try unsafe file.read(
                 UnsafeMutableRawBufferPointer(rebasing: buffer.prefix(room)), at: at)

@@ -12,6 +12,10 @@ public enum RelayError: Error, Sendable, Hashable, CustomStringConvertible {
     case unusable(path: String, detail: String)
     /// A file must not be removed.
     case needed(file: String, by: String)
+    /// Another worker, whose relay log is to be read, can't be reached, or does not answer.
+    case unreachable(peer: String, detail: String)
+    /// Another worker's relay log is not of the server that is to be read.
+    case otherServer(peer: String, detail: String)
 
     /// One sentence, with what to do.
     public var description: String {
@@ -28,6 +32,10 @@ public enum RelayError: Error, Sendable, Hashable, CustomStringConvertible {
             "the relay log \(path) can't be used: \(detail)"
         case .needed(let file, let who):
             "\(file) is still needed by \(who); --force removes it all the same"
+        case .unreachable(let peer, let detail):
+            "the relay log of \(peer) can't be reached: \(detail)"
+        case .otherServer(let peer, let detail):
+            "the relay log of \(peer) is of another server: \(detail)"
         }
     }
 }

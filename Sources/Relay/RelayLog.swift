@@ -32,6 +32,12 @@ public struct RelayOptions: Sendable {
     public var minimumFreeBytes: UInt64 = 0
     /// Where to begin.
     public var start = Start.now
+    /// Other workers' relay logs of the source: asked, in this order, before the source is, for
+    /// what is needed and not here.
+    public var peers: [any RelayPeer] = []
+    /// The relay log that this one is a copy of: it is read in place of the source until
+    /// ``RelayLog/takeOver()``.
+    public var original: (any RelayPeer)?
 
     /// Makes options with defaults.
     public init(path: String, source: ConnectionOptions, serverID: UInt32) {
@@ -52,12 +58,19 @@ public final class RelayLog: EventSource {
     private let lock: Mutex<OpenFileBox>
     let isReady = Awaited<Void>()
     private let repair: Repair
+    private let copying: Mutex<Copying>
+
+    private struct Copying {
+        var original: (any RelayPeer)?
+        var reader: (any EventReader)?
+    }
 
     /// Opens the folder, which is this process's alone from now on, and cuts what a crash tore.
     ///
     /// - Throws: ``RelayError/inUse`` when another process writes to it.
     public init(_ options: RelayOptions) throws {
         self.options = options
+        copying = Mutex(Copying(original: options.original))
         try Folder.make(options.path)
         let directory = RelayDirectory(path: options.path)
         lock = Mutex(OpenFileBox(file: try directory.lock()))
@@ -103,6 +116,27 @@ public final class RelayLog: EventSource {
     /// Returns when the source was reached for the first time and everything was checked.
     public func ready() async throws {
         try await isReady.value(meanwhile: {})
+    }
+
+    /// A copy reads from the source from now on, after what its peers have and it lacks.
+    public func takeOver() {
+        let reader = copying.withLock { copying in
+            copying.original = nil
+            return copying.reader.take()
+        }
+        reader?.close()
+    }
+
+    /// The relay log that is copied; `nil` when the source is read.
+    var original: (any RelayPeer)? { copying.withLock { $0.original } }
+
+    /// Notes the reader that ``takeOver()`` ends.
+    func setCopying(_ reader: (any EventReader)?) {
+        let isOver = copying.withLock { copying in
+            copying.reader = reader
+            return copying.original == nil
+        }
+        if isOver { reader?.close() }
     }
 
     /// What it is doing.
@@ -191,6 +225,66 @@ public final class RelayLog: EventSource {
             server == nil || shelf.folder.serverName == server, end.position < position
         else { return nil }
         return WindowPlace(segment: shelf.folder.number, position: position)
+    }
+
+    // MARK: what peers ask
+
+    /// The folders with their files, oldest first.
+    public var contents: [RelayContents] {
+        catalog.shelves.map { shelf in
+            RelayContents(
+                folder: shelf.folder,
+                files: shelf.files.map { RelayContents.File(name: $0.name, size: $0.size) })
+        }
+    }
+
+    /// The file that a reader from a place on would begin in.
+    ///
+    /// - Throws: ``RelayError/missing(_:asked:)``.
+    public func locate(_ place: StreamPlace) throws -> (folder: RelayFolder, file: String) {
+        let found: WindowPlace?
+        switch place {
+        case .position(let position, let server): found = catalog.place(at: position, of: server)
+        case .gtids(let gtids): found = try catalog.place(behind: gtids)
+        }
+        guard let found, let (folder, _, _) = catalog.entry(found) else {
+            throw RelayError.missing("\(place)", asked: "the relay log \(options.path)")
+        }
+        return (folder, found.position.file)
+    }
+
+    /// The folder that a position of a server is in, or will be.
+    public func folder(of position: BinlogPosition, on server: ServerUUID?) throws -> RelayFolder {
+        let place = catalog.place(at: position, of: server) ?? ahead(position, server)
+        guard let place,
+            let shelf = catalog.shelves.first(where: {
+                $0.folder.number == place.segment
+            })
+        else {
+            throw RelayError.missing("\(position)", asked: "the relay log \(options.path)")
+        }
+        return shelf.folder
+    }
+
+    /// Opens a reader in one of the folders, whether or not the source has been reached since
+    /// the start.
+    ///
+    /// - Parameter gtids: transactions that are left out.
+    public func reader(
+        from position: BinlogPosition, in folder: RelayFolder, skipping gtids: GTIDState? = nil
+    ) throws -> RelayReader {
+        let place = WindowPlace(segment: folder.number, position: position)
+        let isHere = catalog.shelves.contains { shelf in
+            guard shelf.folder == folder else { return false }
+            return shelf.files.contains { $0.name == position.file }
+                || shelf.end.map { $0.position < position } ?? false
+        }
+        guard isHere else {
+            throw RelayError.missing(
+                "\(folder)/\(position)", asked: "the relay log \(options.path)")
+        }
+        return RelayReader(
+            catalog, window, at: place, skipping: gtids, crossesServers: false, repair: repair)
     }
 
     // MARK: needs and purges

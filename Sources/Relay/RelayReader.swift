@@ -42,7 +42,8 @@ public final class RelayReader: EventReader, @unchecked Sendable {
         id = catalog.enterReader(place)
         files = FileReader(
             catalog, at: place, skipping: gtids, crossesServers: crossesServers, repair: repair)
-        server = catalog.entry(place)?.folder.serverName
+        // By the folder: the place may be in a file that has not begun yet.
+        server = catalog.shelves.first { $0.folder.number == place.segment }?.folder.serverName
     }
 
     deinit { close() }

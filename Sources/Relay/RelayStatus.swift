@@ -12,6 +12,8 @@ public struct RelayStatus: Sendable, Hashable {
     public var state = State.connecting
     /// Why it is paused, or waits for the source; with what is tried next.
     public var reason: String?
+    /// Who is read: the source, or the worker whose relay log is copied.
+    public var upstream: String?
     /// The folder that is written.
     public var folder: RelayFolder?
     /// How far it is written.

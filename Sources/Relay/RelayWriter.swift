@@ -8,15 +8,21 @@ internal import Stream
 /// The one writer of a relay log: upstream connection → window → file. Lives on one thread, which
 /// reads the socket, wakes the readers and writes, in this order and without a hop between.
 final class RelayWriter {
-    private let log: RelayLog
-    private var file: OpenFile?
-    private var folder: RelayFolder?
-    private var name = ""
-    private var length: UInt64 = 0
+    let log: RelayLog
+    var file: OpenFile?
+    private(set) var folder: RelayFolder?
+    private(set) var name = ""
+    /// Bytes that are written of the file.
+    var length: UInt64 = 0
     /// Type of the last event of the file.
     private var lastType: UInt8 = 0
-    /// When another server was first found to lack what is here.
-    private var lackingSince: UInt64?
+    /// When somebody was first found to lack what may still come.
+    var lackingSince: UInt64?
+    /// The peers that were asked last for what is missing, and what came of it.
+    var asked: [String] = []
+    /// Whether one of them could not be reached.
+    var isPeerLost = false
+    private var hasFetched = false
     /// What was read of another server, by domain, until this one has shown the same.
     private var expected: [UInt32: MariaDBGTID] = [:]
     /// When a limit that is exceeded is looked at again.
@@ -32,16 +38,23 @@ final class RelayWriter {
             try Task.checkCancellation()
             do {
                 log.board.update { $0.state = .connecting }
-                let upstream = try connect()
+                if let original = log.original {
+                    try await follow(original) { backoff.reset() }
+                    continue
+                }
+                let upstream = try await reach()
                 log.board.update {
                     $0.state = .running
                     $0.reason = nil
+                    $0.upstream = log.options.source.server
                 }
                 log.isReady.give(.success(()))
                 lackingSince = nil
                 try await follow(upstream) { backoff.reset() }
             } catch {
                 try Task.checkCancellation()
+                // A copy that takes over.
+                if error is CancellationError { continue }
                 guard let reason = retryReason(error) else { throw error }
                 log.window.setDry(true)
                 let delay = backoff.delay()
@@ -59,12 +72,46 @@ final class RelayWriter {
         switch error {
         case let error as MySQLError where error.retry != .no: error.description
         case let error as LaggingUpstream: error.description
+        case RelayError.unreachable: "\(error)"
         case RelayError.system(_, _, let code) where code == ENOSPC || code == EDQUOT: "\(error)"
         default: nil
         }
     }
 
     // MARK: connecting
+
+    /// Connects to the source, for what peers do not have. They are asked before the source is,
+    /// and once more when it has not got what is missing.
+    private func reach() async throws -> Upstream {
+        let isFirst = !hasFetched
+        if isFirst { try await fetch() }
+        hasFetched = true
+        do {
+            do {
+                return try connect()
+            } catch let error where !isFirst && Self.isMissing(error) {
+                try await fetch()
+                return try connect()
+            }
+        } catch let error where !log.options.peers.isEmpty {
+            switch error {
+            case StreamError.purged(let position, let detail):
+                hasFetched = false
+                throw nobodyHas("\(position)", "\(log.options.source.server) (\(detail))")
+            case RelayError.missing(let what, let source):
+                hasFetched = false
+                throw nobodyHas(what, source)
+            default: throw error
+            }
+        }
+    }
+
+    private static func isMissing(_ error: any Error) -> Bool {
+        switch error {
+        case StreamError.purged, RelayError.missing: true
+        default: false
+        }
+    }
 
     private func connect() throws -> Upstream {
         let session = try UpstreamSession(log.options.source, serverID: log.options.serverID)
@@ -85,7 +132,7 @@ final class RelayWriter {
     }
 
     /// Opens the last file that there is.
-    private func open() throws {
+    func open() throws {
         guard let shelf = log.catalog.shelves.last, let entry = shelf.files.last else { return }
         file = try OpenFile(log.catalog.directory.file(shelf.folder, entry.name), O_RDWR)
         folder = shelf.folder
@@ -164,21 +211,27 @@ final class RelayWriter {
     }
 
     private func newFolder(_ session: UpstreamSession, file start: String) throws -> Upstream {
-        let directory = log.catalog.directory
-        let number = (log.catalog.shelves.last?.folder.number ?? 0) + 1
-        let folder = RelayFolder(server: session.folderName, number: number)
-        let upstream = try session.begin(file: start, segment: number)
+        let upstream = try session.begin(file: start, segment: nextNumber)
+        try beginFolder(server: session.folderName, file: start)
+        return upstream
+    }
+
+    private var nextNumber: Int { (log.catalog.shelves.last?.folder.number ?? 0) + 1 }
+
+    /// Begins a folder with a file; whoever reads is told that the server is another one.
+    func beginFolder(server: String, file start: String) throws {
+        let folder = RelayFolder(server: server, number: nextNumber)
         if file != nil, !log.isReady.isGiven { log.catalog.endFolder(size: length) }
-        try directory.add(folder)
+        try log.catalog.directory.add(folder)
         log.catalog.add(folder)
         self.folder = folder
         file = nil
         name = ""
         length = 0
-        log.window.begin(at: upstream.place)
+        let position = BinlogPosition(file: start, offset: 4)
+        log.window.begin(at: WindowPlace(segment: folder.number, position: position))
         try create(start)
         log.window.failReaders(StreamError.upstreamChanged)
-        return upstream
     }
 
     /// On MariaDB a GTID's number says nothing of its content: the newest of each domain must be
@@ -220,7 +273,7 @@ final class RelayWriter {
         }
     }
 
-    private func take(_ raw: EventChunk, isDry: Bool) async throws {
+    func take(_ raw: EventChunk, isDry: Bool) async throws {
         guard let chunk = raw.withoutSeams(), let folder else {
             log.window.setDry(isDry)
             return
@@ -343,6 +396,6 @@ final class RelayWriter {
 }
 
 /// Another server answers that does not have everything yet.
-private struct LaggingUpstream: Error, CustomStringConvertible {
+struct LaggingUpstream: Error, CustomStringConvertible {
     let description: String
 }

@@ -99,15 +99,17 @@ extension EventChunk {
     ///   - capacity: bytes to be read at most.
     ///   - checksum: how the file's events end.
     ///   - verifies: whether each checksum is verified.
+    ///   - pool: where the memory comes from, when a piece of it is enough.
     ///   - fill: reads bytes of the file from `position` on, and returns how many.
     public static func read(
         _ file: String, at position: UInt64, capacity: Int, checksum: ChecksumAlgorithm,
-        verifies: Bool = true, fill: (UnsafeMutableRawBufferPointer) throws -> Int
+        verifies: Bool = true, pool: ChunkPool? = nil,
+        fill: (UnsafeMutableRawBufferPointer) throws -> Int
     ) throws -> FilePiece {
-        let chunk = EventChunk(capacity: max(capacity, 64), file: file)
+        let chunk = EventChunk(capacity: max(capacity, 64), from: pool, file: file)
         chunk.hasChecksums = checksum == .crc32
         let count = try unsafe fill(
-            UnsafeMutableRawBufferPointer(start: chunk.base, count: chunk.capacity))
+            UnsafeMutableRawBufferPointer(start: chunk.base, count: max(capacity, 64)))
         let all = unsafe RawSpan(_unsafeStart: UnsafeRawPointer(chunk.base), byteCount: count)
         var at = 0
         var damage: String?

@@ -2,7 +2,7 @@ internal import Synchronization
 
 /// Memory of chunks that nobody holds any more, for the next ones: without it every chunk would
 /// fault its pages in anew.
-final class ChunkPool: Sendable {
+public final class ChunkPool: Sendable {
     @safe
     private struct Free: @unchecked Sendable {
         // SAFETY: nobody else knows the memory while it is in the pool.
@@ -14,8 +14,12 @@ final class ChunkPool: Sendable {
     private let limit: Int
     private let free = Mutex(Free())
 
-    /// - Parameter limit: pieces that are kept at most.
-    init(pieceBytes: Int, limit: Int = 16) {
+    /// Makes an empty pool.
+    ///
+    /// - Parameters:
+    ///   - pieceBytes: size of every piece.
+    ///   - limit: pieces that are kept at most.
+    public init(pieceBytes: Int, limit: Int = 16) {
         self.pieceBytes = pieceBytes
         self.limit = limit
     }
@@ -97,6 +101,15 @@ public final class EventChunk: @unchecked Sendable {
         self.pool = pool
         owner = nil
         unsafe base = pool.take()
+    }
+
+    /// Makes an empty chunk of a pool's memory, or of its own when that is not enough.
+    convenience init(capacity: Int, from pool: ChunkPool?, file: String) {
+        if let pool, capacity <= pool.pieceBytes {
+            self.init(pool, file: file)
+        } else {
+            self.init(capacity: capacity, file: file)
+        }
     }
 
     /// Shows some events of another chunk, in place.

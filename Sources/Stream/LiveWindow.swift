@@ -79,6 +79,8 @@ public final class LiveWindow: Sendable {
         var last: UInt64 { first + UInt64(count) }
     }
 
+    private static let empty = EventChunk(capacity: 1, file: "")
+
     /// Bytes that are kept for readers.
     public let budget: Int
     /// Bytes that are kept while there is no reader.
@@ -146,6 +148,8 @@ public final class LiveWindow: Sendable {
         while state.cost > limit, state.count > 1 {
             state.cost -= state.items[state.head].cost
             gone.append(state.items[state.head])
+            // Its slot stays for a while; its memory must not.
+            state.items[state.head].chunk = Self.empty
             state.head += 1
             state.first += 1
         }

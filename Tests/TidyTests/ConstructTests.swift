@@ -37,7 +37,9 @@ struct ConstructTests {
 
     @Test("a file has one subject: at most 600 lines")
     func long() {
-        let long = SourceTree.swift.filter { $0.lines.count > 601 }
+        let long = SourceTree.swift.filter {
+            $0.lines.count > 601 && !$0.path.contains("/Generated/")
+        }
         #expect(long.map { "\($0.path): \($0.lines.count) lines" } == [])
     }
 

@@ -60,6 +60,28 @@ struct RepositoryTests {
         }
     }
 
+    @Test(
+        "generated code is made from the files that it names",
+        arguments: [
+            ("Sources/Metadata/Generated/etcd.pb.swift", "scripts/etcd-api/etcd.proto"),
+            ("Sources/Peer/Generated/peer.pb.swift", "scripts/peer-api/peer.proto"),
+        ])
+    func generated(code path: String, from description: String) throws {
+        let code = try #require(SourceTree.files.first { $0.path == path })
+        let checksum = Process()
+        checksum.executableURL = URL(filePath: "/usr/bin/env")
+        checksum.arguments = ["cksum"]
+        checksum.standardInput = try FileHandle(
+            forReadingFrom: URL(filePath: SourceTree.folder + "/" + description))
+        let output = Pipe()
+        checksum.standardOutput = output
+        try checksum.run()
+        let sum = String(
+            decoding: try output.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
+        checksum.waitUntilExit()
+        #expect(code.lines[0].hasSuffix("checksum \(sum.dropLast())."), "\(description)")
+    }
+
     @Test("nothing that is built is tracked", .enabled(if: SourceTree.exists(".git")))
     func tracked() throws {
         let git = Process()

@@ -89,6 +89,8 @@ extension OperatorError {
         case .missing: self.init("relay.missing", error)
         case .unusable: self.init("relay.unusable", error)
         case .needed: self.init("relay.needed", error)
+        case .unreachable: self.init("relay.unreachable", error, nil, .later)
+        case .otherServer: self.init("relay.other-server", error)
         }
     }
 }

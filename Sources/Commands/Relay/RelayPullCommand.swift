@@ -2,6 +2,7 @@ internal import ArgumentParser
 internal import Glibc
 internal import MySQLClient
 internal import MySQLCore
+internal import Peer
 internal import Relay
 internal import Runtime
 internal import Settings
@@ -29,6 +30,19 @@ struct RelayPullCommand: AsyncParsableCommand {
     @Flag(help: "Readers only, over a direct connection: write no files.")
     var noFiles = false
 
+    @Option(help: ArgumentHelp("Serve it to other processes, for ever.", valueName: "address"))
+    var serve: String?
+
+    @Option(help: ArgumentHelp("Readers only, of a log served there.", valueName: "address"))
+    var peer: String?
+
+    private func address(_ text: String) throws -> PeerAddress {
+        guard let address = PeerAddress(text) else {
+            throw SettingsError("an address must look like 127.0.0.1:port")
+        }
+        return address
+    }
+
     func run() async throws {
         guard var options = try? ConnectionOptions(url: source) else {
             throw SettingsError("--source must look like mysql://user@host:port")
@@ -43,7 +57,15 @@ struct RelayPullCommand: AsyncParsableCommand {
         let began = monotonicNanoseconds()
         try await withThrowingTaskGroup(of: Bool.self) { group in
             let events: any EventSource
-            if noFiles {
+            if let peer {
+                let remote = try RemoteSource(
+                    try address(peer), source: "pull", server: name, security: .plaintext)
+                group.addTask {
+                    try await remote.run()
+                    return false
+                }
+                events = remote
+            } else if noFiles {
                 let direct = DirectSource(options, serverID: .random(in: 1...0x3FFF_FFFF))
                 group.addTask {
                     try await direct.run()
@@ -59,7 +81,15 @@ struct RelayPullCommand: AsyncParsableCommand {
                     try await log.run()
                     return false
                 }
-                if readers == 0 {
+                if let serve {
+                    let server = try PeerServer(try address(serve), security: .plaintext)
+                    server.serve(log, as: "pull")
+                    group.addTask {
+                        try await log.ready()
+                        try await server.run()
+                        return false
+                    }
+                } else if readers == 0 {
                     group.addTask {
                         try await log.ready()
                         while log.status.position.map({ $0 < end }) ?? true {

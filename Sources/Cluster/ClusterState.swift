@@ -1,0 +1,139 @@
+public import Metadata
+
+/// Everything that the cluster keeps in the store, as of one revision: a worker's copy, which a
+/// follower keeps up to date.
+public struct ClusterState: Sendable {
+    /// A record, and where it was found.
+    public struct Stored<Record: Sendable & Hashable>: Sendable, Hashable {
+        /// The record.
+        public let record: Record
+        /// The revision at which it was written.
+        public let revision: Revision
+        /// The lease that it goes with.
+        public let lease: LeaseID?
+    }
+
+    /// A subtask: one task on one source.
+    public struct Subtask: Sendable, Hashable {
+        /// The task.
+        public let task: String
+        /// The source.
+        public let source: String
+
+        /// Names a subtask.
+        public init(task: String, source: String) {
+            self.task = task
+            self.source = source
+        }
+    }
+
+    /// Workers that are alive, by name.
+    public private(set) var sessions: [String: Stored<WorkerSession>] = [:]
+    /// Names of workers that are to be emptied.
+    public private(set) var drains: Set<String> = []
+    /// Sources by name.
+    public private(set) var sources: [String: Stored<SourceRecord>] = [:]
+    /// Tasks by name.
+    public private(set) var tasks: [String: Stored<TaskRecord>] = [:]
+    /// What subtasks are to do.
+    public private(set) var stages: [Subtask: Stage] = [:]
+    /// Bindings by source, those without a worker included.
+    public private(set) var bindings: [String: Stored<Binding>] = [:]
+    /// The workers that keep a source's relay log, by source.
+    public private(set) var relays: [String: Set<String>] = [:]
+    /// The newest change that is contained.
+    public private(set) var revision: Revision = 0
+    /// Keys whose values are not understood: written by a newer worker, or damaged.
+    public private(set) var unreadable: Set<String> = []
+
+    /// Makes an empty state.
+    public init() {}
+
+    /// Takes what a follower of `KeyLayout.root` is told.
+    public mutating func apply(_ update: KeyUpdate) {
+        switch update {
+        case .all(let values, let revision):
+            self = ClusterState()
+            self.revision = revision
+            for value in values { put(value) }
+        case .changes(let changes):
+            for change in changes {
+                revision = change.revision
+                switch change {
+                case .put(let value): put(value)
+                case .delete(let key, _): remove(key)
+                }
+            }
+        }
+    }
+
+    private mutating func put(_ it: KeyValue) {
+        remove(it.key)
+        let isReadable =
+            if let worker = it.key.name(under: KeyLayout.sessions) {
+                store(it, worker, in: \.sessions)
+            } else if let source = it.key.name(under: KeyLayout.sources) {
+                store(it, source, in: \.sources)
+            } else if let task = it.key.name(under: KeyLayout.tasks) {
+                store(it, task, in: \.tasks)
+            } else if let source = it.key.name(under: KeyLayout.bindings) {
+                store(it, source, in: \.bindings)
+            } else {
+                putFlag(it)
+            }
+        if !isReadable { unreadable.insert(it.key) }
+    }
+
+    private mutating func putFlag(_ it: KeyValue) -> Bool {
+        if let worker = it.key.name(under: KeyLayout.drains) {
+            drains.insert(worker)
+        } else if let (task, source) = it.key.names(under: KeyLayout.stages) {
+            guard let stage = Stage(rawValue: String(decoding: it.value, as: UTF8.self)) else {
+                return false
+            }
+            stages[Subtask(task: task, source: source)] = stage
+        } else if let (source, worker) = it.key.names(under: KeyLayout.relays) {
+            relays[source, default: []].insert(worker)
+        }
+        // Other keys are not of the state: candidates for the leader.
+        return true
+    }
+
+    private mutating func store<Record: Sendable & Hashable & Decodable>(
+        _ it: KeyValue, _ name: String, in records: WritableKeyPath<Self, [String: Stored<Record>]>
+    ) -> Bool {
+        guard let record: Record = RecordCoding.record(it.value) else { return false }
+        self[keyPath: records][name] = Stored(
+            record: record, revision: it.modRevision, lease: it.lease)
+        return true
+    }
+
+    private mutating func remove(_ key: String) {
+        unreadable.remove(key)
+        if let worker = key.name(under: KeyLayout.sessions) { sessions[worker] = nil }
+        if let worker = key.name(under: KeyLayout.drains) { drains.remove(worker) }
+        if let source = key.name(under: KeyLayout.sources) { sources[source] = nil }
+        if let task = key.name(under: KeyLayout.tasks) { tasks[task] = nil }
+        if let source = key.name(under: KeyLayout.bindings) { bindings[source] = nil }
+        if let (task, source) = key.names(under: KeyLayout.stages) {
+            stages[Subtask(task: task, source: source)] = nil
+        }
+        if let (source, worker) = key.names(under: KeyLayout.relays) {
+            relays[source]?.remove(worker)
+            if relays[source]?.isEmpty == true { relays[source] = nil }
+        }
+    }
+}
+
+extension String {
+    fileprivate func name(under prefix: String) -> String? {
+        hasPrefix(prefix) ? String(dropFirst(prefix.count)) : nil
+    }
+
+    fileprivate func names(under prefix: String) -> (String, String)? {
+        guard let parts = name(under: prefix)?.split(separator: "/"), parts.count == 2 else {
+            return nil
+        }
+        return (String(parts[0]), String(parts[1]))
+    }
+}

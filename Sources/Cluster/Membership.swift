@@ -1,0 +1,156 @@
+public import Logging
+public import Metadata
+internal import Runtime
+internal import Synchronization
+
+/// A worker's presence in the cluster: a key that goes with a lease, which is renewed as long as the
+/// worker lives.
+///
+/// Losing the lease ends neither the worker's subtasks nor its right to write: that is for the token
+/// in the target. It ends what only a member may do, leading above all, and then the worker enters
+/// again.
+public final class Membership: Sendable {
+    /// How long a worker is believed to be alive after its last sign, unless somebody knows better.
+    public static let leaseSeconds = 5
+
+    private struct State {
+        var session: WorkerSession
+        var lease: Lease?
+    }
+    private let client: EtcdClient
+    private let seconds: Int
+    private let log: Logger
+    private let state: Mutex<State>
+
+    /// Makes a presence; ``run(_:)`` announces it.
+    public init(
+        _ session: WorkerSession, client: EtcdClient, leaseSeconds: Int = leaseSeconds, log: Logger
+    ) {
+        self.client = client
+        self.log = log
+        seconds = leaseSeconds
+        state = Mutex(State(session: session))
+    }
+
+    private var session: WorkerSession { state.withLock { $0.session } }
+    private var key: String { KeyLayout.session(session.name) }
+    /// The lease that the worker has now.
+    public var lease: Lease? { state.withLock { $0.lease } }
+
+    /// Stays a member until the task is cancelled, and then leaves at once.
+    ///
+    /// - Parameter asMember: runs while the lease is alive, is cancelled when it is lost, and starts
+    ///   again with the next one.
+    /// - Throws: `ClusterError`, what `asMember` throws, a `MetadataError` that trying again does not
+    ///   mend, or `CancellationError`.
+    public func run(
+        _ asMember: @Sendable @escaping (Lease) async throws -> Void = { _ in }
+    ) async throws {
+        defer { state.withLock { $0.lease = nil } }
+        while true {
+            let lease = try await enter()
+            do {
+                try await hold(lease, asMember)
+            } catch let error as MetadataError where error.code == .leaseNotFound {
+                log.warning("the worker's lease was lost; it enters again")
+            } catch {
+                await leave(lease)
+                throw error
+            }
+        }
+    }
+
+    /// Changes what the others see: that the worker is about to leave, say.
+    public func update(_ change: (inout WorkerSession) -> Void) async throws {
+        let (session, lease) = state.withLock { state in
+            change(&state.session)
+            return (state.session, state.lease)
+        }
+        // Without a lease the next entry announces it.
+        guard let lease else { return }
+        try await client.put(key, try session.bytes(), lease: lease.id)
+    }
+
+    private func hold(
+        _ lease: Lease, _ asMember: @Sendable @escaping (Lease) async throws -> Void
+    ) async throws {
+        state.withLock { $0.lease = lease }
+        defer { state.withLock { $0.lease = nil } }
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await self.client.keepAlive(lease) }
+            group.addTask { try await asMember(lease) }
+            defer { group.cancelAll() }
+            // `asMember` may end; the lease is kept until it is lost.
+            while try await group.next() != nil {}
+        }
+    }
+
+    /// Ends the lease, so that nobody has to wait for it; not for long, as the store may be gone.
+    private func leave(_ lease: Lease) async {
+        // A task of its own: this one is cancelled.
+        await Task { try? await client.revokeLease(lease.id, within: .seconds(1)) }.value
+    }
+
+    /// Announces the worker; returns when that is done.
+    private func enter() async throws -> Lease {
+        var backoff = Backoff(first: .milliseconds(50), limit: .seconds(2))
+        while true {
+            do {
+                let lease = try await client.grantLease(seconds: seconds)
+                if try await announce(lease) { return lease }
+                try await client.revokeLease(lease.id)
+            } catch let error as MetadataError where error.isTransient {
+                log.info("cannot enter the cluster yet", metadata: ["reason": "\(error)"])
+            }
+            try await Task.sleep(for: backoff.delay())
+        }
+    }
+
+    /// Creates the worker's key.
+    ///
+    /// - Returns: whether it is ours now; otherwise it is worth trying again.
+    private func announce(_ lease: Lease) async throws -> Bool {
+        let session = session
+        let entered = try await client.transaction(
+            if: [.missing(key)], then: [.put(key, try session.bytes(), lease: lease.id)],
+            otherwise: [.get(.key(key))])
+        if entered.succeeded { return true }
+        guard case .values(let found) = entered.results.first, let other = found.first else {
+            return false
+        }
+        let known = WorkerSession(bytes: other.value)
+        guard known?.identity == session.identity else {
+            try await client.revokeLease(lease.id)
+            throw ClusterError.nameInUse(session.name, by: known?.address ?? "an unknown address")
+        }
+        // Our own predecessor, which died just now: its candidacy goes with its lease.
+        if let old = other.lease {
+            try await client.revokeLease(old)
+        } else {
+            try await client.transaction(
+                if: [.modRevision(key, other.modRevision)], then: [.delete(.key(key))])
+        }
+        return false
+    }
+
+    /// Ends the lease of a worker that is known to be dead, so that nobody waits for it to expire.
+    ///
+    /// A mistake does no harm: the worker enters again, and what it wrote as leader in between was
+    /// tied to its key. Tries are short: one that is sent while the store's members elect a leader
+    /// would hang.
+    public static func declareDead(
+        _ worker: ClusterState.Stored<WorkerSession>, client: EtcdClient,
+        within limit: Duration = .seconds(5)
+    ) async throws {
+        guard let lease = worker.lease else { return }
+        let deadline = ContinuousClock.now + limit
+        while true {
+            do {
+                return try await client.revokeLease(lease, within: .milliseconds(400))
+            } catch let error as MetadataError where error.isTransient {
+                if ContinuousClock.now >= deadline { throw error }
+            }
+            try await Task.sleep(for: .milliseconds(20))
+        }
+    }
+}

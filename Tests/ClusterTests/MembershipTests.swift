@@ -1,0 +1,189 @@
+import Cluster
+import Glibc
+import Metadata
+import Testing
+
+@Suite("Workers, their leader and bindings", .serialized, .enabled(if: TestCluster.isAvailable))
+struct MembershipTests {
+    @Test("sources are spread, move when a worker leaves, and every binding has a new epoch")
+    func leaves() async throws {
+        try await TestCluster.with { cluster in
+            let workers = try ["w1", "w2", "w3"].map { try TestWorker($0, cluster.endpoint) }
+            let running = workers.map { worker in Task { try await worker.run() } }
+            defer { for it in running { it.cancel() } }
+            try await cluster.eventually { try await cluster.state().sessions.count == 3 }
+            for source in ["s1", "s2", "s3"] { try await cluster.addSource(source) }
+            try await cluster.eventually {
+                Set(try await cluster.bindings().values.compactMap { $0.worker }).count == 3
+            }
+            let before = try await cluster.bindings()
+
+            // The one that leads leaves.
+            let leader = try #require(try await cluster.leader())
+            let index = try #require(workers.firstIndex { $0.name == leader })
+            running[index].cancel()
+            await #expect(throws: CancellationError.self) { try await running[index].value }
+            try await cluster.eventually {
+                let state = try await cluster.state()
+                return state.sessions.count == 2
+                    && state.bindings.values.allSatisfy { $0.record.worker != leader }
+            }
+            let after = try await cluster.bindings()
+            for (source, binding) in after {
+                let old = try #require(before[source])
+                if binding.worker == old.worker {
+                    #expect(binding == old, "moved without a reason")
+                } else {
+                    #expect(old.worker == leader && binding.epoch > old.epoch)
+                }
+            }
+            #expect(try await cluster.leader() != leader)
+        }
+    }
+
+    @Test("a worker that is cut off loses its lease and the lead; what it still writes is refused")
+    func cutOff() async throws {
+        try await TestCluster.with { cluster in
+            let first = try TestWorker("first", cluster.endpoint)
+            let running = Task { try await first.run() }
+            defer { running.cancel() }
+            try await cluster.addSource("s")
+            try await cluster.eventually { try await cluster.bindings()["s"]?.worker == "first" }
+            let epoch = try #require(try await cluster.bindings()["s"]).epoch
+            let key = try #require(try await cluster.client.leader(of: KeyLayout.leader))
+            let old = Leadership(key: key.key, revision: key.createRevision)
+
+            let second = try TestWorker("second", cluster.endpoint)
+            let other = Task { try await second.run() }
+            defer { other.cancel() }
+            try await cluster.eventually { try await cluster.state().sessions.count == 2 }
+            try first.cutOff()
+            try await cluster.eventually {
+                let binding = try await cluster.bindings()["s"]
+                return binding?.worker == "second" && (binding?.epoch ?? 0) > epoch
+            }
+            #expect(try await cluster.leader() == "second")
+            let late = try await cluster.client.transaction(
+                if: [old.condition], then: [.put(KeyLayout.binding("s"), [])])
+            #expect(!late.succeeded)
+
+            // It comes back as a member, and nothing that runs is moved to it.
+            try first.client.setEndpoints([cluster.endpoint])
+            try await cluster.eventually { try await cluster.state().sessions.count == 2 }
+            #expect(try await cluster.bindings()["s"]?.worker == "second")
+        }
+    }
+
+    @Test("a worker that others know to be dead need not be waited for")
+    func declaredDead() async throws {
+        try await TestCluster.with { cluster in
+            let worker = try TestWorker("dead", cluster.endpoint, leaseSeconds: 3600)
+            let running = Task { try await worker.run() }
+            try await cluster.eventually { try await cluster.state().sessions["dead"] != nil }
+            let session = try #require(try await cluster.state().sessions["dead"])
+            try worker.cutOff()
+            try await Membership.declareDead(session, client: cluster.client)
+            #expect(try await cluster.state().sessions.isEmpty)
+            running.cancel()
+            _ = await running.result
+        }
+    }
+
+    @Test("a second worker with a name is refused; the same worker that comes back is not")
+    func names() async throws {
+        try await TestCluster.with { cluster in
+            let first = try TestWorker("w", cluster.endpoint, identity: "a", leaseSeconds: 3600)
+            let running = Task { try await first.run() }
+            defer { running.cancel() }
+            try await cluster.eventually { try await cluster.leader() == "w" }
+
+            let impostor = try TestWorker("w", cluster.endpoint, identity: "b")
+            await #expect(throws: ClusterError.nameInUse("w", by: "w:1")) {
+                try await impostor.run()
+            }
+            // Its predecessor was killed just now; its lease would live for an hour.
+            try first.cutOff()
+            let again = try TestWorker("w", cluster.endpoint, identity: "a")
+            let renewed = Task { try await again.run() }
+            defer { renewed.cancel() }
+            try await cluster.eventually {
+                let lease = try await cluster.state().sessions["w"]?.lease
+                return lease != nil && lease == again.membership.lease?.id
+            }
+            try await cluster.eventually {
+                let key = try await cluster.client.leader(of: KeyLayout.leader)
+                return key?.lease == again.membership.lease?.id
+            }
+        }
+    }
+
+    @Test("drained workers are emptied; removed and disabled sources leave their epoch behind")
+    func drains() async throws {
+        try await TestCluster.with { cluster in
+            let worker = try TestWorker("w1", cluster.endpoint)
+            let other = try TestWorker("w2", cluster.endpoint)
+            let running = [worker, other].map { worker in Task { try await worker.run() } }
+            defer { for it in running { it.cancel() } }
+            try await cluster.addSource("s", allowed: ["w1"])
+            try await cluster.eventually { try await cluster.bindings()["s"]?.worker == "w1" }
+            try await cluster.client.put(KeyLayout.drain("w1"), [])
+            try await cluster.eventually { try await cluster.bindings()["s"]?.worker == nil }
+            try await cluster.addSource("s")
+            try await cluster.eventually { try await cluster.bindings()["s"]?.worker == "w2" }
+            try await cluster.client.delete(.key(KeyLayout.drain("w1")))
+            try await other.membership.update { $0.isLeaving = true }
+            try await cluster.eventually { try await cluster.bindings()["s"]?.worker == "w1" }
+            let epoch = try #require(try await cluster.bindings()["s"]).epoch
+            try await cluster.addSource("s", enabled: false)
+            try await cluster.eventually { try await cluster.bindings()["s"]?.worker == nil }
+            try await cluster.client.delete(.key(KeyLayout.source("s")))
+            try await cluster.addSource("s")
+            try await cluster.eventually {
+                let binding = try await cluster.bindings()["s"]
+                return binding?.worker == "w1" && (binding?.epoch ?? 0) > epoch
+            }
+        }
+    }
+
+    @Test("the store's restart neither ends memberships nor moves sources")
+    func storeRestarts() async throws {
+        try await TestCluster.with { cluster in
+            let workers = try ["w1", "w2"].map {
+                try TestWorker($0, cluster.endpoint, leaseSeconds: 30)
+            }
+            let running = workers.map { worker in Task { try await worker.run() } }
+            defer { for it in running { it.cancel() } }
+            try await cluster.eventually { try await cluster.state().sessions.count == 2 }
+            for source in ["s1", "s2"] { try await cluster.addSource(source) }
+            try await cluster.eventually {
+                Set(try await cluster.bindings().values.compactMap { $0.worker }).count == 2
+            }
+            let before = try await cluster.bindings()
+            let leases = workers.map { $0.membership.lease?.id }
+            let starts = cluster.store.starts
+            if let pid = cluster.store.pid { kill(pid, SIGKILL) }
+            try await cluster.eventually { cluster.store.starts > starts }
+            // What is wanted meanwhile is done by the leader that went on.
+            try await cluster.addSource("s3")
+            try await cluster.eventually { try await cluster.bindings()["s3"]?.worker != nil }
+            var after = try await cluster.bindings()
+            after["s3"] = nil
+            #expect(after == before)
+            #expect(workers.map { $0.membership.lease?.id } == leases)
+        }
+    }
+
+    @Test("many sources are bound in transactions that the store takes")
+    func many() async throws {
+        try await TestCluster.with { cluster in
+            let worker = try TestWorker("w1", cluster.endpoint, leaseSeconds: 30)
+            for n in 0..<150 { try await cluster.addSource("s\(n)") }
+            let running = Task { try await worker.run() }
+            defer { running.cancel() }
+            try await cluster.eventually {
+                try await cluster.bindings().count { $0.value.worker == "w1" } == 150
+            }
+            #expect(try await cluster.bindings().values.allSatisfy { $0.epoch == 1 })
+        }
+    }
+}
