@@ -41,8 +41,13 @@ final class Catalog: Sendable {
         var unstored: [(RelayFolder, String)] = []
     }
     private let state = Mutex(State())
-    /// The index of the file that is being written.
-    private let live = Mutex(IndexBuilder())
+    private struct Live {
+        var name = ""
+        var builder = IndexBuilder()
+    }
+    /// The index of the file that is being written. Changes with the state, inside its lock, when
+    /// another file begins.
+    private let live = Mutex(Live())
 
     init(_ directory: RelayDirectory) { self.directory = directory }
 
@@ -74,12 +79,12 @@ final class Catalog: Sendable {
 
     /// A new file of the last folder; the one before it is complete.
     func begin(_ name: String, size: UInt64, _ builder: IndexBuilder) {
-        let finished = live.withLock { live in
-            let finished = live.finished()
-            live = builder
-            return finished
-        }
         state.withLock { state in
+            let finished = live.withLock { live in
+                let finished = live.builder.finished()
+                live = Live(name: name, builder: builder)
+                return finished
+            }
             let last = state.shelves.count - 1
             let count = state.shelves[last].files.count
             if count > 0, !state.shelves[last].files[count - 1].isClosed {
@@ -95,11 +100,12 @@ final class Catalog: Sendable {
 
     /// Goes on with the last file of the last folder.
     func resume(_ builder: IndexBuilder, size: UInt64) {
-        live.withLock { $0 = builder }
         state.withLock { state in
             guard let last = state.shelves.indices.last,
                 let file = state.shelves[last].files.indices.last
             else { return }
+            let name = state.shelves[last].files[file].name
+            live.withLock { $0 = Live(name: name, builder: builder) }
             state.shelves[last].files[file].isClosed = false
             state.shelves[last].files[file].size = size
             state.shelves[last].files[file].index = nil
@@ -108,9 +114,9 @@ final class Catalog: Sendable {
 
     /// Notes events of the file that is being written.
     func note(_ chunk: EventChunk) {
-        live.withLock { builder in
+        live.withLock { live in
             for entry in chunk.entries where EventChunk.isInFile(entry) {
-                builder.take(
+                live.builder.take(
                     EventType(rawValue: entry.type), chunk.event(entry), at: entry.position,
                     end: entry.endPosition)
             }
@@ -118,7 +124,7 @@ final class Catalog: Sendable {
     }
 
     func setLiveChecksum(_ checksum: ChecksumAlgorithm) {
-        live.withLock { $0.setChecksum(checksum) }
+        live.withLock { $0.builder.setChecksum(checksum) }
     }
 
     /// Bytes of the file that is being written which may be read.
@@ -132,11 +138,24 @@ final class Catalog: Sendable {
     }
 
     /// The index of the file that is being written, as far as it is.
-    var liveIndex: FileIndex { live.withLock { $0.current } }
+    var liveIndex: FileIndex { live.withLock { $0.builder.current } }
+
+    /// What is known of a file that was being written a moment ago: its index while it still is,
+    /// else what it became. A list of files is old as soon as it is read.
+    private func current(
+        _ folder: RelayFolder, _ entry: Entry
+    ) -> (live: FileIndex?, entry: Entry) {
+        state.withLock { state in
+            let shelf = state.shelves.first { $0.folder == folder }
+            let now = shelf?.files.last { $0.name == entry.name } ?? entry
+            if now.isClosed { return (nil, now) }
+            return (live.withLock { $0.name == entry.name ? $0.builder.current : nil }, now)
+        }
+    }
 
     /// The last folder gets no more files.
     func endFolder(size: UInt64) {
-        let finished = live.withLock { $0.finished() }
+        let finished = live.withLock { $0.builder.finished() }
         state.withLock { state in
             guard let last = state.shelves.indices.last,
                 let file = state.shelves[last].files.indices.last
@@ -208,7 +227,12 @@ final class Catalog: Sendable {
 
     /// The index of a file: kept, stored, or made now.
     func index(_ folder: RelayFolder, _ entry: Entry) throws -> FileIndex {
-        if !entry.isClosed { return liveIndex }
+        var entry = entry
+        if !entry.isClosed {
+            let now = current(folder, entry)
+            if let live = now.live { return live }
+            entry = now.entry
+        }
         if let index = entry.index { return index }
         let path = directory.file(folder, entry.name)
         var index = Folder.read(directory.indexPath(folder, entry.name)).flatMap {
@@ -242,8 +266,13 @@ final class Catalog: Sendable {
 
     /// The GTIDs before a file.
     func previous(_ folder: RelayFolder, _ entry: Entry) throws -> GTIDState {
+        var entry = entry
+        if !entry.isClosed {
+            let now = current(folder, entry)
+            if let live = now.live { return live.previous }
+            entry = now.entry
+        }
         if let index = entry.index { return index.previous }
-        if !entry.isClosed { return liveIndex.previous }
         let file = try OpenFile(directory.file(folder, entry.name), O_RDONLY)
         guard let format = try FileScan.format(file) else { return .none }
         var at: UInt64 = 4
@@ -270,7 +299,9 @@ final class Catalog: Sendable {
         let shelves = shelves
         for shelf in shelves.reversed() {
             for entry in shelf.files.reversed() {
-                guard gtids.isSuperset(of: try previous(shelf.folder, entry)) else { continue }
+                // A file that has just begun does not say yet what is before it.
+                let before = try previous(shelf.folder, entry)
+                guard before != .none, gtids.isSuperset(of: before) else { continue }
                 return try place(behind: gtids, in: shelf, entry)
             }
         }

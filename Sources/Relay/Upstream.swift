@@ -152,7 +152,7 @@ struct UpstreamSession {
         var oldest = GTIDState.none
         for file in files.reversed() {
             oldest = try previous(file.name)
-            if gtids.isSuperset(of: oldest) { return file.name }
+            if oldest != .none, gtids.isSuperset(of: oldest) { return file.name }
         }
         throw RelayError.missing(
             "what lies between \(gtids) and \(oldest)", asked: options.server)

@@ -136,6 +136,37 @@ struct ReaderTests {
         return state.isSuperset(of: .mysql(MySQLGTIDSet(name) ?? .init()))
     }
 
+    @Test(
+        "by GTID, that come while a file begins, start in the one before it",
+        arguments: Servers.families)
+    func fileBegins(family: TestServer.Family) async throws {
+        try await TestServer.with(family) { server in
+            let scratch = Scratch()
+            try Writing.prepare(server, "begins")
+            try await withRelay(RelayOptions(server, scratch)) { log in
+                try Writing.run(server, "begins", 102...110)
+                let end = try server.end()
+                try await wait(for: "the relay log") { log.reached(end) }
+            }
+            let known = try server.gtids()
+            let end = try server.end()
+            let catalog = Catalog(RelayDirectory(path: scratch.path))
+            catalog.load()
+            let list = catalog.shelves[0]
+            // Its head, which says what is before it, has not come yet.
+            catalog.begin("bin.999999", size: 4, IndexBuilder())
+            let place = try catalog.place(behind: known)
+            #expect(place.position.file == end.file && place.position.offset <= end.offset)
+            // One whose list of files is old is not given another file's index.
+            var old = list.files[list.files.count - 1]
+            let index = try catalog.index(list.folder, old)
+            old.isClosed = false
+            #expect(try catalog.index(list.folder, old) == index)
+            #expect(try catalog.previous(list.folder, old) == index.previous)
+            #expect(index.previous != .none)
+        }
+    }
+
     @Test("go on when the source has purged what they still need", arguments: Servers.families)
     func purgedUpstream(family: TestServer.Family) async throws {
         try await TestServer.with(family) { server in
