@@ -90,9 +90,6 @@ let package = Package(
                 .product(name: "SwiftProtobuf", package: "swift-protobuf"),
             ], common),
         module(
-            "Cluster", ["Metadata", "Runtime", .product(name: "Logging", package: "swift-log")],
-            strict),
-        module(
             "Worker",
             [
                 "MySQLCore", "Rules", "MySQLClient", "Stream", "Checkpoint", "Snapshot",
@@ -100,11 +97,17 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ], common),
         module(
+            "Cluster",
+            [
+                "Metadata", "Settings", "Worker", "Runtime",
+                .product(name: "Logging", package: "swift-log"),
+            ], strict),
+        module(
             "Commands",
             [
                 "MySQLCore", "MySQLBinlog", "Rules", "MySQLClient", "Checkpoint", "Stream",
                 "Snapshot", "Replication", "Relay", "Settings", "Worker", "Verification",
-                "Runtime",
+                "Metadata", "Cluster", "Runtime",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ], common),
@@ -144,7 +147,11 @@ let package = Package(
                 "MySQLCore", "MySQLSyntax", "MySQLBinlog", "Rules", "MySQLClient", "Checkpoint",
                 "Stream", "Replication", "Runtime", "TestServers",
             ]),
-        tests("MigrationTests", ["MySQLCore", "MySQLClient", "Verification", "TestServers"]),
+        tests(
+            "MigrationTests",
+            [
+                "MySQLCore", "MySQLClient", "Verification", "Metadata", "Cluster", "TestServers",
+            ]),
         tests(
             "MetadataTests",
             [
