@@ -49,7 +49,8 @@ extension MigrationTests {
             }
         }
 
-        @Test("three workers: every one of them may be killed or stopped, nothing is lost or doubled")
+        @Test(
+            "three workers: every one of them may be killed or stopped, nothing is lost or doubled")
         func faults() async throws {
             let seed = Dice.seed("faults")
             var dice = Dice(seed: seed)
@@ -127,7 +128,9 @@ extension MigrationTests {
             }
         }
 
-        @Test("a second process is refused: with the data folder, the name, or another cluster's folder")
+        @Test(
+            "a second process is refused: with the data folder, the name, or another cluster's folder"
+        )
         func refusals() async throws {
             let cluster = try ClusterTrial("w0", "other")
             try await cluster.running {
@@ -156,7 +159,8 @@ extension MigrationTests {
                 #expect(renamed.text.contains("belongs to the worker 'other'"), "\(renamed.text)")
                 let foreign = try await serve("other", "other", "--join", worker.address)
                 #expect(
-                    foreign.status == 1 && foreign.text.contains("cluster.other"), "\(foreign.text)")
+                    foreign.status == 1 && foreign.text.contains("cluster.other"), "\(foreign.text)"
+                )
                 // What was refused has left no trace.
                 let first = try EtcdClient(endpoints: [worker.store])
                 let running = Task { try await first.run() }

@@ -51,7 +51,9 @@ final class VoterKeeper: Sendable {
         case .remove(let id):
             let name = members.first { $0.id == id }?.name ?? ""
             log.notice("a member of the store is removed", metadata: ["member": "\(name)"])
-            guard try await write(leadership, [.delete(.key(KeyLayout.voter(name)))]) else { return }
+            guard try await write(leadership, [.delete(.key(KeyLayout.voter(name)))]) else {
+                return
+            }
             try await client.remove(id)
         case .promote(let id):
             guard try await write(leadership, []) else { return }

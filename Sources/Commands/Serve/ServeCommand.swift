@@ -162,7 +162,8 @@ extension SubtaskError {
         self.init(
             code: known.code,
             message: known.place.map { "\(known.message) (\($0))" } ?? known.message,
-            remedy: known.action.isEmpty ? nil : known.action, isRetryable: known.recovery == .later,
+            remedy: known.action.isEmpty ? nil : known.action,
+            isRetryable: known.recovery == .later,
             time: Double(wallClockMicroseconds()) / 1e6)
     }
 }

@@ -101,15 +101,15 @@ final class SourceRunner: Sendable {
 
     // MARK: the relay log
 
+    /// Runs one at a time: another server or folder means another log.
     private func runRelays() async {
-        await withTaskGroup(of: Void.self) { group in
-            while let relay = try? await relays.next() {
-                // One at a time: another server or folder means another log.
-                group.cancelAll()
-                while await group.next() != nil {}
+        var next = try? await relays.next()
+        while let relay = next {
+            next = await withTaskGroup(of: Void.self) { group in
                 group.addTask { try? await relay.run() }
+                defer { group.cancelAll() }
+                return try? await relays.next()
             }
-            group.cancelAll()
         }
     }
 
