@@ -31,6 +31,7 @@ let package = Package(
     products: [.executable(name: "skein", targets: ["skein"])],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-crypto", exact: "4.5.2"),
         .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-http2", exact: "1.46.0"),
@@ -75,7 +76,11 @@ let package = Package(
         module("Verification", ["MySQLCore", "MySQLClient", "Runtime"], common),
         module(
             "Settings",
-            ["MySQLCore", "Rules", "MySQLClient", .product(name: "Yams", package: "Yams")], common),
+            [
+                "MySQLCore", "Rules", "MySQLClient",
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "Yams", package: "Yams"),
+            ], common),
         // The only module that sees gRPC and NIO: they are what makes builds slow.
         module(
             "Metadata",
