@@ -81,7 +81,8 @@ extension ConnectionOptions {
         if let file = tls.certificateFile { out["tls-cert"] = .text(file) }
         if let file = tls.keyFile { out["tls-key"] = .text(file) }
         if compresses { out["compress"] = .flag(true) }
-        if connectTimeoutSeconds != ConnectionOptions(host: host, user: user).connectTimeoutSeconds {
+        if connectTimeoutSeconds != ConnectionOptions(host: host, user: user).connectTimeoutSeconds
+        {
             out["connect-timeout"] = .text("\(connectTimeoutSeconds)s")
         }
         return out

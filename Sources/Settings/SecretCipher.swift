@@ -78,7 +78,8 @@ public struct SecretCipher: Sendable {
 
     /// Decrypts what was encrypted for the record.
     public func decrypt(_ text: String, for record: String) throws(SettingsError) -> String {
-        guard let bytes = Data(base64Encoded: text), let box = try? AES.GCM.SealedBox(combined: bytes),
+        guard let bytes = Data(base64Encoded: text),
+            let box = try? AES.GCM.SealedBox(combined: bytes),
             let plain = try? AES.GCM.open(box, using: key, authenticating: Data(record.utf8))
         else {
             throw SettingsError(

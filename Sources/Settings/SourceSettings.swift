@@ -24,7 +24,8 @@ public struct SourceSettings: Sendable, Hashable {
     public var isEnabled = true
 
     static let keys = [
-        "source-id", "source", "relay", "relay-dir", "relay-limit", "server-id", "workers", "enable",
+        "source-id", "source", "relay", "relay-dir", "relay-limit", "server-id", "workers",
+        "enable",
     ]
 
     /// Names a source.

@@ -70,7 +70,8 @@ public struct TaskSettings: Sendable, Hashable {
                 file: file)
         }
         guard let sources = try map.recordNames("sources"), !sources.isEmpty else {
-            throw SettingsError("\"sources\" is missing: the names of one or more sources", file: file)
+            throw SettingsError(
+                "\"sources\" is missing: the names of one or more sources", file: file)
         }
         var draft = SettingsDraft()
         try draft.read(map)

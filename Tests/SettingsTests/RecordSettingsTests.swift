@@ -84,7 +84,9 @@ struct RecordSettingsTests {
         #expect(run.name == "shop-move" && run.sourceID == "main" && run.lanes == 8)
         #expect(run.target.socket == "/run/db.sock" && run.target.password == Password("t0p"))
         #expect(run.source.password == Password("s3cr3tü") && !run.keepsRelay)
-        #expect(run.serverID == 4711 && run.until == .position(.init(file: "binlog.000004", offset: 1234)))
+        #expect(
+            run.serverID == 4711
+                && run.until == .position(.init(file: "binlog.000004", offset: 1234)))
     }
 
     @Test("a password decrypts for its own record only, with its own key only")
@@ -131,9 +133,15 @@ struct RecordSettingsTests {
             ("source-id: a/b\nsource: mysql://a@h", "must be 1 to 64 letters"),
             ("source-id: ..\nsource: mysql://a@h", "must be 1 to 64 letters"),
             ("source-id: s\nsource: mysql://a:p@h", "a password in the URL"),
-            ("source-id: s\nsource: {host: h, user: u, password-file: /p}", "give \"password\" itself"),
+            (
+                "source-id: s\nsource: {host: h, user: u, password-file: /p}",
+                "give \"password\" itself"
+            ),
             ("source-id: s\nsource: {host: h, user: u, password: [1]}", "must be one text"),
-            ("source-id: s\nsource: {host: h, user: u, password-encrypted: abc}", "use \"password\""),
+            (
+                "source-id: s\nsource: {host: h, user: u, password-encrypted: abc}",
+                "use \"password\""
+            ),
             ("source-id: s\nsource: {host: h, usr: u}", "did you mean \"user\"?"),
             ("source-id: s\nsource: mysql://a@h\nworkers: []", "is empty"),
             ("source-id: s\nsource: mysql://a@h\nworkers: [a, a]", "names \"a\" twice"),
@@ -162,7 +170,8 @@ struct RecordSettingsTests {
 
     @Test("JSON is read as JSON: escapes of any character, nulls as left out, and errors with keys")
     func json() throws {
-        let text = #"{"source-id":"s","relay-dir":null,"source":{"host":"h","user":"u","password":"\ud83d\ude00"}}"#
+        let text =
+            #"{"source-id":"s","relay-dir":null,"source":{"host":"h","user":"u","password":"\ud83d\ude00"}}"#
         #expect(try source(text, .json).server.password == Password("😀"))
         #expect { _ = try source("{\"source-id\":", .json) } throws: {
             "\($0)".contains("not readable as JSON")

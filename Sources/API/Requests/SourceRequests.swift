@@ -18,7 +18,8 @@ extension RequestHandlers {
                 return try .json(
                     ListAnswer(
                         await sources(
-                            state.sources.keys.sorted(), state, asking: request.flag("with_status"))))
+                            state.sources.keys.sorted(), state, asking: request.flag("with_status"))
+                    ))
             },
             Route(
                 method: "POST", path: "/api/v1/sources", access: .admin, id: "createSource",
@@ -129,7 +130,8 @@ extension RequestHandlers {
     ) -> Route {
         Route(
             method: "POST", path: "/api/v1/sources/{source_name}/\(action)", access: .admin,
-            id: action.hasPrefix("relay/") ? "\(action.dropFirst(6))SourceRelay" : "\(action)Source",
+            id: action.hasPrefix("relay/")
+                ? "\(action.dropFirst(6))SourceRelay" : "\(action)Source",
             summary: summary, body: body, answer: "Done"
         ) { request in try .done(await act(request.name("source_name"), request)) }
     }
@@ -141,7 +143,8 @@ extension RequestHandlers {
         guard let worker = state.bindings[name]?.record.worker else {
             throw APIProblem(
                 .notBound, "source '\(name)' has no worker now",
-                remedy: "`skein source show \(name)` tells whether it is enabled and where it may run")
+                remedy:
+                    "`skein source show \(name)` tells whether it is enabled and where it may run")
         }
         return worker
     }

@@ -110,7 +110,8 @@ extension RequestHandlers {
                     guard all.contains(source) else { throw APIProblem.unknownSource(source) }
                     _ = try await collector.act(
                         at: boundWorker(source),
-                        "/api/v1/local/tasks/\(name)/sources/\(source)/verify", body: .json([String: String]())
+                        "/api/v1/local/tasks/\(name)/sources/\(source)/verify",
+                        body: .json([String: String]())
                     ) { try await verifyHere(name, source) }
                 }
                 return try .done("task '\(name)' is being compared")

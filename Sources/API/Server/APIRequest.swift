@@ -39,7 +39,8 @@ struct APIRequest: Sendable {
             return try APICoding.value(type, bytes)
         } catch DecodingError.keyNotFound(let key, _) {
             throw APIProblem(.malformed, "\"\(snakeCase(key.stringValue))\" is missing in the body")
-        } catch DecodingError.typeMismatch(_, let context), DecodingError.valueNotFound(_, let context)
+        } catch DecodingError.typeMismatch(_, let context), DecodingError.valueNotFound(
+            _, let context)
         {
             let path = context.codingPath.map { snakeCase($0.stringValue) }
             throw APIProblem(

@@ -159,7 +159,8 @@ struct APIResponder: HTTPResponder {
     private func checkPlace(_ request: Request) throws(APIProblem) {
         guard configuration.isLoopback else { return }
         let authority = request.head.authority ?? ""
-        let host = authority.hasPrefix("[")
+        let host =
+            authority.hasPrefix("[")
             ? String(authority.prefix { $0 != "]" }) + "]" : String(authority.prefix { $0 != ":" })
         guard isLoopbackHost(host) else {
             throw APIProblem(

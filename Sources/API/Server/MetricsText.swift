@@ -21,7 +21,8 @@ struct MetricsText {
         if !labels.isEmpty {
             text += "{"
             for (index, label) in labels.enumerated() {
-                text += "\(index > 0 ? "," : "")\(label.key)=\"\(escaped(label.value, quotes: true))\""
+                text +=
+                    "\(index > 0 ? "," : "")\(label.key)=\"\(escaped(label.value, quotes: true))\""
             }
             text += "}"
         }

@@ -110,6 +110,7 @@ struct OpenAPIDocument {
 
     private func tag(_ route: Route) -> String {
         let parts = route.path.split(separator: "/")
-        return parts.count > 2 && parts[0] == "api" ? String(parts[2].prefix { $0 != "." }) : "worker"
+        return parts.count > 2 && parts[0] == "api"
+            ? String(parts[2].prefix { $0 != "." }) : "worker"
     }
 }

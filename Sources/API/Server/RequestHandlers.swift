@@ -32,7 +32,8 @@ struct RequestHandlers: Sendable {
             ) { _ in
                 let isReady = followed.isKnown
                 return APIReply(
-                    status: isReady ? 200 : 503, body: Array((isReady ? "ready\n" : "starting\n").utf8),
+                    status: isReady ? 200 : 503,
+                    body: Array((isReady ? "ready\n" : "starting\n").utf8),
                     contentType: "text/plain")
             },
             Route(
@@ -75,7 +76,8 @@ struct RequestHandlers: Sendable {
                     request.name("source_name"), request.json(RelayPurgeRequest.self))
             },
             Route(
-                method: "POST", path: "/api/v1/local/tasks/{task_name}/sources/{source_name}/verify",
+                method: "POST",
+                path: "/api/v1/local/tasks/{task_name}/sources/{source_name}/verify",
                 access: .admin, id: "verifyLocalSubtask",
                 summary: "Compares a subtask's tables that runs on the worker that is asked.",
                 answer: "Done"

@@ -19,7 +19,8 @@ final class RequestMetrics: Sendable {
 
     /// Counts an answered request.
     func record(route: String, method: String, status: Int, seconds: Duration) {
-        let time = Double(seconds.components.seconds) + Double(seconds.components.attoseconds) / 1e18
+        let time =
+            Double(seconds.components.seconds) + Double(seconds.components.attoseconds) / 1e18
         state.withLock { state in
             state.requests[Key(route: route, method: method, status: status), default: 0] += 1
             var histogram = state.times[route] ?? Histogram()

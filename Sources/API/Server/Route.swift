@@ -42,7 +42,9 @@ struct Route: Sendable {
 
     /// The names of the path's variable parts.
     var names: [String] {
-        path.split(separator: "/").filter { $0.hasPrefix("{") }.map { String($0.dropFirst().dropLast()) }
+        path.split(separator: "/").filter { $0.hasPrefix("{") }.map {
+            String($0.dropFirst().dropLast())
+        }
     }
 
     /// The variable parts of a path that the route is for; `nil`: it is for another one.

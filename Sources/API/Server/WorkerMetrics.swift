@@ -34,7 +34,9 @@ struct WorkerMetrics {
             Double($0.tables.reduce(UInt64(0)) { $0 &+ $1.rows })
         }
         gauge(&out, "skein_subtask_expected_rows", "Rows to copy, as the source estimates them.") {
-            Double($0.tables.reduce(UInt64(0)) { $0 &+ max($1.rows, $1.isDone ? 0 : $1.estimatedRows) })
+            Double(
+                $0.tables.reduce(UInt64(0)) { $0 &+ max($1.rows, $1.isDone ? 0 : $1.estimatedRows) }
+            )
         }
         gauge(&out, "skein_subtask_copied_bytes", "Bytes copied.") {
             Double($0.tables.reduce(UInt64(0)) { $0 &+ $1.bytes })
@@ -182,7 +184,8 @@ struct ClusterMetrics {
         gauge(
             "skein_cluster_unreadable_keys", "Keys of the store that this worker does not know.",
             cluster.unreadable.count)
-        gauge("skein_worker_bound_sources", "Sources that are bound to this worker.",
+        gauge(
+            "skein_worker_bound_sources", "Sources that are bound to this worker.",
             cluster.bindings.values.count { $0.record.worker == configuration.worker })
     }
 }
