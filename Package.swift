@@ -133,7 +133,7 @@ let package = Package(
             [
                 "MySQLCore", "MySQLBinlog", "Rules", "MySQLClient", "Checkpoint", "Stream",
                 "Snapshot", "Replication", "Relay", "Settings", "Worker", "Verification",
-                "Runtime",
+                "API", "Runtime",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ], common),
@@ -191,7 +191,7 @@ let package = Package(
         tests(
             "APITests",
             [
-                "API", "Cluster", "Metadata", "Settings", "Worker", "TestServers",
+                "API", "Cluster", "Metadata", "MySQLClient", "Settings", "Worker", "TestServers",
                 .product(name: "Logging", package: "swift-log"),
             ]),
         tests("SettingsTests", ["MySQLCore", "MySQLClient", "Rules", "Settings"]),

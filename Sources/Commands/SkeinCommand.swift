@@ -9,7 +9,10 @@ struct SkeinCommand: AsyncParsableCommand {
         commandName: "skein",
         abstract: "Migrate live MySQL and MariaDB databases.",
         version: "skein \(Version.text)",
-        subcommands: [MigrateCommand.self, VerifyCommand.self, RelayCommand.self])
+        subcommands: [
+            MigrateCommand.self, VerifyCommand.self, ClusterCommand.self, WorkerCommand.self,
+            SourceCommand.self, TaskCommand.self, RelayCommand.self,
+        ])
 }
 
 /// The program: parses arguments, runs the command, turns errors into words and exit codes.

@@ -65,6 +65,40 @@ public enum JSONValue: Sendable, Hashable, Codable, ExpressibleByStringLiteral {
         return String(decoding: data, as: UTF8.self)
     }
 
+    /// The document in YAML, line by line.
+    public var yamlLines: [String] {
+        let text = try? Yams.serialize(node: yamlNode, allowUnicode: true)
+        return (text ?? document).split(separator: "\n").map { String($0) }
+    }
+
+    /// As people write it: quotes only where they are needed.
+    private var yamlNode: Node {
+        switch self {
+        case .text(let text):
+            .scalar(Node.Scalar(text, .implicit, Self.isPlain(text) ? .plain : .doubleQuoted))
+        case .list(let list): .sequence(Node.Sequence(list.map(\.yamlNode)))
+        case .object(let object):
+            .mapping(
+                Node.Mapping(
+                    object.sorted { $0.key < $1.key }.map { (Node($0.key), $0.value.yamlNode) }))
+        default: node
+        }
+    }
+
+    /// Whether a text needs no quotes; one that could be read as something else does.
+    private static func isPlain(_ text: String) -> Bool {
+        let words: Set = ["true", "false", "yes", "no", "on", "off", "null", "y", "n"]
+        guard text.first?.isLetter == true, !words.contains(text.lowercased()) else { return false }
+        return text.utf8.allSatisfy { c in
+            switch c {
+            case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "z"),
+                UInt8(ascii: "A")...UInt8(ascii: "Z"):
+                true
+            default: "._-/".utf8.contains(c)
+            }
+        }
+    }
+
     /// The value at a key of an object.
     public subscript(_ key: String) -> JSONValue? {
         guard case .object(let object) = self else { return nil }

@@ -107,7 +107,7 @@ final class TestAPI: Sendable {
     static func with(
         _ names: [String] = ["w1"],
         configure: @Sendable @escaping (inout APIConfiguration) -> Void = { _ in },
-        _ body: @Sendable @escaping (TestAPI, [Worker]) async throws -> Void
+        isTLS: Bool = false, _ body: @Sendable @escaping (TestAPI, [Worker]) async throws -> Void
     ) async throws {
         let api = try TestAPI()
         let workers = try names.map { name in
@@ -137,8 +137,10 @@ final class TestAPI: Sendable {
                 for (name, server, control) in workers {
                     try await eventually { server.port != nil }
                     let http = RawHTTP(port: server.port ?? 0)
-                    try await eventually {
-                        try await http.send("GET", "/readyz").status == 200
+                    if !isTLS {
+                        try await eventually {
+                            try await http.send("GET", "/readyz").status == 200
+                        }
                     }
                     try await api.join(name, "127.0.0.1:\(http.port)")
                     serving.append(

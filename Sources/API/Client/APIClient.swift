@@ -1,5 +1,6 @@
 internal import AsyncHTTPClient
 internal import Foundation
+internal import Glibc
 internal import NIOCore
 internal import NIOHTTP1
 internal import NIOPosix
@@ -219,8 +220,15 @@ public final class APIClient: Sendable {
 
     /// Whether the request can't have arrived.
     private static func isBeforeSending(_ error: any Error) -> Bool {
-        if error is NIOConnectionError || error is NIOSSLError || error is BoringSSLError {
+        if error is NIOConnectionError || error is SocketAddressError || error is NIOSSLError
+            || error is BoringSSLError
+        {
             return true
+        }
+        // What connecting fails with; a connection that was there fails with others.
+        if let error = error as? IOError {
+            return [ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, EADDRNOTAVAIL, EACCES, EMFILE]
+                .contains(error.errnoCode)
         }
         return (error as? HTTPClientError) == .connectTimeout
             || (error as? HTTPClientError) == .tlsHandshakeTimeout

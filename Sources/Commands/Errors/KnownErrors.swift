@@ -1,3 +1,4 @@
+internal import API
 internal import Checkpoint
 internal import MySQLClient
 internal import Settings
@@ -26,6 +27,8 @@ extension OperatorError {
                 message: "a column has the type \(error.type), which is not known here",
                 place: "\(error.table), column \(error.column)", recovery: .never,
                 action: "exclude the table (--exclude), or change the column's type")
+        case let error as APIProblem: self.init(api: error)
+        case let error as APIClientError: self.init(client: error)
         case is CancellationError:
             self.init(
                 code: "interrupted", message: "it was interrupted", recovery: .restart, action: "")
