@@ -10,7 +10,8 @@ struct SkeinCommand: AsyncParsableCommand {
         abstract: "Migrate live MySQL and MariaDB databases.",
         version: "skein \(Version.text)",
         subcommands: [
-            MigrateCommand.self, ServeCommand.self, VerifyCommand.self, RelayCommand.self,
+            MigrateCommand.self, VerifyCommand.self, ServeCommand.self, ClusterCommand.self,
+            WorkerCommand.self, SourceCommand.self, TaskCommand.self, RelayCommand.self,
         ])
 }
 

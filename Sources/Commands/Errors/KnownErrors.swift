@@ -1,3 +1,4 @@
+internal import API
 internal import Checkpoint
 internal import Cluster
 internal import Metadata
@@ -36,6 +37,8 @@ extension OperatorError {
                 code: "cluster.store", message: error.description,
                 recovery: error.isTransient ? .later : .never,
                 action: error.code == .process ? "install etcd-server 3.4 or later" : "")
+        case let error as APIProblem: self.init(api: error)
+        case let error as APIClientError: self.init(client: error)
         case is CancellationError:
             self.init(
                 code: "interrupted", message: "it was interrupted", recovery: .restart, action: "")
