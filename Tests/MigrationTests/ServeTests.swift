@@ -131,6 +131,42 @@ extension MigrationTests {
             }
         }
 
+        @Test("a killed worker's sources run elsewhere long before its lease has ended")
+        func quickFailover() async throws {
+            let trial = try await Trial(.mariadb, "quick", Shop.schema(rows: 500))
+            let cluster = try ClusterTrial("w0", "w1", "w2")
+            let load = Load(
+                trial.source, schema: trial.schema, threads: 1, seed: Dice.seed("quick"),
+                pause: .milliseconds(5), Shop.step)
+            try await cluster.running {
+                try await cluster.startAll()
+                try await cluster.add(trial, source: "s")
+                try await cluster.copied(trial)
+                for _ in 0..<3 {
+                    try await cluster.applied(trial)
+                    // Those that watch it have to have seen it.
+                    try await Task.sleep(for: .seconds(2))
+                    let owner = try #require(try await cluster.owner("s"))
+                    let leads = try await cluster.leader()?.name == owner.name
+                    let beats = Beats(trial)
+                    try await Task.sleep(for: .seconds(1))
+                    owner.kill()
+                    try await cluster.applied(trial)
+                    try await Task.sleep(for: .milliseconds(500))
+                    let pause = try await beats.stop()
+                    print("pause after kill -9 (of the leader: \(leads)): \(pause)")
+                    #expect(pause < .seconds(10))
+                    try owner.start()
+                    try await cluster.eventually("it is back") {
+                        try await cluster.cluster().sessions.count == 3
+                    }
+                }
+                try await load.stop()
+                try await cluster.applied(trial)
+                try await trial.expectEqual(verifying: false)
+            }
+        }
+
         @Test(
             "a second process is refused: with the data folder, the name, or another cluster's folder"
         )
