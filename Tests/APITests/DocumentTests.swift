@@ -1,7 +1,9 @@
 import API
 import Foundation
+import Synchronization
 import TestServers
 import Testing
+import Worker
 
 @Suite("The document of the API", .enabled(if: TestAPI.isAvailable))
 struct DocumentTests {
