@@ -11,7 +11,7 @@ struct SkeinCommand: AsyncParsableCommand {
         version: "skein \(Version.text)",
         subcommands: [
             MigrateCommand.self, VerifyCommand.self, ClusterCommand.self, WorkerCommand.self,
-            SourceCommand.self, TaskCommand.self, RelayCommand.self,
+            SourceCommand.self, TaskCommand.self, RelayCommand.self, CertCommand.self,
         ])
 }
 
