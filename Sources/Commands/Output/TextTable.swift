@@ -23,7 +23,8 @@ struct TextTable {
         return all.map { row in
             var line = ""
             for (column, cell) in row.enumerated() {
-                line += column + 1 < row.count ? TextFitting.padded(cell, widths[column]) + "  " : cell
+                line +=
+                    column + 1 < row.count ? TextFitting.padded(cell, widths[column]) + "  " : cell
             }
             while line.hasSuffix(" ") { line.removeLast() }
             return width.map { TextFitting.shortened(line, $0) } ?? line
