@@ -103,15 +103,18 @@ let package = Package(
                 .product(name: "SwiftProtobuf", package: "swift-protobuf"),
             ], common),
         module(
-            "Cluster", ["Metadata", "Runtime", .product(name: "Logging", package: "swift-log")],
-            strict),
-        module(
             "Worker",
             [
                 "MySQLCore", "Rules", "MySQLClient", "Stream", "Checkpoint", "Snapshot",
                 "Replication", "Relay", "Settings", "Runtime",
                 .product(name: "Logging", package: "swift-log"),
             ], common),
+        module(
+            "Cluster",
+            [
+                "Metadata", "Settings", "Worker", "Runtime",
+                .product(name: "Logging", package: "swift-log"),
+            ], strict),
         // The cluster's face: the HTTP API and its client.
         module(
             "API",
@@ -137,7 +140,7 @@ let package = Package(
             [
                 "MySQLCore", "MySQLBinlog", "Rules", "MySQLClient", "Checkpoint", "Stream",
                 "Snapshot", "Replication", "Relay", "Settings", "Worker", "Verification",
-                "API", "Runtime",
+                "Metadata", "Cluster", "API", "Runtime",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ], common),
@@ -177,7 +180,11 @@ let package = Package(
                 "MySQLCore", "MySQLSyntax", "MySQLBinlog", "Rules", "MySQLClient", "Checkpoint",
                 "Stream", "Replication", "Runtime", "TestServers",
             ]),
-        tests("MigrationTests", ["MySQLCore", "MySQLClient", "Verification", "TestServers"]),
+        tests(
+            "MigrationTests",
+            [
+                "MySQLCore", "MySQLClient", "Verification", "Metadata", "Cluster", "TestServers",
+            ]),
         tests(
             "MetadataTests",
             [
