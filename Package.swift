@@ -183,7 +183,8 @@ let package = Package(
         tests(
             "MigrationTests",
             [
-                "MySQLCore", "MySQLClient", "Verification", "Metadata", "Cluster", "TestServers",
+                "MySQLCore", "MySQLClient", "Verification", "Metadata", "Settings", "Cluster",
+                "TestServers",
             ]),
         tests(
             "MetadataTests",

@@ -6,6 +6,8 @@ public enum ClusterError: Error, Sendable, Hashable, CustomStringConvertible {
     case otherCluster(folder: String)
     /// The data folder belongs to a cluster whose store is empty, or another one.
     case storeIsEmpty(folder: String)
+    /// The worker has another key of the passwords in the store than the cluster.
+    case otherKey
     /// The worker was in a cluster, and knows nobody of it any more.
     case nobodyToJoin(folder: String)
     /// Another process uses the data folder.
@@ -23,6 +25,7 @@ public enum ClusterError: Error, Sendable, Hashable, CustomStringConvertible {
         switch self {
         case .nameInUse: "cluster.name"
         case .otherCluster, .storeIsEmpty: "cluster.other"
+        case .otherKey: "cluster.key"
         case .nobodyToJoin: "cluster.join"
         case .address: "cluster.address"
         case .folderInUse, .otherName, .folder: "cluster.folder"
@@ -40,6 +43,9 @@ public enum ClusterError: Error, Sendable, Hashable, CustomStringConvertible {
         case .storeIsEmpty(let folder):
             "\(folder) belongs to a worker of another cluster than the store, which knows of none: "
                 + "check the endpoints, or give an empty data folder"
+        case .otherKey:
+            "this worker has another key than the one that the cluster's passwords are encrypted "
+                + "with: copy the key file of a worker that is in the cluster"
         case .nobodyToJoin(let folder):
             "\(folder) belongs to a worker that has no store of its own: name a worker that is "
                 + "alive by --join"

@@ -23,6 +23,8 @@ public enum KeyLayout {
     public static let relays = root + "relays/"
     /// The cluster's random token.
     public static let cluster = root + "cluster"
+    /// Tells whether a worker has the key that the cluster's passwords are encrypted with.
+    public static let secretKey = root + "secret-key"
     /// Workers that have, or are to have, a member of the store.
     public static let voters = root + "voters/"
 

@@ -4,6 +4,7 @@ import Glibc
 import Metadata
 import MySQLClient
 import MySQLCore
+import Settings
 import Synchronization
 
 @testable import TestServers
@@ -13,12 +14,14 @@ final class ServeProcess: Sendable {
     let name: String
     let port: Int
     let folder: String
+    let keyFile: String
     private let running = Mutex<SkeinProcess?>(nil)
 
     init(_ name: String, in state: LocalState) {
         self.name = name
         port = Self.freePorts()
         folder = state.path + "/" + name
+        keyFile = state.path + "/key"
     }
 
     /// The first of three free ports in a row.
@@ -40,7 +43,7 @@ final class ServeProcess: Sendable {
         let arguments =
             [
                 "serve", "--name", name, "--data-dir", folder, "--listen", address,
-                "--etcd-option=--unsafe-no-fsync", "--log-level", "info",
+                "--etcd-option=--unsafe-no-fsync", "--log-level", "info", "--key-file", keyFile,
             ] + (join.map { ["--join", $0.address] } ?? []) + more
         let process = try SkeinProcess(arguments)
         running.withLock { $0 = process }
@@ -75,6 +78,8 @@ final class ClusterTrial: Sendable {
 
     init(_ names: String...) throws {
         let state = state
+        try FileManager.default.createDirectory(
+            atPath: state.path, withIntermediateDirectories: true)
         workers = names.map { ServeProcess($0, in: state) }
         var patience = EtcdClient.Patience()
         patience.call = .seconds(30)
@@ -142,19 +147,28 @@ final class ClusterTrial: Sendable {
 
     /// Writes a source and a task that migrates a trial's schema from it.
     func add(_ trial: Trial, source: String, _ more: String = "") async throws {
-        let from = SourceRecord(
-            settings: "source: {url: '\(trial.sourceURL)', tls: disabled}\n")
-        let task = TaskRecord(
-            settings: """
-                target: {url: '\(trial.targetURL)', tls: disabled}
+        let secrets = try SecretCipher(file: workers[0].keyFile)
+        let from = try SourceSettings(
+            Array(
+                """
+                source: {url: '\(trial.sourceURL)', tls: disabled, password: \(TestServer.password)}
+                """.utf8), .yaml, file: "source", name: source)
+        let task = try TaskSettings(
+            Array(
+                """
+                target: {url: '\(trial.targetURL)', tls: disabled, password: \(TestServer.password)}
+                sources: [\(source)]
                 tables: ['\(trial.schema).*']
                 meta-schema: \(trial.meta)
                 chunk-rows: 500
                 \(more)
-                """)
+                """.utf8), .yaml, file: "task", name: trial.schema)
+        let (sourceKey, taskKey) = (KeyLayout.source(source), KeyLayout.task(trial.schema))
         try await client.transaction(then: [
-            .put(KeyLayout.source(source), try from.bytes()),
-            .put(KeyLayout.task(trial.schema), try task.bytes()),
+            .put(
+                sourceKey,
+                try SourceRecord(settings: from.stored(secrets, key: sourceKey)).bytes()),
+            .put(taskKey, try TaskRecord(settings: task.stored(secrets, key: taskKey)).bytes()),
             .put(
                 KeyLayout.stage(task: trial.schema, source: source), Cluster.Stage.running.bytes),
         ])

@@ -7,8 +7,6 @@ extension KeyLayout {
     /// Touched whenever a task begins to use a source: `uses/<source>`. So the removal of a source
     /// and the creation of a task that names it exclude each other.
     static let uses = root + "uses/"
-    /// Tells whether a worker has the key that the cluster's passwords are encrypted with.
-    static let secretKey = root + "secret-key"
 
     static func use(_ source: String) -> String { uses + source }
 }

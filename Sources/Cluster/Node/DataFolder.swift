@@ -10,11 +10,12 @@ internal import Glibc
 /// | `cluster` | the cluster's random token; there from the moment on at which it is known |
 /// | `endpoints` | where the store was last reached, one per line |
 /// | `store/` | the worker's own member of the store, if it has one |
+/// | `secret.key` | the key of the passwords in the store, unless it is elsewhere |
 /// | `relay/` | relay logs, one folder for each source |
 ///
 /// A file is written beside and renamed, both on disk before the call returns: it is whole or not
 /// there.
-final class DataFolder: Sendable {
+public final class DataFolder: Sendable {
     let path: String
     let identity: String
     /// Locked by us; closed, and so unlocked, with the process.
@@ -23,13 +24,7 @@ final class DataFolder: Sendable {
     /// Opens a folder, made when it does not exist, for the worker of a name.
     init(_ path: String, worker: String) throws(ClusterError) {
         self.path = path
-        var made = path.hasPrefix("/") ? "" : "."
-        for part in path.split(separator: "/") {
-            made += "/" + part
-            guard unsafe mkdir(made, 0o700) == 0 || errno == EEXIST else {
-                throw .folder(path, detail: Self.message(errno))
-            }
-        }
+        try Self.make(path)
         lock = unsafe open(path + "/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         guard lock >= 0 else { throw .folder(path, detail: Self.message(errno)) }
         guard flock(lock, LOCK_EX | LOCK_NB) == 0 else {
@@ -49,6 +44,17 @@ final class DataFolder: Sendable {
     }
 
     deinit { close(lock) }
+
+    /// Makes a folder and those above it, for its owner alone, where they do not exist.
+    public static func make(_ path: String) throws(ClusterError) {
+        var made = path.hasPrefix("/") ? "" : "."
+        for part in path.split(separator: "/") {
+            made += "/" + part
+            guard unsafe mkdir(made, 0o700) == 0 || errno == EEXIST else {
+                throw .folder(path, detail: message(errno))
+            }
+        }
+    }
 
     /// The cluster's token, `nil` when the worker was in none yet.
     func cluster() throws(ClusterError) -> String? { try Self.read(path + "/cluster") }

@@ -46,14 +46,14 @@ public final class Node: Sendable {
             name: settings.name, identity: folder.identity, address: settings.address)
         switch settings.store {
         case .given(let endpoints):
-            client = try EtcdClient(endpoints: endpoints)
+            client = try EtcdClient(endpoints: endpoints, tls: settings.tls)
             member = nil
             forms = false
         case .own(let own):
             let server = Self.serverSettings(settings, own)
             let known = try folder.endpoints().compactMap { EtcdEndpoint($0) }
             let isInCluster = try folder.cluster() != nil
-            client = try EtcdClient(endpoints: own.join + known)
+            client = try EtcdClient(endpoints: own.join + known, tls: settings.tls)
             let member = StoreMember(server, client: client, log: log)
             guard member.server.isProgramThere else {
                 throw MetadataError(.process, "\(server.program) is not there: install etcd-server")
@@ -86,6 +86,7 @@ public final class Node: Sendable {
         }
         if let program = own.program { server.program = program }
         server.options = own.options
+        server.tls = settings.tls
         // Of clusters that are formed with the same name at the same address, too.
         server.token = "skein-" + DataFolder.randomName()
         return server
@@ -99,9 +100,13 @@ public final class Node: Sendable {
 
     /// Takes part until the task is cancelled or the worker has left.
     ///
+    /// - Parameter service: runs beside it, once it is certain that the store is the worker's; the
+    ///   worker ends when it throws.
     /// - Throws: `ClusterError` when it can't take part, a `MetadataError` that trying again does not
     ///   mend, or `CancellationError`.
-    public func run() async throws {
+    public func run(
+        _ service: @Sendable @escaping () async throws -> Void = {}
+    ) async throws {
         try await withThrowingTaskGroup(of: Bool.self) { group in
             group.addTask {
                 try await self.client.run()
@@ -118,13 +123,9 @@ public final class Node: Sendable {
                     try await member.run(forms: self.forms)
                     return false
                 }
-                group.addTask {
-                    try await self.keepEndpoints(member)
-                    return false
-                }
             }
             group.addTask {
-                try await self.takePart()
+                try await self.takePart(service)
                 return true
             }
             // The store's member ends last: leaving needs it.
@@ -133,9 +134,19 @@ public final class Node: Sendable {
         }
     }
 
-    private func takePart() async throws {
+    private func takePart(_ service: @Sendable @escaping () async throws -> Void) async throws {
         try await identify()
         try await withThrowingTaskGroup(of: Bool.self) { group in
+            group.addTask {
+                try await service()
+                return false
+            }
+            if let member {
+                group.addTask {
+                    try await self.keepEndpoints(member)
+                    return false
+                }
+            }
             group.addTask {
                 await self.host.run()
                 return false
@@ -180,6 +191,7 @@ public final class Node: Sendable {
         while true {
             do {
                 if let token = try await token(own) {
+                    try await compareKey()
                     if own == nil { try folder.setCluster(token) }
                     return
                 }
@@ -208,9 +220,22 @@ public final class Node: Sendable {
         return nil
     }
 
+    /// Makes sure that this worker can read the passwords in the store.
+    private func compareKey() async throws {
+        guard let own = settings.keyFingerprint.map({ Array($0.utf8) }) else { return }
+        let found = try await client.transaction(
+            if: [.missing(KeyLayout.secretKey)], then: [.put(KeyLayout.secretKey, own)],
+            otherwise: [.get(.key(KeyLayout.secretKey))])
+        if case .values(let values) = found.results.first, let value = values.first,
+            value.value != own
+        {
+            throw ClusterError.otherKey
+        }
+    }
+
     /// A worker that is in a cluster is told to join another one: its own store would not notice.
     private func compare(_ own: String, with endpoints: [EtcdEndpoint]) async throws {
-        let other = try EtcdClient(endpoints: endpoints)
+        let other = try EtcdClient(endpoints: endpoints, tls: settings.tls)
         let found = await withTaskGroup(of: KeyValue?.self) { group in
             group.addTask {
                 try? await other.run()

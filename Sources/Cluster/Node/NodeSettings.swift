@@ -46,6 +46,11 @@ public struct NodeSettings: Sendable {
     public var address: String
     /// Where it listens only to show that it lives; `nil` when the API is served there.
     public var presence: EtcdEndpoint?
+    /// What tells the key of the cluster's passwords from another; `nil`: it is not compared.
+    public var keyFingerprint: String?
+    /// The certificates that workers and members of the store show each other; nil: what they say
+    /// is not encrypted.
+    public var tls: EtcdTLS?
     /// The cluster's store.
     public var store: Store
     /// Makes a subtask's settings of the records of its source and its task.

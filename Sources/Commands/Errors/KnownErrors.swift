@@ -29,8 +29,6 @@ extension OperatorError {
                 message: "a column has the type \(error.type), which is not known here",
                 place: "\(error.table), column \(error.column)", recovery: .never,
                 action: "exclude the table (--exclude), or change the column's type")
-        case let error as APIProblem: self.init(api: error)
-        case let error as APIClientError: self.init(client: error)
         case let error as ClusterError:
             self.init(
                 code: error.code, message: error.description, recovery: .never, action: "")
@@ -39,6 +37,8 @@ extension OperatorError {
                 code: "cluster.store", message: error.description,
                 recovery: error.isTransient ? .later : .never,
                 action: error.code == .process ? "install etcd-server 3.4 or later" : "")
+        case let error as APIProblem: self.init(api: error)
+        case let error as APIClientError: self.init(client: error)
         case is CancellationError:
             self.init(
                 code: "interrupted", message: "it was interrupted", recovery: .restart, action: "")

@@ -1,3 +1,4 @@
+internal import API
 internal import ArgumentParser
 internal import Cluster
 internal import Glibc
@@ -46,6 +47,32 @@ struct ServeCommand: AsyncParsableCommand {
             valueName: "host:port"))
     var etcdEndpoints: [String] = []
 
+    @Option(
+        help: ArgumentHelp(
+            "File with the key that encrypts passwords in the store, the same for all workers; made "
+                + "by the first one (default: secret.key in the data folder).", valueName: "file"))
+    var keyFile: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "File with the tokens that the API accepts, as hashes.", valueName: "file"))
+    var tokens: String?
+
+    @Option(help: ArgumentHelp("Certificate of the API, in PEM.", valueName: "file"))
+    var tlsCert: String?
+
+    @Option(help: ArgumentHelp("Its key.", valueName: "file"))
+    var tlsKey: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "The authority of the workers' certificates. With it, members of the store talk mutual "
+                + "TLS, too: the certificate must be for servers and clients.", valueName: "file"))
+    var tlsCA: String?
+
+    @Flag(help: "Serve beyond loopback without TLS and tokens, where the network is safe.")
+    var insecure = false
+
     @Option(help: "How many workers bring a voting member of the store along: 1, 3, 5 or 7.")
     var voters = 3
 
@@ -75,7 +102,7 @@ struct ServeCommand: AsyncParsableCommand {
     func run() async throws {
         let terminal = Terminal()
         let logger = Logger.command("skein", terminal, level: logLevel.level, isJSON: false)
-        let settings = try nodeSettings()
+        let (settings, configuration) = try configure()
         let runtime = WorkerRuntime(
             name: name, dataFolder: settings.dataFolder, describe: { SubtaskError(operator: $0) },
             logger: logger)
@@ -83,15 +110,17 @@ struct ServeCommand: AsyncParsableCommand {
         try await StopSignals.shared.handling { _ in
             node.stop()
         } _: {
-            try await node.run()
+            try await node.run {
+                try await APIServer(
+                    configuration: configuration, client: node.client, control: runtime, log: logger
+                ).run()
+            }
         }
     }
 
-    private func nodeSettings() throws -> NodeSettings {
-        guard Self.isName(name) else {
-            throw SettingsError(
-                "--name must have 1 to 64 letters, digits, dots, hyphens and underscores, and begin "
-                    + "with a letter or digit")
+    private func configure() throws -> (NodeSettings, APIConfiguration) {
+        guard RecordName.isValid(name) else {
+            throw SettingsError("--name must have \(RecordName.rule)")
         }
         let here = try endpoint(listen, "--listen")
         let told = try advertise.map { try endpoint($0, "--advertise") } ?? here
@@ -116,22 +145,47 @@ struct ServeCommand: AsyncParsableCommand {
         } else {
             store = .given(try etcdEndpoints.map { try endpoint($0, "--etcd-endpoints") })
         }
+        let secrets = try secrets(folder)
         var settings = NodeSettings(
             name: name, dataFolder: folder, address: told.description, store: store,
-            read: { try MigrationSettings($0) })
-        settings.presence = here
-        return settings
+            read: { try MigrationSettings($0, secrets) })
+        settings.keyFingerprint = secrets.fingerprint
+        var configuration = APIConfiguration(
+            worker: name, version: Version.text, port: here.port, secrets: secrets)
+        configuration.host = here.host
+        configuration.isInsecure = insecure
+        if let tokens { configuration.tokens = try AccessTokens(file: tokens) }
+        switch (tlsCert, tlsKey) {
+        case (let certificate?, let key?):
+            configuration.tls = .init(
+                certificateFile: certificate, keyFile: key, authorityFile: tlsCA)
+        case (nil, nil): break
+        default: throw SettingsError("--tls-cert and --tls-key need each other")
+        }
+        try configuration.check()
+        if let tls = configuration.tls, let authority = tls.authorityFile {
+            settings.tls = EtcdTLS(
+                authorityFile: authority, certificateFile: tls.certificateFile,
+                keyFile: tls.keyFile)
+        } else if !configuration.isLoopback, etcdEndpoints.isEmpty, !insecure {
+            throw SettingsError(
+                "workers' members of the store need certificates beyond loopback: give --tls-ca too, "
+                    + "or --insecure where the network is safe otherwise")
+        }
+        return (settings, configuration)
+    }
+
+    /// The key of the passwords. A worker that joins without the cluster's key is refused, and told
+    /// to bring it along.
+    private func secrets(_ folder: String) throws -> SecretCipher {
+        if let keyFile { return try SecretCipher(creatingIfMissing: keyFile) }
+        try DataFolder.make(folder)
+        return try SecretCipher(creatingIfMissing: folder + "/secret.key")
     }
 
     /// Where the member of the store is that a worker brings along.
     private static func storeEndpoint(_ worker: EtcdEndpoint) -> EtcdEndpoint {
         EtcdEndpoint(host: worker.host, port: worker.port + 1)
-    }
-
-    private static func isName(_ name: String) -> Bool {
-        func isLetter(_ c: Character) -> Bool { c.isASCII && (c.isLetter || c.isNumber) }
-        return (1...64).contains(name.count) && name.first.map(isLetter) == true
-            && name.allSatisfy { isLetter($0) || "._-".contains($0) }
     }
 
     private func endpoint(_ text: String, _ flag: String) throws -> EtcdEndpoint {
