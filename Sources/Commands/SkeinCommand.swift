@@ -12,6 +12,7 @@ struct SkeinCommand: AsyncParsableCommand {
         subcommands: [
             MigrateCommand.self, VerifyCommand.self, ServeCommand.self, ClusterCommand.self,
             WorkerCommand.self, SourceCommand.self, TaskCommand.self, RelayCommand.self,
+            CertCommand.self,
         ])
 }
 

@@ -140,7 +140,7 @@ struct CommandLineTests {
     func tls() async throws {
         let folder = try TestPlaces.newFolder("tls")
         let authority = folder + "/ca.pem"
-        try Self.makeCertificates(folder)
+        try await Self.makeCertificates(folder)
         let lines = Mutex("")
         try await TestAPI.with(
             configure: { configuration in
@@ -158,8 +158,7 @@ struct CommandLineTests {
             ])
             let list = try await skein.run(["source", "list"])
             #expect(list.status == 0, "\(list)")
-            skein.environment["SKEIN_CA"] = ""
-            skein.environment["SKEIN_CA"] = folder + "/other.pem"
+            skein.environment["SKEIN_CA"] = folder + "/other/ca.pem"
             let distrusted = try await skein.run(["source", "list"])
             #expect(distrusted.errors.contains("[api.unreachable]"), "\(distrusted)")
             #expect(distrusted.errors.contains("TLS"))
@@ -174,25 +173,29 @@ struct CommandLineTests {
         #expect(throws: Never.self) { try open.check() }
     }
 
-    private static func makeCertificates(_ folder: String) throws {
-        let script = """
-            set -e; cd \(folder)
-            for ca in ca other; do openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 \
-            -nodes -keyout $ca.key -out $ca.pem -subj /CN=$ca -days 2; done
-            openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout node.key \
-            -out node.csr -subj /CN=node
-            printf 'subjectAltName=IP:127.0.0.1' > ext
-            openssl x509 -req -in node.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 \
-            -extfile ext -out node.pem
-            """
-        let process = Process()
-        process.executableURL = URL(filePath: "/bin/bash")
-        process.arguments = ["-c", script]
-        process.standardError = FileHandle.nullDevice
-        process.standardOutput = FileHandle.nullDevice
-        try process.run()
-        process.waitUntilExit()
-        #expect(process.terminationStatus == 0)
+    /// An authority with a worker's certificate, and a strange authority.
+    private static func makeCertificates(_ folder: String) async throws {
+        let skein = SkeinCommandLine(environment: [:])
+        for arguments in [
+            ["ca", "--folder", folder], ["ca", "--folder", folder + "/other"],
+            ["node", "node", "--host", "localhost", "--host", "127.0.0.1", "--folder", folder],
+        ] {
+            let made = try await skein.run(["cert"] + arguments)
+            #expect(made.status == 0, "\(made)")
+        }
+        let key = try FileManager.default.attributesOfItem(atPath: folder + "/node.key")
+        #expect(key[.posixPermissions] as? Int == 0o600)
+        // Neither an authority nor a certificate is replaced.
+        for arguments in [
+            ["ca", "--folder", folder], ["node", "node", "--host", "x", "--folder", folder],
+            ["node", "n", "--host", "x:1", "--folder", folder],
+            ["node", "ca", "--host", "x", "--folder", folder],
+            ["node", "n", "--host", "x", "--folder", folder + "/none"],
+        ] {
+            let refused = try await skein.run(["cert"] + arguments)
+            #expect(
+                refused.status == 2 && refused.errors.contains("[settings.invalid]"), "\(refused)")
+        }
     }
 
     @Test("a file of tokens is read as it is made, and nonsense in it is named")

@@ -1,7 +1,11 @@
 import API
 import Foundation
+import Synchronization
+import Synchronization
 import TestServers
 import Testing
+import Worker
+import Worker
 
 @Suite("The document of the API", .enabled(if: TestAPI.isAvailable))
 struct DocumentTests {
@@ -43,6 +47,57 @@ struct DocumentTests {
                 }?.dropFirst(7).split(separator: ", ").map(String.init)
                 #expect(Set(allowed ?? []) == methods, "\(path)")
             }
+        }
+    }
+
+    @Test("answers have the keys that their schemas have, and all that are required")
+    func schemas() async throws {
+        let text = try String(contentsOfFile: Self.file, encoding: .utf8)
+        let document = try #require(
+            JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
+        let answers = Mutex<[(String, String, String)]>([])
+        try await TestAPI.with { api, workers in
+            let http = workers[0].http
+            func send(_ method: String, _ path: String, _ at: String, _ body: String? = nil)
+                async throws
+            {
+                let answer = try await http.send(method, path, body)
+                #expect(answer.status < 300, "\(path) \(answer.body)")
+                answers.withLock { $0.append((method.lowercased(), at, answer.body)) }
+            }
+            let (sources, tasks) = ("/api/v1/sources", "/api/v1/tasks")
+            let (source, task) = ("\(sources)/{source_name}", "\(tasks)/{task_name}")
+            try await send("POST", sources, sources, TestAPI.source("s"))
+            try await api.bind("s", "w1")
+            try await send("POST", "\(tasks)?start=true", tasks, TestAPI.task("t", ["s"]))
+            workers[0].control.current.withLock {
+                $0.subtasks = [FakeControl.subtask("t", "s")]
+                $0.relays = [
+                    RelayStatus(
+                        source: "s",
+                        log: .init(
+                            state: "running", reason: "r", bytes: 1, limitBytes: 2, position: "b:4")
+                    )
+                ]
+            }
+            try await send("GET", "\(sources)?with_status=true", sources)
+            try await send("GET", "\(sources)/s", source)
+            try await send("GET", "\(sources)/s/status", "\(source)/status")
+            try await send("GET", "\(tasks)?with_status=true", tasks)
+            try await send("GET", "\(tasks)/t", task)
+            try await send("GET", "\(tasks)/t/status", "\(task)/status")
+            try await send("POST", "\(tasks)/t/pause", "\(task)/pause")
+            try await send(
+                "POST", "\(sources)/s/relay/purge", "\(source)/relay/purge",
+                #"{"relay_binlog_name":"b.2"}"#)
+            for path in ["cluster/info", "cluster/workers", "local/status"] {
+                try await send("GET", "/api/v1/\(path)", "/api/v1/\(path)")
+            }
+        }
+        let checker = SchemaCheck(document: document)
+        for (method, path, body) in answers.withLock({ $0 }) {
+            let value = try JSONSerialization.jsonObject(with: Data(body.utf8))
+            #expect(try checker.problems(of: value, method, path) == [], "\(method) \(path)")
         }
     }
 

@@ -67,7 +67,12 @@ extension RequestHandlers {
 
     /// A read that needs a majority, and changes nothing.
     private func isStoreAvailable() async -> Bool {
-        (try? await store.client.get(KeyLayout.secretKey, within: configuration.peerLimit)) != nil
+        do {
+            _ = try await store.client.get(KeyLayout.leader, within: configuration.peerLimit)
+            return true
+        } catch {
+            return false
+        }
     }
 
     private func voters() async -> [ClusterAnswer.Voter] {

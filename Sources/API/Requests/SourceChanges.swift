@@ -42,6 +42,20 @@ extension ClusterStore {
         }
     }
 
+    /// Lets a source have a worker, or takes it away. The settings stay as they are, to the byte:
+    /// other ones would start its subtasks anew.
+    func setSource(_ name: String, enabled isEnabled: Bool) async throws {
+        try await untilUnchanged("source '\(name)'") { () -> Void? in
+            let value = try await source(name)
+            guard var record = decoded(SourceRecord.self, value) else { throw unreadable(value) }
+            if record.isEnabled == isEnabled { return () }
+            record.isEnabled = isEnabled
+            return try await commit(
+                if: [.modRevision(value.key, value.modRevision)],
+                [.put(value.key, try record.bytes(), lease: nil)]) ? () : nil
+        }
+    }
+
     /// Removes a source that no task uses.
     func removeSource(_ name: String) async throws {
         let key = KeyLayout.source(name)

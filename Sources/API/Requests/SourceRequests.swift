@@ -83,13 +83,13 @@ extension RequestHandlers {
     private var sourceActionRoutes: [Route] {
         [
             sourceAction("enable", "Lets a source have a worker.") { name, _ in
-                try await store.changeSource(name) { $0.enabled(true) }
+                try await store.setSource(name, enabled: true)
                 return "source '\(name)' is enabled"
             },
             sourceAction(
                 "disable", "Takes a source's worker away: all its subtasks rest."
             ) { name, _ in
-                try await store.changeSource(name) { $0.enabled(false) }
+                try await store.setSource(name, enabled: false)
                 return "source '\(name)' is disabled"
             },
             sourceAction(
@@ -216,12 +216,6 @@ extension RequestHandlers {
 }
 
 extension SourceSettings {
-    fileprivate func enabled(_ isEnabled: Bool) -> SourceSettings {
-        var settings = self
-        settings.isEnabled = isEnabled
-        return settings
-    }
-
     fileprivate func keepingRelay(_ keepsRelay: Bool) -> SourceSettings {
         var settings = self
         settings.keepsRelay = keepsRelay

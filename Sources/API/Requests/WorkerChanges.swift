@@ -30,7 +30,10 @@ extension ClusterStore {
         let relays = try await client.list(.prefix(KeyLayout.relays)).values.map(\.key)
             .filter { $0.hasSuffix("/" + worker) }
         var keys = relays
-        if try await value(KeyLayout.drain(worker)) != nil { keys.append(KeyLayout.drain(worker)) }
+        for key in [KeyLayout.drain(worker), KeyLayout.root + "voters/" + worker]
+        where try await value(key) != nil {
+            keys.append(key)
+        }
         let members = try await client.members(within: Self.patience).filter { $0.name == worker }
         if keys.isEmpty, members.isEmpty { throw APIProblem.unknownWorker(worker) }
         for start in stride(from: 0, to: keys.count, by: 100) {

@@ -154,15 +154,15 @@ struct APIResponder: HTTPResponder {
         return role == .admin
     }
 
-    /// Without tokens every program of this machine may ask, so a web page must not: a browser
-    /// tells where a page comes from, and a name that was made to point here is none of ours.
+    /// Without tokens every program that reaches this port may ask, so a web page must not: a
+    /// browser tells where a page comes from, and a name that was made to point to loopback is
+    /// none of ours.
     private func checkPlace(_ request: Request) throws(APIProblem) {
-        guard configuration.isLoopback else { return }
         let authority = request.head.authority ?? ""
         let host =
             authority.hasPrefix("[")
             ? String(authority.prefix { $0 != "]" }) + "]" : String(authority.prefix { $0 != ":" })
-        guard isLoopbackHost(host) else {
+        guard !configuration.isLoopback || isLoopbackHost(host) else {
             throw APIProblem(
                 .wrongHost, "this worker is not \(TextForm.shown(authority)): it serves loopback",
                 remedy: "connect to \(configuration.host)")

@@ -72,10 +72,16 @@ public final class APIServer: Sendable {
         let group = ServiceGroup(configuration: settings)
         // A task of its own, since cancelling it would cut requests off; it ends with this one.
         let serving = Task { try await group.run() }
-        try await withTaskCancellationHandler {
-            try await serving.value
-        } onCancel: {
-            Task { await group.triggerGracefulShutdown() }
+        do {
+            try await withTaskCancellationHandler {
+                try await serving.value
+            } onCancel: {
+                Task { await group.triggerGracefulShutdown() }
+            }
+        } catch let error as IOError where port == nil {
+            throw SettingsError(
+                "the API can't listen on \(configuration.host):\(configuration.port): "
+                    + String(cString: strerror(error.errnoCode)))
         }
         try Task.checkCancellation()
     }

@@ -39,8 +39,11 @@ struct StatusCollector: Sendable {
             let answer = try await peers.send(
                 "GET", "/api/v1/local/status", at: url(session), within: configuration.peerLimit)
             return WorkerReport(status: try answer.value(WorkerStatus.self))
+        } catch APIClientError.unreachable(let reasons) {
+            let reason = reasons.joined(separator: "; ")
+            return WorkerReport(problem: "worker '\(worker)' does not answer: \(reason)")
         } catch {
-            return WorkerReport(problem: "worker '\(worker)' does not answer: \(error)")
+            return WorkerReport(problem: "worker '\(worker)' does not tell: \(error)")
         }
     }
 

@@ -47,7 +47,8 @@ struct WatchFlags: ParsableArguments {
         let terminal = Terminal()
         func show(_ answer: APIClient.Answer) throws {
             guard flags.output == .table, terminal.isInteractive else {
-                return try flags.show(answer) { try lines(answer, $0) }
+                // Lines of one time and of the next are told apart by an empty one.
+                return try flags.show(answer) { try lines(answer, $0) + [""] }
             }
             terminal.show(try lines(answer, nil).map { StyledLine($0) })
         }
