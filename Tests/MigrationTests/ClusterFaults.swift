@@ -30,10 +30,10 @@ enum Fault: String, CaseIterable, Sendable {
             guard let owner = try await cluster.owner(source) else { throw Overdue("no owner") }
             try await restart(owner, cluster)
         case .storeKilled:
-            guard let leader = try await cluster.leader(), let etcd = leader.etcd else {
-                throw Overdue("no store's member")
-            }
-            kill(etcd, SIGKILL)
+            guard let leader = try await cluster.leader() else { throw Overdue("nobody leads") }
+            // It may have been killed just before.
+            try await cluster.eventually("a member of the store") { leader.etcd != nil }
+            if let etcd = leader.etcd { kill(etcd, SIGKILL) }
         case .ownerStopped:
             guard let owner = try await cluster.owner(source) else { throw Overdue("no owner") }
             let epoch = try await cluster.cluster().bindings[source]?.record.epoch ?? 0

@@ -223,6 +223,43 @@ extension MigrationTests {
             }
         }
 
+        @Test("with certificates, workers join each other, and nobody else gets into their store")
+        func certificates() async throws {
+            let cluster = try ClusterTrial("w0", "w1")
+            let folder = cluster.state.path + "/certs"
+            var made = try await SkeinProcess(["cert", "ca", "--folder", folder]).end()
+            #expect(made.status == 0, "\(made.text)")
+            for worker in cluster.workers {
+                let arguments = ["cert", "node", worker.name, "--host", "127.0.0.1"]
+                made = try await SkeinProcess(arguments + ["--folder", folder]).end()
+                #expect(made.status == 0, "\(made.text)")
+            }
+            @Sendable func file(_ name: String) -> String { folder + "/" + name }
+            try await cluster.running {
+                let first = cluster.workers[0]
+                for worker in cluster.workers {
+                    try worker.start(
+                        join: worker === first ? nil : first, "--tls-ca", file("ca.pem"),
+                        "--tls-cert", file(worker.name + ".pem"),
+                        "--tls-key", file(worker.name + ".key"))
+                }
+                let client = try EtcdClient(
+                    endpoints: [first.store],
+                    tls: EtcdTLS(
+                        authorityFile: file("ca.pem"), certificateFile: file("w1.pem"),
+                        keyFile: file("w1.key")))
+                let running = Task { try await client.run() }
+                defer { running.cancel() }
+                try await cluster.eventually("both are members of the store") {
+                    try await client.members().count { $0.hasStarted } == 2
+                }
+                // The trial's own client has no certificate.
+                await #expect(throws: MetadataError.self) {
+                    try await cluster.client.get(KeyLayout.cluster, within: .seconds(3))
+                }
+            }
+        }
+
         @Test(
             "a second process is refused: with the data folder, the name, or another cluster's folder"
         )
