@@ -260,6 +260,41 @@ extension MigrationTests {
             }
         }
 
+        @Test("all workers are restarted one after the other, and hardly anybody notices")
+        func rolling() async throws {
+            let trial = try await Trial(.mariadb, "rolling", Shop.schema(rows: 500))
+            let cluster = try ClusterTrial("w0", "w1", "w2")
+            let load = Load(
+                trial.source, schema: trial.schema, threads: 1, seed: Dice.seed("rolling"),
+                pause: .milliseconds(5), Shop.step)
+            try await cluster.running {
+                try await cluster.startAll()
+                try await cluster.add(trial, source: "s")
+                try await cluster.copied(trial)
+                try await cluster.applied(trial)
+                let beats = Beats(trial)
+                for worker in cluster.workers {
+                    worker.process?.signal(SIGTERM)
+                    let outcome = try await worker.process?.end(within: .seconds(60))
+                    #expect(outcome?.status == 0, "\(outcome?.text ?? "")")
+                    #expect(outcome?.text.contains("error:") != true, "\(outcome?.text ?? "")")
+                    try worker.start()
+                    try await cluster.eventually("\(worker.name) is back, with its vote") {
+                        let isMember = try await cluster.cluster().sessions.count == 3
+                        return try await cluster.client.status(of: worker.store).leader != nil
+                            && isMember
+                    }
+                }
+                try await cluster.applied(trial)
+                let pause = try await beats.stop()
+                print("longest pause of a rolling restart: \(pause)")
+                #expect(pause < .seconds(5))
+                try await load.stop()
+                try await cluster.applied(trial)
+                try await trial.expectEqual(verifying: false)
+            }
+        }
+
         @Test(
             "a second process is refused: with the data folder, the name, or another cluster's folder"
         )
