@@ -31,14 +31,23 @@ let package = Package(
     products: [.executable(name: "skein", targets: ["skein"])],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-asn1", exact: "1.7.4"),
+        .package(url: "https://github.com/apple/swift-certificates", exact: "1.21.1"),
+        .package(url: "https://github.com/apple/swift-crypto", exact: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-http-types", exact: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-http2", exact: "1.46.0"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", exact: "2.37.6"),
         .package(url: "https://github.com/apple/swift-protobuf", exact: "1.39.0", traits: []),
         .package(url: "https://github.com/grpc/grpc-swift-2", exact: "2.4.3"),
         .package(url: "https://github.com/grpc/grpc-swift-nio-transport", exact: "2.9.2"),
         .package(url: "https://github.com/grpc/grpc-swift-protobuf", exact: "2.4.1"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", exact: "2.28.1"),
         .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
+        .package(url: "https://github.com/swift-server/async-http-client", exact: "1.37.0"),
+        .package(
+            url: "https://github.com/swift-server/swift-service-lifecycle", exact: "2.13.0"),
     ],
     targets: [
         .systemLibrary(
@@ -75,9 +84,13 @@ let package = Package(
         module("Verification", ["MySQLCore", "MySQLClient", "Runtime"], common),
         module(
             "Settings",
-            ["MySQLCore", "Rules", "MySQLClient", .product(name: "Yams", package: "Yams")], common),
-        // The only modules that see gRPC and NIO, which are what makes builds slow: traffic between
-        // workers, and with the metadata store.
+            [
+                "MySQLCore", "Rules", "MySQLClient",
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "Yams", package: "Yams"),
+            ], common),
+        // The modules that see gRPC and NIO, which are what makes builds slow: traffic between
+        // workers, with the metadata store, and with users.
         module(
             "Peer",
             [
@@ -100,9 +113,6 @@ let package = Package(
                 .product(name: "SwiftProtobuf", package: "swift-protobuf"),
             ], common),
         module(
-            "Cluster", ["Metadata", "Runtime", .product(name: "Logging", package: "swift-log")],
-            strict),
-        module(
             "Worker",
             [
                 "MySQLCore", "Rules", "MySQLClient", "Stream", "Checkpoint", "Snapshot",
@@ -110,11 +120,37 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ], common),
         module(
+            "Cluster",
+            [
+                "Metadata", "Settings", "Worker", "Runtime",
+                .product(name: "Logging", package: "swift-log"),
+            ], strict),
+        // The cluster's face: the HTTP API and its client.
+        module(
+            "API",
+            [
+                "MySQLCore", "MySQLClient", "Metadata", "Cluster", "Settings", "Worker",
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "HummingbirdCore", package: "hummingbird"),
+                .product(name: "HummingbirdTLS", package: "hummingbird"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "SwiftASN1", package: "swift-asn1"),
+                .product(name: "X509", package: "swift-certificates"),
+            ], common),
+        module(
             "Commands",
             [
                 "MySQLCore", "MySQLBinlog", "Rules", "MySQLClient", "Checkpoint", "Stream",
                 "Snapshot", "Replication", "Relay", "Peer", "Settings", "Worker", "Verification",
-                "Runtime",
+                "Metadata", "Cluster", "API", "Runtime",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ], common),
@@ -156,7 +192,12 @@ let package = Package(
                 "MySQLCore", "MySQLSyntax", "MySQLBinlog", "Rules", "MySQLClient", "Checkpoint",
                 "Stream", "Replication", "Runtime", "TestServers",
             ]),
-        tests("MigrationTests", ["MySQLCore", "MySQLClient", "Verification", "TestServers"]),
+        tests(
+            "MigrationTests",
+            [
+                "MySQLCore", "MySQLClient", "Verification", "Metadata", "Settings", "Cluster",
+                "TestServers",
+            ]),
         tests(
             "MetadataTests",
             [
@@ -169,6 +210,12 @@ let package = Package(
             "ClusterTests",
             [
                 "Cluster", "Metadata", "TestServers",
+                .product(name: "Logging", package: "swift-log"),
+            ]),
+        tests(
+            "APITests",
+            [
+                "API", "Cluster", "Metadata", "MySQLClient", "Settings", "Worker", "TestServers",
                 .product(name: "Logging", package: "swift-log"),
             ]),
         tests("SettingsTests", ["MySQLCore", "MySQLClient", "Rules", "Settings"]),

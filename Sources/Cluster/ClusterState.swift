@@ -37,10 +37,16 @@ public struct ClusterState: Sendable {
     public private(set) var tasks: [String: Stored<TaskRecord>] = [:]
     /// What subtasks are to do.
     public private(set) var stages: [Subtask: Stage] = [:]
+    /// When it was last said what they are to do: grows with every request.
+    public private(set) var stageRevisions: [Subtask: Revision] = [:]
+    /// Workers that have, or are to have, a member of the store.
+    public private(set) var voters: Set<String> = []
     /// Bindings by source, those without a worker included.
     public private(set) var bindings: [String: Stored<Binding>] = [:]
     /// The workers that keep a source's relay log, by source.
     public private(set) var relays: [String: Set<String>] = [:]
+    /// Candidates for the leader: workers, and since when, by key.
+    private var candidates: [String: (worker: String, since: Revision)] = [:]
     /// The newest change that is contained.
     public private(set) var revision: Revision = 0
     /// Keys whose values are not understood: written by a newer worker, or damaged.
@@ -48,6 +54,9 @@ public struct ClusterState: Sendable {
 
     /// Makes an empty state.
     public init() {}
+
+    /// The worker that leads: the oldest candidate.
+    public var leader: String? { candidates.values.min { $0.since < $1.since }?.worker }
 
     /// Takes what a follower of `KeyLayout.root` is told.
     public mutating func apply(_ update: KeyUpdate) {
@@ -87,15 +96,21 @@ public struct ClusterState: Sendable {
     private mutating func putFlag(_ it: KeyValue) -> Bool {
         if let worker = it.key.name(under: KeyLayout.drains) {
             drains.insert(worker)
+        } else if let worker = it.key.name(under: KeyLayout.voters) {
+            voters.insert(worker)
         } else if let (task, source) = it.key.names(under: KeyLayout.stages) {
             guard let stage = Stage(rawValue: String(decoding: it.value, as: UTF8.self)) else {
                 return false
             }
             stages[Subtask(task: task, source: source)] = stage
+            stageRevisions[Subtask(task: task, source: source)] = it.modRevision
         } else if let (source, worker) = it.key.names(under: KeyLayout.relays) {
             relays[source, default: []].insert(worker)
         }
-        // Other keys are not of the state: candidates for the leader.
+        if it.key.hasPrefix(KeyLayout.leader) {
+            candidates[it.key] = (String(decoding: it.value, as: UTF8.self), it.createRevision)
+        }
+        // Other keys are not of the state.
         return true
     }
 
@@ -110,13 +125,16 @@ public struct ClusterState: Sendable {
 
     private mutating func remove(_ key: String) {
         unreadable.remove(key)
+        candidates[key] = nil
         if let worker = key.name(under: KeyLayout.sessions) { sessions[worker] = nil }
         if let worker = key.name(under: KeyLayout.drains) { drains.remove(worker) }
+        if let worker = key.name(under: KeyLayout.voters) { voters.remove(worker) }
         if let source = key.name(under: KeyLayout.sources) { sources[source] = nil }
         if let task = key.name(under: KeyLayout.tasks) { tasks[task] = nil }
         if let source = key.name(under: KeyLayout.bindings) { bindings[source] = nil }
         if let (task, source) = key.names(under: KeyLayout.stages) {
             stages[Subtask(task: task, source: source)] = nil
+            stageRevisions[Subtask(task: task, source: source)] = nil
         }
         if let (source, worker) = key.names(under: KeyLayout.relays) {
             relays[source]?.remove(worker)

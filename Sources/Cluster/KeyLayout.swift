@@ -21,11 +21,19 @@ public enum KeyLayout {
     public static let bindings = root + "bindings/"
     /// Who keeps a source's relay log: `relays/<source>/<worker>`.
     public static let relays = root + "relays/"
+    /// The cluster's random token.
+    public static let cluster = root + "cluster"
+    /// Tells whether a worker has the key that the cluster's passwords are encrypted with.
+    public static let secretKey = root + "secret-key"
+    /// Workers that have, or are to have, a member of the store.
+    public static let voters = root + "voters/"
 
     /// The key of a worker's session.
     public static func session(_ worker: String) -> String { sessions + worker }
     /// The key that says that a worker is to be emptied.
     public static func drain(_ worker: String) -> String { drains + worker }
+    /// The key that says that a worker is to have a member of the store.
+    public static func voter(_ worker: String) -> String { voters + worker }
     /// The key of a source.
     public static func source(_ source: String) -> String { sources + source }
     /// The key of a task.

@@ -20,13 +20,20 @@ public final class Leader: Sendable {
     }
     private let client: EtcdClient
     private let settling: Duration
+    private let otherDuties: @Sendable (Leadership) async throws -> Void
     private let log: Logger
     private let state = Mutex(State())
 
     /// Makes a leader that has nothing to do yet.
-    public init(client: EtcdClient, settlingTime: Duration = settlingTime, log: Logger) {
+    ///
+    /// - Parameter otherDuties: runs as long as this worker leads.
+    public init(
+        client: EtcdClient, settlingTime: Duration = settlingTime, log: Logger,
+        otherDuties: @Sendable @escaping (Leadership) async throws -> Void = { _ in }
+    ) {
         self.client = client
         self.settling = settlingTime
+        self.otherDuties = otherDuties
         self.log = log
     }
 
@@ -49,6 +56,10 @@ public final class Leader: Sendable {
         let looks = Mailbox<Look>()
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await self.client.endOfLeadership(leadership) }
+            group.addTask {
+                try await self.otherDuties(leadership)
+                while true { try await Task.sleep(for: .seconds(3600)) }
+            }
             group.addTask {
                 try await self.client.follow(.prefix(KeyLayout.root)) { update in
                     self.state.withLock { $0.cluster.apply(update) }

@@ -11,6 +11,8 @@ public struct WorkerSession: Sendable, Hashable, Codable {
     public var address: String
     /// Where its own member of the store serves clients, if it has one.
     public var storeEndpoint: String?
+    /// Where its member of the store would talk to others, if it can have one.
+    public var peerURL: String?
     /// Whether it is about to end, and gives its sources away.
     public var isLeaving = false
 

@@ -9,7 +9,11 @@ struct SkeinCommand: AsyncParsableCommand {
         commandName: "skein",
         abstract: "Migrate live MySQL and MariaDB databases.",
         version: "skein \(Version.text)",
-        subcommands: [MigrateCommand.self, VerifyCommand.self, RelayCommand.self])
+        subcommands: [
+            MigrateCommand.self, VerifyCommand.self, ServeCommand.self, ClusterCommand.self,
+            WorkerCommand.self, SourceCommand.self, TaskCommand.self, RelayCommand.self,
+            CertCommand.self,
+        ])
 }
 
 /// The program: parses arguments, runs the command, turns errors into words and exit codes.

@@ -2,7 +2,8 @@
 public struct Password: Sendable, Hashable, CustomStringConvertible, CustomDebugStringConvertible,
     CustomReflectable
 {
-    let text: String
+    /// The password itself: for the login and for encryption, never for output.
+    package let text: String
 
     /// Wraps a secret.
     public init(_ text: String) { self.text = text }

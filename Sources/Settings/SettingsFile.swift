@@ -41,6 +41,11 @@ extension SettingsDraft {
         if let node = map.node("target") {
             target = try EndpointDraft(node, file: file, name: "target")
         }
+        try read(map)
+    }
+
+    /// Reads the keys that are there, but for the servers.
+    mutating func read(_ map: SettingsMapping) throws(SettingsError) {
         let pattern = "a pattern such as 'shop.*'"
         tables = try map.list("tables", pattern) { TablePattern($0) }
         exclude = try map.list("exclude", pattern) { TablePattern($0) }
@@ -49,9 +54,9 @@ extension SettingsDraft {
         metaSchema = try map.text("meta-schema")
         lanes = try map.number("lanes", Limits.lanes)
         readers = try map.number("readers", Limits.readers)
-        memoryBudget = try size(map, "memory", Limits.memory)
+        memoryBudget = try map.size("memory", Limits.memory)
         chunkRows = try map.number("chunk-rows", Limits.chunkRows)
-        chunkBytes = try size(map, "chunk-bytes", Limits.chunkBytes)
+        chunkBytes = try map.size("chunk-bytes", Limits.chunkBytes)
         until = try map.parsed("until", MigrationSettings.Until.forms) { .init($0) }
         intoExisting = try map.flag("into-existing")
         finish = try map.flag("finish")
@@ -59,21 +64,8 @@ extension SettingsDraft {
         stateFolder = try map.text("state-dir")
         relay = try map.flag("relay")
         relayFolder = try map.text("relay-dir")
-        relayLimit = try size(map, "relay-limit", Limits.relayLimit)
+        relayLimit = try map.size("relay-limit", Limits.relayLimit)
         serverID = try map.number("server-id", 1...UInt32.max)
-    }
-
-    private func size(
-        _ map: SettingsMapping, _ name: String, _ range: ClosedRange<Int>
-    ) throws(SettingsError) -> Int? {
-        guard let bytes = try map.size(name) else { return nil }
-        guard range.contains(bytes) else {
-            throw map.error(
-                name,
-                "must be from \(ByteSize(bytes: range.lowerBound)) to "
-                    + "\(ByteSize(bytes: range.upperBound)), not \(ByteSize(bytes: bytes))")
-        }
-        return bytes
     }
 }
 

@@ -86,6 +86,18 @@ struct SettingsMapping {
         return size.bytes
     }
 
+    /// A number of bytes inside a range.
+    func size(_ name: String, _ range: ClosedRange<Int>) throws(SettingsError) -> Int? {
+        guard let bytes = try size(name) else { return nil }
+        guard range.contains(bytes) else {
+            throw error(
+                name,
+                "must be from \(ByteSize(bytes: range.lowerBound)) to "
+                    + "\(ByteSize(bytes: range.upperBound)), not \(ByteSize(bytes: bytes))")
+        }
+        return bytes
+    }
+
     /// A value that `parse` understands.
     func parsed<T>(
         _ name: String, _ wanted: String, _ parse: (String) -> T?

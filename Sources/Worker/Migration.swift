@@ -2,6 +2,7 @@ internal import Checkpoint
 public import Logging
 internal import MySQLClient
 internal import MySQLCore
+internal import Relay
 internal import Replication
 internal import Rules
 internal import Runtime
@@ -32,21 +33,46 @@ public final class Migration: Sendable {
     private let stopRequest = Latch()
     private let engine = Mutex<ReplicationEngine?>(nil)
     private let relay: MigrationRelay
+    private let binding: UInt64?
     private let own = Mutex<(tokens: Set<RunToken>, epoch: UInt64?)>(([], nil))
+    private let trouble = Mutex<Trouble?>(nil)
+
+    /// What the newest try has ended with, while it is tried again.
+    struct Trouble: Sendable {
+        var error: any Error
+        var attempts = 1
+        /// In seconds since 1970.
+        var time = Double(wallClockMicroseconds()) / 1e6
+        /// Whether the last try has gone well so far.
+        var isOver = false
+    }
 
     /// Makes a migration; nothing is touched before ``run()``.
-    public init(settings: MigrationSettings, logger: Logger) {
+    public convenience init(settings: MigrationSettings, logger: Logger) {
+        self.init(settings: settings, epoch: nil, relay: nil, logger: logger)
+    }
+
+    /// Makes a migration that a cluster has bound.
+    ///
+    /// - Parameters:
+    ///   - epoch: the binding's; without one, every start of the process begins a new epoch.
+    ///   - relay: the source's relay log, which others read too.
+    init(settings: MigrationSettings, epoch: UInt64?, relay: SourceRelay?, logger: Logger) {
         self.settings = settings
         self.logger = logger
+        binding = epoch
         meta = MetaSchema(name: settings.metaSchema)
         key = SubtaskKey(
             task: settings.name, source: settings.sourceID ?? settings.source.server)
         serverID =
             settings.serverID != 0
             ? settings.serverID : UInt32.random(in: 0x4000_0000...0x7FFF_FFFF)
-        relay = MigrationRelay(
-            settings: settings, board: board, serverID: serverID, logger: logger)
+        self.relay = MigrationRelay(
+            settings: settings, board: board, serverID: serverID, shared: relay, logger: logger)
     }
+
+    /// What is being tried again, and how often it was since it last went well.
+    var currentTrouble: Trouble? { trouble.withLock { $0 } }
 
     /// Runs until the wanted place is reached, or ``stop()`` is called, or an error that no retry
     /// can help.
@@ -128,12 +154,20 @@ public final class Migration: Sendable {
                     try await copyAgain(table)
                     changed = nil
                 }
-                if let outcome = try await advance({ backoff.reset() }) { return outcome }
+                let outcome = try await advance {
+                    backoff.reset()
+                    self.trouble.withLock { $0 = nil }
+                }
+                if let outcome { return outcome }
             } catch {
                 try Task.checkCancellation()
+                if case RelayError.missing = error, relay.bypass() { continue }
                 if case ReplicationError.changedDuringCopy(let table, _) = error { changed = table }
                 guard let reason = retryReason(error) else { throw error }
                 let delay = backoff.delay()
+                trouble.withLock {
+                    $0 = Trouble(error: error, attempts: ($0?.attempts ?? 0) + 1)
+                }
                 logger.warning("trying again", metadata: ["reason": "\(reason)"])
                 board.update {
                     $0.retries += 1
@@ -151,6 +185,7 @@ public final class Migration: Sendable {
         case let error as MySQLError where error.retry != .no: error.description
         case let error as SnapshotError where error.isRetryable: error.description
         case ReplicationError.changedDuringCopy, StreamError.upstreamChanged: "\(error)"
+        case RelayError.inUse where binding != nil: "\(error)"
         default: nil
         }
     }
@@ -308,7 +343,8 @@ public final class Migration: Sendable {
         own.withLock { own in
             let token = RunToken(randomToken())
             let policy: EpochPolicy =
-                own.epoch.map { .keep($0, own: own.tokens) } ?? .next
+                binding.map { .binding($0) }
+                ?? own.epoch.map { .keep($0, own: own.tokens) } ?? .next
             own.tokens.insert(token)
             return (token, policy)
         }
@@ -316,6 +352,7 @@ public final class Migration: Sendable {
 
     private func didTakeOver(_ state: SubtaskState) {
         own.withLock { $0.epoch = state.epoch }
+        trouble.withLock { $0?.isOver = true }
         board.update { $0.waiting = nil }
     }
 

@@ -10,14 +10,14 @@ internal import Settings
 internal import Stream
 internal import Synchronization
 
-/// The relay log of one migration: opened before anything is copied, kept running beside whatever
-/// the migration does, and told what is still needed.
+/// The relay log as one migration sees it: opened before anything is copied, kept running beside
+/// whatever the migration does, and told what is still needed.
 final class MigrationRelay: Sendable {
     private let settings: MigrationSettings
     private let board: StatusBoard
-    private let serverID: UInt32
     private let logger: Logger
-    private let opened = Mailbox<RelayLog>()
+    private let relay: SourceRelay
+    private let isShared: Bool
     private struct State {
         var log: RelayLog?
         var isDecided = false
@@ -25,13 +25,28 @@ final class MigrationRelay: Sendable {
     }
     private let state = Mutex(State())
 
+    /// - Parameter shared: the source's log, which others read and run too; `nil`: one of its own.
     init(
-        settings: MigrationSettings, board: StatusBoard, serverID: UInt32, logger: Logger
+        settings: MigrationSettings, board: StatusBoard, serverID: UInt32,
+        shared: SourceRelay?, logger: Logger
     ) {
         self.settings = settings
         self.board = board
-        self.serverID = serverID
         self.logger = logger
+        isShared = shared != nil
+        relay =
+            shared
+            ?? SourceRelay(
+                Self.options(settings, serverID: serverID), endsWithLog: true, logger: logger)
+    }
+
+    /// How a migration's relay log is kept.
+    static func options(_ settings: MigrationSettings, serverID: UInt32) -> SourceRelay.Options {
+        SourceRelay.Options(
+            folder: folder(settings), source: settings.source, serverID: serverID,
+            limitBytes: settings.relayLimitBytes,
+            // Readers take what they need from the window into the memory budget, which counts it.
+            windowBytes: min(64 << 20, settings.memoryBudget / 4))
     }
 
     /// Where events are read from; `nil` for a connection of one's own.
@@ -56,26 +71,12 @@ final class MigrationRelay: Sendable {
     ///   copied nothing yet.
     func open(needed: SourcePosition?) async throws {
         guard settings.keepsRelay, !state.withLock({ $0.isDecided }) else { return }
-        var options = RelayOptions(
-            path: Self.folder(settings), source: settings.source, serverID: serverID)
-        // Readers take what they need from the window into the memory budget, which counts it.
-        options.windowBytes = min(64 << 20, settings.memoryBudget / 4)
-        options.keepSeconds = 3600
-        if let needed {
-            options.start = .from(
-                needed.binlog, of: needed.origin.server, gtids: needed.gtids)
-        }
         let log: RelayLog
         do {
-            let path = options.path
-            let limit = settings.relayLimitBytes
-            let start = options
-            log = try await withThread("control") {
-                var options = start
-                options.limitBytes = try limit.map { UInt64($0) } ?? RelayLog.defaultLimit(path)
-                return try RelayLog(options)
-            }
+            log = try await relay.open(for: settings.name, needed: needed)
         } catch let error as RelayError where !mustHaveRelay(error) {
+            // Another migration's readers may hold on to a log that has ended.
+            if isShared, case .inUse = error { throw error }
             state.withLock { $0.isDecided = true }
             warn("no relay log is kept (\(error)); the source must keep its binlog")
             return
@@ -84,7 +85,7 @@ final class MigrationRelay: Sendable {
             state.log = log
             state.isDecided = true
         }
-        opened.send(log)
+        show(log)
         try await log.ready()
         announce(log)
         if let needed {
@@ -105,7 +106,7 @@ final class MigrationRelay: Sendable {
         logger.notice(
             "relay log",
             metadata: [
-                "folder": "\(Self.folder(settings))",
+                "folder": "\(relay.folder)",
                 "limit_bytes": "\(status.limitBytes ?? 0)",
             ])
     }
@@ -114,14 +115,23 @@ final class MigrationRelay: Sendable {
         board.update { if !$0.warnings.contains(text) { $0.warnings.append(text) } }
     }
 
-    /// Runs the log once it is opened, until its task is cancelled.
+    /// What is not in the shared log is read from the source by a connection of one's own.
+    ///
+    /// - Returns: whether that is possible.
+    func bypass() -> Bool {
+        guard isShared, events != nil else { return false }
+        state.withLock { $0.log = nil }
+        warn("the relay log does not reach back far enough: the source is read directly")
+        return true
+    }
+
+    /// Runs a log of one's own, and shows how it is, until the task is cancelled.
     func run() async throws {
-        let log = try await opened.next()
         try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { try await log.run() }
+            if !isShared { group.addTask { try await self.relay.run() } }
             group.addTask {
                 while true {
-                    self.show(log)
+                    if let log = self.relay.log { self.show(log) }
                     try await Task.sleep(for: .milliseconds(200))
                 }
             }
@@ -132,9 +142,7 @@ final class MigrationRelay: Sendable {
     private func show(_ log: RelayLog) {
         let relay = log.status
         board.update { status in
-            status.relay = MigrationStatus.Relay(
-                state: relay.state.rawValue, reason: relay.reason, bytes: relay.bytes,
-                limitBytes: relay.limitBytes, position: relay.position?.description)
+            status.relay = relay.shown
             for warning in relay.warnings where !status.warnings.contains(warning) {
                 status.warnings.append(warning)
             }
@@ -159,4 +167,18 @@ final class MigrationRelay: Sendable {
     func forget() {
         try? state.withLock({ $0.log })?.forgetNeed(settings.name)
     }
+}
+
+extension Relay.RelayStatus {
+    /// For the status of whoever reads it.
+    fileprivate var shown: MigrationStatus.Relay {
+        MigrationStatus.Relay(
+            state: state.rawValue, reason: reason, bytes: bytes, limitBytes: limitBytes,
+            position: position?.description)
+    }
+}
+
+extension SourceRelay {
+    /// How the log is, when there is one.
+    var shownStatus: MigrationStatus.Relay? { log?.status.shown }
 }

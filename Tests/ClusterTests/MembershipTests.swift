@@ -51,7 +51,7 @@ struct MembershipTests {
             try await cluster.eventually { try await cluster.bindings()["s"]?.worker == "first" }
             let epoch = try #require(try await cluster.bindings()["s"]).epoch
             let key = try #require(try await cluster.client.leader(of: KeyLayout.leader))
-            let old = Leadership(key: key.key, revision: key.createRevision)
+            let old = Condition.createRevision(key.key, key.createRevision)
 
             let second = try TestWorker("second", cluster.endpoint)
             let other = Task { try await second.run() }
@@ -64,7 +64,7 @@ struct MembershipTests {
             }
             #expect(try await cluster.leader() == "second")
             let late = try await cluster.client.transaction(
-                if: [old.condition], then: [.put(KeyLayout.binding("s"), [])])
+                if: [old], then: [.put(KeyLayout.binding("s"), [])])
             #expect(!late.succeeded)
 
             // It comes back as a member, and nothing that runs is moved to it.

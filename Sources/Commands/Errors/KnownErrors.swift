@@ -1,4 +1,7 @@
+internal import API
 internal import Checkpoint
+internal import Cluster
+internal import Metadata
 internal import MySQLClient
 internal import Settings
 internal import Worker
@@ -26,6 +29,16 @@ extension OperatorError {
                 message: "a column has the type \(error.type), which is not known here",
                 place: "\(error.table), column \(error.column)", recovery: .never,
                 action: "exclude the table (--exclude), or change the column's type")
+        case let error as ClusterError:
+            self.init(
+                code: error.code, message: error.description, recovery: .never, action: "")
+        case let error as MetadataError:
+            self.init(
+                code: "cluster.store", message: error.description,
+                recovery: error.isTransient ? .later : .never,
+                action: error.code == .process ? "install etcd-server 3.4 or later" : "")
+        case let error as APIProblem: self.init(api: error)
+        case let error as APIClientError: self.init(client: error)
         case is CancellationError:
             self.init(
                 code: "interrupted", message: "it was interrupted", recovery: .restart, action: "")

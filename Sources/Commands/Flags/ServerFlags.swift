@@ -101,4 +101,9 @@ extension PasswordSource {
         if Prompt.isPossible { prompt = { Prompt.password($0) } }
         return PasswordSource(environment: { environmentValue($0) }, prompt: prompt)
     }
+
+    /// The process's environment only: where a password that is not given is none that is missing.
+    static var withoutPrompt: PasswordSource {
+        PasswordSource(environment: { environmentValue($0) }, prompt: nil)
+    }
 }

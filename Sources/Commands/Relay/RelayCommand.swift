@@ -4,8 +4,13 @@ internal import ArgumentParser
 struct RelayCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "relay",
-        abstract: "Look at, read and clean up the relay log in a folder.",
+        abstract: "Keep, look at, read and clean up relay logs.",
+        discussion: """
+            With a folder as the argument, status, purge and read look at its files; with --source \
+            NAME, status and purge ask the cluster.
+            """,
         subcommands: [
+            RelayStartCommand.self, RelayStopCommand.self,
             RelayStatusCommand.self, RelayReadCommand.self, RelayPurgeCommand.self,
             RelayPullCommand.self,
         ])

@@ -4,7 +4,7 @@ internal import Runtime
 internal import Settings
 
 /// `skein relay purge`: removes files of a relay log.
-struct RelayPurgeCommand: ParsableCommand {
+struct RelayPurgeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "purge",
         abstract: "Remove files of a relay log, oldest first.",
@@ -12,7 +12,10 @@ struct RelayPurgeCommand: ParsableCommand {
             + "--force is given.")
 
     @Argument(help: "The relay log's folder.")
-    var folder: String
+    var folder: String?
+
+    @Option(help: ArgumentHelp("The cluster's source, instead of a folder.", valueName: "name"))
+    var source: String?
 
     @Option(
         help: ArgumentHelp(
@@ -32,13 +35,21 @@ struct RelayPurgeCommand: ParsableCommand {
     @Option(help: "How it is shown.")
     var output = RelayOutput.lines
 
+    @OptionGroup var endpoints: EndpointFlags
+
     func validate() throws {
+        try checkRelayPlace(folder, source)
+        if source != nil, before == nil || olderThan != nil {
+            throw ValidationError("a source's relay log is purged --before a file")
+        }
         if before == nil, olderThan == nil {
             throw ValidationError("say which files: --before, --older-than, or both")
         }
     }
 
-    func run() throws {
+    func run() async throws {
+        if let source, let before { return try await purgeRelay(of: source, before: before) }
+        guard let folder else { return }
         let now = wallClockMicroseconds()
         let removed = try RelayArchive(path: folder).purge(
             before: before, olderSeconds: olderThan, isForced: force, now: now / 1_000_000)

@@ -4,21 +4,30 @@ internal import Relay
 internal import Runtime
 
 /// `skein relay status`: what a relay log holds.
-struct RelayStatusCommand: ParsableCommand {
+struct RelayStatusCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "status", abstract: "Show the files of a relay log, and who needs them.")
 
     @Argument(help: "The relay log's folder.")
-    var folder: String
+    var folder: String?
+
+    @Option(help: ArgumentHelp("The cluster's source, instead of a folder.", valueName: "name"))
+    var source: String?
 
     @Option(help: "How it is shown.")
     var output = RelayOutput.lines
 
-    func run() throws {
+    @OptionGroup var endpoints: EndpointFlags
+
+    func validate() throws { try checkRelayPlace(folder, source) }
+
+    func run() async throws {
+        if let source { return try await showRelay(of: source) }
+        guard let folder else { return }
         let archive = try RelayArchive(path: folder)
         let files = archive.files()
         if output == .json {
-            printData(record(archive, files).description)
+            printData(record(archive, files, folder).description)
             return
         }
         var shown: RelayFolder?
@@ -48,7 +57,9 @@ struct RelayStatusCommand: ParsableCommand {
 
     private func size(_ file: RelayArchive.File) -> String { Wording.bytes(Double(file.size)) }
 
-    private func record(_ archive: RelayArchive, _ files: [RelayArchive.File]) -> JSONObject {
+    private func record(
+        _ archive: RelayArchive, _ files: [RelayArchive.File], _ folder: String
+    ) -> JSONObject {
         var out = StatusRecord.begin("relay", wallClockMicroseconds())
         out.set("folder", folder)
         out.set("written", archive.isWritten)

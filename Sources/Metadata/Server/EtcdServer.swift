@@ -37,6 +37,9 @@ public final class EtcdServer: Sendable {
     /// Whether Debian's etcd is on this machine.
     public static var isInstalled: Bool { access(EtcdServerSettings.debianProgram, X_OK) == 0 }
 
+    /// Whether the program that runs the member can be started.
+    public var isProgramThere: Bool { access(settings.program, X_OK) == 0 }
+
     /// What the member is doing.
     public var condition: Condition { state.withLock { $0.condition } }
     /// The process that runs now.

@@ -60,7 +60,7 @@ public struct EtcdServerSettings: Sendable {
     /// What the program writes.
     var logFile: String { folder + "/etcd.log" }
     /// What other members are told.
-    var peerURL: String { peerEndpoint.url(tls: tls != nil) }
+    public var peerURL: String { peerEndpoint.url(tls: tls != nil) }
 
     /// The program's options.
     ///

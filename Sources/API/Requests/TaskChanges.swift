@@ -1,0 +1,222 @@
+internal import Cluster
+internal import Metadata
+internal import MySQLClient
+internal import Settings
+
+// Changes of tasks.
+
+/// What a request wants a task's subtasks to do.
+enum StageChange: String, Sendable {
+    case start, stop, pause, resume
+
+    var wanted: Stage {
+        switch self {
+        case .start, .resume: .running
+        case .stop: .stopped
+        case .pause: .paused
+        }
+    }
+    /// Whether it only makes sense for a subtask that was started.
+    var needsStart: Bool { self == .pause || self == .resume }
+}
+
+extension ClusterStore {
+    /// Creates a task; its subtasks are stopped, or run at once.
+    func createTask(_ settings: TaskSettings, starting: Bool) async throws {
+        try checkCount(settings)
+        let key = KeyLayout.task(settings.name)
+        let bytes = try record(settings).bytes()
+        try await untilUnchanged("task '\(settings.name)'") { () -> Void? in
+            let isDone = try await commit(
+                if: [.missing(key)] + settings.sources.map { .exists(KeyLayout.source($0)) },
+                [.put(key, bytes, lease: nil)]
+                    + settings.sources.flatMap {
+                        begin($0, of: settings.name, starting ? .running : .stopped)
+                    })
+            if isDone { return () }
+            if try await value(key) != nil {
+                throw APIProblem(
+                    .taskExists, "there is a task '\(settings.name)' already",
+                    remedy: "update it, or take another name")
+            }
+            for name in settings.sources { _ = try await source(name) }
+            return nil
+        }
+    }
+
+    /// Replaces the settings of a task of which nothing runs. Without a password the one that is
+    /// there stays.
+    func updateTask(_ settings: TaskSettings, seen: Revision?) async throws {
+        try checkCount(settings)
+        let name = settings.name
+        try await untilUnchanged("task '\(name)'") { () -> Void? in
+            let value = try await task(name)
+            try check(seen, is: value, "task '\(name)'")
+            let stages = try await self.stages(name)
+            if let running = stages.first(where: { $0.stage == .running }) {
+                throw APIProblem(
+                    .taskRunning, "task '\(name)' runs on source '\(running.source)'",
+                    remedy: "pause or stop it first")
+            }
+            var settings = settings
+            if settings.target.password.isEmpty {
+                settings.target.password = try self.settings(value).target.password
+            }
+            let old = Set(stages.map(\.source))
+            let added = settings.sources.filter { !old.contains($0) }
+            let removed = stages.filter { !settings.sources.contains($0.source) }
+            if let paused = removed.first(where: { $0.stage != .stopped }) {
+                throw APIProblem(
+                    .taskRunning,
+                    "task '\(name)' is not stopped on source '\(paused.source)', which the new "
+                        + "settings leave out", remedy: "stop it there first")
+            }
+            let isDone = try await commit(
+                if: [.modRevision(value.key, value.modRevision)]
+                    + stages.map { .modRevision($0.key, $0.revision) }
+                    + added.map { .exists(KeyLayout.source($0)) },
+                [.put(value.key, try record(settings).bytes(), lease: nil)]
+                    + removed.map { .delete(.key($0.key)) }
+                    + added.flatMap { begin($0, of: name, .stopped) })
+            if isDone { return () }
+            for name in added { _ = try await source(name) }
+            return nil
+        }
+    }
+
+    /// Removes a task that is stopped, or any with `force`. What it wrote stays in the target.
+    func removeTask(_ name: String, force: Bool) async throws {
+        try await untilUnchanged("task '\(name)'") { () -> Void? in
+            let value = try await task(name)
+            let stages = try await self.stages(name)
+            if !force, let active = stages.first(where: { $0.stage != .stopped }) {
+                throw APIProblem(
+                    .taskRunning,
+                    "task '\(name)' is not stopped on source '\(active.source)'",
+                    remedy: "stop it first")
+            }
+            return try await commit(
+                if: [.modRevision(value.key, value.modRevision)]
+                    + stages.map { .modRevision($0.key, $0.revision) },
+                [
+                    .delete(.key(value.key)),
+                    .delete(.prefix(KeyLayout.stages + name + "/")),
+                ]) ? () : nil
+        }
+    }
+
+    /// Changes what subtasks are to do. A stage that is wanted already is written again: a worker
+    /// whose subtask waits after an error takes that as the word to try now.
+    func change(
+        _ name: String, _ change: StageChange, sources wanted: [String]?
+    ) async throws -> [String] {
+        try await untilUnchanged("task '\(name)'") {
+            let value = try await task(name)
+            let all = try sources(value)
+            let sources = wanted ?? all
+            if sources.isEmpty {
+                throw APIProblem(.malformed, "the list of sources is empty")
+            }
+            for source in sources where !all.contains(source) {
+                throw APIProblem(
+                    .unknownSource, "source '\(source)' is none of task '\(name)'",
+                    remedy: "it has \(all.joined(separator: ", "))")
+            }
+            let stages = try await self.stages(name)
+            var conditions: [Condition] = [.createRevision(value.key, value.createRevision)]
+            for source in sources {
+                let old = stages.first { $0.source == source }
+                if change.needsStart, old?.stage ?? .stopped == .stopped {
+                    throw APIProblem(
+                        .taskStopped, "task '\(name)' is stopped on source '\(source)'",
+                        remedy: "start it instead")
+                }
+                let key = KeyLayout.stage(task: name, source: source)
+                conditions.append(old.map { .modRevision(key, $0.revision) } ?? .missing(key))
+            }
+            return try await commit(
+                if: conditions,
+                sources.map {
+                    .put(KeyLayout.stage(task: name, source: $0), change.wanted.bytes, lease: nil)
+                }) ? sources : nil
+        }
+    }
+
+    // MARK: Records
+
+    /// A task's record; one that is not there is the caller's mistake.
+    func task(_ name: String) async throws -> KeyValue {
+        guard let value = try await value(KeyLayout.task(name)) else {
+            throw APIProblem.unknownTask(name)
+        }
+        return value
+    }
+
+    private struct StoredStage {
+        let key: String
+        let source: String
+        let stage: Stage?
+        let revision: Revision
+    }
+
+    private func stages(_ task: String) async throws -> [StoredStage] {
+        let prefix = KeyLayout.stages + task + "/"
+        return try await client.list(.prefix(prefix)).values.map {
+            StoredStage(
+                key: $0.key, source: String($0.key.dropFirst(prefix.count)),
+                stage: Stage(rawValue: String(decoding: $0.value, as: UTF8.self)),
+                revision: $0.modRevision)
+        }
+    }
+
+    private func begin(
+        _ source: String, of task: String, _ stage: Stage
+    ) -> [Metadata.Operation] {
+        [
+            .put(KeyLayout.stage(task: task, source: source), stage.bytes, lease: nil),
+            .put(KeyLayout.use(source), Array(task.utf8), lease: nil),
+        ]
+    }
+
+    /// The names of the tasks that have a source.
+    func tasks(using source: String) async throws -> [String] {
+        try await client.list(.prefix(KeyLayout.tasks)).values.filter { value in
+            try sources(value).contains(source)
+        }.map { String($0.key.dropFirst(KeyLayout.tasks.count)) }
+    }
+
+    /// The sources of a task, out of its record.
+    private func sources(_ value: KeyValue) throws -> [String] {
+        guard let record = decoded(TaskRecord.self, value), let sources = record.sources else {
+            throw unreadable(value)
+        }
+        return sources
+    }
+
+    private func settings(_ value: KeyValue) throws -> TaskSettings {
+        guard let record = decoded(TaskRecord.self, value) else { throw unreadable(value) }
+        return try TaskSettings(stored: record.settings, secrets, key: value.key)
+    }
+
+    private func record(_ settings: TaskSettings) throws(SettingsError) -> TaskRecord {
+        TaskRecord(settings: try settings.stored(secrets, key: KeyLayout.task(settings.name)))
+    }
+
+    private func checkCount(_ settings: TaskSettings) throws(APIProblem) {
+        guard settings.sources.count <= Self.sourcesPerTask else {
+            throw APIProblem(
+                .settings, "a task has at most \(Self.sourcesPerTask) sources",
+                remedy: "split it into several tasks")
+        }
+    }
+}
+
+extension TaskRecord {
+    /// The sources that the settings name; nothing is decrypted for it.
+    var sources: [String]? {
+        guard case .list(let names) = JSONValue.shown(stored: settings)?["sources"] else {
+            return nil
+        }
+        return names.compactMap { if case .text(let name) = $0 { name } else { nil } }
+    }
+}

@@ -1,0 +1,211 @@
+internal import Cluster
+internal import Metadata
+internal import Settings
+internal import Worker
+
+// Requests about tasks and their subtasks.
+
+extension RequestHandlers {
+    var taskRoutes: [Route] { taskRecordRoutes + taskActionRoutes }
+
+    private static let sources = Route.Parameter(
+        name: "source_name_list", summary: "Only these sources, separated by commas.",
+        isFlag: false)
+
+    private var taskRecordRoutes: [Route] {
+        [
+            Route(
+                method: "GET", path: "/api/v1/tasks", access: .read, id: "getTasks",
+                summary: "The tasks.", parameters: [Self.withStatus], answer: "TaskList"
+            ) { request in
+                let state = followed.cluster
+                return try .json(
+                    ListAnswer(
+                        await tasks(
+                            state.tasks.keys.sorted(), state, asking: request.flag("with_status"))))
+            },
+            Route(
+                method: "POST", path: "/api/v1/tasks", access: .admin, id: "createTask",
+                summary: "Adds a task; its subtasks are stopped unless it is started at once.",
+                parameters: [.init(name: "start", summary: "Start all its subtasks too.")],
+                body: .settings("TaskSettings"), answer: "Task", status: 201
+            ) { request in
+                let settings = try TaskSettings(request.body, request.format(), file: "request")
+                try await store.createTask(settings, starting: request.flag("start"))
+                return try task(settings.name, status: 201)
+            },
+            Route(
+                method: "GET", path: "/api/v1/tasks/{task_name}", access: .read, id: "getTask",
+                summary: "A task with its settings, but for its password.",
+                parameters: [Self.withStatus], answer: "Task"
+            ) { request in
+                let state = followed.cluster
+                let name = request.name("task_name")
+                guard let stored = state.tasks[name],
+                    let task = await tasks(
+                        [name], state, asking: try request.flag("with_status")
+                    ).first
+                else { throw APIProblem.unknownTask(name) }
+                return try .json(task, revision: stored.revision)
+            },
+            Route(
+                method: "PUT", path: "/api/v1/tasks/{task_name}", access: .admin, id: "updateTask",
+                summary: "Replaces the settings of a task of which nothing runs; without a "
+                    + "password the old one stays.",
+                body: .settings("TaskSettings"), answer: "Task", isConditional: true
+            ) { request in
+                let name = request.name("task_name")
+                let settings = try TaskSettings(
+                    request.body, request.format(), file: "request", name: name)
+                try await store.updateTask(settings, seen: request.seen)
+                return try task(name)
+            },
+            Route(
+                method: "DELETE", path: "/api/v1/tasks/{task_name}", access: .admin,
+                id: "deleteTask",
+                summary: "Removes a task that is stopped; what it wrote stays in the target.",
+                parameters: [.init(name: "force", summary: "Also one that is not stopped.")],
+                answer: "Done"
+            ) { request in
+                let name = request.name("task_name")
+                try await store.removeTask(name, force: request.flag("force"))
+                return try .done("task '\(name)' was removed")
+            },
+            Route(
+                method: "GET", path: "/api/v1/tasks/{task_name}/status", access: .read,
+                id: "getTaskStatus",
+                summary: "What the workers say of a task, each asked for at most a second.",
+                parameters: [Self.sources], answer: "SubtaskList"
+            ) { request in
+                let state = followed.cluster
+                let name = request.name("task_name")
+                guard state.tasks[name] != nil else { throw APIProblem.unknownTask(name) }
+                let task = await tasks([name], state, asking: true).first
+                let only = request.list("source_name_list")
+                return try .json(
+                    ListAnswer(
+                        (task?.statusList ?? []).filter { only?.contains($0.sourceName) ?? true }))
+            },
+        ]
+    }
+
+    private var taskActionRoutes: [Route] {
+        [
+            stageRoute(.start, "Lets subtasks run, from their checkpoints where they have any."),
+            stageRoute(.stop, "Ends subtasks; their checkpoints stay."),
+            stageRoute(.pause, "Lets subtasks rest on their workers."),
+            stageRoute(.resume, "Lets subtasks go on that rest, or that wait after an error."),
+            Route(
+                method: "POST", path: "/api/v1/tasks/{task_name}/verify", access: .admin,
+                id: "verifyTask", summary: "Compares the tables of source and target now.",
+                body: .json("SourceListRequest", isRequired: false), answer: "Done"
+            ) { request in
+                let name = request.name("task_name")
+                let wanted = try request.json(SourceListRequest.self).sourceNameList
+                guard let task = followed.cluster.tasks[name] else {
+                    throw APIProblem.unknownTask(name)
+                }
+                let all = task.record.sources ?? []
+                for source in wanted ?? all {
+                    guard all.contains(source) else { throw APIProblem.unknownSource(source) }
+                    _ = try await collector.act(
+                        at: boundWorker(source),
+                        "/api/v1/local/tasks/\(name)/sources/\(source)/verify",
+                        body: .json([String: String]())
+                    ) { try await verifyHere(name, source) }
+                }
+                return try .done("task '\(name)' is being compared")
+            },
+        ]
+    }
+
+    private func stageRoute(_ change: StageChange, _ summary: String) -> Route {
+        Route(
+            method: "POST", path: "/api/v1/tasks/{task_name}/\(change.rawValue)", access: .admin,
+            id: "\(change.rawValue)Task", summary: summary,
+            body: .json("SourceListRequest", isRequired: false), answer: "Done"
+        ) { request in
+            let name = request.name("task_name")
+            let sources = try await store.change(
+                name, change, sources: request.json(SourceListRequest.self).sourceNameList)
+            return try .done(
+                "task '\(name)' is to be \(change.wanted.rawValue) on "
+                    + sources.map { "'\($0)'" }.joined(separator: ", "))
+        }
+    }
+
+    /// A task as a change has left it.
+    private func task(_ name: String, status: Int = 200) throws -> APIReply {
+        let state = followed.cluster
+        guard let stored = state.tasks[name] else {
+            return try .done("task '\(name)' was stored", status: status)
+        }
+        return try .json(answer(name, stored, state), status: status, revision: stored.revision)
+    }
+
+    private func tasks(
+        _ names: [String], _ state: ClusterState, asking: Bool
+    ) async -> [TaskAnswer] {
+        let found = names.compactMap { name in state.tasks[name].map { (name, $0) } }
+        var reports: [String: [ClusterState.Subtask: SubtaskStatus]] = [:]
+        var problems: [String: String] = [:]
+        if asking {
+            let workers = found.flatMap { $0.1.record.sources ?? [] }
+                .compactMap { state.bindings[$0]?.record.worker }
+            for (worker, report) in await collector.reports(of: Set(workers)) {
+                problems[worker] = report.problem
+                reports[worker] = Dictionary(
+                    (report.status?.subtasks ?? []).map {
+                        (ClusterState.Subtask(task: $0.task, source: $0.source), $0)
+                    }
+                ) { first, _ in first }
+            }
+        }
+        return found.map { name, stored in
+            var answer = answer(name, stored, state)
+            if asking {
+                answer.statusList = answer.stages.map { stage in
+                    let worker = state.bindings[stage.sourceName]?.record.worker
+                    let it = ClusterState.Subtask(task: name, source: stage.sourceName)
+                    return subtask(
+                        it, wanted: stage.stage, worker, worker.flatMap { reports[$0]?[it] },
+                        worker.flatMap { problems[$0] })
+                }
+            }
+            return answer
+        }
+    }
+
+    private func subtask(
+        _ it: ClusterState.Subtask, wanted: String, _ worker: String?, _ status: SubtaskStatus?,
+        _ problem: String?
+    ) -> SubtaskAnswer {
+        var stage = status?.stage.rawValue ?? "Unknown"
+        var reason = problem
+        if status == nil, problem == nil {
+            if wanted == Stage.stopped.rawValue {
+                stage = SubtaskStatus.Stage.stopped.rawValue
+            } else if worker == nil {
+                reason = "source '\(it.source)' has no worker now"
+            } else {
+                stage = SubtaskStatus.Stage.new.rawValue
+            }
+        }
+        return SubtaskAnswer(
+            name: it.task, sourceName: it.source, wanted: wanted, workerName: worker, stage: stage,
+            unit: status?.unit.rawValue, status: status, errorMsg: reason)
+    }
+
+    private func answer(
+        _ name: String, _ stored: ClusterState.Stored<TaskRecord>, _ state: ClusterState
+    ) -> TaskAnswer {
+        let sources = stored.record.sources ?? []
+        return TaskAnswer(
+            name: name, sourceNameList: sources,
+            stages: sources.map { source in
+                let stage = state.stages[.init(task: name, source: source)] ?? .stopped
+                return StageAnswer(sourceName: source, stage: stage.rawValue)
+            }, settings: JSONValue.shown(stored: stored.record.settings),
+            revision: stored.revision)
+    }
+}

@@ -1,0 +1,115 @@
+internal import Cluster
+internal import Metadata
+internal import Settings
+internal import Worker
+
+/// What answers requests, and the table of all of them.
+struct RequestHandlers: Sendable {
+    let configuration: APIConfiguration
+    let store: ClusterStore
+    let followed: FollowedState
+    let control: any WorkerControl
+    let collector: StatusCollector
+    let peers: APIClient
+    let metrics: RequestMetrics
+
+    /// Every operation, in the order of the document.
+    var routes: [Route] {
+        clusterRoutes + sourceRoutes + taskRoutes + localRoutes + machineRoutes
+    }
+
+    // MARK: For machines
+
+    private var machineRoutes: [Route] {
+        [
+            Route(
+                method: "GET", path: "/healthz", access: .anybody, id: "getHealth",
+                summary: "Tells that the process serves requests."
+            ) { _ in APIReply(body: Array("ok\n".utf8), contentType: "text/plain") },
+            Route(
+                method: "GET", path: "/readyz", access: .anybody, id: "getReadiness",
+                summary: "Tells whether the worker knows the cluster's state; 503 before that."
+            ) { _ in
+                let isReady = followed.isKnown
+                return APIReply(
+                    status: isReady ? 200 : 503,
+                    body: Array((isReady ? "ready\n" : "starting\n").utf8),
+                    contentType: "text/plain")
+            },
+            Route(
+                method: "GET", path: "/metrics", access: .read, id: "getMetrics",
+                summary: "The worker's metrics in the text format of Prometheus."
+            ) { _ in
+                var out = MetricsText()
+                ClusterMetrics(
+                    cluster: followed.cluster, isLeader: followed.leader == configuration.worker,
+                    configuration: configuration
+                ).write(to: &out)
+                WorkerMetrics(status: control.status()).write(to: &out)
+                metrics.write(to: &out)
+                return APIReply(
+                    body: Array(out.text.utf8), contentType: "text/plain; version=0.0.4")
+            },
+            Route(
+                method: "GET", path: "/api/v1/openapi.json", access: .anybody, id: "getDocument",
+                summary: "This document."
+            ) { _ in APIReply(body: OpenAPIDocument(routes: routes).bytes) },
+        ]
+    }
+
+    // MARK: What only this worker can tell or do
+
+    private var localRoutes: [Route] {
+        [
+            Route(
+                method: "GET", path: "/api/v1/local/status", access: .read, id: "getLocalStatus",
+                summary: "What the worker that is asked does; other workers ask for it.",
+                answer: "WorkerStatus"
+            ) { _ in try .json(control.status()) },
+            Route(
+                method: "POST", path: "/api/v1/local/relays/{source_name}/purge", access: .admin,
+                id: "purgeLocalRelay",
+                summary: "Removes files of the relay log on the worker that is asked.",
+                body: .json("RelayPurgeRequest", isRequired: true), answer: "Done"
+            ) { request in
+                try await purgeHere(
+                    request.name("source_name"), request.json(RelayPurgeRequest.self))
+            },
+            Route(
+                method: "POST",
+                path: "/api/v1/local/tasks/{task_name}/sources/{source_name}/verify",
+                access: .admin, id: "verifyLocalSubtask",
+                summary: "Compares a subtask's tables that runs on the worker that is asked.",
+                answer: "Done"
+            ) { request in
+                try await verifyHere(request.name("task_name"), request.name("source_name"))
+            },
+        ]
+    }
+
+    func purgeHere(_ source: String, _ request: RelayPurgeRequest) async throws -> APIReply {
+        do {
+            let freed = try await control.purgeRelay(
+                of: source, before: request.relayBinlogName, inUse: request.force ?? false)
+            return try .json(
+                DoneAnswer(
+                    "the relay log of source '\(source)' begins with \(request.relayBinlogName)",
+                    freedBytes: freed))
+        } catch let error as CancellationError {
+            throw error
+        } catch {
+            throw APIProblem(.relayRefused, "\(error)")
+        }
+    }
+
+    func verifyHere(_ task: String, _ source: String) async throws -> APIReply {
+        do {
+            try await control.verify(task: task, source: source)
+            return try .done("task '\(task)' is compared on source '\(source)'")
+        } catch let error as CancellationError {
+            throw error
+        } catch {
+            throw APIProblem(.verifyRefused, "\(error)")
+        }
+    }
+}

@@ -1,0 +1,402 @@
+public import Logging
+public import Metadata
+internal import Runtime
+internal import Synchronization
+public import Worker
+
+/// One worker of a cluster: its member of the store, its presence, its candidacy, and what it runs.
+///
+/// What it runs does not depend on the store: cut off from it, the worker goes on with its last
+/// orders, until the target says that somebody else has taken over.
+public final class Node: Sendable {
+    private struct State {
+        var cluster = ClusterState()
+        var isKnown = false
+        /// Nothing is run any more, whatever the store says.
+        var isOver = false
+        var book: OrderBook
+    }
+    /// The store's client; usable while the node runs.
+    public let client: EtcdClient
+    private let settings: NodeSettings
+    private let host: any SourceHost
+    private let log: Logger
+    private let folder: DataFolder
+    private let membership: Membership
+    private let member: StoreMember?
+    private let forms: Bool
+    private let stopping = Latch()
+    private let state: Mutex<State>
+
+    /// How long a worker that leaves waits for others to take its sources.
+    private static let handOverLimit = Duration.seconds(5)
+    /// How long its sources may take to drain.
+    private static let drainLimit = Duration.seconds(10)
+
+    /// Opens the data folder, which is this process's alone from now on.
+    ///
+    /// - Throws: `ClusterError`, or a `MetadataError` when the store's program is not there.
+    public init(_ settings: NodeSettings, host: any SourceHost, log: Logger) throws {
+        self.settings = settings
+        self.host = host
+        self.log = log
+        folder = try DataFolder(settings.dataFolder, worker: settings.name)
+        state = Mutex(State(book: OrderBook(worker: settings.name, read: settings.read)))
+        var session = WorkerSession(
+            name: settings.name, identity: folder.identity, address: settings.address)
+        switch settings.store {
+        case .given(let endpoints):
+            client = try EtcdClient(endpoints: endpoints, tls: settings.tls)
+            member = nil
+            forms = false
+        case .own(let own):
+            let server = Self.serverSettings(settings, own)
+            let known = try folder.endpoints().compactMap { EtcdEndpoint($0) }
+            let isInCluster = try folder.cluster() != nil
+            client = try EtcdClient(endpoints: own.join + known, tls: settings.tls)
+            let member = StoreMember(server, client: client, log: log)
+            guard member.server.isProgramThere else {
+                throw MetadataError(.process, "\(server.program) is not there: install etcd-server")
+            }
+            forms = own.join.isEmpty && !isInCluster
+            if !member.server.hasData {
+                if isInCluster, own.join.isEmpty, known.isEmpty {
+                    throw ClusterError.nobodyToJoin(folder: settings.dataFolder)
+                }
+            }
+            if member.server.hasData || forms {
+                try client.setEndpoints([own.clientEndpoint] + own.join + known)
+            }
+            self.member = member
+            session.storeEndpoint = own.clientEndpoint.description
+            session.peerURL = server.peerURL
+        }
+        membership = Membership(session, client: client, log: log)
+    }
+
+    private static func serverSettings(
+        _ settings: NodeSettings, _ own: NodeSettings.OwnStore
+    ) -> EtcdServerSettings {
+        var server = EtcdServerSettings(
+            name: settings.name, folder: settings.dataFolder + "/store",
+            clientEndpoint: own.clientEndpoint, peerEndpoint: own.peerEndpoint)
+        if let host = own.listenHost {
+            server.clientListeners = [EtcdEndpoint(host: host, port: own.clientEndpoint.port)]
+            server.peerListeners = [EtcdEndpoint(host: host, port: own.peerEndpoint.port)]
+        }
+        if let program = own.program { server.program = program }
+        server.options = own.options
+        server.tls = settings.tls
+        // Of clusters that are formed with the same name at the same address, too.
+        server.token = "skein-" + DataFolder.randomName()
+        return server
+    }
+
+    /// The cluster's state as this worker knows it.
+    public var cluster: ClusterState { state.withLock { $0.cluster } }
+
+    /// Asks the worker to leave: to hand over what it runs, to save the rest, and to end.
+    public func stop() { stopping.set() }
+
+    /// Takes part until the task is cancelled or the worker has left.
+    ///
+    /// - Parameter service: runs beside it, once it is certain that the store is the worker's; the
+    ///   worker ends when it throws.
+    /// - Throws: `ClusterError` when it can't take part, a `MetadataError` that trying again does not
+    ///   mend, or `CancellationError`.
+    public func run(
+        _ service: @Sendable @escaping () async throws -> Void = {}
+    ) async throws {
+        try await withThrowingTaskGroup(of: Bool.self) { group in
+            group.addTask {
+                try await self.client.run()
+                return false
+            }
+            if let presence = settings.presence {
+                group.addTask {
+                    try await PresenceListener(host: presence.host, port: presence.port).run()
+                    return false
+                }
+            }
+            if let member {
+                group.addTask {
+                    try await member.run(forms: self.forms)
+                    return false
+                }
+            }
+            group.addTask {
+                try await self.takePart(service)
+                return true
+            }
+            // The store's member ends last: leaving needs it.
+            defer { group.cancelAll() }
+            while let isOver = try await group.next() { if isOver { return } }
+        }
+    }
+
+    private func takePart(_ service: @Sendable @escaping () async throws -> Void) async throws {
+        try await identify()
+        try await withThrowingTaskGroup(of: Bool.self) { group in
+            group.addTask {
+                try await service()
+                return false
+            }
+            if let member {
+                group.addTask {
+                    try await self.keepEndpoints(member)
+                    return false
+                }
+            }
+            group.addTask {
+                await self.host.run()
+                return false
+            }
+            group.addTask {
+                try await self.follow()
+                return false
+            }
+            group.addTask {
+                try await self.publishRelays()
+                return false
+            }
+            group.addTask {
+                try await PeerWatch(name: self.settings.name, client: self.client, log: self.log)
+                    .run { self.watchedPeers }
+                return false
+            }
+            group.addTask {
+                try await self.beMember()
+                return false
+            }
+            group.addTask {
+                await self.stopping.wait()
+                try Task.checkCancellation()
+                try await self.leave()
+                return true
+            }
+            defer { group.cancelAll() }
+            while let isOver = try await group.next() { if isOver { return } }
+        }
+    }
+
+    // MARK: which cluster
+
+    /// Makes sure that the store is that of the cluster that the data folder belongs to, before
+    /// anything is written to it.
+    private func identify() async throws {
+        let own = try folder.cluster()
+        if case .own(let store) = settings.store, let own, !store.join.isEmpty {
+            try await compare(own, with: store.join)
+        }
+        while true {
+            do {
+                if let token = try await token(own) {
+                    try await compareKey()
+                    if own == nil { try folder.setCluster(token) }
+                    return
+                }
+            } catch let error as MetadataError where error.isTransient {
+                log.info("the store does not answer yet", metadata: ["reason": "\(error)"])
+            }
+            try await Task.sleep(for: .milliseconds(200))
+        }
+    }
+
+    /// The cluster's token; `nil` when whoever forms it has not written it yet.
+    private func token(_ own: String?) async throws -> String? {
+        if let found = try await client.get(KeyLayout.cluster) {
+            let token = String(decoding: found.value, as: UTF8.self)
+            guard own == nil || own == token else {
+                throw ClusterError.otherCluster(folder: settings.dataFolder)
+            }
+            return token
+        }
+        guard own == nil else { throw ClusterError.storeIsEmpty(folder: settings.dataFolder) }
+        if case .own = settings.store, !forms { return nil }
+        // Two that form one in a given store at the same time: the first one's counts.
+        try await client.transaction(
+            if: [.missing(KeyLayout.cluster)],
+            then: [.put(KeyLayout.cluster, Array(DataFolder.randomName().utf8), lease: nil)])
+        return nil
+    }
+
+    /// Makes sure that this worker can read the passwords in the store.
+    private func compareKey() async throws {
+        guard let own = settings.keyFingerprint.map({ Array($0.utf8) }) else { return }
+        let found = try await client.transaction(
+            if: [.missing(KeyLayout.secretKey)], then: [.put(KeyLayout.secretKey, own)],
+            otherwise: [.get(.key(KeyLayout.secretKey))])
+        if case .values(let values) = found.results.first, let value = values.first,
+            value.value != own
+        {
+            throw ClusterError.otherKey
+        }
+    }
+
+    /// A worker that is in a cluster is told to join another one: its own store would not notice.
+    private func compare(_ own: String, with endpoints: [EtcdEndpoint]) async throws {
+        let other = try EtcdClient(endpoints: endpoints, tls: settings.tls)
+        let found = await withTaskGroup(of: KeyValue?.self) { group in
+            group.addTask {
+                try? await other.run()
+                return nil
+            }
+            group.addTask { try? await other.get(KeyLayout.cluster, within: .seconds(3)) }
+            defer { group.cancelAll() }
+            return await group.next() ?? nil
+        }
+        try Task.checkCancellation()
+        // Nobody answers: it goes on alone with what it has.
+        guard let found else { return }
+        guard found.value == Array(own.utf8) else {
+            throw ClusterError.otherCluster(folder: settings.dataFolder)
+        }
+    }
+
+    /// Asks the worker's own member first, then the others, and remembers where they are.
+    private func keepEndpoints(_ member: StoreMember) async throws {
+        guard case .own(let own) = settings.store else { return }
+        var saved: [String] = []
+        while true {
+            try await Task.sleep(for: .seconds(1))
+            guard let members = try? await client.members(within: .seconds(2)) else {
+                try Task.checkCancellation()
+                continue
+            }
+            let others = members.filter { !$0.isLearner && $0.name != settings.name }
+                .sorted { $0.name < $1.name }
+                .flatMap { $0.clientURLs.compactMap { EtcdEndpoint($0) } }
+            let endpoints = (member.isUseful || others.isEmpty ? [own.clientEndpoint] : []) + others
+            if endpoints != client.endpoints { try client.setEndpoints(endpoints) }
+            let texts = endpoints.map(\.description)
+            if texts != saved {
+                try folder.setEndpoints(texts)
+                saved = texts
+            }
+        }
+    }
+
+    // MARK: taking part
+
+    private func beMember() async throws {
+        let leader = Leader(client: client, log: log) { leadership in
+            guard case .own(let own) = self.settings.store else { return }
+            try await VoterKeeper(
+                client: self.client, wanted: own.voters, timeout: own.voterTimeout,
+                cluster: { self.cluster }, log: self.log
+            ).run(leadership)
+        }
+        while true {
+            do {
+                try await membership.run { lease in
+                    try await leader.run(as: self.settings.name, lease: lease)
+                }
+            } catch let error as MetadataError where error.code != .closed {
+                // No reason to end what runs here: the store may be full, for example.
+                log.error("the store refuses this worker", metadata: ["reason": "\(error)"])
+            }
+            try await Task.sleep(for: .seconds(1))
+        }
+    }
+
+    /// Follows the store, and orders what is bound to this worker.
+    private func follow() async throws {
+        while true {
+            do {
+                try await followOnce()
+            } catch let error as MetadataError where error.code != .closed {
+                log.error("the store can't be read", metadata: ["reason": "\(error)"])
+            }
+            try await Task.sleep(for: .seconds(1))
+        }
+    }
+
+    private func followOnce() async throws {
+        try await client.follow(.prefix(KeyLayout.root)) { update in
+            self.state.withLock { state in
+                state.cluster.apply(update)
+                state.isKnown = true
+                let orders = state.book.orders(state.cluster)
+                if !state.isOver { self.host.order(orders) }
+            }
+            self.member?.setWanted(self.cluster.voters.contains(self.settings.name))
+            return true
+        }
+    }
+
+    /// Says which sources' relay logs are here.
+    private func publishRelays() async throws {
+        while true {
+            try await Task.sleep(for: .seconds(1))
+            guard state.withLock({ $0.isKnown }) else { continue }
+            let name = settings.name
+            let kept = Set(host.status().relays.map(\.source))
+            let known = Set(cluster.relays.filter { $0.value.contains(name) }.keys)
+            do {
+                for source in kept.subtracting(known) {
+                    try await client.put(KeyLayout.relay(source: source, worker: name), [])
+                }
+                for source in known.subtracting(kept) {
+                    try await client.delete(.key(KeyLayout.relay(source: source, worker: name)))
+                }
+            } catch let error as MetadataError where error.code != .closed {
+                try Task.checkCancellation()
+                log.debug("cannot say where relay logs are", metadata: ["reason": "\(error)"])
+            }
+        }
+    }
+
+    /// The leader watches all workers, the others watch the leader.
+    private var watchedPeers: [ClusterState.Stored<WorkerSession>] {
+        let cluster = cluster
+        guard let leader = cluster.leader else { return [] }
+        if leader == settings.name { return Array(cluster.sessions.values) }
+        return cluster.sessions[leader].map { [$0] } ?? []
+    }
+
+    // MARK: leaving
+
+    /// Hands the sources over, and drains what nobody takes.
+    private func leave() async throws {
+        log.info("the worker leaves")
+        if await tellOthers() {
+            await waiting(upTo: Self.handOverLimit) {
+                !cluster.bindings.values.contains { $0.record.worker == settings.name }
+            }
+        }
+        state.withLock { state in
+            state.isOver = true
+            host.order([:])
+        }
+        await waiting(upTo: Self.drainLimit) { host.activeSources.isEmpty }
+    }
+
+    /// Says that this worker leaves.
+    ///
+    /// - Returns: whether the others can know it.
+    private func tellOthers() async -> Bool {
+        await withTaskGroup(of: Bool.self) { group in
+            group.addTask {
+                do {
+                    try await self.membership.update { $0.isLeaving = true }
+                    return true
+                } catch {
+                    return false
+                }
+            }
+            group.addTask {
+                try? await Task.sleep(for: .seconds(2))
+                return false
+            }
+            defer { group.cancelAll() }
+            return await group.next() ?? false
+        }
+    }
+
+    private func waiting(upTo limit: Duration, for condition: () -> Bool) async {
+        let deadline = ContinuousClock.now + limit
+        while !condition(), ContinuousClock.now < deadline, !Task.isCancelled {
+            try? await Task.sleep(for: .milliseconds(5))
+        }
+    }
+}

@@ -1,0 +1,92 @@
+internal import Logging
+internal import Metadata
+
+/// Notices that another worker's process has gone, long before its lease ends: a connection to it is
+/// closed, and nobody listens at its address any more.
+///
+/// The leader watches all workers, and the others watch the leader. Only a refused connection counts,
+/// and only after an accepted one: what does not answer may be slow, or cut off, and is left to its
+/// lease. A mistake does no harm (`Membership.declareDead`).
+final class PeerWatch: Sendable {
+    /// A worker as it was seen in the store.
+    private struct Peer {
+        var session: ClusterState.Stored<WorkerSession>
+        var connection: ProbeConnection?
+        var wasConnected = false
+        var nextTry = ContinuousClock.now
+    }
+    private let name: String
+    private let client: EtcdClient
+    private let log: Logger
+
+    init(name: String, client: EtcdClient, log: Logger) {
+        self.name = name
+        self.client = client
+        self.log = log
+    }
+
+    /// Watches until the task is cancelled.
+    ///
+    /// - Parameter peers: the sessions of those that are to be watched, asked again all the time.
+    func run(
+        _ peers: @Sendable @escaping () -> [ClusterState.Stored<WorkerSession>]
+    ) async throws {
+        var known: [String: Peer] = [:]
+        while true {
+            try await Task.sleep(for: .milliseconds(50))
+            let wanted = Dictionary(
+                peers().filter { $0.record.name != name }.map { ($0.record.name, $0) }
+            ) { first, _ in first }
+            for (name, peer) in known where wanted[name]?.lease != peer.session.lease {
+                known[name] = nil
+            }
+            for (name, session) in wanted {
+                var peer = known[name] ?? Peer(session: session)
+                peer.session = session
+                var isGone = Self.look(at: &peer)
+                // One that was closed is made anew at once.
+                if !isGone, peer.connection == nil { isGone = Self.look(at: &peer) }
+                known[name] = peer
+                guard isGone else { continue }
+                log.notice("a worker's process has gone", metadata: ["worker": "\(name)"])
+                known[name]?.nextTry = .now + .seconds(1)
+                do {
+                    try await Membership.declareDead(session, client: client)
+                } catch let error as MetadataError where error.code != .closed {
+                    log.debug("it is left to its lease", metadata: ["reason": "\(error)"])
+                }
+            }
+        }
+    }
+
+    /// Looks at a connection, without waiting.
+    ///
+    /// - Returns: whether the process has gone.
+    private static func look(at peer: inout Peer) -> Bool {
+        guard let connection = peer.connection else {
+            guard peer.nextTry <= .now else { return false }
+            peer.connection = EtcdEndpoint(peer.session.record.address).flatMap {
+                ProbeConnection(to: $0)
+            }
+            peer.nextTry = .now + .seconds(1)
+            return false
+        }
+        switch connection.condition {
+        case .connecting: return false
+        case .open:
+            peer.wasConnected = true
+            return false
+        case .closed:
+            // It may only have been idle for too long: whether it is accepted anew tells.
+            peer.connection = nil
+            peer.nextTry = .now
+            return false
+        case .refused:
+            peer.connection = nil
+            return peer.wasConnected
+        case .failed:
+            peer.connection = nil
+            return false
+        }
+    }
+}

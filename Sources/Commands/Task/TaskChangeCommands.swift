@@ -1,0 +1,151 @@
+internal import API
+internal import ArgumentParser
+internal import Settings
+
+/// Flags of commands that change what subtasks are to do.
+struct SubtaskFlags: ParsableArguments {
+    @Argument(help: "The task.")
+    var task: String
+
+    @Option(help: ArgumentHelp("Only on this source; repeats.", valueName: "name"))
+    var source: [String] = []
+
+    @OptionGroup var endpoints: EndpointFlags
+    @OptionGroup var answers: AnswerFlags
+
+    /// Sends the request.
+    func post(_ action: String) async throws {
+        try await endpoints.ask { client in
+            try answers.showDone(
+                await client.send(
+                    "POST", "/api/v1/tasks/\(pathPart(task))/\(action)",
+                    body: .json(SourceListRequest(sourceNameList: source.isEmpty ? nil : source))))
+        }
+    }
+}
+
+/// `skein task start`.
+struct TaskStartCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "start",
+        abstract: "Start a task: a new one from a file, or one that is there.",
+        discussion: """
+            An argument with a slash, or that ends in .yaml, .yml or .json, is a file. The target's \
+            password comes from the file that "password-file" names, from SKEIN_TARGET_PASSWORD, or \
+            from a prompt; the cluster keeps it encrypted.
+            """)
+
+    @OptionGroup var flags: SubtaskFlags
+
+    func run() async throws {
+        guard InputFile.isFile(flags.task) else { return try await flags.post("start") }
+        guard flags.source.isEmpty else {
+            throw ValidationError("a new task is started on all its sources, without --source")
+        }
+        let settings = try TaskSettings(
+            InputFile.bytes(flags.task, "settings file"), InputFile.format(flags.task),
+            file: flags.task,
+            passwords: PasswordSource.standard)
+        try await flags.endpoints.ask { client in
+            let answer = try await client.send(
+                "POST", "/api/v1/tasks?start=true", body: .settings(settings.sent()))
+            try flags.answers.show(answer) { _ in ["task '\(settings.name)' was added and started"]
+            }
+        }
+    }
+}
+
+/// `skein task pause`.
+struct TaskPauseCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "pause", abstract: "Let a task rest; its workers keep it.")
+
+    @OptionGroup var flags: SubtaskFlags
+
+    func run() async throws { try await flags.post("pause") }
+}
+
+/// `skein task resume`.
+struct TaskResumeCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "resume", abstract: "Let a task go on that rests, or that an error has ended.")
+
+    @OptionGroup var flags: SubtaskFlags
+
+    func run() async throws { try await flags.post("resume") }
+}
+
+/// `skein task stop`.
+struct TaskStopCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "stop", abstract: "End a task; started again, it goes on where it was.")
+
+    @OptionGroup var flags: SubtaskFlags
+
+    func run() async throws { try await flags.post("stop") }
+}
+
+/// `skein task verify`.
+struct TaskVerifyCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "verify", abstract: "Compare a task's tables now; its status tells the result."
+    )
+
+    @OptionGroup var flags: SubtaskFlags
+
+    func run() async throws { try await flags.post("verify") }
+}
+
+/// `skein task update`.
+struct TaskUpdateCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "update", abstract: "Replace the settings of a task of which nothing runs.",
+        discussion: "Without a password in it or in SKEIN_TARGET_PASSWORD the old one stays.")
+
+    @Argument(help: "The settings file, YAML or JSON; - is standard input.")
+    var file: String
+
+    @Option(
+        help: ArgumentHelp(
+            "Only if the settings are still those of this revision.", valueName: "number"))
+    var ifRevision: Int64?
+
+    @OptionGroup var endpoints: EndpointFlags
+    @OptionGroup var answers: AnswerFlags
+
+    func run() async throws {
+        let settings = try TaskSettings(
+            InputFile.bytes(file, "settings file"), InputFile.format(file), file: file,
+            passwords: PasswordSource.withoutPrompt)
+        try await endpoints.ask { client in
+            let answer = try await client.send(
+                "PUT", "/api/v1/tasks/\(pathPart(settings.name))",
+                body: .settings(settings.sent()), seen: ifRevision)
+            try answers.show(answer) { _ in ["task '\(settings.name)' was changed"] }
+        }
+    }
+}
+
+/// `skein task remove`.
+struct TaskRemoveCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "remove", abstract: "Remove a task that is stopped.",
+        discussion: "What it wrote stays in the target, its checkpoint included.")
+
+    @Argument(help: "The task.")
+    var task: String
+
+    @Flag(help: "Also a task that is not stopped.")
+    var force = false
+
+    @OptionGroup var endpoints: EndpointFlags
+    @OptionGroup var answers: AnswerFlags
+
+    func run() async throws {
+        try await endpoints.ask { client in
+            try answers.showDone(
+                await client.send(
+                    "DELETE", "/api/v1/tasks/\(pathPart(task))" + (force ? "?force=true" : "")))
+        }
+    }
+}

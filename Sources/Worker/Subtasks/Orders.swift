@@ -1,0 +1,59 @@
+public import Settings
+
+/// What a worker is to do for one source: what its binding says.
+public struct SourceOrder: Sendable {
+    /// The epoch of the binding.
+    public var epoch: Int64
+    /// Its subtasks, by the task's name.
+    public var subtasks: [String: SubtaskOrder]
+
+    /// Makes an order.
+    public init(epoch: Int64, subtasks: [String: SubtaskOrder]) {
+        self.epoch = epoch
+        self.subtasks = subtasks
+    }
+}
+
+/// What is wanted of one subtask.
+public struct SubtaskOrder: Sendable {
+    /// The stage that it is to be in.
+    public enum Wanted: Sendable, Hashable {
+        /// Run until its goal is reached.
+        case running
+        /// Stay, with its checkpoint.
+        case paused
+        /// End.
+        case stopped
+    }
+
+    /// The stage that it is to be in.
+    public var wanted: Wanted
+    /// Its settings, or why they can't be used.
+    public var settings: Result<MigrationSettings, any Error>
+    /// Grows when the settings are changed: it then runs with the new ones.
+    public var settingsRevision: Int64
+    /// Grows with every request: a subtask that an error has ended is then tried again.
+    public var requestRevision: Int64
+
+    /// Makes an order.
+    public init(
+        wanted: Wanted, settings: Result<MigrationSettings, any Error>, settingsRevision: Int64,
+        requestRevision: Int64
+    ) {
+        self.wanted = wanted
+        self.settings = settings
+        self.settingsRevision = settingsRevision
+        self.requestRevision = requestRevision
+    }
+}
+
+/// What runs a worker's sources. A test may take the place of the engines.
+public protocol SourceHost: WorkerControl {
+    /// Runs what was ordered last until the task is cancelled, and then ends all at once: what has
+    /// begun is taken up again from the checkpoints.
+    func run() async
+    /// Says what is to run, by the source's name; what is not named is drained, and ends.
+    func order(_ orders: [String: SourceOrder])
+    /// The sources of which something still runs.
+    var activeSources: Set<String> { get }
+}

@@ -1,0 +1,158 @@
+internal import Logging
+internal import Runtime
+internal import Settings
+internal import Synchronization
+
+/// Runs the subtasks of one source, and its relay log.
+final class SourceRunner: Sendable {
+    private struct State {
+        var subtasks: [String: SubtaskRunner] = [:]
+        var relay: (options: SourceRelay.Options, relay: SourceRelay)?
+    }
+    let source: String
+    private let folder: String
+    private let describe: @Sendable (any Error) -> SubtaskError
+    private let logger: Logger
+    private let orders: Watched<SourceOrder?>
+    private let relays = Mailbox<SourceRelay>()
+    private let state = Mutex(State())
+
+    /// - Parameter folder: for the source's relay log, unless its settings name one.
+    init(
+        source: String, order: SourceOrder, folder: String,
+        describe: @Sendable @escaping (any Error) -> SubtaskError, logger: Logger
+    ) {
+        self.source = source
+        self.folder = folder
+        self.describe = describe
+        self.logger = logger
+        orders = Watched(order)
+    }
+
+    /// Gives another order; without one, its subtasks drain, and it ends.
+    func order(_ order: SourceOrder?) { orders.set(order) }
+
+    /// Runs until there is no order any more and all has ended, or the task is cancelled.
+    func run() async {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await self.runRelays() }
+            await self.runSubtasks()
+            group.cancelAll()
+        }
+    }
+
+    private enum Event { case ended(String), ordered }
+
+    private func runSubtasks() async {
+        await withTaskGroup(of: Event.self) { group in
+            var version = -1
+            repeat {
+                let (order, newest) = orders.versioned
+                if newest > version {
+                    version = newest
+                    let seen = newest
+                    group.addTask {
+                        await self.orders.change(after: seen)
+                        return .ordered
+                    }
+                }
+                for runner in prepare(order) {
+                    group.addTask {
+                        await runner.runner.run()
+                        return .ended(runner.task)
+                    }
+                }
+                if order == nil, state.withLock({ $0.subtasks.isEmpty }) { break }
+                if case .ended(let task) = await group.next() {
+                    state.withLock { $0.subtasks[task] = nil }
+                }
+            } while !Task.isCancelled
+            group.cancelAll()
+        }
+    }
+
+    /// Passes an order on, and makes the runners that it needs beyond those that there are.
+    private func prepare(_ order: SourceOrder?) -> [(task: String, runner: SubtaskRunner)] {
+        let (fresh, active, readers, relay) = state.withLock { state in
+            for (task, runner) in state.subtasks {
+                runner.order(
+                    order.flatMap { source in
+                        source.subtasks[task].map { .init(epoch: source.epoch, subtask: $0) }
+                    })
+            }
+            var fresh: [(task: String, runner: SubtaskRunner)] = []
+            for (task, subtask) in order?.subtasks ?? [:] where state.subtasks[task] == nil {
+                let runner = SubtaskRunner(
+                    task: task, source: source,
+                    order: .init(epoch: order?.epoch ?? 0, subtask: subtask),
+                    relay: { self.relay($0) }, describe: describe, logger: logger)
+                state.subtasks[task] = runner
+                fresh.append((task, runner))
+            }
+            let active = state.subtasks.filter { $0.value.isActive }.keys
+            // What still drains needs the log, too.
+            let readers = Set(state.subtasks.keys).union(order?.subtasks.keys.map { $0 } ?? [])
+            return (fresh, Set(active), readers, state.relay?.relay)
+        }
+        // Without an order the source has only left this worker: it may come back for its files.
+        if order != nil { relay?.expect(active, of: readers) }
+        return fresh
+    }
+
+    // MARK: the relay log
+
+    /// Runs one at a time: another server or folder means another log.
+    private func runRelays() async {
+        var next = try? await relays.next()
+        while let relay = next {
+            next = await withTaskGroup(of: Void.self) { group in
+                group.addTask { try? await relay.run() }
+                defer { group.cancelAll() }
+                return try? await relays.next()
+            }
+        }
+    }
+
+    /// The relay log for a subtask; `nil` when it is to read from the source itself.
+    private func relay(_ settings: MigrationSettings) -> SourceRelay? {
+        guard settings.keepsRelay else { return nil }
+        var settings = settings
+        settings.relayFolder = settings.relayFolder ?? folder
+        let serverID =
+            settings.serverID != 0
+            ? settings.serverID : UInt32.random(in: 0x4000_0000...0x7FFF_FFFF)
+        let options = MigrationRelay.options(settings, serverID: serverID)
+        let (relay, isNew) = state.withLock { state in
+            if let known = state.relay, known.options.isSame(as: options) {
+                return (known.relay, false)
+            }
+            let relay = SourceRelay(options, endsWithLog: false, logger: logger)
+            relay.expect(
+                Set(state.subtasks.filter { $0.value.isActive }.keys), of: Set(state.subtasks.keys))
+            state.relay = (options, relay)
+            return (relay, true)
+        }
+        if isNew { relays.send(relay) }
+        return relay
+    }
+
+    // MARK: what it does
+
+    /// Its subtasks, and its relay log if it keeps one.
+    var status: (subtasks: [SubtaskStatus], relay: RelayStatus?) {
+        let (runners, relay) = state.withLock { ($0.subtasks.values.map { $0 }, $0.relay?.relay) }
+        return (runners.map(\.status), relay?.shownStatus.map { .init(source: source, log: $0) })
+    }
+
+    /// Where its relay log is; `nil` when it keeps none.
+    var relayFolder: String? {
+        state.withLock { $0.relay?.relay.log == nil ? nil : $0.relay?.relay.folder }
+    }
+}
+
+extension SourceRelay.Options {
+    /// Whether one log serves both; random ids differ for nothing.
+    fileprivate func isSame(as other: SourceRelay.Options) -> Bool {
+        folder == other.folder && source == other.source && limitBytes == other.limitBytes
+    }
+}

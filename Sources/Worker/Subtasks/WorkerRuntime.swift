@@ -1,0 +1,144 @@
+public import Logging
+internal import Relay
+internal import Runtime
+internal import Synchronization
+
+/// What a worker runs: any number of sources, each with its relay log and its subtasks.
+public final class WorkerRuntime: SourceHost {
+    private struct State {
+        var orders: [String: SourceOrder] = [:]
+        var runners: [String: SourceRunner] = [:]
+    }
+    private let name: String
+    private let dataFolder: String
+    private let describe: @Sendable (any Error) -> SubtaskError
+    private let logger: Logger
+    private let changes = Watched(0)
+    private let state = Mutex(State())
+
+    /// Makes a worker that runs nothing.
+    ///
+    /// - Parameters:
+    ///   - dataFolder: where relay logs are kept.
+    ///   - describe: says what operators are told about an error.
+    public init(
+        name: String, dataFolder: String,
+        describe: @Sendable @escaping (any Error) -> SubtaskError, logger: Logger
+    ) {
+        self.name = name
+        self.dataFolder = dataFolder
+        self.describe = describe
+        self.logger = logger
+    }
+
+    /// Says what is to run, by the source's name; what is not named is drained, and ends.
+    public func order(_ orders: [String: SourceOrder]) {
+        state.withLock { $0.orders = orders }
+        changes.set(0)
+    }
+
+    /// The sources of which something still runs.
+    public var activeSources: Set<String> { Set(state.withLock { $0.runners.keys }) }
+
+    private enum Event { case ended(String), ordered }
+
+    /// Runs what was ordered last until the task is cancelled.
+    public func run() async {
+        await withTaskGroup(of: Event.self) { group in
+            var version = -1
+            while !Task.isCancelled {
+                let newest = changes.versioned.version
+                if newest > version {
+                    version = newest
+                    group.addTask {
+                        await self.changes.change(after: newest)
+                        return .ordered
+                    }
+                }
+                for runner in prepare() {
+                    group.addTask {
+                        await runner.run()
+                        return .ended(runner.source)
+                    }
+                }
+                if case .ended(let source) = await group.next() {
+                    state.withLock { $0.runners[source] = nil }
+                }
+            }
+            group.cancelAll()
+        }
+        state.withLock { $0.runners = [:] }
+    }
+
+    private func prepare() -> [SourceRunner] {
+        state.withLock { state in
+            for (source, runner) in state.runners { runner.order(state.orders[source]) }
+            return state.orders.filter { state.runners[$0.key] == nil }.map { source, order in
+                let runner = SourceRunner(
+                    source: source, order: order, folder: "\(dataFolder)/relay/\(source)",
+                    describe: describe, logger: logger)
+                state.runners[source] = runner
+                return runner
+            }
+        }
+    }
+
+    // MARK: what it does
+
+    /// What the worker does now; answers at once.
+    public func status() -> WorkerStatus {
+        var status = WorkerStatus(name: name)
+        for runner in state.withLock({ Array($0.runners.values) }) {
+            let (subtasks, relay) = runner.status
+            status.subtasks += subtasks
+            if let relay { status.relays.append(relay) }
+        }
+        status.subtasks.sort { ($0.task, $0.source) < ($1.task, $1.source) }
+        status.relays.sort { $0.source < $1.source }
+        return status
+    }
+
+    /// Removes files of a source's relay log.
+    public func purgeRelay(
+        of source: String, before file: String, inUse: Bool
+    ) async throws -> UInt64 {
+        guard let folder = state.withLock({ $0.runners[source] })?.relayFolder else {
+            throw WorkerError.noRelay(source: source)
+        }
+        return try await withThread("purge") {
+            func bytes() throws -> UInt64 {
+                try RelayArchive(path: folder).files().reduce(0) { $0 + $1.size }
+            }
+            let archive = try RelayArchive(path: folder)
+            let before = try bytes()
+            _ = try archive.purge(
+                before: file, olderSeconds: nil, isForced: inUse,
+                now: wallClockMicroseconds() / 1_000_000)
+            let after = try bytes()
+            // It may have grown meanwhile.
+            return before > after ? before - after : 0
+        }
+    }
+
+    /// Comparing a subtask's tables is not among what a worker does yet.
+    public func verify(task: String, source: String) async throws {
+        throw WorkerError.cannotVerify
+    }
+}
+
+/// Why a worker does not do what the API asks it for.
+public enum WorkerError: Error, Sendable, Hashable, CustomStringConvertible {
+    /// It keeps no relay log of the source.
+    case noRelay(source: String)
+    /// It does not compare tables.
+    case cannotVerify
+
+    /// One sentence, with what to do.
+    public var description: String {
+        switch self {
+        case .noRelay(let source): "this worker keeps no relay log of the source \(source)"
+        case .cannotVerify:
+            "a worker does not compare tables: run `skein verify` with the same servers and tables"
+        }
+    }
+}

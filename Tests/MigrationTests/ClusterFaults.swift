@@ -1,0 +1,108 @@
+import Cluster
+import Foundation
+import Glibc
+import Metadata
+import MySQLClient
+import Synchronization
+import TestServers
+
+/// What can happen to a worker.
+enum Fault: String, CaseIterable, Sendable {
+    /// kill -9 of the worker that leads.
+    case leaderKilled
+    /// kill -9 of the worker that runs a source.
+    case ownerKilled
+    /// kill -9 of the store's member of the worker that leads.
+    case storeKilled
+    /// The worker that runs a source is stopped for longer than its lease, and goes on.
+    case ownerStopped
+
+    static func rounds(_ count: Int, _ dice: inout Dice) -> [Fault] {
+        (0..<count).map { _ in allCases[Int(dice.roll(allCases.count))] }
+    }
+
+    func happen(to cluster: ClusterTrial, source: String) async throws {
+        switch self {
+        case .leaderKilled:
+            guard let leader = try await cluster.leader() else { throw Overdue("nobody leads") }
+            try await restart(leader, cluster)
+        case .ownerKilled:
+            guard let owner = try await cluster.owner(source) else { throw Overdue("no owner") }
+            try await restart(owner, cluster)
+        case .storeKilled:
+            guard let leader = try await cluster.leader() else { throw Overdue("nobody leads") }
+            // It may have been killed just before.
+            try await cluster.eventually("a member of the store") { leader.etcd != nil }
+            if let etcd = leader.etcd { kill(etcd, SIGKILL) }
+        case .ownerStopped:
+            guard let owner = try await cluster.owner(source) else { throw Overdue("no owner") }
+            let epoch = try await cluster.cluster().bindings[source]?.record.epoch ?? 0
+            owner.process?.signal(SIGSTOP)
+            defer { owner.process?.signal(SIGCONT) }
+            try await cluster.eventually("somebody else runs \(source)") {
+                let binding = try await cluster.cluster().bindings[source]?.record
+                return binding?.worker != owner.name && (binding?.epoch ?? 0) > epoch
+            }
+            try await Task.sleep(for: .seconds(1))
+        }
+    }
+
+    /// Kills a worker, and starts it again once its sources run elsewhere.
+    private func restart(_ worker: ServeProcess, _ cluster: ClusterTrial) async throws {
+        worker.kill()
+        try await cluster.eventually("the sources of \(worker.name) run elsewhere") {
+            try await cluster.cluster().bindings.values.allSatisfy {
+                $0.record.worker != worker.name && $0.record.worker != nil
+            }
+        }
+        try worker.start()
+    }
+}
+
+/// Writes to a source all the time, and notes the longest time for which nothing of it arrived.
+final class Beats: Sendable {
+    private let task: Task<Duration, any Error>
+
+    init(_ trial: Trial) {
+        let isOver = Box()
+        over = isOver
+        task = Task.detached {
+            let (source, target) = (
+                try trial.source.connect(trial.schema), try trial.target.connect(trial.schema)
+            )
+            // Behind all markers, and behind those of an earlier one.
+            var beat = UInt64(1) << 62 + UInt64(Date().timeIntervalSince1970 * 1e6)
+            var last = ""
+            var since = ContinuousClock.now
+            var longest = Duration.zero
+            while !isOver.value.withLock({ $0 }) {
+                beat += 1
+                try source.execute("INSERT INTO marker VALUES (\(beat))")
+                let newest = try target.value("SELECT MAX(id) FROM marker") ?? ""
+                let now = ContinuousClock.now
+                if newest != last {
+                    if !last.isEmpty { longest = max(longest, since.duration(to: now)) }
+                    (last, since) = (newest, now)
+                }
+                try await Task.sleep(for: .milliseconds(3))
+            }
+            return longest
+        }
+    }
+
+    private final class Box: Sendable { let value = Mutex(false) }
+    private let over: Box
+
+    /// Ends it.
+    ///
+    /// - Returns: the longest time without anything new on the target.
+    func stop() async throws -> Duration {
+        over.value.withLock { $0 = true }
+        return try await task.value
+    }
+}
+
+extension LocalState {
+    /// Whether there is such a file.
+    func holds(_ file: String) -> Bool { access(path + "/" + file, F_OK) == 0 }
+}
