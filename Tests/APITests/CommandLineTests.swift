@@ -149,7 +149,6 @@ struct CommandLineTests {
                     authorityFile: authority)
                 configuration.host = "0.0.0.0"
                 configuration.arrivalLimit = .seconds(2)
-                configuration.arrivalLimit = .seconds(2)
                 configuration.tokens.add("change", .admin)
                 lines.withLock { $0 = "set" }
             }, isTLS: true
