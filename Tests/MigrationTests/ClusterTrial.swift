@@ -147,6 +147,8 @@ final class ClusterTrial: Sendable {
 
     /// Writes a source and a task that migrates a trial's schema from it.
     func add(_ trial: Trial, source: String, _ more: String = "") async throws {
+        // The first worker makes the key.
+        try await eventually("the key") { access(self.workers[0].keyFile, F_OK) == 0 }
         let secrets = try SecretCipher(file: workers[0].keyFile)
         let from = try SourceSettings(
             Array(

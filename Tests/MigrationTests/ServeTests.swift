@@ -131,6 +131,98 @@ extension MigrationTests {
             }
         }
 
+        @Test("a killed worker's sources run elsewhere long before its lease has ended")
+        func quickFailover() async throws {
+            let trial = try await Trial(.mariadb, "quick", Shop.schema(rows: 500))
+            let cluster = try ClusterTrial("w0", "w1", "w2")
+            let load = Load(
+                trial.source, schema: trial.schema, threads: 1, seed: Dice.seed("quick"),
+                pause: .milliseconds(5), Shop.step)
+            try await cluster.running {
+                try await cluster.startAll()
+                try await cluster.add(trial, source: "s")
+                try await cluster.copied(trial)
+                for _ in 0..<3 {
+                    try await cluster.applied(trial)
+                    // Those that watch it have to have seen it.
+                    try await Task.sleep(for: .seconds(2))
+                    let owner = try #require(try await cluster.owner("s"))
+                    let leads = try await cluster.leader()?.name == owner.name
+                    let store = try? await cluster.client.status(of: owner.store)
+                    let beats = Beats(trial)
+                    try await Task.sleep(for: .seconds(1))
+                    owner.kill()
+                    try await cluster.applied(trial)
+                    try await Task.sleep(for: .milliseconds(500))
+                    let pause = try await beats.stop()
+                    let leadsStore = store.map { $0.leader == $0.id } ?? false
+                    print("pause after kill -9 (leads: \(leads), store: \(leadsStore)): \(pause)")
+                    #expect(pause < .seconds(10))
+                    try owner.start()
+                    try await cluster.eventually("it is back") {
+                        try await cluster.cluster().sessions.count == 3
+                    }
+                }
+                try await load.stop()
+                try await cluster.applied(trial)
+                try await trial.expectEqual(verifying: false)
+            }
+        }
+
+        @Test("tasks of one source share one binlog connection; an error stops one of them alone")
+        func tasks() async throws {
+            let first = try await Trial(.mariadb, "share", Shop.schema(rows: 300))
+            let second = try await Trial(.mariadb, "share", Shop.schema(rows: 300))
+            let cluster = try ClusterTrial("w0")
+            let worker = cluster.workers[0]
+            try await cluster.running {
+                try worker.start()
+                for trial in [first, second] { try await cluster.add(trial, source: "s") }
+                for trial in [first, second] {
+                    try await cluster.copied(trial)
+                    try await cluster.applied(trial)
+                }
+                func dumps() throws -> Int {
+                    try first.source.connect().rows(
+                        "SELECT 1 FROM information_schema.PROCESSLIST WHERE COMMAND='Binlog Dump'"
+                    ).count
+                }
+                try await cluster.eventually("one connection for both") { try dumps() == 1 }
+
+                // What a person must resolve: the other task goes on.
+                try first.onTarget("DELETE FROM accounts WHERE id=7")
+                try first.onSource("UPDATE accounts SET balance=balance+1 WHERE id=7")
+                try await cluster.eventually("the first task has stopped") {
+                    worker.process?.text.contains("the subtask has ended") == true
+                }
+                try await cluster.applied(second)
+                try first.onTarget(
+                    "INSERT INTO accounts SELECT 7, balance, owner, changed, note FROM accounts "
+                        + "WHERE id=8")
+                let row = try #require(
+                    try first.source.connect(first.schema).rows(
+                        "SELECT balance-1, HEX(owner), note FROM accounts WHERE id=7"
+                    ).first)
+                try first.onTarget(
+                    "UPDATE accounts SET balance=\(row[0] ?? ""), owner=UNHEX('\(row[1] ?? "")'), "
+                        + "note='\(row[2] ?? "")' WHERE id=7")
+                try await cluster.setStage(.running, first, source: "s")
+                try await cluster.applied(first)
+
+                // All of it once more from the checkpoints: the relay log reaches back to both.
+                worker.kill()
+                for trial in [first, second] {
+                    try trial.onSource("UPDATE accounts SET balance=balance+1")
+                }
+                try worker.start()
+                for trial in [first, second] {
+                    try await cluster.applied(trial)
+                    try await trial.expectEqual(verifying: false)
+                }
+                try await cluster.eventually("one connection for both") { try dumps() == 1 }
+            }
+        }
+
         @Test(
             "a second process is refused: with the data folder, the name, or another cluster's folder"
         )
