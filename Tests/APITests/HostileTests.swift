@@ -96,6 +96,11 @@ struct HostileTests {
                 [head + "Content-Length: 9\r\n\r\n"] + Array(repeating: "a", count: 6),
                 pause: 300_000)
             #expect(slow.status == 408 && slow.code == "request.too-slow", "\(slow)")
+            // Whoever is refused can't hold the connection by a body that never ends.
+            let refused = try await http.exchange(
+                ["POST /nowhere HTTP/1.1\r\nHost: x\r\nContent-Length: 999\r\n\r\n"]
+                    + Array(repeating: "a", count: 16), pause: 300_000)
+            #expect(refused.code == "request.unknown-path")
             let start = ContinuousClock.now
             let silent = try await http.exchange(["POST /api"])
             #expect(silent.status == 0 && start.duration(to: .now) < .seconds(8))

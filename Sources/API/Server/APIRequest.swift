@@ -81,6 +81,8 @@ struct APIReply: Sendable {
     var body: [UInt8] = []
     var contentType = "application/json"
     var revision: Int64?
+    /// Whether the connection ends with it.
+    var isLast = false
     /// The methods that the path knows, for an answer with status 405.
     var allowed: String?
 

@@ -30,12 +30,14 @@ struct APIResponder: HTTPResponder {
     func respond(to request: Request, context: APIContext) async throws -> Response {
         let start = ContinuousClock.now
         var route: Route?
-        let reply: APIReply
+        var isRead = false
+        var reply: APIReply
         do {
             let (found, names) = try find(request)
             route = found
             let isAdmin = try admit(request, found)
-            let body = try await body(of: request, found, context)
+            let body = try await body(of: request)
+            isRead = true
             let asked = APIRequest(
                 names: names, query: query(request), body: body,
                 contentType: request.headers[.contentType], seen: try seen(request),
@@ -44,7 +46,13 @@ struct APIResponder: HTTPResponder {
         } catch let problem as WrongMethod {
             reply = problem.reply
         } catch {
-            reply = .problem(problem(error, request, context))
+            reply = .problem(problem(error, request))
+        }
+        if !isRead, hasBody(request) {
+            // What is left of the body is not waited for; the client has a moment to read the answer.
+            reply.isLast = true
+            let channel = context.channel
+            channel.eventLoop.scheduleTask(in: .seconds(2)) { channel.close(promise: nil) }
         }
         metrics.record(
             route: route?.path ?? "unknown", method: route?.method ?? "other",
@@ -177,9 +185,12 @@ struct APIResponder: HTTPResponder {
 
     // MARK: Bodies
 
-    private func body(
-        of request: Request, _ route: Route, _ context: APIContext
-    ) async throws -> [UInt8] {
+    private func hasBody(_ request: Request) -> Bool {
+        request.headers[.transferEncoding] != nil
+            || !(request.headers[.contentLength].map { $0 == "0" } ?? true)
+    }
+
+    private func body(of request: Request) async throws -> [UInt8] {
         let limit = configuration.bodyLimit
         if let text = request.headers[.contentLength], Int(text).map({ $0 > limit }) ?? true {
             throw tooLarge
@@ -214,17 +225,9 @@ struct APIResponder: HTTPResponder {
 
     // MARK: Answering
 
-    private func problem(
-        _ error: any Error, _ request: Request, _ context: APIContext
-    ) -> APIProblem {
+    private func problem(_ error: any Error, _ request: Request) -> APIProblem {
         switch error {
-        case let problem as APIProblem:
-            if problem.status == 413 || problem.status == 408 {
-                // The rest of the body is not read; the client has a moment to read the answer.
-                let channel = context.channel
-                channel.eventLoop.scheduleTask(in: .seconds(2)) { channel.close(promise: nil) }
-            }
-            return problem
+        case let problem as APIProblem: return problem
         case let error as SettingsError:
             return APIProblem(.settings, error.description)
         case let error as MetadataError:
@@ -247,7 +250,7 @@ struct APIResponder: HTTPResponder {
         if let allowed = reply.allowed { headers[.allow] = allowed }
         if reply.status == 401 { headers[.wwwAuthenticate] = "Bearer" }
         if reply.status == 503 { headers[.retryAfter] = "1" }
-        if reply.status == 413 || reply.status == 408 { headers[.connection] = "close" }
+        if reply.isLast { headers[.connection] = "close" }
         return Response(
             status: HTTPResponse.Status(code: reply.status), headers: headers,
             body: ResponseBody(byteBuffer: ByteBuffer(bytes: reply.body)))
