@@ -258,7 +258,8 @@ public final class Node: Sendable {
         guard case .own(let own) = settings.store else { return }
         var saved: [String] = []
         while true {
-            try await Task.sleep(for: .seconds(1))
+            // Often at first, while members join.
+            try await Task.sleep(for: saved.isEmpty ? .milliseconds(500) : .seconds(2))
             guard let members = try? await client.members(within: .seconds(2)) else {
                 try Task.checkCancellation()
                 continue

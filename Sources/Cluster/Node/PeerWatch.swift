@@ -33,7 +33,7 @@ final class PeerWatch: Sendable {
     ) async throws {
         var known: [String: Peer] = [:]
         while true {
-            try await Task.sleep(for: .milliseconds(50))
+            try await Task.sleep(for: known.isEmpty ? .milliseconds(500) : .milliseconds(50))
             let wanted = Dictionary(
                 peers().filter { $0.record.name != name }.map { ($0.record.name, $0) }
             ) { first, _ in first }

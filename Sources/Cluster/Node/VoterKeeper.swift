@@ -30,40 +30,43 @@ final class VoterKeeper: Sendable {
     func run(_ leadership: Leadership) async throws {
         absent.withLock { $0 = [:] }
         while true {
+            var isDone = true
             do {
-                try await step(leadership)
+                isDone = try await step(leadership)
             } catch let error as MetadataError where error.code != .closed {
                 // Most refusals pass by themselves; none is worth ending the leadership for.
                 log.debug("cannot change the voters yet", metadata: ["reason": "\(error)"])
             }
-            try await Task.sleep(for: .milliseconds(500))
+            try await Task.sleep(for: isDone ? .seconds(1) : .milliseconds(300))
         }
     }
 
-    private func step(_ leadership: Leadership) async throws {
+    /// - Returns: whether all is as it should be, or has to be waited for.
+    private func step(_ leadership: Leadership) async throws -> Bool {
         let members = try await client.members()
         let state = cluster()
         try await reconcileKeys(leadership, members, state)
         let plan = VoterPlan.next(
             wanted: wanted, members: members, workers: candidates(members, state))
         switch plan {
-        case .nothing: break
+        case .nothing: return true
         case .remove(let id):
             let name = members.first { $0.id == id }?.name ?? ""
             log.notice("a member of the store is removed", metadata: ["member": "\(name)"])
             guard try await write(leadership, [.delete(.key(KeyLayout.voter(name)))]) else {
-                return
+                return true
             }
             try await client.remove(id)
         case .promote(let id):
-            guard try await write(leadership, []) else { return }
+            guard try await write(leadership, []) else { return true }
             try await client.promote(id)
             log.notice("a member of the store votes now", metadata: ["member": "\(id)"])
         case .join(let worker):
-            guard !state.voters.contains(worker) else { return }
+            guard !state.voters.contains(worker) else { return false }
             log.notice("a worker is to join the store", metadata: ["worker": "\(worker)"])
             _ = try await write(leadership, [.put(KeyLayout.voter(worker), [], lease: nil)])
         }
+        return false
     }
 
     private func candidates(_ members: [Member], _ state: ClusterState) -> [VoterCandidate] {
