@@ -325,6 +325,8 @@ final class Catalog: Sendable {
         for (n, segment) in index.segments.enumerated()
         where !gtids.isSuperset(of: segment.identities) {
             let end = n + 1 < index.segments.count ? index.segments[n + 1].offset : entry.size
+            // What follows may be in memory only, and not in the file yet.
+            guard segment.offset < entry.size else { return at(segment.offset) }
             let file = try OpenFile(directory.file(shelf.folder, entry.name), O_RDONLY)
             let scan = FileScan(file: file, name: entry.name)
             if let found = try scan.first(
@@ -333,10 +335,12 @@ final class Catalog: Sendable {
             {
                 return at(found)
             }
-            // A transaction that is in memory, and not in the file yet.
-            return at(max(segment.offset, min(end, entry.size)))
+            // A transaction that is in memory, and not in the file yet. What the segment begins with
+            // is whole transactions, which the reader leaves out.
+            return at(segment.offset)
         }
-        return at(entry.size)
+        // Never what is written so far, which can end inside a transaction.
+        return at(index.end)
     }
 
     /// Where a position of a server is: in the newest folder of it that has the file.

@@ -23,6 +23,8 @@ final class FileReader {
     private(set) var format: FormatDescription?
     private var capacity = pieceBytes
     private var isSkipping = false
+    /// The event that was got again last.
+    private var mended: (path: String, offset: UInt64)?
     private let pool = ChunkPool(pieceBytes: pieceBytes, limit: 4)
     private static let pieceBytes = 256 << 10
 
@@ -44,6 +46,7 @@ final class FileReader {
     func next() throws -> EventChunk? {
         while true {
             guard let (folder, entry, _) = catalog.entry(place) else {
+                if isAheadOfAll { return nil }
                 throw RelayError.missing(
                     "\(place.position)", asked: "the relay log \(catalog.directory.path)")
             }
@@ -60,6 +63,15 @@ final class FileReader {
             place.position.offset = chunk.range.end
             if let kept = filtered(chunk) { return kept }
         }
+    }
+
+    /// Whether the place is in a file that the writer has not begun yet: a reader was given what a
+    /// writer that ended then did not get to write.
+    private var isAheadOfAll: Bool {
+        guard let shelf = catalog.shelves.last, shelf.folder.number == place.segment,
+            let end = shelf.end
+        else { return false }
+        return end.position.fileNumber < place.position.fileNumber
     }
 
     /// The place lies behind the end of a file that does not grow any more.
@@ -153,9 +165,11 @@ final class FileReader {
     private func mend(
         _ path: String, _ folder: RelayFolder, _ offset: UInt64, _ what: String
     ) throws {
-        guard let repair else {
+        // Once only: what is still not right then is not in the event.
+        guard let repair, mended?.path != path || mended?.offset != offset else {
             throw RelayError.damaged(path: path, offset: offset, detail: what)
         }
+        mended = (path, offset)
         try repair.mend(path, folder, place.position.file, offset, what)
         file = nil
     }

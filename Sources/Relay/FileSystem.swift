@@ -16,7 +16,9 @@ final class OpenFile {
     /// Opens a file.
     init(_ path: String, _ flags: Int32) throws(RelayError) {
         self.path = path
-        descriptor = unsafe open(path, flags | O_CLOEXEC, 0o640)
+        // What is made holds rows: for its owner alone, and never through somebody's link.
+        let flags = flags & O_CREAT == 0 ? flags : flags | O_NOFOLLOW
+        descriptor = unsafe open(path, flags | O_CLOEXEC, 0o600)
         if descriptor < 0 { throw .system("open", path: path, errno: errno) }
     }
 
@@ -119,7 +121,7 @@ enum Folder {
         if let slash = path.lastIndex(of: "/"), slash != path.startIndex {
             try make(String(path[..<slash]))
         }
-        if unsafe mkdir(path, 0o750) != 0, errno != EEXIST {
+        if unsafe mkdir(path, 0o700) != 0, errno != EEXIST {
             throw .system("make folder", path: path, errno: errno)
         }
     }

@@ -89,7 +89,7 @@ struct RelayDirectory: Sendable, Hashable {
         for name in Folder.names(path + "/skein/needs") where !name.hasSuffix(".tmp") {
             let lines = Folder.text(path + "/skein/needs/\(name)")?.split(separator: "\n") ?? []
             guard lines.count == 2, let folder = RelayFolder(lines[0]) else { continue }
-            out[name] = (folder, String(lines[1]))
+            out[Self.decoded(name)] = (folder, String(lines[1]))
         }
         return out
     }
@@ -99,24 +99,64 @@ struct RelayDirectory: Sendable, Hashable {
     ) throws(RelayError) {
         try Folder.make(path + "/skein/needs")
         try Folder.replace(
-            path + "/skein/needs/\(Self.safe(name))", Array("\(folder)\n\(file)\n".utf8))
+            path + "/skein/needs/\(Self.encoded(name))", Array("\(folder)\n\(file)\n".utf8))
     }
 
     func removeNeed(_ name: String) throws(RelayError) {
-        try Folder.remove(path + "/skein/needs/\(Self.safe(name))")
+        try Folder.remove(path + "/skein/needs/\(Self.encoded(name))")
     }
 
-    /// A name that can be a file's.
-    static func safe(_ name: String) -> String {
-        let kept = name.utf8.map { c -> UInt8 in
-            switch c {
-            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"):
-                c
-            default: UInt8(ascii: "_")
+    /// A subtask's name as a file's: other bytes than letters, digits, `-` and `_` as `%xx`. Of a very
+    /// long one the end is a digest of all of it.
+    static func encoded(_ name: String) -> String {
+        var out = ""
+        for byte in name.utf8 {
+            if isPlain(byte) {
+                out.unicodeScalars.append(Unicode.Scalar(byte))
+            } else {
+                let digits = String(byte, radix: 16)
+                out += (byte < 16 ? "%0" : "%") + digits
             }
         }
-        return String(decoding: kept.prefix(120), as: UTF8.self)
+        guard out.utf8.count > 200 else { return out }
+        return out.prefix(160) + "~" + Digest.digest(text: name).prefix(8).map { String($0, radix: 16) }
+            .joined()
+    }
+
+    /// The name that a file's stands for; a very long one is not to be had again.
+    static func decoded(_ file: String) -> String {
+        var bytes: [UInt8] = []
+        var rest = Array(file.utf8)[...]
+        while let byte = rest.popFirst() {
+            if byte == UInt8(ascii: "%"), rest.count >= 2,
+                let value = UInt8(String(decoding: rest.prefix(2), as: UTF8.self), radix: 16)
+            {
+                rest = rest.dropFirst(2)
+                bytes.append(value)
+            } else {
+                bytes.append(byte)
+            }
+        }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    private static func isPlain(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"):
+            true
+        default: false
+        }
+    }
+
+    /// Whether a name that a server or a peer has sent can be that of a binlog file, and of nothing
+    /// outside of the folder: a base name, a dot, digits.
+    static func isFileName(_ name: String) -> Bool {
+        guard name.utf8.count <= 255, let dot = name.lastIndex(of: "."), dot != name.startIndex,
+            name.first != ".", !name.utf8.contains(where: { $0 == UInt8(ascii: "/") || $0 < 32 })
+        else { return false }
+        let digits = name[name.index(after: dot)...]
+        return !digits.isEmpty && digits.utf8.allSatisfy { (48...57).contains($0) }
     }
 
     // MARK: the writer's lock

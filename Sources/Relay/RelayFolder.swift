@@ -18,7 +18,10 @@ public struct RelayFolder: Sendable, Hashable, Comparable, CustomStringConvertib
     public init?(_ name: some StringProtocol) {
         guard let dot = name.lastIndex(of: "."), dot != name.startIndex,
             name.distance(from: dot, to: name.endIndex) >= 7,
-            let number = Int(name[name.index(after: dot)...]), number > 0
+            let number = Int(name[name.index(after: dot)...]), number > 0,
+            // Peers send names too: none may lead out of the log's folder.
+            name.first != ".", name.utf8.count <= 255,
+            !name.utf8.contains(where: { $0 == UInt8(ascii: "/") || $0 < 32 })
         else { return nil }
         self.init(server: String(name[..<dot]), number: number)
     }

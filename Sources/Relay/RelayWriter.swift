@@ -278,7 +278,7 @@ final class RelayWriter {
             log.window.setDry(isDry)
             return
         }
-        if let first = chunk.entries.first(where: { EventChunk.isInFile($0) }) {
+        if chunk.entries.contains(where: { EventChunk.isInFile($0) }) {
             if chunk.file != name {
                 if lastType != EventType.rotate.rawValue, lastType != EventType.stop.rawValue {
                     log.board.warn(
@@ -287,9 +287,13 @@ final class RelayWriter {
                 }
                 try create(chunk.file)
             }
-            guard first.position == length else {
-                throw StreamError.unreadable(
-                    "the event at \(name):\(first.position) came where \(length) was expected")
+            var next = length
+            for entry in chunk.entries where EventChunk.isInFile(entry) {
+                guard entry.position == next, entry.endPosition > next else {
+                    throw StreamError.unreadable(
+                        "the event at \(name):\(entry.position) came where \(next) was expected")
+                }
+                next = entry.endPosition
             }
             if !expected.isEmpty { try checkLast(chunk) }
             log.catalog.note(chunk)
@@ -301,6 +305,12 @@ final class RelayWriter {
     /// Begins a file; the one before is complete.
     private func create(_ next: String) throws {
         guard let folder else { return }
+        guard RelayDirectory.isFileName(next) else {
+            throw StreamError.unreadable("\(next) is no binlog file's name")
+        }
+        // A later file must not survive a loss of power that cuts this one short: who reads them
+        // would go from one to the other.
+        try file?.sync()
         let path = log.catalog.directory.file(folder, next)
         let file = try OpenFile(path, O_RDWR | O_CREAT | O_TRUNC)
         var done = 0
@@ -365,11 +375,14 @@ final class RelayWriter {
         }
     }
 
-    /// Whether a subtask needs more than the file that is written.
+    /// Whether a subtask needs more than the file that is written and the one before it. The need
+    /// stays in that one until a transaction of the new file is applied: to wait for that, and not
+    /// to read, would be for ever.
     private var isBehind: Bool {
         guard let folder else { return false }
+        let files = log.catalog.shelves.last?.files.suffix(2).map(\.name) ?? []
         return log.catalog.directory.needs().values.contains { need in
-            need.folder != folder || need.file != name
+            need.folder != folder || !(need.file == name || files.contains(need.file))
         }
     }
 

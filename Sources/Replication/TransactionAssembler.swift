@@ -250,17 +250,29 @@ struct TransactionAssembler: ~Copyable {
         return .transaction(group.transaction, end)
     }
 
+    /// A group of a source without GTIDs. Where there are some, its first event was missed: under a
+    /// name of its own it would be applied once more.
+    private mutating func beginWithoutGTID(
+        _ header: EventHeader, _ entry: EventChunk.Entry, _ event: RawSpan
+    ) throws {
+        guard applied.lowWater.gtids == .none else {
+            throw ReplicationError.unsupported(
+                position(entry.position), detail: "a transaction without its first event")
+        }
+        try begin(fileIdentity(entry), header, entry, event)
+    }
+
     private mutating func query(
         _ event: RawSpan, _ header: EventHeader, _ entry: EventChunk.Entry
     ) throws -> Output {
         if try QueryEvent.isStatement(event, "BEGIN") {
-            if group == nil { try begin(fileIdentity(entry), header, entry, event) }
+            if group == nil { try beginWithoutGTID(header, entry, event) }
             group!.isOpen = true
             return .none
         }
         if try QueryEvent.isStatement(event, "COMMIT") { return try end(entry) }
         let query = try QueryEvent(event)
-        if group == nil { try begin(fileIdentity(entry), header, entry, event) }
+        if group == nil { try beginWithoutGTID(header, entry, event) }
         if let control = Self.xaControl(query) { return try xa(control, entry) }
         if group!.isOpen {
             let schema = String(decoding: query.schema, as: UTF8.self)

@@ -87,6 +87,7 @@ struct CopyRun: Sendable {
         let state = try await control.takeOver(
             barrier, token: token, epoch: epoch, lanes: configuration.pairs + 1,
             progress: progress)
+        progress.tookOver(state.epoch)
         try await joined
         guard state.phase == "copy" else { throw SnapshotError.notCopying(phase: state.phase) }
         try await schema.lock()

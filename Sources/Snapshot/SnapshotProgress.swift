@@ -41,6 +41,8 @@ public final class SnapshotProgress: Sendable {
         public var tables: [TableName: Table] = [:]
         /// Why it waits, when it does.
         public var waiting: String?
+        /// The epoch under which this run has taken the subtask over, once it has.
+        public var epoch: UInt64?
 
         /// Rows committed, all tables.
         public var rows: UInt64 { tables.values.reduce(0) { $0 + $1.rows } }
@@ -66,6 +68,8 @@ public final class SnapshotProgress: Sendable {
             $0.waiting = waiting
         }
     }
+
+    func tookOver(_ epoch: UInt64) { state.withLock { $0.epoch = epoch } }
 
     func wait(for reason: String?) { state.withLock { $0.waiting = reason } }
 

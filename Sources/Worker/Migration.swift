@@ -375,7 +375,12 @@ public final class Migration: Sendable {
                     self.show(progress, order)
                 }
             }
-            defer { show(progress, order) }
+            defer {
+                show(progress, order)
+                // Also of a run that fails later: the next one must not take back what another
+                // process has taken over meanwhile.
+                if let epoch = progress.current.epoch { own.withLock { $0.epoch = epoch } }
+            }
             while let result = try await group.next() {
                 guard let result else { continue }
                 didTakeOver(result.state)

@@ -120,6 +120,8 @@ final class MigrationRelay: Sendable {
     /// - Returns: whether that is possible.
     func bypass() -> Bool {
         guard isShared, events != nil else { return false }
+        // What is needed is not in the log: it need not keep anything for that.
+        forget()
         state.withLock { $0.log = nil }
         warn("the relay log does not reach back far enough: the source is read directly")
         return true

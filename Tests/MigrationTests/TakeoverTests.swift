@@ -41,6 +41,32 @@ extension MigrationTests {
             try await trial.expectEqual()
         }
 
+        @Test("a copy that lost its connections does not take back what another has taken over")
+        func lostDuringCopy() async throws {
+            let trial = try await Trial(.mariadb, "lostcopy", Shop.schema(rows: 10_000))
+            let proxy = try FaultProxy(to: trial.target)
+            defer { proxy.close() }
+            proxy.setDelay(.milliseconds(10))
+            var far = trial
+            far.targetURL = proxy.url
+            let first = try far.migrate("--chunk-rows", "50")
+            try await first.waiting(for: "its first rows") {
+                (try? trial.onTarget("SELECT 1 FROM accounts LIMIT 1")) == "1\n"
+            }
+            first.signal(SIGSTOP)
+            let second = try trial.migrate()
+            try await trial.copied(second)
+            // What it meets when it wakes up is no word of the fence.
+            proxy.cut()
+            first.signal(SIGCONT)
+            let outcome = try await first.end()
+            #expect(outcome.status == 4, "\(outcome.text)")
+            #expect(second.status == nil, "\(second.text)")
+            try await trial.applied(second)
+            try await trial.stop(second)
+            try await trial.expectEqual()
+        }
+
         @Test("a frozen process loses its place, and when it wakes up it changes nothing")
         func frozen() async throws {
             let seed = Dice.seed("frozen")
