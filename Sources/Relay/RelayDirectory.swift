@@ -119,7 +119,8 @@ struct RelayDirectory: Sendable, Hashable {
             }
         }
         guard out.utf8.count > 200 else { return out }
-        return out.prefix(160) + "~" + Digest.digest(text: name).prefix(8).map { String($0, radix: 16) }
+        return out.prefix(160) + "~"
+            + Digest.digest(text: name).prefix(8).map { String($0, radix: 16) }
             .joined()
     }
 

@@ -1,11 +1,10 @@
 import API
 import Foundation
 import Synchronization
-import Synchronization
-import TestServers
 import Testing
 import Worker
-import Worker
+
+@testable import TestServers
 
 @Suite("The document of the API", .enabled(if: TestAPI.isAvailable))
 struct DocumentTests {
@@ -116,15 +115,7 @@ struct DocumentTests {
     }
 
     private static func run(_ arguments: [String]) throws -> (status: Int32, output: String) {
-        let process = Process()
-        process.executableURL = URL(filePath: "/usr/bin/env")
-        process.arguments = arguments
-        let pipe = Pipe()
-        process.standardOutput = pipe
-        process.standardError = pipe
-        try process.run()
-        let data = try pipe.fileHandleForReading.readToEnd() ?? Data()
-        process.waitUntilExit()
-        return (process.terminationStatus, String(decoding: data, as: UTF8.self))
+        let ended = try ChildProcess.run(["env"] + arguments)
+        return (ended.status, String(decoding: ended.output + ended.errors, as: UTF8.self))
     }
 }

@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
-import TestServers
+
+@testable import TestServers
 
 /// The program, run to its end.
 struct SkeinCommandLine: Sendable {
@@ -26,29 +27,19 @@ struct SkeinCommandLine: Sendable {
     /// Runs a command to its end.
     func run(_ arguments: [String], input: String = "") async throws -> Outcome {
         guard let binary = Self.binary else { throw NoProgram() }
-        let process = Process()
-        process.executableURL = URL(filePath: binary)
-        process.arguments = arguments
-        process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
-        let pipes = (Pipe(), Pipe(), Pipe())
-        process.standardInput = pipes.0
-        process.standardOutput = pipes.1
-        process.standardError = pipes.2
-        let ended = process
+        // Not Foundation's Process: it reads past the end of the list of open files when there are
+        // more than a thousand, as beside the test of that many connections.
+        let variables = environment.map { "\($0.key)=\($0.value)" }.sorted()
+        let command = ["env"] + variables + [binary] + arguments
         return try await withCheckedThrowingContinuation { continuation in
             Thread.detachNewThread {
                 continuation.resume(
                     with: Result {
-                        try ended.run()
-                        try pipes.0.fileHandleForWriting.write(contentsOf: Data(input.utf8))
-                        try pipes.0.fileHandleForWriting.close()
-                        let output = try pipes.1.fileHandleForReading.readToEnd() ?? Data()
-                        let errors = try pipes.2.fileHandleForReading.readToEnd() ?? Data()
-                        ended.waitUntilExit()
+                        let ended = try ChildProcess.run(command, input: input)
                         return Outcome(
-                            status: ended.terminationStatus,
-                            output: String(decoding: output, as: UTF8.self),
-                            errors: String(decoding: errors, as: UTF8.self))
+                            status: ended.status,
+                            output: String(decoding: ended.output, as: UTF8.self),
+                            errors: String(decoding: ended.errors, as: UTF8.self))
                     })
             }
         }
