@@ -37,7 +37,7 @@ struct TemporalValue: Sendable, Hashable {
 
     /// The day alone.
     var date: TemporalValue {
-        TemporalValue(kind: .date, packed: packed >> 41 << 41)
+        TemporalValue(kind: .date, packed: (packed >> 41) << 41)
     }
 
     /// As a number: `20260131`, `20260131123456`, `123456`, without the fraction.
