@@ -334,6 +334,7 @@ struct ExpressionParser {
         if take("BINARY") { return try node(.cast(.castBinary, nil, 0), place, [try unary()]) }
         var out = try primary()
         while word == "COLLATE" {
+            let place = offset
             at += 1
             guard token.kind == .word || token.kind == .quotedName || token.kind == .string else {
                 throw unexpected()
