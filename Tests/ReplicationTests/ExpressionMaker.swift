@@ -73,7 +73,8 @@ enum ExpressionMaker {
         case 29: return "UNIX_TIMESTAMP(\(pick(&g, ["st", "ts", "dt"])))"
         case 30: return "ASCII(\(s(&g)))"
         case 31: return "STRCMP(\(s(&g)), \(s(&g)))"
-        case 32: return "(\(pick(&g, ["a", "u", "bi"])) \(pick(&g, ["&", "|", "^"])) \(g.below(9)))"
+        case 32:
+            return "(\(pick(&g, ["id", "u", "bi"])) \(pick(&g, ["&", "|", "^"])) \(g.below(9)))"
         default: return "FIELD(\(pick(&g, ["a", "d"])), 1, 2, \(n(&g)))"
         }
     }

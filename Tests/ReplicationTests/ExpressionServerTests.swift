@@ -24,6 +24,7 @@ struct ExpressionServerTests {
           vb VARBINARY(10), fb BINARY(4),
           dt DATE, ts DATETIME(3), st TIMESTAMP NULL, ti TIME,
           en ENUM('small','Medium','LARGE'), se SET('a','b','c'))
+        CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci
         """
 
     private static func literal(_ g: inout SplitMix, _ n: Int, _ make: (inout SplitMix) -> String)
@@ -135,8 +136,12 @@ struct ExpressionServerTests {
             let logged = try logged(server)
             #expect(logged.events.reduce(0) { $0 + $1.places.count } == count)
 
-            let connection = try Connection(
-                ConnectionOptions(url: server.url + "/x"))
+            var options = ConnectionOptions(
+                port: server.port, user: TestServer.user,
+                password: Password(TestServer.password))
+            options.tls.mode = .disabled
+            let connection = try Connection(options)
+            _ = try connection.execute("USE x")
             _ = try connection.execute("SET time_zone = '+02:00'")
             _ = try connection.execute(
                 "SET NAMES utf8mb4 COLLATE utf8mb4_general_ci")
@@ -197,7 +202,10 @@ struct ExpressionServerTests {
                     let ids = zip(ours, theirs).enumerated().filter { $1.0 != $1.1 }
                         .map { "\($0 + 1): \($1.0) for \($1.1)" }
                     if wrong <= 30 {
-                        Issue.record("\(text)\n  rows \(ids.prefix(4).joined(separator: ", "))")
+                        let first = ids.first?.prefix { $0 != ":" } ?? ""
+                        let row = try connection.rows("SELECT * FROM t WHERE id = \(first)")
+                        Issue.record(
+                            "\(text)\n  rows \(ids.prefix(4).joined(separator: ", "))\n  \(row)")
                     }
                 }
             }

@@ -176,7 +176,8 @@ extension RowEvaluator {
                     break
                 }
             }
-            if isSame { return start }
+            // The servers look at windows of the needle's bytes.
+            if isSame, i - start == needle.length { return start }
             guard start < text.length else { break }
             _ = scalar(text, &start, isBytes, event)
         }
@@ -233,10 +234,13 @@ extension RowEvaluator {
     ) throws(ExpressionFailure) -> ExpressionValue {
         guard var text = toText(try value(argument(step, 0), event, row)) else { return .null }
         if step.operation == .replace {
-            guard let old = toText(try value(argument(step, 1), event, row)),
-                let new = toText(try value(argument(step, 2), event, row))
-            else { return .null }
-            if old.length == 0 { return .text(text) }
+            guard let old = toText(try value(argument(step, 1), event, row)) else {
+                return .null
+            }
+            let isMissing = old.length == 0 || find(old, in: text, from: 0, .binary, event) < 0
+            if isMissing, step.index == 1 { return .text(text) }
+            guard let new = toText(try value(argument(step, 2), event, row)) else { return .null }
+            if isMissing { return .text(text) }
             let start = buffer.count
             var from = 0
             while true {

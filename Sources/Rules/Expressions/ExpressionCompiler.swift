@@ -51,6 +51,11 @@ struct CompiledPart {
     /// numbers as text.
     var coercibility = 4
     var literal: ExpressionValue?
+    /// Whether it is a YEAR column, which the servers compare with constants of two digits as with
+    /// years of this century or the last.
+    var isYear = false
+    /// Whether no column is in it.
+    var isConstant = false
 }
 
 /// Makes programs of expressions.
@@ -59,10 +64,14 @@ struct ExpressionCompiler {
     let shape: TableShape
     /// Collation of literals and of numbers as text.
     let literalCollation: String
+    let isMariaDB: Bool
     var columns: [Int: Int32] = [:]
 
-    init(shape: TableShape, timeZoneOffset: Int, literalCollation: String) {
+    init(
+        shape: TableShape, timeZoneOffset: Int, literalCollation: String, isMariaDB: Bool
+    ) {
         self.shape = shape
+        self.isMariaDB = isMariaDB
         self.literalCollation = literalCollation
         program.timeZoneOffset = timeZoneOffset
     }
@@ -91,6 +100,7 @@ struct ExpressionCompiler {
         program.arguments += arguments.map(\.step)
         program.steps.append(step)
         var out = CompiledPart(step: Int32(program.steps.count - 1), type: type)
+        out.isConstant = step.operation != .column && arguments.allSatisfy(\.isConstant)
         if let text {
             out.order = text.order
             out.collation = text.collation
@@ -207,6 +217,7 @@ struct ExpressionCompiler {
             out.order = TextOrder(collation: collation)
         }
         out.coercibility = 2
+        out.isYear = column.type.kind == .year
         return out
     }
 
@@ -267,7 +278,24 @@ struct ExpressionCompiler {
     func order(
         _ a: CompiledPart, _ b: CompiledPart, _ node: ExpressionNode
     ) throws(ExpressionError) -> TextOrder {
-        if a.type == .null || b.type == .null { return .binary }
+        try order([a, b], node)
+    }
+
+    /// The order that several texts are compared in.
+    func order(
+        _ parts: [CompiledPart], _ node: ExpressionNode
+    ) throws(ExpressionError) -> TextOrder {
+        let texts = parts.filter { $0.type != .null }
+        guard var chosen = texts.first, texts.count > 1 else { return .binary }
+        for text in texts.dropFirst() { chosen = try stronger(chosen, text, node) }
+        guard let order = chosen.order else { throw unknownCollation(chosen.collation, node) }
+        return order
+    }
+
+    /// The one of two texts whose collation counts.
+    private func stronger(
+        _ a: CompiledPart, _ b: CompiledPart, _ node: ExpressionNode
+    ) throws(ExpressionError) -> CompiledPart {
         let chosen: CompiledPart
         if a.coercibility != b.coercibility {
             chosen = a.coercibility < b.coercibility ? a : b
@@ -282,8 +310,7 @@ struct ExpressionCompiler {
                 .unsupported("mix of collations"), at: node.offset,
                 "texts of the collations '\(a.collation)' and '\(b.collation)' can't be compared")
         }
-        guard let order = chosen.order else { throw unknownCollation(chosen.collation, node) }
-        return order
+        return chosen
     }
 }
 

@@ -16,8 +16,9 @@ extension ExpressionCompiler {
             return try compare(operation, parts[0], parts[1], node)
         case .isIn: return try isIn(parts, node)
         case .between:
-            let low = try compare(.greaterOrEqual, parts[0], parts[1], node)
-            let high = try compare(.lessOrEqual, parts[0], parts[2], node)
+            let order = try common(order: parts, node)
+            let low = try compare(.greaterOrEqual, parts[0], parts[1], node, order)
+            let high = try compare(.lessOrEqual, parts[0], parts[2], node, order)
             return emit(ExpressionStep(operation: .and), [low, high], .signed)
         case .regexp: return try regexp(parts, node)
         case .add, .subtract, .multiply, .modulo, .divide, .negate, .integerDivide:
@@ -45,7 +46,7 @@ extension ExpressionCompiler {
                     .unsupported("GREATEST"), at: node.offset,
                     "GREATEST() and LEAST() of numbers and texts are not supported")
             }
-            if step.mode == .text { step.order = try order(parts[0], parts[1], node) }
+            if step.mode == .text { step.order = try order(parts, node) }
             return try choice(step, [], parts, node)
         default: return try applyFunction(step, parts, node)
         }
@@ -77,6 +78,8 @@ extension ExpressionCompiler {
         case .trim, .trimLeft, .trimRight, .replace:
             var texts: [CompiledPart] = []
             for i in parts.indices { texts.append(try text(i)) }
+            // MariaDB looks at what replaces only when there is something to replace.
+            step.index = isMariaDB ? 1 : 0
             return emit(step, texts, .text, like: texts[0])
         case .locate, .inString, .compareText, .findInSet:
             var texts = [try text(0), try text(1)]
@@ -86,7 +89,7 @@ extension ExpressionCompiler {
         case .field:
             let mode = try mode(parts, node)
             step.mode = mode
-            if mode == .text { step.order = try order(parts[0], parts[1], node) }
+            if mode == .text { step.order = try order(parts, node) }
             return emit(step, parts, .signed)
         case .hex:
             guard parts[0].type.isInteger || parts[0].type.isText else {
@@ -159,14 +162,41 @@ extension ExpressionCompiler {
 
     mutating func compare(
         _ operation: Operation, _ left: CompiledPart, _ right: CompiledPart,
-        _ node: ExpressionNode
+        _ node: ExpressionNode, _ commonOrder: TextOrder? = nil
     ) throws(ExpressionError) -> CompiledPart {
         let left = try constant(left, against: right, node)
         let right = try constant(right, against: left, node)
+        try checkYear(left, right, node)
+        try checkYear(right, left, node)
         var step = ExpressionStep(operation: operation)
         step.mode = try mode([left, right], node)
-        if step.mode == .text { step.order = try order(left, right, node) }
+        if step.mode == .text {
+            if let commonOrder {
+                step.order = commonOrder
+            } else {
+                step.order = try order(left, right, node)
+            }
+        }
         return emit(step, [left, right], .signed)
+    }
+
+    /// The order of a list of values that are compared with each other; `nil` when some are no
+    /// texts.
+    private func common(
+        order parts: [CompiledPart], _ node: ExpressionNode
+    ) throws(ExpressionError) -> TextOrder? {
+        guard parts.allSatisfy({ $0.type.isText || $0.type == .null }) else { return nil }
+        return try order(parts, node)
+    }
+
+    private func checkYear(
+        _ year: CompiledPart, _ other: CompiledPart, _ node: ExpressionNode
+    ) throws(ExpressionError) {
+        guard year.isYear, other.isConstant, other.type != .null else { return }
+        if case .signed(let value)? = other.literal, value >= 100 { return }
+        throw ExpressionError(
+            .unsupported("YEAR"), at: node.offset,
+            "a column of the type YEAR is compared with whole numbers of four digits only")
     }
 
     /// A literal text that is compared with a date, time or whole number becomes one.
@@ -227,8 +257,9 @@ extension ExpressionCompiler {
         _ parts: [CompiledPart], _ node: ExpressionNode
     ) throws(ExpressionError) -> CompiledPart {
         var tests: [CompiledPart] = []
+        let order = try common(order: parts, node)
         for part in parts.dropFirst() {
-            tests.append(try compare(.equal, parts[0], part, node))
+            tests.append(try compare(.equal, parts[0], part, node, order))
         }
         return emit(ExpressionStep(operation: .isIn), tests, .signed)
     }
