@@ -144,7 +144,8 @@ struct ExpressionServerTests {
             _ = try connection.execute("USE x")
             _ = try connection.execute("SET time_zone = '+02:00'")
             _ = try connection.execute(
-                "SET NAMES utf8mb4 COLLATE utf8mb4_general_ci")
+                family == .mysql
+                    ? "SET NAMES utf8mb4" : "SET NAMES utf8mb4 COLLATE utf8mb4_general_ci")
             var compared = 0
             var refused: [String: Int] = [:]
             var wrong = 0
@@ -170,9 +171,10 @@ struct ExpressionServerTests {
                         FROM (SELECT id, (\(text)) AS v FROM t) AS q ORDER BY id
                         """)
                 } catch {
-                    // Out of range of BIGINT, or a function of the other family.
+                    // Out of range of BIGINT, or a mix of collations that only the server sees.
                     refused["server: \(error.code)", default: 0] += 1
-                    if error.code != 1690 { Issue.record("\(text): \(error)") }
+                    let isKnown = [1690, 1267, 1270, 1271].contains(error.code)
+                    if !isKnown { Issue.record("\(text): \(error)") }
                     continue
                 }
                 var evaluator = RowEvaluator(expression)

@@ -292,6 +292,16 @@ struct ExpressionCompiler {
         return order
     }
 
+    /// The text of several whose collation the result of a function has.
+    func strongest(
+        _ parts: [CompiledPart], _ node: ExpressionNode
+    ) throws(ExpressionError) -> CompiledPart? {
+        let texts = parts.filter(\.type.isText)
+        guard var chosen = texts.first else { return nil }
+        for text in texts.dropFirst() { chosen = try stronger(chosen, text, node) }
+        return chosen
+    }
+
     /// The one of two texts whose collation counts.
     private func stronger(
         _ a: CompiledPart, _ b: CompiledPart, _ node: ExpressionNode

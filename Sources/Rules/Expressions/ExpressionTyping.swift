@@ -63,8 +63,7 @@ extension ExpressionCompiler {
         case .concat, .concatWithSeparator:
             var texts: [CompiledPart] = []
             for i in parts.indices { texts.append(try text(i)) }
-            let strongest = texts.min { $0.coercibility < $1.coercibility }
-            return emit(step, texts, .text, like: strongest)
+            return emit(step, texts, .text, like: try strongest(texts, node))
         case .length, .charLength, .ascii:
             let text = try text(0)
             if let order = text.order { step.order = order }
@@ -78,12 +77,25 @@ extension ExpressionCompiler {
         case .trim, .trimLeft, .trimRight, .replace:
             var texts: [CompiledPart] = []
             for i in parts.indices { texts.append(try text(i)) }
-            // MariaDB looks at what replaces only when there is something to replace.
-            step.index = isMariaDB ? 1 : 0
-            return emit(step, texts, .text, like: texts[0])
+            // In MySQL what replaces has no say in the collation.
+            let replaces = step.operation == .replace && !isMariaDB
+            let strongest = try strongest(replaces ? Array(texts[..<2]) : texts, node)
+            // Under a binary collation MariaDB looks at what replaces only when there is something
+            // to replace.
+            step.index = isMariaDB && strongest?.order?.isExact == true ? 1 : 0
+            return emit(step, texts, .text, like: strongest)
         case .locate, .inString, .compareText, .findInSet:
             var texts = [try text(0), try text(1)]
             step.order = try order(texts[0], texts[1], node)
+            if !isMariaDB, step.operation == .locate || step.operation == .inString {
+                // MySQL goes by the collation of the text that is searched, as measured with 9.7.
+                let text = texts[step.operation == .locate ? 1 : 0]
+                guard let order = text.order else { throw unknownCollation(text.collation, node) }
+                step.order = order
+            }
+            // MariaDB looks at windows of the needle's bytes, so that a letter is never found in
+            // the place of one with an accent, which has more of them.
+            step.extra = isMariaDB ? 1 : 0
             if parts.count > 2 { texts.append(parts[2]) }
             return emit(step, texts, .signed)
         case .field:
@@ -125,6 +137,9 @@ extension ExpressionCompiler {
         _ operation: Operation, _ parts: [CompiledPart], _ node: ExpressionNode
     ) throws(ExpressionError) -> CompiledPart {
         var step = ExpressionStep(operation: operation)
+        // MySQL rounds quotients to four more digits than the dividend has, MariaDB calculates on
+        // with all it has.
+        step.index = isMariaDB ? 0 : 1
         let isExact = parts.allSatisfy {
             $0.type.isNumber && $0.type != .double || $0.type.isTemporal || $0.type == .null
         }
@@ -295,9 +310,7 @@ extension ExpressionCompiler {
         _ node: ExpressionNode
     ) throws(ExpressionError) -> CompiledPart {
         let (converted, type) = try common(values, node)
-        return emit(
-            step, first + converted, type,
-            like: converted.filter { $0.type.isText }.min { $0.coercibility < $1.coercibility })
+        return emit(step, first + converted, type, like: try strongest(converted, node))
     }
 
     mutating func common(
@@ -313,7 +326,13 @@ extension ExpressionCompiler {
             for type in [ValueType.double, .quotient, .decimal] where types.contains(type) {
                 return (values, type)
             }
-            return (values, .signed)
+            // What fits neither BIGINT nor BIGINT UNSIGNED is a decimal.
+            let decimals = values.map { value in
+                guard value.type.isInteger else { return value }
+                let step = ExpressionStep(operation: .castDecimal, index: 20)
+                return emit(step, [value], .decimal)
+            }
+            return (decimals, .decimal)
         }
         if types.allSatisfy({ $0.isTemporal && $0 != .temporal(.time) }) {
             return (values, .temporal(.datetime))
@@ -346,8 +365,7 @@ extension ExpressionCompiler {
         for (condition, value) in zip(conditions, converted) { all += [condition, value] }
         if let last = converted.last { all.append(last) }
         return emit(
-            ExpressionStep(operation: .caseWhen), all, type,
-            like: converted.filter { $0.type.isText }.min { $0.coercibility < $1.coercibility })
+            ExpressionStep(operation: .caseWhen), all, type, like: try strongest(converted, node))
     }
 
     // MARK: Conversions and intervals
