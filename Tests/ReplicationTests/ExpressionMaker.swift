@@ -27,7 +27,8 @@ enum ExpressionMaker {
         if depth == 0 || g.oneIn(4) {
             switch g.below(8) {
             case 0...3: return pick(&g, ["a", "b", "d", "e", "y", "a", "d", "id"])
-            case 4: return pick(&g, ["u", "f", "bi", "big"])
+            // MySQL's IN takes -1 for the largest BIGINT UNSIGNED.
+            case 4: return pick(&g, ["u", "f", "bi", family == .mysql ? "u" : "big"])
             case 5: return "\(g.below(21) - 10)"
             case 6: return pick(&g, ["0.5", "-1.25", "3.000", "1e1", "0", "2.5e-1"])
             default: return pick(&g, ["1", "2", "10", "NULL"])
@@ -167,7 +168,8 @@ enum ExpressionMaker {
                 [
                     "s \(compare) \(g.below(15))", "a \(compare) '\(g.below(9))'",
                     "en \(compare) 2",
-                    "en = 'medium'", "se & 1", "se = 'a,c'", "FIND_IN_SET('b', se)", "s", "d", "a",
+                    "en = 'medium'", "se & 1", "big \(compare) b", "se = 'a,c'",
+                    "FIND_IN_SET('b', se)", "s", "d", "a",
                     "b \(compare) '1.5'", "bi", "y \(compare) 2000", "HEX(vb) = '6162'",
                 ])
         }

@@ -1,7 +1,7 @@
 internal import MySQLCore
 internal import MySQLSyntax
 
-/// A column as an expression reads it.
+/// A column as an expression reads it. Nothing of it is on the heap: it is looked up for each row.
 struct ExpressionColumn: Sendable {
     /// How bytes become a value.
     enum Reading: Sendable {
@@ -13,13 +13,12 @@ struct ExpressionColumn: Sendable {
         case latin1
         /// Compressed columns of MariaDB.
         case rendered
-        /// Members' texts in the literals, by number.
-        case enumeration([TextPlace])
-        case set([TextPlace])
+        /// Members' texts are at this index of the program's members.
+        case enumeration(Int)
+        case set(Int)
         case opaque
     }
 
-    var name: String
     var index: Int
     var isUnsigned: Bool
     var reading: Reading
@@ -34,6 +33,10 @@ struct ExpressionProgram: Sendable {
     /// The literals' bytes, which every evaluator has at the beginning of its buffer.
     var bytes: [UInt8] = []
     var columns: [ExpressionColumn] = []
+    /// Names of the columns.
+    var names: [String] = []
+    /// Members' texts of ENUM and SET columns.
+    var members: [[TextPlace]] = []
     var patterns: [RegularExpression] = []
     /// Added to UTC to get the session's time.
     var timeZoneOffset = 0
@@ -203,8 +206,9 @@ struct ExpressionCompiler {
         if place == nil {
             program.columns.append(
                 ExpressionColumn(
-                    name: column.name, index: index, isUnsigned: column.type.isUnsigned,
+                    index: index, isUnsigned: column.type.isUnsigned,
                     reading: reading, decimals: UInt8(clamping: column.type.decimals)))
+            program.names.append(column.name)
             place = Int32(program.columns.count - 1)
             columns[index] = place
         }
@@ -250,8 +254,11 @@ struct ExpressionCompiler {
             case let other: return (.opaque("text in the character set \(other)"), .opaque)
             }
         case .enum:
-            return (.member, .enumeration(type.elements.map { place(Array($0.utf8)) }))
-        case .set: return (.member, .set(type.elements.map { place(Array($0.utf8)) }))
+            program.members.append(type.elements.map { place(Array($0.utf8)) })
+            return (.member, .enumeration(program.members.count - 1))
+        case .set:
+            program.members.append(type.elements.map { place(Array($0.utf8)) })
+            return (.member, .set(program.members.count - 1))
         default: return (.opaque(type.kind.rawValue.uppercased()), .opaque)
         }
     }

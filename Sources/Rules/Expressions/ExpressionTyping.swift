@@ -323,16 +323,18 @@ extension ExpressionCompiler {
         guard let first = types.first else { return (values, .null) }
         if types.allSatisfy({ $0 == first }) { return (values, first == .member ? .text : first) }
         if types.allSatisfy(\.isNumber) {
-            for type in [ValueType.double, .quotient, .decimal] where types.contains(type) {
-                return (values, type)
-            }
             // What fits neither BIGINT nor BIGINT UNSIGNED is a decimal.
-            let decimals = values.map { value in
-                guard value.type.isInteger else { return value }
-                let step = ExpressionStep(operation: .castDecimal, index: 20)
-                return emit(step, [value], .decimal)
+            let found = [ValueType.double, .quotient].first { types.contains($0) } ?? .decimal
+            let converted = values.map { value in
+                let isWanted = value.type == found || value.type == .null
+                if isWanted || found != .double && !value.type.isInteger { return value }
+                let step =
+                    found == .double
+                    ? ExpressionStep(operation: .castDouble)
+                    : ExpressionStep(operation: .castDecimal, index: 20)
+                return emit(step, [value], found == .double ? .double : .decimal)
             }
-            return (decimals, .decimal)
+            return (converted, found)
         }
         if types.allSatisfy({ $0.isTemporal && $0 != .temporal(.time) }) {
             return (values, .temporal(.datetime))
