@@ -73,7 +73,8 @@ struct ShapeAgreement {
 extension TableCatalog {
     /// Carries the shapes over a statement that the target holds, and returns those that changed.
     ///
-    /// - Parameter target: the tables that the statement left, as the target has them.
+    /// - Parameter target: the tables that the statement left, as the target has them, by their
+    ///   names there.
     /// - Throws: ``ReplicationError/unsupported(_:detail:)`` when they are not what the statement
     ///   left on the source.
     func carry(
@@ -81,13 +82,19 @@ extension TableCatalog {
         target: [TableName: TableShape]
     ) throws -> [(TableName, TableShape?)] {
         noteTarget(target)
+        var there: [TableName: TableShape] = [:]
+        for name in ddl.flatMap({ $0.tablesBefore + $0.tablesAfter }) where mapping.selects(name) {
+            guard var shape = target[try self.target(of: name)] else { continue }
+            shape.name = name
+            there[name] = shape
+        }
         var out: [TableName: TableShape?] = [:]
         for statement in ddl {
             let before = state.tables
             let (changed, isCarried) = change { state in
-                Self.carry(statement, context, &state, target: target, selection)
+                Self.carry(statement, context, &state, target: there, mapping)
             }
-            if isCarried { try check(statement, before, target, position) }
+            if isCarried { try check(statement, before, there, position) }
             for name in changed { out[name] = state.tables[name] }
         }
         return out.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
@@ -95,7 +102,7 @@ extension TableCatalog {
 
     private static func carry(
         _ ddl: DDL, _ context: SyntaxContext, _ state: inout SchemaState,
-        target: [TableName: TableShape], _ selection: TableSelection
+        target: [TableName: TableShape], _ mapping: TableMapping
     ) -> (Set<TableName>, isCarried: Bool) {
         let known = Set(state.tables.keys)
         var changed: Set<TableName>
@@ -112,10 +119,10 @@ extension TableCatalog {
             }
         }
         changed.formUnion(known.symmetricDifference(state.tables.keys))
-        for name in state.tables.keys where !selection.selects(name) {
+        for name in state.tables.keys where !mapping.selects(name) {
             state.tables[name] = nil
         }
-        return (changed.filter { selection.selects($0) }, isCarried)
+        return (changed.filter { mapping.selects($0) }, isCarried)
     }
 
     private func check(

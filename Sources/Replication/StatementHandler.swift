@@ -39,7 +39,7 @@ struct StatementHandler {
         do {
             statement = try parseStatement(query.sql, context: context)
         } catch {
-            let wanted = error.tables.contains { catalog.selection.selects($0.name) }
+            let wanted = error.tables.contains { catalog.mapping.selects($0.name) }
             if !wanted, !error.tables.isEmpty { return .pass }
             throw ReplicationError.unsupported(
                 position, detail: "a statement is not understood (\(error))")
@@ -48,7 +48,7 @@ struct StatementHandler {
         case .transactionControl, .administrative, .empty: return .pass
         case .dml(let kind): return try dml(kind, statement, query, end, context, position)
         case .unknown(let words):
-            guard statement.tables.contains(where: { catalog.selection.selects($0.name) }) else {
+            guard statement.tables.contains(where: { catalog.mapping.selects($0.name) }) else {
                 return .pass
             }
             throw ReplicationError.unsupported(
@@ -65,17 +65,18 @@ struct StatementHandler {
         // UPDATE and DELETE of several tables name what they write among what they read.
         let written = statement.tables.filter {
             ($0.role == .target || kind == .update || kind == .delete)
-                && catalog.selection.selects($0.name)
+                && catalog.mapping.selects($0.name)
         }
         guard kind != .select, let first = written.first else { return .pass }
         // A restarted server logs that its MEMORY tables are empty.
         if kind == .delete, catalog.state.tables[first.name]?.engine?.uppercased() == "MEMORY" {
             if applied.contains(end.identity) { return .pass }
-            let sql = Array("DELETE FROM \(first.name.quoted)".utf8)
+            let target = try catalog.target(of: first.name)
+            let sql = Array("DELETE FROM \(target.quoted)".utf8)
             return .run(
                 DDLRequest(
                     identity: end.identity, sql: sql, defaultSchema: nil, settings: [],
-                    tables: [first.name], existAfter: [first.name], goneAfter: [],
+                    tables: [target], existAfter: [target], goneAfter: [],
                     isIdempotent: true, mayFail: false),
                 [.truncateTable(TruncateTable(table: first.name))], context)
         }
@@ -94,7 +95,7 @@ struct StatementHandler {
             query: query, end: end, context: context, timestamp: timestamp, position: position)
         switch ddl {
         case .createObject(let object) where object.kind == .sequence:
-            guard catalog.selection.selects(object.name), catalog.use(of: object.name) != .skip
+            guard catalog.mapping.selects(object.name), catalog.use(of: object.name) != .skip
             else { return .pass }
             throw ReplicationError.unsupported(
                 position,
@@ -103,15 +104,15 @@ struct StatementHandler {
                     + "when applications move")
         case .createObject, .alterObject, .dropObject: return object(ddl, event)
         case .createSchema(let schema):
-            guard catalog.selection.mayHold(schema: schema.name) else { return .pass }
+            guard catalog.mapping.mayHold(schema: schema.name) else { return .pass }
             return try createSchema(schema, event)
         case .alterSchema(let schema):
-            guard catalog.selection.mayHold(schema: schema.name) else { return .pass }
+            guard catalog.mapping.mayHold(schema: schema.name) else { return .pass }
         case .dropSchema(let schema): return try dropSchema(schema.name, event)
         default: break
         }
         let named = Set(ddl.tablesBefore + ddl.tablesAfter)
-        let wanted = named.filter { catalog.selection.selects($0) }
+        let wanted = named.filter { catalog.mapping.selects($0) }
         if wanted.isEmpty, !named.isEmpty { return .pass }
         let uses = Dictionary(uniqueKeysWithValues: wanted.map { ($0, catalog.use(of: $0)) })
         if let changing = uses.first(where: { $0.value == .converge }) {
@@ -119,6 +120,7 @@ struct StatementHandler {
         }
         if !uses.isEmpty, uses.values.allSatisfy({ $0 == .skip }) { return .pass }
         try refuseMoves(ddl, named, wanted, position)
+        try refuseMerged(wanted, position)
         if case .dropTables(let drop) = ddl {
             return try dropTables(drop, where: { uses[$0] == .exact }, event)
         }
@@ -145,9 +147,10 @@ struct StatementHandler {
             DDLRequest(
                 identity: end.identity, sql: withoutRows(ddl, query.sql),
                 defaultSchema: String(decoding: query.schema, as: UTF8.self),
-                settings: try settings(event), tables: wanted.sorted(),
-                existAfter: ddl.tablesAfter.filter { wanted.contains($0) },
-                goneAfter: gone.filter { wanted.contains($0) }.sorted(),
+                settings: try settings(event), tables: try catalog.targets(wanted),
+                existAfter: try catalog.targets(
+                    ddl.tablesAfter.filter { wanted.contains($0) }),
+                goneAfter: try catalog.targets(gone.filter { wanted.contains($0) }),
                 isIdempotent: ddl.isSafeToRunIfUnseen, mayFail: false),
             [ddl], context)
     }
@@ -190,6 +193,20 @@ struct StatementHandler {
                 + named.map(\.description).sorted().joined(separator: ", "))
     }
 
+    /// What the tables that are merged into one need on the target is known only when all of them
+    /// have it.
+    private func refuseMerged(
+        _ tables: Set<TableName>, _ position: SourcePosition
+    ) throws {
+        guard let table = try tables.sorted().first(where: { try catalog.isMerged($0) }) else {
+            return
+        }
+        throw ReplicationError.unsupported(
+            position,
+            detail: "a statement changes \(table), which is one of several tables that are merged "
+                + "into \(try catalog.target(of: table)): change that one by hand")
+    }
+
     /// Statements that failed half-way are logged too; what they did is known of few.
     private func refuseFailed(_ event: Event) throws {
         guard event.query.errorCode != 0 else { return }
@@ -215,9 +232,11 @@ struct StatementHandler {
         if applied.contains(event.end.identity) {
             return .shapesOnly([.dropTables(drop)], event.context)
         }
-        let isOwnText = lacksSome || drop.tables.count < all
+        let targets = try catalog.targets(drop.tables)
+        let isOwnText =
+            lacksSome || drop.tables.count < all || targets != drop.tables.sorted()
         if lacksSome { drop.ifExists = true }
-        let list = drop.tables.map(\.quoted).joined(separator: ",")
+        let list = targets.map(\.quoted).joined(separator: ",")
         return .run(
             DDLRequest(
                 identity: event.end.identity,
@@ -225,15 +244,15 @@ struct StatementHandler {
                     ? Array("DROP TABLE \(drop.ifExists ? "IF EXISTS " : "")\(list)".utf8)
                     : event.query.sql,
                 defaultSchema: String(decoding: event.query.schema, as: UTF8.self),
-                settings: try settings(event, isOwnText: isOwnText), tables: drop.tables.sorted(),
-                existAfter: [], goneAfter: drop.tables.sorted(),
+                settings: try settings(event, isOwnText: isOwnText), tables: targets,
+                existAfter: [], goneAfter: targets,
                 isIdempotent: DDL.dropTables(drop).isSafeToRunIfUnseen, mayFail: false),
             [.dropTables(drop)], event.context)
     }
 
     private func object(_ ddl: DDL, _ event: Event) -> Decision {
         guard let schema = ddl.schema ?? event.context.defaultSchema,
-            catalog.selection.mayHold(schema: schema), !applied.contains(event.end.identity)
+            catalog.mapping.mayHold(schema: schema), !applied.contains(event.end.identity)
         else { return .pass }
         switch ddl {
         case .createObject(let object):
@@ -273,12 +292,13 @@ struct StatementHandler {
         return all.filter { catalog.use(of: $0) == .exact }
     }
 
+    /// - Parameter tables: names on the target.
     private func dropStatement(_ tables: [TableName]) -> String {
         "DROP TABLE IF EXISTS \(tables.map(\.quoted).joined(separator: ","))"
     }
 
     private func dropSchema(_ schema: String, _ event: Event) throws -> Decision {
-        guard catalog.selection.mayHold(schema: schema) else { return .pass }
+        guard catalog.mapping.mayHold(schema: schema) else { return .pass }
         let tables = try tables(in: schema, event)
         var effects: [DDL] = []
         if !tables.isEmpty {
@@ -291,11 +311,12 @@ struct StatementHandler {
         if tables.isEmpty || applied.contains(event.end.identity) {
             return .shapesOnly(effects, event.context)
         }
+        let targets = try catalog.targets(tables)
         return .run(
             DDLRequest(
-                identity: event.end.identity, sql: Array(dropStatement(tables).utf8),
-                defaultSchema: nil, settings: ["foreign_key_checks=0"], tables: tables,
-                existAfter: [], goneAfter: tables, isIdempotent: true, mayFail: false),
+                identity: event.end.identity, sql: Array(dropStatement(targets).utf8),
+                defaultSchema: nil, settings: ["foreign_key_checks=0"], tables: targets,
+                existAfter: [], goneAfter: targets, isIdempotent: true, mayFail: false),
             effects, event.context)
     }
 
@@ -311,7 +332,7 @@ struct StatementHandler {
         if schema.orReplace { after.schemas[schema.name] = nil }
         let isNew = !schema.ifNotExists || after.schemas[schema.name] == nil
         _ = try? after.apply(.createSchema(created), context: event.context)
-        let name = quoteIdentifier(schema.name)
+        let name = quoteIdentifier(try catalog.target(ofSchema: schema.name))
         let target = catalog.session.target
         var options = ""
         if isNew, let defaults = after.schemas[schema.name],
@@ -324,8 +345,9 @@ struct StatementHandler {
         if !options.isEmpty { sql.append("ALTER DATABASE \(name)\(options)") }
         // The tables go last: as long as they are there, all of it is run again after a crash.
         let tables = schema.orReplace ? try tables(in: schema.name, event) : []
+        let targets = try catalog.targets(tables)
         if !tables.isEmpty {
-            sql.append(dropStatement(tables))
+            sql.append(dropStatement(targets))
             effects.insert(.dropTables(DropTables(tables: tables, ifExists: true)), at: 0)
         }
         if applied.contains(event.end.identity) { return .shapesOnly(effects, event.context) }
@@ -334,8 +356,8 @@ struct StatementHandler {
         return .run(
             DDLRequest(
                 identity: event.end.identity, sql: Array(sql.joined(separator: ";").utf8),
-                defaultSchema: nil, settings: settings, tables: tables, existAfter: [],
-                goneAfter: tables, isIdempotent: true, mayFail: false),
+                defaultSchema: nil, settings: settings, tables: targets, existAfter: [],
+                goneAfter: targets, isIdempotent: true, mayFail: false),
             effects, event.context)
     }
 

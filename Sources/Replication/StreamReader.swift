@@ -459,7 +459,8 @@ final class StreamReader {
     /// Tables as the target has them, by way of the connection for DDL.
     private func targetShapes(_ ddl: [DDL]) async throws -> [TableName: TableShape] {
         let reply = Reply<[TableName: TableShape]>()
-        let names = ddl.flatMap(\.tablesAfter).filter { catalog.selection.selects($0) }
+        let names = try catalog.targets(
+            ddl.flatMap(\.tablesAfter).filter { catalog.mapping.selects($0) })
         run.ddlMailbox.send(.shapes(names, reply))
         return try await reply.value()
     }

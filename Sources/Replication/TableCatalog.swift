@@ -27,14 +27,19 @@ final class TableCatalog {
     }
 
     let sourceVersion: ServerVersion
-    let selection: TableSelection
+    let mapping: TableMapping
     /// How statements of the source are read, and repeated on the target.
     let session: StatementSession
     private(set) var state: SchemaState
     private var windows: [TableName: CopyRange]
     private let consistentFrom: SourcePosition?
     private var targetKeys: [TableName: [KeyShape]] = [:]
+    /// Columns of tables of the target, by their names there.
     private var targetColumns: [TableName: [ColumnShape]] = [:]
+    /// Where tables go, as far as it was asked.
+    private var routes: [TableName: TableRoute] = [:]
+    /// Tables of the target that rows of more than one table go to.
+    private var merged: Set<TableName> = []
     private var graph: ForeignKeyGraph
     private var plans: [TableName: TablePlan] = [:]
     private var planNumber = 0
@@ -47,18 +52,19 @@ final class TableCatalog {
     private var identity: TransactionIdentity?
 
     init(
-        sourceVersion: ServerVersion, selection: TableSelection, state: SchemaState,
+        sourceVersion: ServerVersion, mapping: TableMapping, state: SchemaState,
         windows: [TableName: CopyRange], consistentFrom: SourcePosition?,
         session: StatementSession? = nil
     ) {
         self.sourceVersion = sourceVersion
-        self.selection = selection
+        self.mapping = mapping
         let unknown = ServerDialect(version: sourceVersion)
         self.session = session ?? StatementSession(source: unknown, target: unknown)
         self.state = state
         self.windows = windows
         self.consistentFrom = consistentFrom
         graph = ForeignKeyGraph(state.tables.values)
+        if mapping.movesTables { makeGraph() }
     }
 
     /// Unique keys that tables have on the target only.
@@ -68,17 +74,64 @@ final class TableCatalog {
         makeGraph()
     }
 
-    /// Tables as the target has them now.
+    /// Tables as the target has them now, by their names there.
     func noteTarget(_ shapes: [TableName: TableShape]) {
-        for (name, shape) in shapes {
-            targetColumns[name] = shape.columns
-            plans[name] = nil
-        }
+        for (name, shape) in shapes { targetColumns[name] = shape.columns }
+        plans.removeAll()
         forgetMaps()
     }
 
+    /// Where a table goes.
+    ///
+    /// - Throws: ``ReplicationError/refused(_:detail:)`` when the rules don't agree on it.
+    func route(of table: TableName) throws -> TableRoute {
+        if let known = routes[table] { return known }
+        do throws(RuleError) {
+            let route = try mapping.route(of: table)
+            routes[table] = route
+            return route
+        } catch {
+            throw ReplicationError.refused(table, detail: "\(error)")
+        }
+    }
+
+    /// The table on the target.
+    func target(of table: TableName) throws -> TableName {
+        mapping.movesTables ? try route(of: table).target : table
+    }
+
+    /// The schema on the target.
+    func target(ofSchema schema: String) throws -> String {
+        do throws(RuleError) {
+            return try mapping.target(ofSchema: schema)
+        } catch {
+            throw ReplicationError.refused(nil, detail: "\(error)")
+        }
+    }
+
+    /// Tables on the target, sorted, each once.
+    func targets(_ tables: some Sequence<TableName>) throws -> [TableName] {
+        guard mapping.movesTables else { return Set(tables).sorted() }
+        return try Set(tables.map { try target(of: $0) }).sorted()
+    }
+
+    /// Whether rows of another table, too, go where this one's go.
+    func isMerged(_ table: TableName) throws -> Bool {
+        try !merged.isEmpty && merged.contains(target(of: table))
+    }
+
     private func makeGraph() {
-        let constrained = Set(targetKeys.filter { !$0.value.isEmpty }.keys)
+        merged = []
+        var constrained = Set(targetKeys.filter { !$0.value.isEmpty }.keys)
+        if mapping.movesTables {
+            // A table without a valid route is refused when the first row of it comes.
+            let groups = Dictionary(grouping: state.tables.keys) { try? target(of: $0) }
+            for (target, sources) in groups where sources.count > 1 {
+                guard let target else { continue }
+                merged.insert(target)
+                constrained.formUnion(sources)
+            }
+        }
         graph = ForeignKeyGraph(state.tables.values, constrained: constrained)
     }
 
@@ -157,7 +210,7 @@ final class TableCatalog {
         }
         lastID = .max
         let name = TableName(schema: map.schema, name: map.table)
-        guard selection.selects(name) else {
+        guard mapping.selects(name) else {
             maps[id] = (raw, nil)
             return true
         }
@@ -219,9 +272,18 @@ final class TableCatalog {
                 name, position, detail: "its shape at this position is not known")
         }
         planNumber += 1
+        let route = try route(of: name)
+        if let column = route.constants.first(where: { shape.columnIndex($0.name) != nil }) {
+            throw ReplicationError.refused(
+                name,
+                detail: "column \(column.name) is to be filled by a route, and the source has it")
+        }
+        var parents: [TableName: TableName] = [:]
+        for key in shape.foreignKeys { parents[key.parent] = try target(of: key.parent) }
         let plan = TablePlan(
-            shape: shape, target: name, targetKeys: targetKeys[name] ?? [],
-            targetColumns: targetColumns[name] ?? [], related: graph, number: planNumber)
+            shape: shape, route: route, isMerged: merged.contains(route.target),
+            parents: parents, targetKeys: targetKeys[name] ?? [],
+            targetColumns: targetColumns[route.target] ?? [], related: graph, number: planNumber)
         plans[name] = plan
         return plan
     }

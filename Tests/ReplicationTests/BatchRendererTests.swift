@@ -72,7 +72,8 @@ struct BatchRendererTests {
             gtids: .mysql(MySQLGTIDSet()))
         let catalog = TableCatalog(
             sourceVersion: ServerVersion("8.0.30"),
-            selection: TableSelection(tables: [try #require(TablePattern("s.*"))]), state: state,
+            mapping: TableMapping(TableSelection(tables: [try #require(TablePattern("s.*"))])),
+            state: state,
             windows: [:], consistentFrom: nil)
         catalog.setTargetKeys(targetKeys)
         return TransactionAssembler(

@@ -56,8 +56,9 @@ struct StatementHandlerTests {
             }
             return TableCatalog(
                 sourceVersion: source.version,
-                selection: TableSelection(
-                    tables: try patterns.map { try #require(TablePattern($0)) }),
+                mapping: TableMapping(
+                    TableSelection(
+                        tables: try patterns.map { try #require(TablePattern($0)) })),
                 state: state, windows: ranges, consistentFrom: nil,
                 session: StatementSession(source: source, target: target))
         }
