@@ -22,6 +22,8 @@ public struct MigrationSettings: Sendable {
     public var target: ConnectionOptions
     /// Which tables are migrated.
     public var selection: TableSelection
+    /// Which tables are migrated, and where to.
+    public var mapping: TableMapping { TableMapping(selection) }
     /// The task's name.
     public var name = "migrate"
     /// The source's name in the checkpoint; host:port when not set.

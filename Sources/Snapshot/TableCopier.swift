@@ -1,6 +1,7 @@
 internal import Checkpoint
 internal import MySQLClient
 internal import MySQLCore
+internal import Rules
 
 /// What a table's copy needs over and over.
 struct TableTools: Sendable {
@@ -15,11 +16,13 @@ struct TableTools: Sendable {
     init(_ table: PlannedTable, target: ServerFamily, _ configuration: SnapshotConfiguration) {
         shape = table.shape
         order = KeyOrder(table.shape)
-        form = TableForm(table.shape, target: target)
+        form = TableForm(table.shape, table.route, target: target)
         let hasEnum = table.shape.columns.contains {
             $0.type.kind == .enum && $0.generation == nil
         }
-        enumForm = hasEnum ? TableForm(table.shape, target: target, enumsByIndex: true) : nil
+        enumForm =
+            hasEnum
+            ? TableForm(table.shape, table.route, target: target, enumsByIndex: true) : nil
         var rows = configuration.chunkRows
         if table.estimatedRows > 0 {
             let average = max(1, Int(table.estimatedBytes / table.estimatedRows))
