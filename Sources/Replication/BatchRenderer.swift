@@ -1,3 +1,4 @@
+internal import Checkpoint
 internal import MySQLBinlog
 internal import MySQLCore
 
@@ -37,11 +38,14 @@ struct BatchRenderer: ~Copyable {
     var order = BatchOrder()
     var values: [ColumnValue] = []
     var otherValues: [ColumnValue] = []
-    private var expectations: [Expectation] = []
+    var expectations: [Expectation] = []
     private var checksForeignKeys = true
     /// Whether each statement is followed by a guard, which ends the packet unless the statement
     /// did what is expected: only then may COMMIT stand in the same packet.
     var writesGuards = false
+    /// Whether rows may hold ENUM's invalid member, which the target takes in another mode only.
+    /// Rows of tables with ENUM columns are then written one change at a time.
+    var toleratesInvalidEnums = false
     /// What the fence leaves in `@skein`, to be checked by the next guard.
     var fenceProof: UInt64?
 
@@ -80,12 +84,15 @@ struct BatchRenderer: ~Copyable {
         plans.removeAll(keepingCapacity: true)
         planNumbers.removeAll(keepingCapacity: true)
         // Rows that ignore foreign keys keep their place among those that don't.
+        let tolerates = toleratesInvalidEnums
         let keepsRelatedOrder = transactions.contains { transaction in
             transaction.sources.contains {
-                $0.plan.merging == .related && ($0.ignoresForeignKeys || !Self.isWhole($0))
+                $0.plan.merging == .related
+                    && ($0.ignoresForeignKeys || !Self.isWhole($0)
+                        || tolerates && !$0.plan.enums.isEmpty)
             }
         }
-        let unmerged = Self.plansWithPartialRows(transactions)
+        let unmerged = Self.unmergedPlans(transactions, withEnums: tolerates)
         for (owner, transaction) in transactions.enumerated() {
             let base = Int32(sources.count)
             sources.append(contentsOf: transaction.sources)
@@ -103,12 +110,13 @@ struct BatchRenderer: ~Copyable {
 
     /// Tables with a change that can't be merged: all their changes keep their order, since merged
     /// ones go out behind the others.
-    private static func plansWithPartialRows(
-        _ transactions: ContiguousArray<SourceTransaction>
+    private static func unmergedPlans(
+        _ transactions: ContiguousArray<SourceTransaction>, withEnums: Bool
     ) -> Set<ObjectIdentifier> {
         var plans: Set<ObjectIdentifier> = []
         for transaction in transactions {
-            for source in transaction.sources where !isWhole(source) {
+            for source in transaction.sources
+            where !isWhole(source) || withEnums && !source.plan.enums.isEmpty {
                 plans.insert(ObjectIdentifier(source.plan))
             }
         }
@@ -312,12 +320,16 @@ struct BatchRenderer: ~Copyable {
     ) throws {
         var i = 0
         while i < images.count {
+            let isLenient = toleratesInvalidEnums && !plan.enums.isEmpty
+            if isLenient { setMode(TargetSession.lenientMode, &sql) }
             let start = sql.count
             sql.append(form == .replace ? plan.replaceHead : plan.insertHead)
             var rows: UInt64 = 0
+            var invalid: UInt32 = 0
             while i < images.count, rows == 0 || sql.count - start < statementBytes {
                 if rows > 0 { sql.append(UInt8(ascii: ",")) }
                 try writeTuple(plan, images[i], updated, &sql)
+                if isLenient { invalid += invalidEnums(plan, images[i]) }
                 i += 1
                 rows += 1
             }
@@ -326,9 +338,35 @@ struct BatchRenderer: ~Copyable {
             try endStatement(
                 Expectation(
                     count: count, plan: plan,
-                    kind: form == .insert ? "insert" : form == .upsert ? "update" : "replace"),
+                    kind: form == .insert ? "insert" : form == .upsert ? "update" : "replace",
+                    warnings: isLenient ? invalid : nil),
                 &sql, flush)
+            if isLenient { setMode(TargetSession.strictMode, &sql) }
         }
+    }
+
+    /// How many ENUM values of the row that was located last are the invalid member.
+    private func invalidEnums(_ plan: TablePlan, _ image: BatchImage) -> UInt32 {
+        let source = sources[Int(image.source)]
+        let event = source.bytes
+        return UInt32(plan.enums.count { isInvalidEnum(event, values[$0]) })
+    }
+
+    func isInvalidEnum(_ event: RawSpan, _ value: ColumnValue) -> Bool {
+        guard value.hasValue else { return false }
+        for i in 0..<Int(value.length) {
+            let byte = unsafe event.unsafeLoad(
+                fromByteOffset: Int(value.offset) + i, as: UInt8.self)
+            if byte != 0 { return false }
+        }
+        return true
+    }
+
+    mutating func setMode(_ mode: String, _ sql: inout ByteBuffer) {
+        sql.append("SET sql_mode='")
+        sql.append(mode)
+        sql.append("';")
+        expectations.append(Expectation(count: nil, plan: nil, kind: "set"))
     }
 
     /// - Parameter updated: both images, where the one to write may hold differences.

@@ -1,3 +1,4 @@
+internal import Checkpoint
 internal import MySQLBinlog
 internal import MySQLCore
 
@@ -92,7 +93,8 @@ extension BatchRenderer {
     /// identifying key, and can't meet another one by any other key.
     private mutating func canUpsert(_ plan: TablePlan, _ row: Int) -> Bool {
         let source = sources[Int(inOrder[row].source)]
-        guard !plan.isKeyless, plan.knowsUnique, Self.isWhole(source), locate(before(row)),
+        guard !plan.isKeyless, plan.knowsUnique, Self.isWhole(source),
+            !toleratesInvalidEnums || plan.enums.isEmpty, locate(before(row)),
             locateOther(after(row))
         else { return false }
         let event = source.bytes
@@ -149,7 +151,10 @@ extension BatchRenderer {
             imageAt: images.beforeOffset, columns: source.before, in: event, into: &values)
         try source.map.locate(
             imageAt: images.afterOffset, columns: source.after, in: event, into: &otherValues)
-        let start = sql.count
+        let start = (bytes: sql.count, statements: expectations.count)
+        let isLenient = toleratesInvalidEnums && !plan.enums.isEmpty
+        if isLenient { setMode(TargetSession.lenientMode, &sql) }
+        var invalid: UInt32 = 0
         sql.append(plan.updateHead)
         var changed = 0
         for i in 0..<plan.columns.count where plan.columns[i].isWritten && !otherValues[i].isAbsent
@@ -162,6 +167,9 @@ extension BatchRenderer {
             else { continue }
             if changed > 0 { sql.append(UInt8(ascii: ",")) }
             changed += 1
+            if isLenient, plan.columns[i].isEnum, isInvalidEnum(event, otherValues[i]) {
+                invalid += 1
+            }
             sql.append(plan.columns[i].name)
             sql.append(UInt8(ascii: "="))
             if isDifference {
@@ -172,7 +180,8 @@ extension BatchRenderer {
             }
         }
         guard changed > 0 else {
-            sql.truncate(to: start)
+            sql.truncate(to: start.bytes)
+            expectations.removeLast(expectations.count - start.statements)
             return
         }
         sql.append(" WHERE ")
@@ -182,6 +191,10 @@ extension BatchRenderer {
         } else {
             try writeKeyCondition(plan, event, source, &sql)
         }
-        try endStatement(Expectation(count: 1, plan: plan, kind: "update"), &sql, flush)
+        try endStatement(
+            Expectation(
+                count: 1, plan: plan, kind: "update", warnings: isLenient ? invalid : nil),
+            &sql, flush)
+        if isLenient { setMode(TargetSession.strictMode, &sql) }
     }
 }

@@ -70,6 +70,26 @@ struct ShapeAgreement {
     }
 }
 
+extension ShapeAgreement {
+    /// The columns of a statement whose texts compare otherwise on the target.
+    ///
+    /// - Parameter named: the target's name of a collation, whichever family calls it so.
+    func otherCollations(
+        _ columns: [ColumnShape], before: TableShape?, there: TableShape,
+        named: (String) -> String?
+    ) -> [String] {
+        columns.compactMap { column in
+            guard before?.columns.contains(column) != true, let meant = column.collation,
+                let index = there.columnIndex(column.name),
+                let found = there.columns[index].collation,
+                Charsets.canonical(collation: found) != Charsets.canonical(collation: meant),
+                named(meant) != found
+            else { return nil }
+            return "\(column.name) has \(meant) on the source and \(found) there"
+        }
+    }
+}
+
 extension TableCatalog {
     /// Carries the shapes over a statement that the target holds, and returns those that changed.
     ///
@@ -144,6 +164,15 @@ extension TableCatalog {
             guard let shape = state.tables[name], let there = target[name] else { continue }
             // information_schema does not show what system versioning adds.
             let hidden = state.implicitlyVersioned.contains(name) ? 2 : 0
+            let others = agreement.otherCollations(
+                shape.columns, before: before[old(name)], there: there
+            ) { session.target.collation($0) }
+            if !others.isEmpty {
+                warnings.append(
+                    "text of \(name) compares otherwise on the target, and could be a duplicate "
+                        + "there: column \(others.joined(separator: ", column ")) "
+                        + "(at \(position))")
+            }
             if let detail = agreement.difference(
                 Array(shape.columns.dropLast(hidden)), of: shape, before: before[old(name)],
                 there: there)

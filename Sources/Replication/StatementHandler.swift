@@ -133,26 +133,49 @@ struct StatementHandler {
         if let engine = ddl.engineWithoutTransactions {
             throw ReplicationError.unsupported(
                 position,
-                detail: "\(wanted.sorted().first?.description ?? "a table") gets engine \(engine), "
+                detail: "\(someName(wanted)) gets engine \(engine), "
                     + "which rolls nothing back: a transaction that is tried again would leave its "
                     + "rows twice. Exclude the table, or give it InnoDB, and start over with --fresh"
             )
         }
-        if let reason = statement.nondeterministicReason {
+        // A new table has no rows that could get other values from its defaults.
+        let isEmpty = if case .createTable = ddl { true } else { false }
+        if !isEmpty, let reason = statement.nondeterministicReason {
             throw ReplicationError.unsupported(
                 position, detail: "a statement gives other values on the target (\(reason))")
         }
+        try refuseAfterwards(ddl, wanted, event)
         let gone = Set(ddl.tablesBefore).subtracting(ddl.tablesAfter)
         return .run(
             DDLRequest(
-                identity: end.identity, sql: withoutRows(ddl, query.sql),
-                defaultSchema: String(decoding: query.schema, as: UTF8.self),
+                identity: end.identity,
+                sql: withoutRows(ddl, try text(statement, context)),
+                defaultSchema: catalog.mapping.movesTables
+                    ? nil : String(decoding: query.schema, as: UTF8.self),
                 settings: try settings(event), tables: try catalog.targets(wanted),
                 existAfter: try catalog.targets(
                     ddl.tablesAfter.filter { wanted.contains($0) }),
                 goneAfter: try catalog.targets(gone.filter { wanted.contains($0) }),
                 isIdempotent: ddl.isSafeToRunIfUnseen, mayFail: false),
             [ddl], context)
+    }
+
+    /// The statement as the target must read it.
+    private func text(_ statement: Statement, _ context: SyntaxContext) throws -> [UInt8] {
+        var statement = statement
+        if let collation = catalog.session.spelledCollation(context) {
+            let spelled = statement.spelling(
+                collation: collation, of: "utf8mb4", context: context)
+            if spelled != statement.source {
+                statement = try parseStatement(spelled, context: context)
+            }
+        }
+        guard catalog.mapping.movesTables else { return statement.source }
+        var targets: [TableName: TableName] = [:]
+        for table in statement.tables { targets[table.name] = try catalog.target(of: table.name) }
+        return statement.rewritten(
+            renaming: { targets[$0] ?? $0 }, defaultSchema: nil,
+            renamingSchema: { (try? catalog.target(ofSchema: $0)) ?? $0 })
     }
 
     /// Leaves out MySQL's note that rows follow in the same transaction: they come by themselves.
@@ -191,6 +214,39 @@ struct StatementHandler {
             position,
             detail: "a table or a partition is moved into or out of the selection: "
                 + named.map(\.description).sorted().joined(separator: ", "))
+    }
+
+    /// What a table must not become.
+    private func refuseAfterwards(
+        _ ddl: DDL, _ wanted: Set<TableName>, _ event: Event
+    ) throws {
+        if ddl.addsSystemVersioning {
+            throw ReplicationError.unsupported(
+                event.position,
+                detail: "\(someName(wanted)) gets system versioning, and tables with it can't be "
+                    + "migrated: exclude it and start over with --fresh")
+        }
+        // Whose cascades are logged by the source come as rows.
+        guard !catalog.session.source.logsCascades else { return }
+        var after = catalog.state
+        guard (try? after.apply(ddl, context: event.context)) != nil else { return }
+        for name in ddl.tablesAfter where wanted.contains(name) {
+            let before = catalog.state.tables[name]?.foreignKeys ?? []
+            for key in after.tables[name]?.foreignKeys ?? [] where !before.contains(key) {
+                guard key.onDelete.changesChildren || key.onUpdate.changesChildren,
+                    !catalog.mapping.selects(key.parent)
+                else { continue }
+                throw ReplicationError.unsupported(
+                    event.position,
+                    detail: "\(name) gets a foreign key whose parent, \(key.parent), is not "
+                        + "selected and changes it by cascades, which the binlog does not carry: "
+                        + "select the parent too, or exclude \(name), and start over with --fresh")
+            }
+        }
+    }
+
+    private func someName(_ tables: Set<TableName>) -> String {
+        tables.sorted().first?.description ?? "a table"
     }
 
     /// What the tables that are merged into one need on the target is known only when all of them
@@ -263,6 +319,12 @@ struct StatementHandler {
         case .dropObject(let object):
             if object.kind == .trigger || object.kind == .event { return .pass }
         default: break
+        }
+        // Its text names tables; parts of it can't be told from names of other things.
+        if catalog.mapping.movesTables, (try? catalog.target(ofSchema: schema)) != schema {
+            return .leaveOut(
+                "a view or routine of \(schema), whose tables have other names on the target, is "
+                    + "left out (at \(event.position))")
         }
         let settings: [String]
         do throws(UntranslatableSession) {

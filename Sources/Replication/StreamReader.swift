@@ -449,9 +449,11 @@ final class StreamReader {
             let outcome = try await reply.value()
             let changed = try catalog.carry(ddl, context, position, target: outcome.shapes)
             keeper.append(end, isPassed: false, shapes: changed)
+            let warnings = catalog.warnings + (outcome.warning.map { [$0] } ?? [])
+            catalog.warnings = []
             progress.update {
                 $0.ddlStatements += 1
-                if let warning = outcome.warning { $0.warnings.append(warning) }
+                $0.warnings += warnings
             }
         }
     }

@@ -44,6 +44,9 @@ final class TableCatalog {
     private var plans: [TableName: TablePlan] = [:]
     private var planNumber = 0
 
+    /// What to tell of statements that were carried, until somebody does.
+    var warnings: [String] = []
+
     /// Table maps in force: an entry, or `nil` for tables nobody migrates.
     private var maps: [UInt64: (raw: [UInt8], entry: Entry?)] = [:]
     private var lastID: UInt64 = .max
@@ -288,9 +291,20 @@ final class TableCatalog {
         return plan
     }
 
+    /// Whether what a table map has more are the hashes of MariaDB's long unique keys.
+    private func hidesColumns(_ map: TableMap, _ shape: TableShape) -> Bool {
+        let more = map.columnCount - shape.columns.count
+        guard sourceVersion.family == .mariadb, more > 0, more <= shape.hashableKeys else {
+            return false
+        }
+        let names = map.metadata.columnNames?.dropFirst(shape.columns.count) ?? []
+        return map.columns.dropFirst(shape.columns.count).allSatisfy { $0.type == .longlong }
+            && names.allSatisfy { $0.hasPrefix("DB_ROW_HASH_") }
+    }
+
     private func check(_ map: TableMap, _ plan: TablePlan, _ position: SourcePosition) throws {
         let columns = plan.shape.columns
-        guard map.columnCount == columns.count else {
+        guard map.columnCount == columns.count || hidesColumns(map, plan.shape) else {
             throw ReplicationError.shapeMismatch(
                 plan.shape.name, position,
                 detail: "\(map.columnCount) columns in the binlog, \(columns.count) known")

@@ -24,6 +24,8 @@ final class TablePlan: Sendable {
     let shape: TableShape
     let target: TableName
     let columns: [ColumnPlan]
+    /// Indexes of the ENUM columns that are written.
+    let enums: [Int]
     /// Indexes of the columns of the identifying key; empty for a table without one.
     let identity: [Int]
     /// Whether a NOT NULL key identifies rows.
@@ -83,6 +85,7 @@ final class TablePlan: Sendable {
         self.number = number
         let columns = shape.columns.map { ColumnPlan($0) }
         self.columns = columns
+        enums = columns.indices.filter { columns[$0].isEnum && columns[$0].isWritten }
         seed = Self.seed(target, "")
         let identifying = shape.identifyingKey
         let identity =

@@ -207,7 +207,7 @@ struct TableCopier {
             throw error
         } catch {
             try target.execute("ROLLBACK")
-            try target.execute("SET SESSION sql_mode='\(Self.strictMode)'")
+            try target.execute("SET SESSION sql_mode='\(TargetSession.strictMode)'")
             throw error
         }
         return outcome()
@@ -254,7 +254,7 @@ struct TableCopier {
         let start = stream.bytes
         let head = form.insertHead(replaces: replaces)
         var sql = ByteBuffer(capacity: statementBytes + (1 << 16))
-        if enums { try target.execute("SET SESSION sql_mode='\(Self.lenientMode)'") }
+        if enums { try target.execute("SET SESSION sql_mode='\(TargetSession.lenientMode)'") }
         while stream.hasRow, Int(stream.bytes - start) < limit {
             sql.removeAll()
             sql.append(head)
@@ -278,11 +278,8 @@ struct TableCopier {
             }
             sql.shrink(to: statementBytes + (1 << 16))
         }
-        if enums { try target.execute("SET SESSION sql_mode='\(Self.strictMode)'") }
+        if enums { try target.execute("SET SESSION sql_mode='\(TargetSession.strictMode)'") }
     }
-
-    private static let lenientMode = "NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES"
-    private static let strictMode = "STRICT_ALL_TABLES,\(lenientMode)"
 
     /// Whether the target took values amiss, which ENUM's invalid member is a reason for.
     private func isAboutValues(_ error: any Error) -> Bool {
