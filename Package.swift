@@ -65,7 +65,7 @@ let package = Package(
         module("MySQLCore", ["CXXHash"], strict),
         module("MySQLSyntax", ["MySQLCore"], strict),
         module("MySQLBinlog", ["MySQLCore", "CZstd", "CDeflate"], strict),
-        module("Rules", ["MySQLCore"], strict),
+        module("Rules", ["MySQLCore", "MySQLSyntax", "MySQLBinlog"], strict),
 
         module("Runtime", ["CMalloc"], common),
         module("MySQLClient", ["MySQLCore", "CMariaDB"], common),
