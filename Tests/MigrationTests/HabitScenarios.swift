@@ -57,7 +57,7 @@ extension Scenario {
             changes: """
                 INSERT INTO long_ones VALUES (4,REPEAT('y',5000),'c',1); UPDATE long_ones SET t='moved' WHERE id=1;
                 START TRANSACTION; UPDATE long_ones SET t='a' WHERE id=3; UPDATE long_ones SET t='t' WHERE id=4; COMMIT;
-                UPDATE long_ones SET n=n+1; DELETE FROM long_ones WHERE id=2; INSERT INTO long_ones VALUES (2,'x','c',9);
+                UPDATE long_ones SET n=n+1 ORDER BY n DESC; DELETE FROM long_ones WHERE id=2; INSERT INTO long_ones VALUES (2,'x','c',9);
                 CREATE TABLE later (id INT PRIMARY KEY, t TEXT UNIQUE); INSERT INTO later VALUES (1,'x'),(2,NULL);
                 UPDATE later SET t='y' WHERE id=1; ALTER TABLE later ADD v INT; UPDATE later SET v=3;
                 """, families: [.mariadb]),
