@@ -209,7 +209,7 @@ public final class ReplicationEngine: Sendable {
         for shape in shapes {
             let route = try catalog.route(of: shape.name)
             // What is the same in all rows tells none apart.
-            let constants = Set(route.constants.map { $0.name.lowercased() })
+            let constants = Set(route.extracted.map { $0.name.lowercased() })
             let unique = there[route.target]?.keys.filter(\.isUnique) ?? []
             let keys = unique.map { key in
                 var key = key

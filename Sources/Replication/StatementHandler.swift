@@ -14,6 +14,8 @@ struct StatementHandler {
         case leaveOut(String)
         /// It is applied already; shapes have to follow.
         case shapesOnly([DDL], SyntaxContext)
+        /// The rules leave it out: shapes of the source follow, the target stays as it is.
+        case filtered([DDL], SyntaxContext)
         /// It must run on the target. What it does to the tables that are wanted is told by one
         /// statement or two.
         case run(DDLRequest, [DDL], SyntaxContext)
@@ -105,10 +107,13 @@ struct StatementHandler {
         case .createObject, .alterObject, .dropObject: return object(ddl, event)
         case .createSchema(let schema):
             guard catalog.mapping.mayHold(schema: schema.name) else { return .pass }
+            if try isFilteredOut(statement, event) { return .filtered([ddl], context) }
             return try createSchema(schema, event)
         case .alterSchema(let schema):
             guard catalog.mapping.mayHold(schema: schema.name) else { return .pass }
-        case .dropSchema(let schema): return try dropSchema(schema.name, event)
+        case .dropSchema(let schema):
+            if try isFilteredOut(statement, event) { return .filtered([ddl], context) }
+            return try dropSchema(schema.name, event)
         default: break
         }
         let named = Set(ddl.tablesBefore + ddl.tablesAfter)
@@ -119,6 +124,7 @@ struct StatementHandler {
             throw ReplicationError.changedDuringCopy(changing.key, position)
         }
         if !uses.isEmpty, uses.values.allSatisfy({ $0 == .skip }) { return .pass }
+        if try isFilteredOut(statement, event) { return .filtered([ddl], context) }
         try refuseMoves(ddl, named, wanted, position)
         try refuseMerged(wanted, position)
         if case .dropTables(let drop) = ddl {
@@ -158,6 +164,36 @@ struct StatementHandler {
                 goneAfter: try catalog.targets(gone.filter { wanted.contains($0) }),
                 isIdempotent: ddl.isSafeToRunIfUnseen, mayFail: false),
             [ddl], context)
+    }
+
+    /// Whether filters of events leave the whole statement out.
+    private func isFilteredOut(_ statement: Statement, _ event: Event) throws -> Bool {
+        let parts: [RoutedStatement.Part]
+        do throws(RuleError) {
+            parts =
+                try catalog.mapping.filtered(statement, context: event.context) {
+                    catalog.state.tables[$0]
+                }?.parts ?? []
+        } catch {
+            throw ReplicationError.refused(nil, detail: "\(error)")
+        }
+        var leavesOut = 0
+        for part in parts {
+            switch part.outcome {
+            case .run, .leaveOut(.notSelected), .leaveOut(.sameTarget): break
+            case .leaveOut(.filtered): leavesOut += 1
+            case .stop(let table, let rule):
+                throw ReplicationError.unsupported(
+                    event.position,
+                    detail: "a statement on \(table) came, and the filter \(rule) says that a "
+                        + "person must decide: change the filter, and go on")
+            }
+        }
+        guard leavesOut > 0, leavesOut < parts.count else { return leavesOut > 0 }
+        throw ReplicationError.unsupported(
+            event.position,
+            detail: "a statement is left out in part by filters (\(parts.count) parts, "
+                + "\(leavesOut) left out), which can't be done: change the filters")
     }
 
     /// The statement as the target must read it.

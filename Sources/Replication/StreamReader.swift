@@ -339,6 +339,9 @@ final class StreamReader {
         let decision = try handler.decide(query, end, timestamp: seconds, position: position)
         switch decision {
         case .pass, .leaveOut: opening.begin(end.identity, shapes: [], hasIntent: false)
+        case .filtered(let ddl, let context):
+            let changed = try catalog.carry(ddl, context, position, target: [:])
+            opening.begin(end.identity, shapes: changed, hasIntent: false)
         case .shapesOnly(let ddl, let context):
             let changed = try catalog.carry(
                 ddl, context, position, target: try await targetShapes(ddl))
@@ -434,6 +437,9 @@ final class StreamReader {
         case .leaveOut(let warning):
             keeper.append(end, isPassed: true)
             progress.update { $0.warnings.append(warning) }
+        case .filtered(let ddl, let context):
+            let changed = try catalog.carry(ddl, context, position, target: [:])
+            keeper.append(end, isPassed: true, shapes: changed)
         case .shapesOnly(let ddl, let context):
             let changed = try catalog.carry(
                 ddl, context, position, target: try await targetShapes(ddl))

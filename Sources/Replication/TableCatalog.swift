@@ -23,6 +23,8 @@ final class TableCatalog {
     struct Entry {
         let map: TableMap
         let plan: TablePlan
+        /// Which of its rows are left out; `nil` for none.
+        var filter: RowFilter?
         var use: Use
     }
 
@@ -37,11 +39,12 @@ final class TableCatalog {
     /// Columns of tables of the target, by their names there.
     private var targetColumns: [TableName: [ColumnShape]] = [:]
     /// Where tables go, as far as it was asked.
-    private var routes: [TableName: TableRoute] = [:]
+    private var routes: [TableName: Route] = [:]
     /// Tables of the target that rows of more than one table go to.
     private var merged: Set<TableName> = []
     private var graph: ForeignKeyGraph
     private var plans: [TableName: TablePlan] = [:]
+    private var filters: [TableName: RowFilter?] = [:]
     private var planNumber = 0
 
     /// What to tell of statements that were carried, until somebody does.
@@ -87,7 +90,7 @@ final class TableCatalog {
     /// Where a table goes.
     ///
     /// - Throws: ``ReplicationError/refused(_:detail:)`` when the rules don't agree on it.
-    func route(of table: TableName) throws -> TableRoute {
+    func route(of table: TableName) throws -> Route {
         if let known = routes[table] { return known }
         do throws(RuleError) {
             let route = try mapping.route(of: table)
@@ -157,6 +160,7 @@ final class TableCatalog {
     func change<R>(_ change: (inout SchemaState) throws -> R) rethrows -> R {
         defer {
             plans.removeAll()
+            filters.removeAll()
             forgetMaps()
             makeGraph()
         }
@@ -227,7 +231,7 @@ final class TableCatalog {
         do {
             let plan = try plan(for: name, position)
             try check(map, plan, position)
-            maps[id] = (raw, Entry(map: map, plan: plan, use: .exact))
+            maps[id] = (raw, Entry(map: map, plan: plan, filter: try filter(of: plan), use: .exact))
             return true
         } catch {
             guard isSkipped else { throw error }
@@ -258,6 +262,20 @@ final class TableCatalog {
         return entry
     }
 
+    private func filter(of plan: TablePlan) throws -> RowFilter? {
+        guard mapping.leavesOutChanges else { return nil }
+        let name = plan.shape.name
+        if let known = filters[name] { return known }
+        do throws(RuleError) {
+            let filter = try RowFilter(
+                mapping, plan.shape, context: SyntaxContext(version: sourceVersion))
+            filters[name] = .some(filter)
+            return filter
+        } catch {
+            throw ReplicationError.refused(name, detail: "\(error)")
+        }
+    }
+
     private static func isSameBody(_ raw: [UInt8], _ event: RawSpan) -> Bool {
         guard raw.count == event.byteCount else { return false }
         // Timestamps and positions in the header differ, the rest is compared.
@@ -276,7 +294,7 @@ final class TableCatalog {
         }
         planNumber += 1
         let route = try route(of: name)
-        if let column = route.constants.first(where: { shape.columnIndex($0.name) != nil }) {
+        if let column = route.extracted.first(where: { shape.columnIndex($0.name) != nil }) {
             throw ReplicationError.refused(
                 name,
                 detail: "column \(column.name) is to be filled by a route, and the source has it")

@@ -70,7 +70,7 @@ final class TablePlan: Sendable {
     ///   - targetColumns: the table's columns on the target, as far as they are known.
     ///   - family: all migrated tables, for foreign keys.
     init(
-        shape: TableShape, route: TableRoute, isMerged: Bool = false,
+        shape: TableShape, route: Route, isMerged: Bool = false,
         parents: [TableName: TableName] = [:], targetKeys: [KeyShape],
         targetColumns: [ColumnShape] = [], related: ForeignKeyGraph, number: Int
     ) {
@@ -78,9 +78,9 @@ final class TablePlan: Sendable {
         let target = route.target
         self.target = target
         constantValues = Array(
-            route.constants.map { ",\(utf8Literal($0.value))" }.joined().utf8)
+            route.extracted.map { ",\(utf8Literal($0.value))" }.joined().utf8)
         constantCondition = Array(
-            route.constants.map { "\(quoteIdentifier($0.name))=\(utf8Literal($0.value)) AND " }
+            route.extracted.map { "\(quoteIdentifier($0.name))=\(utf8Literal($0.value)) AND " }
                 .joined().utf8)
         self.number = number
         let columns = shape.columns.map { ColumnPlan($0) }
@@ -123,7 +123,7 @@ final class TablePlan: Sendable {
         otherUnique =
             Set(parts.compactMap { $0 }).subtracting(identity).sorted()
         let names = columns.filter(\.isWritten).map { String(decoding: $0.name, as: UTF8.self) }
-        let list = (names + route.constants.map { quoteIdentifier($0.name) })
+        let list = (names + route.extracted.map { quoteIdentifier($0.name) })
             .joined(separator: ",")
         insertHead = Array("INSERT INTO \(target.quoted) (\(list)) VALUES ".utf8)
         replaceHead = Array("REPLACE INTO \(target.quoted) (\(list)) VALUES ".utf8)

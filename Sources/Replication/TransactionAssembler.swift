@@ -419,6 +419,14 @@ struct TransactionAssembler: ~Copyable {
             table.use != .skip || (group.xid != nil && recalling == nil)
         else { return }
         let plan = table.plan
+        let filter = table.filter
+        if let filter,
+            try filter.leavesOut(
+                rows.kind, at: SourcePosition(origin: origin, binlog: group.start, gtids: .none))
+        {
+            return
+        }
+        let looksAtRows = filter?.looksAtRows(rows.kind) == true
         if !rows.before.isFull || !rows.after.isFull, requiresFullImages,
             rows.kind == .insert || table.use != .exact || group.xid != nil
         {
@@ -435,6 +443,11 @@ struct TransactionAssembler: ~Copyable {
         let first = (rows: group.transaction.rows.count, keys: group.transaction.keys.count)
         var fires = rows.kind == .delete || plan.actingColumns == nil && rows.kind != .insert
         while let images = try rows.next(in: event, map: table.map) {
+            if looksAtRows, let filter,
+                try isLeftOut(by: filter, images, rows, event, table.map)
+            {
+                continue
+            }
             var change = RowChange(source: source, images: images, beforeKey: 0, afterKey: 0)
             if images.beforeOffset >= 0 {
                 try table.map.locate(
@@ -462,6 +475,23 @@ struct TransactionAssembler: ~Copyable {
         count(chunk, group.transaction, from: first)
         // An update that leaves what children refer to fires nothing.
         if fires { group.transaction.keys.append(contentsOf: plan.cascades) }
+    }
+
+    private mutating func isLeftOut(
+        by filter: RowFilter, _ images: RowImages, _ rows: RowsEvent, _ event: RawSpan,
+        _ map: TableMap
+    ) throws -> Bool {
+        if images.beforeOffset >= 0 {
+            try map.locate(
+                imageAt: images.beforeOffset, columns: rows.before, in: event, into: &oldValues)
+        }
+        if images.afterOffset >= 0 {
+            try map.locate(
+                imageAt: images.afterOffset, columns: rows.after, in: event, into: &values)
+        }
+        return try filter.leavesOut(
+            rows.kind, event, before: images.beforeOffset >= 0 ? oldValues : values, after: values,
+            map)
     }
 
     /// A row that is inserted, or replaced while its table converges, would lose the columns that

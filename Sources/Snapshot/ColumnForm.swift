@@ -91,11 +91,11 @@ struct TableForm: Sendable {
 
     /// - Parameter enumsByIndex: ENUM values travel as numbers.
     init(
-        _ shape: TableShape, _ route: TableRoute? = nil, target: ServerFamily,
+        _ shape: TableShape, _ route: Route? = nil, target: ServerFamily,
         enumsByIndex: Bool = false
     ) {
         table = route?.target ?? shape.name
-        constants = route?.constants ?? []
+        constants = route?.extracted ?? []
         self.enumsByIndex = enumsByIndex
         columns = shape.columns.filter { $0.generation == nil }.map { column in
             enumsByIndex && column.type.kind == .enum

@@ -154,6 +154,17 @@ struct CopyRun: Sendable {
                 table,
                 detail: "its copy must start over, which would delete rows that were there before")
         }
+        if configuration.sharesTargets {
+            for table in plan.tables where anew.contains(table.name) {
+                guard try await schema.isShared(table) else { continue }
+                throw SnapshotError.targetExists(
+                    table.target,
+                    detail: "the copy of \(table.name) into it must start over, which would delete "
+                        + "rows of other sources: delete the rows that came from it by hand, and "
+                        + "what \(configuration.meta.name) says of it, or start the whole task over"
+                )
+            }
+        }
         func there(_ tables: [TableName]) -> [TableName] {
             Set(tables.map { targets[$0] ?? $0 }).sorted()
         }

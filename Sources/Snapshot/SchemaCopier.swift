@@ -107,6 +107,21 @@ actor SchemaCopier {
         if let table = unplanned.first { throw SnapshotError.tableAppeared(table) }
     }
 
+    /// Whether another source of the task may have rows in a table of the target.
+    func isShared(_ table: PlannedTable) throws -> Bool {
+        // Where the others' tables go is known for those that keep their names.
+        if table.target != table.name || !table.route.extracted.isEmpty { return true }
+        let (_, target) = try connections()
+        defer { _ = try? target.execute("COMMIT") }
+        let chunks = TableName(schema: configuration.meta.name, name: "chunk").quoted
+        return try !target.rows(
+            "SELECT 1 FROM \(chunks) WHERE task=\(utf8Literal(configuration.key.task)) "
+                + "AND source<>\(utf8Literal(configuration.key.source)) "
+                + "AND schema_name=\(utf8Literal(table.name.schema)) "
+                + "AND table_name=\(utf8Literal(table.name.name)) LIMIT 1"
+        ).isEmpty
+    }
+
     /// Creates what is missing of databases and tables.
     ///
     /// - Parameters:
@@ -137,7 +152,7 @@ actor SchemaCopier {
                 if !isOwn { try check(there, tables[0], target) }
                 continue
             }
-            if let column = tables[0].route.constants.first {
+            if let column = tables[0].route.extracted.first {
                 throw SnapshotError.unsupported(
                     object: "table \(name)",
                     detail: "a route fills its column \(column.name), which no table of the source "
@@ -324,7 +339,7 @@ actor SchemaCopier {
         _ there: TableShape, _ planned: PlannedTable, _ target: Connection
     ) throws {
         let wanted = planned.shape
-        let constants = planned.route.constants
+        let constants = planned.route.extracted
         for column in constants where there.columnIndex(column.name) == nil {
             throw SnapshotError.targetExists(
                 there.name, detail: "without the column \(column.name), which a route fills")
@@ -332,7 +347,7 @@ actor SchemaCopier {
         let isEmpty = try target.rows("SELECT 1 FROM \(there.name.quoted) LIMIT 1").isEmpty
         try target.execute("COMMIT")
         guard !configuration.intoExisting else { return }
-        guard isEmpty else {
+        guard isEmpty || configuration.sharesTargets else {
             throw SnapshotError.targetExists(there.name, detail: "and holds rows")
         }
         let difference =

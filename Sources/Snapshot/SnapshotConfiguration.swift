@@ -23,6 +23,9 @@ public struct SnapshotConfiguration: Sendable {
     public var chunkBytes = 8 << 20
     /// A read view that is older is renewed, except while a table needs its very view.
     public var maxSnapshotAge: Duration = .seconds(1800)
+    /// Whether other subtasks of the task may write to the same tables of the target: these may
+    /// then have rows, and nothing of them is deleted to start over.
+    public var sharesTargets = false
     /// Uses target tables that exist and are not empty.
     public var intoExisting = false
     /// Builds secondary, non-unique indexes of large tables after their rows.
@@ -57,7 +60,10 @@ public struct PlannedTable: Sendable, Hashable {
     public var needsExactView: Bool
 
     /// Where its rows go.
-    public var route: TableRoute
+    public var route: Route
+
+    /// Under which condition a row is copied, as SQL for the source; `nil` for all rows.
+    public var condition: String?
 
     /// Schema and name on the source.
     public var name: TableName { shape.name }
@@ -69,10 +75,10 @@ public struct PlannedTable: Sendable, Hashable {
     /// - Parameter route: where its rows go; `nil` for the same name.
     public init(
         shape: TableShape, estimatedRows: UInt64, estimatedBytes: UInt64, needsExactView: Bool,
-        route: TableRoute? = nil
+        route: Route? = nil
     ) {
         self.shape = shape
-        self.route = route ?? TableRoute(target: shape.name)
+        self.route = route ?? Route(target: shape.name)
         self.estimatedRows = estimatedRows
         self.estimatedBytes = estimatedBytes
         self.needsExactView = needsExactView || shape.identifyingKey == nil
@@ -116,11 +122,13 @@ public struct SnapshotPlan: Sendable {
         let shapes = try reader.shapes(of: estimates.keys)
         return SnapshotPlan(
             tables: try shapes.values.map { shape in
-                PlannedTable(
+                var table = PlannedTable(
                     shape: shape, estimatedRows: estimates[shape.name]?.rows ?? 0,
                     estimatedBytes: estimates[shape.name]?.bytes ?? 0,
                     needsExactView: needsExactView.contains(shape.name),
                     route: try mapping.route(of: shape.name))
+                table.condition = mapping.copyCondition(of: shape.name)
+                return table
             }, mapping: mapping)
     }
 

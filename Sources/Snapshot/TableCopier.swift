@@ -10,11 +10,14 @@ struct TableTools: Sendable {
     let form: TableForm
     /// The form that holds ENUM's invalid member, for tables with ENUM columns.
     let enumForm: TableForm?
+    /// Under which condition a row is copied, as SQL for the source; `nil` for all rows.
+    let condition: String?
     /// Rows a chunk aims at.
     let chunkRows: Int
 
     init(_ table: PlannedTable, target: ServerFamily, _ configuration: SnapshotConfiguration) {
         shape = table.shape
+        condition = table.condition
         order = KeyOrder(table.shape)
         form = TableForm(table.shape, table.route, target: target)
         let hasEnum = table.shape.columns.contains {
@@ -33,8 +36,16 @@ struct TableTools: Sendable {
 
     /// The query for a part's rows.
     func query(_ form: TableForm, from lower: [String]?, to upper: [String]?) -> String {
-        guard let order else { return "SELECT \(form.selected) FROM \(shape.name.quoted)" }
-        let condition = order.condition(after: lower, upTo: upper).map { " WHERE \($0)" } ?? ""
+        var conditions = condition.map { ["(\($0))"] } ?? []
+        guard let order else {
+            let filter = conditions.first.map { " WHERE \($0)" } ?? ""
+            return "SELECT \(form.selected) FROM \(shape.name.quoted)\(filter)"
+        }
+        if let range = order.condition(after: lower, upTo: upper) {
+            conditions.append(conditions.isEmpty ? range : "(\(range))")
+        }
+        let condition =
+            conditions.isEmpty ? "" : " WHERE \(conditions.joined(separator: " AND "))"
         return "SELECT \(form.selected) FROM \(order.from)\(condition) ORDER BY \(order.order)"
     }
 }

@@ -240,6 +240,11 @@ public final class Migration: Sendable {
         }
         guard known else { return }
         let (origin, plan) = try await withThread("control") { try self.planCopy() }
+        guard !settings.sharesTargets else {
+            throw SnapshotError.targetExists(
+                plan.tables.first?.target ?? TableName(schema: "", name: ""),
+                detail: "to start over would drop tables that other sources of the task write to")
+        }
         let (token, epoch) = nextRun()
         try await FreshStart(configuration: snapshotConfiguration(origin)).run(
             epoch: epoch, token: token, plan: plan)
@@ -262,6 +267,7 @@ public final class Migration: Sendable {
         configuration.chunkRows = settings.chunkRows
         configuration.chunkBytes = settings.chunkBytes
         configuration.intoExisting = settings.intoExisting
+        configuration.sharesTargets = settings.sharesTargets
         return configuration
     }
 

@@ -13,7 +13,7 @@ private struct Rows {
         let shape = TableShape(
             name: TableName(schema: "s", name: "t"), columns: columns, keys: keys)
         plan = TablePlan(
-            shape: shape, route: TableRoute(target: shape.name), targetKeys: [],
+            shape: shape, route: Route(target: shape.name), targetKeys: [],
             related: ForeignKeyGraph([shape] + others), number: 1)
     }
 
@@ -22,7 +22,7 @@ private struct Rows {
         targetColumns: [ColumnShape] = []
     ) {
         plan = TablePlan(
-            shape: shape, route: TableRoute(target: shape.name), targetKeys: targetKeys,
+            shape: shape, route: Route(target: shape.name), targetKeys: targetKeys,
             targetColumns: targetColumns,
             related: ForeignKeyGraph(all), number: 1)
     }

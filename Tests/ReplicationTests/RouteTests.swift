@@ -30,26 +30,31 @@ struct RouteTests {
                 ] : [])
     }
 
-    private static let mapping = {
-        TableMapping(TableSelection(tables: [TablePattern("s.*")].compactMap { $0 })) {
-            table throws(RuleError) in
-            if table.name == "torn" {
-                throw RuleError(key: "routes", text: "", reason: "two rules match")
-            }
-            let isPart = table.name.hasPrefix("part_")
-            return TableRoute(
-                target: TableName(schema: "n", name: isPart ? "parts" : table.name),
-                constants: isPart ? [ConstantColumn(name: "c`t", value: "o'\(table.name)")] : [])
-        } schema: { _ throws(RuleError) in
-            "n"
-        }
-    }()
+    /// Everything goes to another schema; tables `part_N` go to one table, which says of each row
+    /// where it is from.
+    private static func mapping() throws -> TableMapping {
+        let from = RouteRule.Extraction(pattern: "(.*)", column: "c`t")
+        return try TableMapping(
+            SourceRules(
+                source: "o'part_1", tables: BlockAllowList(doSchemas: ["s"]),
+                routes: [
+                    RouteRule(
+                        name: "parts", schemaPattern: "s", tablePattern: "part_*",
+                        targetSchema: "n", targetTable: "parts", extractSource: from),
+                    RouteRule(name: "all", schemaPattern: "s", targetSchema: "n"),
+                    RouteRule(
+                        name: "a", schemaPattern: "s", tablePattern: "torn", targetSchema: "x"),
+                    RouteRule(
+                        name: "b", schemaPattern: "s", tablePattern: "to*", targetSchema: "y"),
+                ]))
+    }
 
-    private static func catalog(_ shapes: [TableShape]) -> TableCatalog {
+    private static func catalog(_ shapes: [TableShape]) throws -> TableCatalog {
         var state = SchemaState()
         for shape in shapes { state.tables[shape.name] = shape }
         return TableCatalog(
-            sourceVersion: ServerVersion("8.0.30"), mapping: mapping, state: state, windows: [:],
+            sourceVersion: ServerVersion("8.0.30"), mapping: try mapping(), state: state,
+            windows: [:],
             consistentFrom: nil)
     }
 
@@ -67,7 +72,7 @@ struct RouteTests {
         }
         writer.xid()
         var assembler = TransactionAssembler(
-            catalog: Self.catalog(shapes),
+            catalog: try Self.catalog(shapes),
             applied: AppliedState(lowWater: TargetRig.position(0), carried: IdentitySet()),
             origin: origin, bytesLimit: 1 << 30)
         var batch: ContiguousArray<SourceTransaction> = []
@@ -149,7 +154,7 @@ struct RouteTests {
 
     @Test("rows that meet in one table of the target conflict")
     func conflicts() throws {
-        let catalog = Self.catalog([
+        let catalog = try Self.catalog([
             Self.shape("part_1"), Self.shape("part_2"), Self.shape("a"), Self.shape("b"),
         ])
         #expect(try uses(catalog, "part_1", 1) == uses(catalog, "part_2", 1))
@@ -162,7 +167,7 @@ struct RouteTests {
         #expect {
             _ = try sql([Self.shape("torn")], [("torn", .insert([1, 2]))])
         } throws: {
-            "\($0)".contains("two rules match")
+            "\($0)".contains("more than one route rule: a, b")
         }
     }
 }

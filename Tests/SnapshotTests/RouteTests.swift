@@ -13,17 +13,17 @@ import Testing
     /// Everything of `schema` goes to `schema`_new; tables `part_N` go to one table, which says of
     /// each row where it is from.
     private static func mapping(_ schema: String, _ patterns: [String]) throws -> TableMapping {
-        let tables = try patterns.map {
-            try #require(TablePattern("\(quoteIdentifier(schema)).\($0)"))
-        }
-        return TableMapping(TableSelection(tables: tables)) { table throws(RuleError) in
-            let isPart = table.name.hasPrefix("part_")
-            return TableRoute(
-                target: TableName(schema: "\(schema)_new", name: isPart ? "parts" : table.name),
-                constants: isPart ? [ConstantColumn(name: "c t", value: "it's \(table.name)")] : [])
-        } schema: { schema throws(RuleError) in
-            "\(schema)_new"
-        }
+        try TableMapping(
+            SourceRules(
+                tables: BlockAllowList(
+                    doTables: patterns.map { BlockAllowList.Table(schema: schema, name: $0) }),
+                routes: [
+                    RouteRule(
+                        name: "parts", schemaPattern: schema, tablePattern: "part_*",
+                        targetSchema: "\(schema)_new", targetTable: "parts",
+                        extractTable: RouteRule.Extraction(pattern: "(.*)", column: "c t")),
+                    RouteRule(name: "all", schemaPattern: schema, targetSchema: "\(schema)_new"),
+                ]))
     }
 
     private static let tables = """
@@ -42,7 +42,7 @@ import Testing
 
     private func copy(_ f: CopyFixture, _ patterns: [String]) async throws -> SnapshotResult {
         let plan = try SnapshotPlan.read(
-            Connection(f.configuration.source), try Self.mapping(f.schema, patterns))
+            Connection(f.configuration.source), Self.mapping(f.schema, patterns))
         return try await SnapshotEngine(
             configuration: f.configuration, plan: plan, progress: f.progress
         ).run(epoch: .next, token: RunToken(randomToken()))
@@ -96,10 +96,10 @@ import Testing
         _ = try await copy(f, ["part_*"])
         #expect(
             try f.target.sql("SELECT `c t`, id, e FROM parts ORDER BY 1, 2", database: new) == """
-                it's part_1\t1\tx
-                it's part_1\t2\ty
-                it's part_2\t1\ty
-                it's part_2\t7\tNULL
+                part_1\t1\tx
+                part_1\t2\ty
+                part_2\t1\ty
+                part_2\t7\tNULL
 
                 """)
     }
@@ -155,9 +155,9 @@ import Testing
         _ = try await copy(f, ["part_*"])
         #expect(
             try f.target.sql("SELECT `c t`, id FROM parts ORDER BY 1, 2", database: new) == """
-                it's part_1\t1
-                it's part_1\t2
-                it's part_2\t1
+                part_1\t1
+                part_1\t2
+                part_2\t1
 
                 """)
     }
