@@ -218,6 +218,9 @@ public final class LiveWindow: Sendable {
             }
             if isEmpty || Task.isCancelled { return false }
             if hasRoom { return true }
+            // Nobody may be left to wait for more events: none come before somebody has read.
+            let waiters = state.withLock { Self.takeWaiters(&$0) }
+            for waiter in waiters { waiter.resume() }
             await withTaskCancellationHandler {
                 await withCheckedContinuation { continuation in
                     let now = state.withLock { state in
