@@ -85,7 +85,7 @@ let package = Package(
         module(
             "Settings",
             [
-                "MySQLCore", "Rules", "MySQLClient",
+                "MySQLCore", "MySQLSyntax", "Rules", "MySQLClient",
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "Yams", package: "Yams"),
             ], common),
