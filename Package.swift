@@ -165,7 +165,7 @@ let package = Package(
         tests(
             "MySQLBinlogTests", ["MySQLCore", "MySQLBinlog"],
             resources: [.copy("Golden")]),
-        tests("RulesTests", ["MySQLCore", "Rules"]),
+        tests("RulesTests", ["MySQLCore", "MySQLSyntax", "MySQLBinlog", "Rules"]),
         tests("RuntimeTests", ["Runtime"]),
         tests("MySQLClientTests", ["MySQLCore", "MySQLClient", "TestServers"]),
         tests(

@@ -245,6 +245,9 @@ public final class LiveWindow: Sendable {
 
     // MARK: readers
 
+    /// Whether some reader waits for events.
+    var hasWaiters: Bool { state.withLock { $0.readers.values.contains { $0.waiter != nil } } }
+
     /// Enters a reader at a place, when the window holds what follows it.
     public func join(at place: WindowPlace) -> Joined? {
         state.withLock { state in
