@@ -74,7 +74,7 @@ let package = Package(
             "Relay", ["MySQLCore", "MySQLBinlog", "MySQLClient", "Stream", "Runtime"], strict),
         module("Checkpoint", ["MySQLCore", "MySQLClient"], common),
         module(
-            "Snapshot", ["MySQLCore", "MySQLClient", "Checkpoint", "Runtime"], strict),
+            "Snapshot", ["MySQLCore", "Rules", "MySQLClient", "Checkpoint", "Runtime"], strict),
         module(
             "Replication",
             [

@@ -163,9 +163,15 @@ public struct TaskSettings: Sendable, Hashable {
         settings.relayFolder = source.relayFolder
         settings.relayLimitBytes = source.relayLimitBytes
         settings.serverID = source.serverID
+        settings.sharesTargets = sources.count > 1
         if var part = file?.part(of: source.name) {
             part.rules = rules(source) ?? part.rules
             settings.selection = part.selection ?? settings.selection
+            do throws(RuleError) {
+                try settings.take(part.rules)
+            } catch {
+                throw SettingsError("task '\(name)': \(error)")
+            }
         }
         return settings
     }

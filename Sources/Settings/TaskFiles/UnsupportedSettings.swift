@@ -43,17 +43,6 @@ extension TaskFile {
         for (index, instance) in instances.enumerated() {
             let part = part(instance)
             let path = "mysql-instances[\(index)]"
-            for name in instance.routeNames { add("routes.\(name)", "leave the route out") }
-            for name in instance.filterNames { add("filters.\(name)", "leave the filter out") }
-            for name in instance.expressionNames {
-                add("expression-filter.\(name)", "leave the filter out")
-            }
-            if part.selection == nil {
-                add(
-                    "block-allow-list.\(instance.listName ?? "")",
-                    "use names with * and ? only, no regular expressions and no [], and either "
-                        + "do-dbs or do-tables")
-            }
             let dump = instance.dumpName.map { "mydumpers.\($0)" } ?? path + ".mydumper"
             add("\(dump).where", "leave it out", if: !part.dump.condition.isEmpty)
             let arguments = try? DumpArguments(part.dump.extraArguments)
@@ -85,9 +74,6 @@ extension SourceFile {
     /// What of the file the engines can't act on.
     public var unsupported: [UnsupportedSetting] {
         var out: [UnsupportedSetting] = []
-        if !filters.isEmpty {
-            out.append(UnsupportedSetting(path: "filters", remedy: "leave the filters out"))
-        }
         if !server.session.isEmpty {
             out.append(
                 UnsupportedSetting(
