@@ -298,12 +298,28 @@ public final class RelayLog: EventSource {
 
     /// Says what the oldest file is that a subtask may have to read again; it stays, and all after
     /// it, also across restarts.
-    public func need(_ name: String, _ file: String, of server: ServerUUID) throws {
+    ///
+    /// - Parameter orOlder: what it needed before stays, when that is older and still here.
+    public func need(
+        _ name: String, _ file: String, of server: ServerUUID, orOlder: Bool = false
+    ) throws {
         let position = BinlogPosition(file: file, offset: 4)
         guard let place = catalog.place(at: position, of: server),
             let folder = catalog.folder(place.segment)
         else { return }
+        if orOlder, needsOlder(name, than: file, of: server) { return }
         try catalog.directory.setNeed(name, folder, file)
+    }
+
+    /// Whether a subtask has said that it needs an older file of the same server, which is here.
+    public func needsOlder(_ name: String, than file: String, of server: ServerUUID) -> Bool {
+        let position = BinlogPosition(file: file, offset: 4)
+        guard let known = catalog.directory.needs()[name] else { return false }
+        let older = BinlogPosition(file: known.file, offset: 4)
+        guard older < position, let held = catalog.place(at: older, of: server),
+            let place = catalog.place(at: position, of: server)
+        else { return false }
+        return held.segment == place.segment && held.segment == known.folder.number
     }
 
     /// A subtask needs nothing any more.

@@ -111,7 +111,13 @@ final class MigrationRelay: Sendable {
         }
         announce(log)
         if let needed {
-            need(needed.binlog.file, of: needed.origin.server)
+            do {
+                // What an earlier run has noted may be older, and stays for a while.
+                try log.need(
+                    settings.name, needed.binlog.file, of: needed.origin.server, orOlder: true)
+            } catch {
+                warn("\(error)")
+            }
         } else if let end = log.end, let server = log.server {
             need(end.position.file, of: server)
         }
@@ -193,6 +199,11 @@ final class MigrationRelay: Sendable {
         } catch {
             warn("\(error)")
         }
+    }
+
+    /// Whether an earlier run has said that it needs an older file, which is still here.
+    func needsOlder(than file: String, of server: ServerUUID) -> Bool {
+        state.withLock { $0.log }?.needsOlder(settings.name, than: file, of: server) ?? false
     }
 
     /// The migration is over.

@@ -134,7 +134,8 @@ final class SourceRelay: Sendable {
     private static func settle(_ asked: [String: SourcePosition?], in log: RelayLog) throws {
         for (name, position) in asked {
             if let position, log.holds(position.binlog.file, of: position.origin.server) {
-                try log.need(name, position.binlog.file, of: position.origin.server)
+                try log.need(
+                    name, position.binlog.file, of: position.origin.server, orOlder: true)
             } else {
                 try log.forgetNeed(name)
             }

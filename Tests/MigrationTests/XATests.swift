@@ -144,13 +144,14 @@ extension MigrationTests {
                 try await trial.applied(skein)
                 let last = try trial.onSource("SHOW BINARY LOGS").split(separator: "\n").last!
                     .split(separator: "\t")[0]
-                let needs = try #require(
-                    FileManager.default.enumerator(atPath: trial.state.path + "/relay/skein/needs")?
-                        .compactMap { $0 as? String }.first)
-                let need = try String(
-                    contentsOfFile: trial.state.path + "/relay/skein/needs/\(needs)",
-                    encoding: .utf8)
-                #expect(!need.contains(last), "\(need)")
+                func need() throws -> String {
+                    let folder = trial.state.path + "/relay/skein/needs"
+                    let names = FileManager.default.enumerator(atPath: folder)
+                    let name = try #require(names?.compactMap { $0 as? String }.first)
+                    return try String(contentsOfFile: "\(folder)/\(name)", encoding: .utf8)
+                }
+                let first = try need()
+                #expect(!first.contains(last), "\(first)")
                 for _ in 0..<200 {
                     try trial.onSource("PURGE BINARY LOGS TO '\(last)'")
                     if try trial.onSource("SHOW BINARY LOGS").split(separator: "\n").count == 1 {
@@ -161,9 +162,16 @@ extension MigrationTests {
                 // The run that comes next has not seen the prepare.
                 skein.kill()
                 skein = try trial.migrate()
+                try trial.onSource("FLUSH BINARY LOGS; FLUSH BINARY LOGS")
                 try await trial.applied(skein)
+                // Longer than it takes to ask the source twice.
+                try await Task.sleep(for: .seconds(8))
+                #expect(try need() == first)
                 try decide(trial, "kept")
                 try await trial.applied(skein)
+                try await skein.waiting(.seconds(120), for: "the need to move on") {
+                    try need() != first
+                }
                 try await trial.stop(skein)
                 #expect(try trial.onTarget("SELECT v FROM t WHERE id=100") == "kept\n")
                 try await trial.expectEqual()
