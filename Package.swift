@@ -221,7 +221,10 @@ let package = Package(
         tests("SettingsTests", ["MySQLCore", "MySQLClient", "Rules", "Settings"]),
         tests(
             "ChecksTests",
-            ["MySQLCore", "MySQLClient", "Rules", "Runtime", "Settings", "Worker", "TestServers"]),
+            [
+                "MySQLCore", "MySQLClient", "Rules", "Relay", "Stream", "Runtime", "Settings",
+                "Worker", "TestServers", .product(name: "Logging", package: "swift-log"),
+            ]),
         tests(
             "CommandsTests",
             [

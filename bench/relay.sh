@@ -63,6 +63,30 @@ watched() {
 # CPU seconds of the source since it began.
 source_cpu() { cpu "${server[source]}"; }
 
+# What it costs an insert to go through a relay log: a target that follows with one and without,
+# turn by turn, while nothing else happens. The part `latency` measures the same beside a replica.
+relay_latency() {
+    local round next=1
+    clone base source
+    start source
+    sql source 'CREATE DATABASE light; CREATE TABLE light.beat (id INT PRIMARY KEY, at DATETIME(6)); RESET MASTER'
+    prepare_pair light || { forget_pair; return; }
+    fresh_target
+    for round in $(seq "$rounds"); do
+        follow_light skein
+        follow_light direct --no-relay
+    done
+    if migrate latency light; then equal 'relay: latency' target light || true; fi
+    stop target
+    forget_pair
+    show 'an insert, with a relay log: median' latency.skein.p50 ms
+    show '  p99' latency.skein.p99 ms
+    show '  without one: median' latency.direct.p50 ms
+    show '  p99' latency.direct.p99 ms
+    judge 'relay: latency, median, relay log on / off' "$(ratio latency.skein.p50 latency.direct.p50)" '<=' 1.05
+    judge 'relay: latency, p99, relay log on / off' "$(ratio latency.skein.p99 latency.direct.p99)" '<=' 1.05
+}
+
 part_relay() {
     local round bytes=0 first batch=0 user system before gtid milliseconds
     clone base source
@@ -135,4 +159,8 @@ part_relay() {
     judge 'relay: connections to the source, ten readers' "$(highest relay.connections)" '<=' 1
     judge 'relay: a reader over gRPC' "$(median relay.remote)" '>=' 300 MB/s
     judge 'relay: finding a GTID' "$(compute "$(median relay.find) - $(median relay.open)")" '<=' 50 ms
+    case " ${only//[,|]/ } " in
+        *' latency '*) ;;
+        *) relay_latency ;;
+    esac
 }

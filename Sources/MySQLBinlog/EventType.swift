@@ -95,6 +95,8 @@ extension EventType {
     public static let incident = EventType(26)
     /// Sign of life with a position.
     public static let heartbeat = EventType(27)
+    /// It says nothing to whoever does not know what is in it.
+    public static let ignorable = EventType(28)
     /// Text of the statement behind rows (MySQL).
     public static let rowsQuery = EventType(29)
     /// Rows inserted, version 2.

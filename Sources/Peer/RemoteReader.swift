@@ -18,7 +18,7 @@ final class RemoteReader: EventReader {
     private struct State {
         var request: Request
         /// The events that came last.
-        var tail: EventTail?
+        var recent = RecentChunks()
         /// Where the next event is, once something came.
         var next: BinlogPosition?
         /// Of the events that came last, and of those that were handed out last.
@@ -42,7 +42,7 @@ final class RemoteReader: EventReader {
         if case .position(let position)? = request.place.start {
             next = BinlogPosition(file: position.file, offset: position.offset)
         }
-        state = Mutex(State(request: request, tail: request.tail, next: next))
+        state = Mutex(State(request: request, next: next))
     }
 
     deinit { close() }
@@ -90,7 +90,7 @@ final class RemoteReader: EventReader {
             let server = state.arrived ?? ServerUUID(request.place.server)
             request.place = PeerPlace(.position(next, of: server))
             request.place.folder = folder
-            request.tail = state.tail
+            request.tail = state.recent.tail
             return request
         }
     }
@@ -116,9 +116,7 @@ final class RemoteReader: EventReader {
                 state.hasEvents = true
                 state.arrived = server
                 state.next = BinlogPosition(file: chunk.file, offset: chunk.range.end)
-                var tail = state.tail ?? EventTail(at: position)
-                tail.take(chunk)
-                state.tail = tail
+                state.recent.take(chunk)
             }
         }
         await queue.put(

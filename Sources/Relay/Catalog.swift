@@ -203,6 +203,11 @@ final class Catalog: Sendable {
         }
     }
 
+    /// A folder by its number.
+    func folder(_ segment: Int) -> RelayFolder? {
+        state.withLock { $0.shelves.first { $0.folder.number == segment }?.folder }
+    }
+
     /// The first event of the file that follows.
     func place(after place: WindowPlace) -> WindowPlace? {
         state.withLock { state in
@@ -234,6 +239,8 @@ final class Catalog: Sendable {
             entry = now.entry
         }
         if let index = entry.index { return index }
+        // It had only begun when another server took over.
+        if entry.size <= 4 { return FileIndex() }
         let path = directory.file(folder, entry.name)
         var index = Folder.read(directory.indexPath(folder, entry.name)).flatMap {
             FileIndex(encoded: $0, fileSize: entry.size)
@@ -256,12 +263,16 @@ final class Catalog: Sendable {
         return index ?? FileIndex()
     }
 
-    /// The GTIDs of everything up to the end of a folder.
-    func gtids(atEndOf segment: Int) throws -> GTIDState {
-        guard let shelf = shelves.last(where: { $0.folder.number == segment }),
-            let last = shelf.files.last
-        else { return .none }
-        return try index(shelf.folder, last).gtids
+    /// The GTIDs of everything up to the end of a folder, or of all folders. A file that has only
+    /// begun does not say yet what is before it: then the ones before it do.
+    func gtids(atEndOf segment: Int = .max) throws -> GTIDState {
+        for shelf in shelves.reversed() where shelf.folder.number <= segment {
+            for entry in shelf.files.reversed() {
+                let index = try index(shelf.folder, entry)
+                if index.gtids != .none || !index.segments.isEmpty { return index.gtids }
+            }
+        }
+        return .none
     }
 
     /// The GTIDs before a file.
@@ -288,7 +299,9 @@ final class Catalog: Sendable {
                 builder.take(header.type, body, at: at, end: at + UInt64(header.size))
                 return builder.finished().previous
             }
-            guard [.formatDescription, .startEncryption].contains(header.type) else { break }
+            guard [.formatDescription, .startEncryption, .ignorable].contains(header.type) else {
+                break
+            }
             at += UInt64(header.size)
         }
         return .none

@@ -7,7 +7,6 @@ internal import Stream
 /// as they are published. One task at a time.
 final class FileReader {
     private let catalog: Catalog
-    private let repair: Repair?
     /// Where the next event is.
     private(set) var place: WindowPlace
     /// Transactions that are left out, until everything of it has been passed.
@@ -23,26 +22,24 @@ final class FileReader {
     private(set) var format: FormatDescription?
     private var capacity = pieceBytes
     private var isSkipping = false
-    /// The event that was got again last.
-    private var mended: (path: String, offset: UInt64)?
     private let pool = ChunkPool(pieceBytes: pieceBytes, limit: 4)
     private static let pieceBytes = 256 << 10
 
     init(
         _ catalog: Catalog, at place: WindowPlace, skipping gtids: GTIDState?,
-        crossesServers: Bool, repair: Repair?, endsQuietly: Bool = false
+        crossesServers: Bool, endsQuietly: Bool = false
     ) {
         self.endsQuietly = endsQuietly
         self.catalog = catalog
         self.place = place
         skipped = gtids
         self.crossesServers = crossesServers
-        self.repair = repair
     }
 
     /// The next events; `nil` at the end of what is published.
     ///
-    /// - Throws: ``RelayError``, `StreamError.upstreamChanged` at the end of a folder.
+    /// - Throws: ``RelayError``, ``DamagedEvent`` (what follows can be read when it is repaired),
+    ///   `StreamError.upstreamChanged` at the end of a folder.
     func next() throws -> EventChunk? {
         while true {
             guard let (folder, entry, _) = catalog.entry(place) else {
@@ -78,6 +75,7 @@ final class FileReader {
     private func passEnd(_ entry: Catalog.Entry) throws {
         if let next = catalog.place(after: place), next.segment != place.segment {
             // What the old server did not finish was cut.
+            try requireNoHole(before: next)
             throw StreamError.upstreamChanged
         }
         throw RelayError.missing(
@@ -93,9 +91,22 @@ final class FileReader {
         self.place = place
     }
 
+    /// The next folder can be one of the same server that begins with a later file: nobody needed
+    /// what was between when it began. To begin again would lead here once more.
+    private func requireNoHole(before next: WindowPlace) throws {
+        guard let here = catalog.folder(place.segment), let there = catalog.folder(next.segment),
+            here.server == there.server,
+            next.position.fileNumber > place.position.fileNumber
+        else { return }
+        throw RelayError.missing(
+            "what lies between \(here)/\(place.position) and \(there)/\(next.position)",
+            asked: "the relay log \(catalog.directory.path)")
+    }
+
     /// Goes on with another file, and checks that nothing is missing where the server changed.
     func move(to next: WindowPlace) throws {
         if next.segment != place.segment {
+            try requireNoHole(before: next)
             guard crossesServers else { throw StreamError.upstreamChanged }
             var known = try catalog.gtids(atEndOf: place.segment)
             if let skipped { known.formUnion(skipped) }
@@ -126,8 +137,7 @@ final class FileReader {
         } else {
             file = try OpenFile(path, O_RDONLY)
             guard let format = try FileScan.format(file) else {
-                try mend(path, folder, 4, "its format event")
-                return nil
+                throw damage(path, folder, 4, "its format event")
             }
             checksum = format.checksum
             self.format = format
@@ -153,25 +163,18 @@ final class FileReader {
                 hasEnded = true
                 return nil
             }
-            try mend(path, folder, at, "it is cut short there")
-            return nil
+            throw damage(path, folder, at, "it is cut short there")
         case .damaged(let what):
-            try mend(path, folder, at, what)
-            return nil
+            throw damage(path, folder, at, what)
         }
     }
 
-    /// Gets a damaged event again from where it came from.
-    private func mend(
+    private func damage(
         _ path: String, _ folder: RelayFolder, _ offset: UInt64, _ what: String
-    ) throws {
-        // Once only: what is still not right then is not in the event.
-        guard let repair, mended?.path != path || mended?.offset != offset else {
-            throw RelayError.damaged(path: path, offset: offset, detail: what)
-        }
-        mended = (path, offset)
-        try repair.mend(path, folder, place.position.file, offset, what)
+    ) -> DamagedEvent {
         file = nil
+        return DamagedEvent(
+            path: path, folder: folder, file: place.position.file, offset: offset, detail: what)
     }
 
     /// Leaves out the transactions that are to be skipped.
@@ -191,5 +194,19 @@ final class FileReader {
                 return !isSkipping
             }
         }
+    }
+}
+
+/// An event of a relay log's file that is not what was written.
+struct DamagedEvent: Error, Hashable {
+    var path: String
+    var folder: RelayFolder
+    var file: String
+    var offset: UInt64
+    var detail: String
+
+    /// The error for whoever can't repair it.
+    func error(_ more: String = "") -> RelayError {
+        .damaged(path: path, offset: offset, detail: detail + more)
     }
 }

@@ -101,15 +101,6 @@ extension RelayWriter {
         }
     }
 
-    /// Whether everything that the options ask for is here, or follows what is here.
-    private var isCoveredHere: Bool {
-        guard case .from(let position, let server, let gtids) = log.options.start else {
-            return log.options.original != nil
-        }
-        if log.catalog.place(at: position, of: server) != nil { return true }
-        return gtids != .none && (try? log.catalog.place(behind: gtids)) != nil
-    }
-
     private static func words(_ contents: [RelayContents]) -> String {
         let folders = contents.map { shelf in
             "\(shelf.folder): \(shelf.files.first?.name ?? "-") to \(shelf.files.last?.name ?? "-")"
@@ -192,9 +183,7 @@ extension RelayWriter {
         }
         if end.offset < length { try file?.truncate(to: end.offset) }
         length = end.offset
-        log.catalog.endFolder(size: end.offset)
-        log.saveMeta(synced: true)
-        file = nil
+        log.catalog.publish(end.offset)
         let next = contents[index + 1].folder
         log.board.warn("the upstream is \(next.server) now")
         try beginFolder(server: next.server, file: first.name)

@@ -38,16 +38,19 @@ struct Recovery {
         return nil
     }
 
-    /// The part of the file to be trusted: all of it, but where events have no checksum and the
-    /// machine itself has crashed, what was synced before.
+    /// The part of the newest file to be trusted: all of it, but where events have no checksum and
+    /// the machine itself has crashed, what was synced before. Of a file that began after that was
+    /// last noted nothing is known to be on the disk; the ones before were synced before it began.
     private func limit(
         _ folder: RelayFolder, _ entry: Catalog.Entry, _ file: OpenFile
     ) -> UInt64 {
-        guard let meta = catalog.directory.meta(folder), meta.file == entry.name,
-            let synced = meta.synced, let boot = meta.boot, boot != RelayDirectory.boot,
-            let format = try? FileScan.format(file), format.checksum == .none
-        else { return entry.size }
-        return min(entry.size, synced)
+        guard let format = try? FileScan.format(file), format.checksum == .none else {
+            return entry.size
+        }
+        guard let meta = catalog.directory.meta(folder) else { return 4 }
+        // Others (DM) do not say which boot it was.
+        guard let boot = meta.boot, boot != RelayDirectory.boot else { return entry.size }
+        return meta.file == entry.name ? min(entry.size, max(meta.synced ?? 4, 4)) : 4
     }
 
     private func cut(
@@ -57,7 +60,8 @@ struct Recovery {
         // The events between transactions behind the last whole one are kept too.
         if end < entry.size { try file.truncate(to: end) }
         let scan = FileScan(file: file, name: entry.name)
-        guard let builder = try scan.builder(upTo: end) else { return nil }
+        // Nothing of it is trusted: not even its head.
+        let builder = try scan.builder(upTo: end) ?? IndexBuilder()
         catalog.resume(builder, size: end)
         if let offset = outcome.rotten.first {
             return "\(file.path) is damaged at offset \(offset): it is repaired when it is read"

@@ -93,8 +93,7 @@ public struct RelayArchive {
         }
         return RelayEvents(
             FileReader(
-                catalog, at: found, skipping: skipped, crossesServers: true, repair: nil,
-                endsQuietly: true))
+                catalog, at: found, skipping: skipped, crossesServers: true, endsQuietly: true))
     }
 
     /// Removes files, oldest first.
@@ -138,7 +137,13 @@ public final class RelayEvents {
     /// The next events; `nil` at the end.
     ///
     /// - Throws: ``RelayError/damaged`` with file and offset.
-    public func next() throws -> EventChunk? { try files.next() }
+    public func next() throws -> EventChunk? {
+        do {
+            return try files.next()
+        } catch let damage as DamagedEvent {
+            throw damage.error()
+        }
+    }
 
     /// The format of the file that the last events are from.
     public var format: FormatDescription? { files.format }

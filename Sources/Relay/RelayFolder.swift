@@ -53,6 +53,7 @@ public struct RelayFolder: Sendable, Hashable, Comparable, CustomStringConvertib
 ///     binlog-gtid = "0-1-100"
 ///     synced-pos = 1200          (Skein's own: the part that is on the disk for certain)
 ///     boot-id = "..."            (Skein's own: of the machine when that was so)
+///     upstream = "..."           (Skein's own: who was read then)
 public struct RelayMeta: Sendable, Hashable {
     /// The file that is being written.
     public var file: String
@@ -64,16 +65,20 @@ public struct RelayMeta: Sendable, Hashable {
     public var synced: UInt64?
     /// The machine's boot in which this was written.
     public var boot: String?
+    /// Who was read: the source, or the worker whose relay log was copied, as `host:port`.
+    public var upstream: String?
 
     /// Makes it of its fields.
     public init(
-        file: String, position: UInt64, gtids: String, synced: UInt64? = nil, boot: String? = nil
+        file: String, position: UInt64, gtids: String, synced: UInt64? = nil, boot: String? = nil,
+        upstream: String? = nil
     ) {
         self.file = file
         self.position = position
         self.gtids = gtids
         self.synced = synced
         self.boot = boot
+        self.upstream = upstream
     }
 
     /// Reads the file's text; unknown keys are for others.
@@ -93,7 +98,8 @@ public struct RelayMeta: Sendable, Hashable {
         else { return nil }
         self.init(
             file: file, position: position, gtids: values["binlog-gtid"] ?? "",
-            synced: values["synced-pos"].flatMap { UInt64($0) }, boot: values["boot-id"])
+            synced: values["synced-pos"].flatMap { UInt64($0) }, boot: values["boot-id"],
+            upstream: values["upstream"])
     }
 
     /// The file's text.
@@ -106,6 +112,7 @@ public struct RelayMeta: Sendable, Hashable {
             """
         if let synced { out += "synced-pos = \(synced)\n" }
         if let boot { out += "boot-id = \"\(boot)\"\n" }
+        if let upstream { out += "upstream = \"\(upstream)\"\n" }
         return out
     }
 }

@@ -76,7 +76,9 @@ public final class RelayLog: EventSource {
         lock = Mutex(OpenFileBox(file: try directory.lock()))
         catalog = Catalog(directory)
         window = LiveWindow(budget: options.windowBytes)
-        repair = Repair(source: options.source, serverID: options.serverID ^ 0x1000_0000)
+        repair = Repair(
+            source: options.source, serverID: options.serverID ^ 0x1000_0000,
+            peers: options.peers + (options.original.map { [$0] } ?? []))
         catalog.load()
         let recovery = Recovery(catalog)
         if let warning = try recovery.run() { board.warn(warning) }
@@ -95,7 +97,12 @@ public final class RelayLog: EventSource {
                 defer { thread.stop() }
                 try await RelayWriter(self).run()
             }
-            group.addTask { try await self.keepHouse() }
+            // A disk that stands still for seconds stops this thread, and nobody else.
+            let house = ThreadExecutor(name: "relay-house")
+            group.addTask(executorPreference: house) {
+                defer { house.stop() }
+                try await self.keepHouse()
+            }
             do {
                 try await group.next()
                 group.cancelAll()
@@ -291,12 +298,28 @@ public final class RelayLog: EventSource {
 
     /// Says what the oldest file is that a subtask may have to read again; it stays, and all after
     /// it, also across restarts.
-    public func need(_ name: String, _ file: String, of server: ServerUUID) throws {
+    ///
+    /// - Parameter orOlder: what it needed before stays, when that is older and still here.
+    public func need(
+        _ name: String, _ file: String, of server: ServerUUID, orOlder: Bool = false
+    ) throws {
         let position = BinlogPosition(file: file, offset: 4)
         guard let place = catalog.place(at: position, of: server),
-            let folder = catalog.shelves.first(where: { $0.folder.number == place.segment })
+            let folder = catalog.folder(place.segment)
         else { return }
-        try catalog.directory.setNeed(name, folder.folder, file)
+        if orOlder, needsOlder(name, than: file, of: server) { return }
+        try catalog.directory.setNeed(name, folder, file)
+    }
+
+    /// Whether a subtask has said that it needs an older file of the same server, which is here.
+    public func needsOlder(_ name: String, than file: String, of server: ServerUUID) -> Bool {
+        let position = BinlogPosition(file: file, offset: 4)
+        guard let known = catalog.directory.needs()[name] else { return false }
+        let older = BinlogPosition(file: known.file, offset: 4)
+        guard older < position, let held = catalog.place(at: older, of: server),
+            let place = catalog.place(at: position, of: server)
+        else { return false }
+        return held.segment == place.segment && held.segment == known.folder.number
     }
 
     /// A subtask needs nothing any more.
@@ -331,7 +354,7 @@ public final class RelayLog: EventSource {
     func saveMeta(synced: Bool) {
         guard let shelf = catalog.shelves.last, let end = shelf.end else { return }
         if let last = lastMeta.withLock({ $0 }), last.file == end.position.file,
-            last.position == end.position.offset
+            last.position == end.position.offset, last.upstream == board.current.upstream
         {
             return
         }
@@ -344,7 +367,8 @@ public final class RelayLog: EventSource {
             let meta = RelayMeta(
                 file: end.position.file, position: end.position.offset,
                 gtids: catalog.liveIndex.gtids.description,
-                synced: synced ? end.position.offset : nil, boot: RelayDirectory.boot)
+                synced: synced ? end.position.offset : nil, boot: RelayDirectory.boot,
+                upstream: board.current.upstream)
             try catalog.directory.write(meta, shelf.folder)
             lastMeta.withLock { $0 = meta }
         } catch {

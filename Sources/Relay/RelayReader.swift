@@ -17,6 +17,9 @@ public final class RelayReader: EventReader, @unchecked Sendable {
     private let catalog: Catalog
     private let window: LiveWindow
     private let files: FileReader
+    private let repair: Repair?
+    /// The event that was got again last.
+    private var repaired: DamagedEvent?
     private let id: UInt64
     private let shared = Mutex(Shared())
     private let crossesServers: Bool
@@ -38,10 +41,11 @@ public final class RelayReader: EventReader, @unchecked Sendable {
         self.catalog = catalog
         self.window = window
         self.crossesServers = crossesServers
+        self.repair = repair
         boundary = place
         id = catalog.enterReader(place)
         files = FileReader(
-            catalog, at: place, skipping: gtids, crossesServers: crossesServers, repair: repair)
+            catalog, at: place, skipping: gtids, crossesServers: crossesServers)
         // By the folder: the place may be in a file that has not begun yet.
         server = catalog.shelves.first { $0.folder.number == place.segment }?.folder.serverName
     }
@@ -73,7 +77,7 @@ public final class RelayReader: EventReader, @unchecked Sendable {
             let chunk: EventChunk?
             do {
                 chunk =
-                    if let ticket { try await fromWindow(ticket) } else { try fromFiles() }
+                    if let ticket { try await fromWindow(ticket) } else { try await fromFiles() }
             } catch StreamError.upstreamChanged where crossesServers {
                 leaveWindow()
                 if files.place != boundary { restarts += 1 }
@@ -113,22 +117,36 @@ public final class RelayReader: EventReader, @unchecked Sendable {
         return files.filtered(chunk)
     }
 
-    private func fromFiles() throws -> EventChunk? {
+    private func fromFiles() async throws -> EventChunk? {
         if join() { return takeRest() }
-        if let chunk = try files.next() { return chunk }
+        if let chunk = try await nextOfFiles() { return chunk }
         // Neither in memory nor on disk, or just now in between: waits for whatever comes next.
         let ticket = window.joinAtEnd()
         if join() {
             window.leave(ticket)
             return takeRest()
         }
-        if let chunk = try files.next() {
+        if let chunk = try await nextOfFiles() {
             window.leave(ticket)
             return chunk
         }
         isAhead = true
         enter(ticket)
         return nil
+    }
+
+    /// The next events of the files; one that is damaged is repaired first, once: what is still not
+    /// right then is not in the event.
+    private func nextOfFiles() async throws -> EventChunk? {
+        while true {
+            do {
+                return try files.next()
+            } catch let damage as DamagedEvent {
+                guard let repair, repaired != damage else { throw damage.error() }
+                repaired = damage
+                try await repair.mend(damage)
+            }
+        }
     }
 
     /// Joins the window, if it has what comes next.

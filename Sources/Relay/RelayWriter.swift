@@ -10,21 +10,22 @@ internal import Stream
 final class RelayWriter {
     let log: RelayLog
     var file: OpenFile?
-    private(set) var folder: RelayFolder?
-    private(set) var name = ""
+    var folder: RelayFolder?
+    var name = ""
     /// Bytes that are written of the file.
     var length: UInt64 = 0
     /// Type of the last event of the file.
-    private var lastType: UInt8 = 0
+    var lastType: UInt8 = 0
     /// When somebody was first found to lack what may still come.
     var lackingSince: UInt64?
     /// The peers that were asked last for what is missing, and what came of it.
     var asked: [String] = []
     /// Whether one of them could not be reached.
     var isPeerLost = false
-    private var hasFetched = false
+    /// Whether peers were asked since the start for what is needed.
+    var hasFetched = false
     /// What was read of another server, by domain, until this one has shown the same.
-    private var expected: [UInt32: MariaDBGTID] = [:]
+    var expected: [UInt32: MariaDBGTID] = [:]
     /// When a limit that is exceeded is looked at again.
     private var nextLook: UInt64 = 0
     private var isPaused = false
@@ -42,7 +43,7 @@ final class RelayWriter {
                     try await follow(original) { backoff.reset() }
                     continue
                 }
-                let upstream = try await reach()
+                let upstream = try await reachOrStop()
                 log.board.update {
                     $0.state = .running
                     $0.reason = nil
@@ -72,187 +73,10 @@ final class RelayWriter {
         switch error {
         case let error as MySQLError where error.retry != .no: error.description
         case let error as LaggingUpstream: error.description
+        case let error as ChangingUpstream: error.description
         case RelayError.unreachable: "\(error)"
         case RelayError.system(_, _, let code) where code == ENOSPC || code == EDQUOT: "\(error)"
         default: nil
-        }
-    }
-
-    // MARK: connecting
-
-    /// Connects to the source, for what peers do not have. They are asked before the source is,
-    /// and once more when it has not got what is missing.
-    private func reach() async throws -> Upstream {
-        let isFirst = !hasFetched
-        if isFirst { try await fetch() }
-        hasFetched = true
-        do {
-            do {
-                return try connect()
-            } catch let error where !isFirst && Self.isMissing(error) {
-                try await fetch()
-                return try connect()
-            }
-        } catch let error where !log.options.peers.isEmpty {
-            switch error {
-            case StreamError.purged(let position, let detail):
-                hasFetched = false
-                throw nobodyHas("\(position)", "\(log.options.source.server) (\(detail))")
-            case RelayError.missing(let what, let source):
-                hasFetched = false
-                throw nobodyHas(what, source)
-            default: throw error
-            }
-        }
-    }
-
-    private static func isMissing(_ error: any Error) -> Bool {
-        switch error {
-        case StreamError.purged, RelayError.missing: true
-        default: false
-        }
-    }
-
-    private func connect() throws -> Upstream {
-        let session = try UpstreamSession(log.options.source, serverID: log.options.serverID)
-        if file == nil { try open() }
-        guard let file, let folder else { return try beginAnew(session) }
-        if try !log.isReady.isGiven && !isCovered(session) { return try beginAnew(session) }
-        guard folder.serverName == session.server else { return try changeServer(session) }
-        let index = log.catalog.liveIndex
-        let place = WindowPlace(
-            segment: folder.number, position: BinlogPosition(file: name, offset: length))
-        do {
-            return try session.resume(file, at: place, newest: index.newest)
-        } catch let error as StreamError where log.options.start == .now && !log.isReady.isGiven {
-            // Left by something else, and not needed.
-            log.board.warn("what the relay log held is not what the source has now: \(error)")
-            return try beginAnew(session)
-        }
-    }
-
-    /// Opens the last file that there is.
-    func open() throws {
-        guard let shelf = log.catalog.shelves.last, let entry = shelf.files.last else { return }
-        file = try OpenFile(log.catalog.directory.file(shelf.folder, entry.name), O_RDWR)
-        folder = shelf.folder
-        name = entry.name
-        length = entry.size
-        // A crash of the source shows only while its last event is seen here.
-        lastType = EventType.rotate.rawValue
-    }
-
-    /// Whether going on where the files end gives everything that is needed, and not much more.
-    /// Asked once: after the first connection the log goes on, whatever happens.
-    private func isCovered(_ session: UpstreamSession) throws -> Bool {
-        switch log.options.start {
-        case .now:
-            let current = try session.session.currentPosition().file
-            return folder?.serverName == session.server && name == current
-        case .from(let position, let server, let gtids):
-            if log.catalog.place(at: position, of: server) != nil { return true }
-            return gtids != .none && (try? log.catalog.place(behind: gtids)) != nil
-        }
-    }
-
-    /// Begins a folder at the file that the options ask for.
-    private func beginAnew(_ session: UpstreamSession) throws -> Upstream {
-        var start = try session.session.currentPosition().file
-        if case .from(let position, let server, let gtids) = log.options.start {
-            if server == session.server {
-                guard session.files.contains(where: { $0.name == position.file }) else {
-                    throw StreamError.purged(
-                        position,
-                        detail: "oldest file: \(session.files.first?.name ?? "none"); "
-                            + "the relay log \(log.options.path) does not have it either")
-                }
-                start = position.file
-            } else if gtids != .none {
-                start = try session.file(behind: gtids)
-            } else {
-                throw StreamError.sourceLostEvents(
-                    "another server answers (\(session.server)), and without GTIDs positions "
-                        + "can't be compared")
-            }
-        }
-        return try newFolder(session, file: start)
-    }
-
-    /// Begins a folder for another server, at the file that has everything behind what is here.
-    private func changeServer(_ session: UpstreamSession) throws -> Upstream {
-        let gtids = log.catalog.liveIndex.gtids
-        guard gtids != .none, try session.session.usesGTIDs() else {
-            throw StreamError.sourceLostEvents(
-                "another server answers (\(session.server)), and without GTIDs positions can't "
-                    + "be compared")
-        }
-        guard try session.has(gtids) else {
-            // It may be behind for a while.
-            let since = lackingSince ?? monotonicNanoseconds()
-            lackingSince = since
-            let text = "\(session.server) answers, which lacks transactions of \(gtids)"
-            if monotonicNanoseconds() - since > 30_000_000_000 {
-                throw StreamError.sourceLostEvents(text)
-            }
-            throw LaggingUpstream(description: text)
-        }
-        let start = try session.file(behind: gtids)
-        if case .mariadb(let position) = gtids {
-            expected = position.last
-            try checkLast(try session.previous(start))
-        }
-        // What the old server did not finish, it never will.
-        let end = log.catalog.liveIndex.end
-        if end < length { try file?.truncate(to: end) }
-        log.catalog.endFolder(size: end)
-        log.saveMeta(synced: true)
-        log.board.warn("the upstream is \(session.server) now")
-        return try newFolder(session, file: start)
-    }
-
-    private func newFolder(_ session: UpstreamSession, file start: String) throws -> Upstream {
-        let upstream = try session.begin(file: start, segment: nextNumber)
-        try beginFolder(server: session.folderName, file: start)
-        return upstream
-    }
-
-    private var nextNumber: Int { (log.catalog.shelves.last?.folder.number ?? 0) + 1 }
-
-    /// Begins a folder with a file; whoever reads is told that the server is another one.
-    func beginFolder(server: String, file start: String) throws {
-        let folder = RelayFolder(server: server, number: nextNumber)
-        if file != nil, !log.isReady.isGiven { log.catalog.endFolder(size: length) }
-        try log.catalog.directory.add(folder)
-        log.catalog.add(folder)
-        self.folder = folder
-        file = nil
-        name = ""
-        length = 0
-        let position = BinlogPosition(file: start, offset: 4)
-        log.window.begin(at: WindowPlace(segment: folder.number, position: position))
-        try create(start)
-        log.window.failReaders(StreamError.upstreamChanged)
-    }
-
-    /// On MariaDB a GTID's number says nothing of its content: the newest of each domain must be
-    /// the same one on the other server, its server id included.
-    private func checkLast(_ state: GTIDState) throws {
-        guard case .mariadb(let position) = state else { return }
-        for gtid in position.last.values { try checkLast(gtid) }
-    }
-
-    private func checkLast(_ gtid: MariaDBGTID) throws {
-        guard let ours = expected[gtid.domain], gtid.sequence >= ours.sequence else { return }
-        expected[gtid.domain] = nil
-        guard gtid == ours else {
-            throw StreamError.sourceLostEvents(
-                "another server answers, which has \(gtid) where \(ours) was read before")
-        }
-    }
-
-    private func checkLast(_ chunk: EventChunk) throws {
-        for entry in chunk.entries where entry.type == EventType.mariadbGTID.rawValue {
-            try checkLast(try MariaDBGTIDEvent(chunk.event(entry)).gtid)
         }
     }
 
@@ -265,12 +89,20 @@ final class RelayWriter {
             if let rest = upstream.rest { try await take(rest, isDry: !stream.hasMore) }
             while true {
                 let chunk = try stream.next()
+                if stream.isDecrypted { warnOfPlainFiles() }
                 try await take(chunk, isDry: !stream.hasMore)
                 succeeded()
             }
         } onCancel: {
             interrupter.interrupt()
         }
+    }
+
+    /// What the source keeps from those who can read its disk is here for those who can read this.
+    private func warnOfPlainFiles() {
+        log.board.warn(
+            "the source encrypts its binlog, and sends it decrypted: the relay log's files in "
+                + "\(log.options.path) are plain, for whoever can read that disk")
     }
 
     func take(_ raw: EventChunk, isDry: Bool) async throws {
@@ -305,23 +137,28 @@ final class RelayWriter {
     /// Begins a file; the one before is complete.
     private func create(_ next: String) throws {
         guard let folder else { return }
-        guard RelayDirectory.isFileName(next) else {
-            throw StreamError.unreadable("\(next) is no binlog file's name")
-        }
         // A later file must not survive a loss of power that cuts this one short: who reads them
         // would go from one to the other.
         try file?.sync()
-        let path = log.catalog.directory.file(folder, next)
+        file = try makeFile(folder, next)
+        name = next
+        length = 4
+        lastType = 0
+        log.catalog.begin(next, size: 4, IndexBuilder())
+    }
+
+    /// Makes a file on disk, which nobody knows of yet.
+    func makeFile(_ folder: RelayFolder, _ name: String) throws -> OpenFile {
+        guard RelayDirectory.isFileName(name) else {
+            throw StreamError.unreadable("\(name) is no binlog file's name")
+        }
+        let path = log.catalog.directory.file(folder, name)
         let file = try OpenFile(path, O_RDWR | O_CREAT | O_TRUNC)
         var done = 0
         try unsafe RelayDirectory.magic.withUnsafeBytes {
             try unsafe file.write($0, at: 0, done: &done)
         }
-        self.file = file
-        name = next
-        length = 4
-        lastType = 0
-        log.catalog.begin(next, size: 4, IndexBuilder())
+        return file
     }
 
     /// Writes a chunk's events. A full disk is waited for; what was read is in memory meanwhile.
@@ -408,7 +245,7 @@ final class RelayWriter {
     }
 }
 
-/// Another server answers that does not have everything yet.
+/// Another server answers that does not have everything yet, or a peer is away that may have it.
 struct LaggingUpstream: Error, CustomStringConvertible {
     let description: String
 }

@@ -24,11 +24,15 @@ struct UpstreamSession {
     /// The server as folders are named after it.
     let folderName: String
     let files: [(name: String, size: UInt64)]
+    /// Ends what a connection here is waited for.
+    private let interruption: Interruption
 
-    init(_ options: ConnectionOptions, serverID: UInt32) throws {
+    init(_ options: ConnectionOptions, serverID: UInt32, interruption: Interruption) throws {
         self.options = options
         self.serverID = serverID
+        self.interruption = interruption
         let connection = try Connection(options)
+        interruption.watch(connection.interrupter)
         session = SourceSession(connection)
         server = try session.serverName()
         if connection.family == .mariadb {
@@ -66,13 +70,13 @@ struct UpstreamSession {
                 "its \(name) ends at \(theirs.size), and \(end) was read of it before")
         }
         if newest > 4 { try compareHead(file, name) }
-        let start = BinlogPosition(file: name, offset: newest)
-        let stream = try DirectStream(options, from: .position(start), serverID: serverID)
+        let stream = try stream(from: BinlogPosition(file: name, offset: newest))
         var reached = newest
         while reached < end {
             let chunk: EventChunk
             do {
                 chunk = try stream.next()
+                try Task.checkCancellation()
             } catch let error as MySQLError where error.code == MySQLErrorCode.binlogReadFailed {
                 throw StreamError.sourceLostEvents(error.message)
             }
@@ -92,6 +96,19 @@ struct UpstreamSession {
             }
         }
         return Upstream(stream: stream, place: place)
+    }
+
+    /// The stream, from the server that was asked about everything else. Behind a virtual address
+    /// another one may answer by now: then all is asked again.
+    private func stream(from position: BinlogPosition) throws -> DirectStream {
+        do {
+            return try DirectStream(
+                options, from: .position(position), serverID: serverID, on: server,
+                interruption: interruption)
+        } catch StreamError.upstreamChanged {
+            throw ChangingUpstream(
+                description: "\(options.server) led to another server than a moment ago")
+        }
     }
 
     /// Whether an event is the one in the file. A format event is compared without its flags, one
@@ -127,8 +144,14 @@ struct UpstreamSession {
     private func head(
         _ start: BinlogPosition, _ body: (RawSpan, EventHeader) throws -> Bool
     ) throws {
+        let connection = try Connection(options)
+        interruption.watch(connection.interrupter)
+        guard try SourceSession(connection).serverName() == server else {
+            throw ChangingUpstream(
+                description: "\(options.server) led to another server than a moment ago")
+        }
         let dump = try BinlogDump(
-            Connection(options), from: .position(start), serverID: secondID, waits: false)
+            connection, from: .position(start), serverID: secondID, waits: false)
         while true {
             let goesOn: Bool? = try unsafe dump.next { packet in
                 let span = unsafe RawSpan(_unsafeBytes: packet)
@@ -138,12 +161,17 @@ struct UpstreamSession {
         }
     }
 
+    /// Whether a position's file is there: only the server itself can say.
+    func hasFile(_ position: BinlogPosition, of server: ServerUUID) -> Bool {
+        server == self.server && files.contains { $0.name == position.file }
+    }
+
     /// Starts a stream at a file's first event.
     func begin(file: String, segment: Int) throws -> Upstream {
         let position = BinlogPosition(file: file, offset: 4)
-        let stream = try DirectStream(options, from: .position(position), serverID: serverID)
         return Upstream(
-            stream: stream, place: WindowPlace(segment: segment, position: position),
+            stream: try stream(from: position),
+            place: WindowPlace(segment: segment, position: position),
             isFolderNew: true)
     }
 
@@ -183,4 +211,9 @@ struct UpstreamSession {
     func has(_ gtids: GTIDState) throws -> Bool {
         try session.currentGTIDs().isSuperset(of: gtids)
     }
+}
+
+/// Two connections, made one after the other, were to two servers.
+struct ChangingUpstream: Error, CustomStringConvertible {
+    let description: String
 }

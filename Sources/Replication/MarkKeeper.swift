@@ -1,3 +1,4 @@
+internal import MySQLBinlog
 internal import MySQLCore
 internal import Synchronization
 
@@ -45,6 +46,9 @@ final class MarkKeeper: Sendable {
         var written: BinlogPosition
         /// Transactions that lanes have committed since the mark was asked to move.
         var committed = 0
+        /// XA transactions that were prepared in this stream, until the mark has passed their
+        /// decision: where their groups start, and where their decisions end.
+        var prepared: [XATransactionID: (start: BinlogPosition, decided: BinlogPosition?)] = [:]
     }
 
     /// Transactions per move of the mark under load. Each move costs the target two transactions;
@@ -61,9 +65,28 @@ final class MarkKeeper: Sendable {
                 written: mark.binlog))
     }
 
-    /// Where reading must begin again after a restart: nothing before it is needed.
+    /// Where reading must begin again after a restart, or where the oldest XA transaction was
+    /// prepared that may still be committed: nothing before it is needed.
     var needed: (origin: Origin, position: BinlogPosition) {
-        state.withLock { ($0.mark.origin, $0.tail?.start ?? $0.mark.binlog) }
+        state.withLock { state in
+            var position = state.tail?.start ?? state.mark.binlog
+            guard state.mark.origin == state.origin else { return (state.mark.origin, position) }
+            for entry in state.prepared.values { position = min(position, entry.start) }
+            return (state.mark.origin, position)
+        }
+    }
+
+    /// Notes an XA transaction's prepare, or its decision.
+    func note(_ change: PreparedTransactions.Change) {
+        state.withLock { state in
+            switch change {
+            case .prepared(let xid, let start):
+                // A name can be used again before the mark has passed its last decision.
+                let oldest = state.prepared[xid].map { min($0.start, start) } ?? start
+                state.prepared[xid] = (oldest, nil)
+            case .decided(let xid, let end): state.prepared[xid]?.decided = end
+            }
+        }
     }
 
     /// The stream begins. After a failover its places belong to another server, and so does the
@@ -181,6 +204,12 @@ final class MarkKeeper: Sendable {
             state.carried = advance.carried
             state.tail = advance.tail
             state.written = advance.mark.binlog
+            if !state.prepared.isEmpty, state.mark.origin == state.origin {
+                let mark = state.mark.binlog
+                state.prepared = state.prepared.filter { _, entry in
+                    entry.decided.map { mark < $0 } ?? true
+                }
+            }
             state.first += advance.count
             if state.first > 4096 || state.first == state.entries.count {
                 state.entries.removeSubrange(0..<state.first)

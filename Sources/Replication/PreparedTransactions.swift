@@ -17,7 +17,16 @@ struct PreparedTransactions: ~Copyable {
         let transaction: SourceTransaction?
     }
 
+    /// What relays must know, who keep what is undecided.
+    enum Change: Hashable {
+        /// Prepared by the group that starts there.
+        case prepared(XATransactionID, start: BinlogPosition)
+        /// Decided by the group that ends there.
+        case decided(XATransactionID, end: BinlogPosition)
+    }
+
     private var entries: [XATransactionID: Entry] = [:]
+    private var changes: [Change] = []
     private var bytes = 0
     private let bytesLimit: Int
 
@@ -29,6 +38,7 @@ struct PreparedTransactions: ~Copyable {
         _ xid: XATransactionID, _ transaction: SourceTransaction?, start: BinlogPosition
     ) {
         _ = take(xid)
+        changes.append(.prepared(xid, start: start))
         guard let transaction, bytes + transaction.bytes <= bytesLimit else {
             entries[xid] = Entry(start: start, transaction: nil)
             return
@@ -37,8 +47,20 @@ struct PreparedTransactions: ~Copyable {
         entries[xid] = Entry(start: start, transaction: transaction)
     }
 
-    /// Hands out a transaction that is being decided.
-    mutating func take(_ xid: XATransactionID) -> Entry? {
+    /// Hands out a transaction that is being decided by a group that ends there.
+    mutating func decide(_ xid: XATransactionID, end: BinlogPosition) -> Entry? {
+        changes.append(.decided(xid, end: end))
+        return take(xid)
+    }
+
+    /// What has changed since the last call.
+    mutating func takeChanges() -> [Change] {
+        if changes.isEmpty { return [] }
+        defer { changes = [] }
+        return changes
+    }
+
+    private mutating func take(_ xid: XATransactionID) -> Entry? {
         guard let entry = entries.removeValue(forKey: xid) else { return nil }
         bytes -= entry.transaction?.bytes ?? 0
         return entry

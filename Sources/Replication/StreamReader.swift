@@ -179,6 +179,7 @@ final class StreamReader {
                     try await take(output, chunk, entry, keeper)
                 }
             }
+            for change in assembler.takePreparedChanges() { keeper.note(change) }
             if catalog.hasWindows { catalog.forgetWindows(passedBy: keeper.positions.mark) }
             let bytes = UInt64(chunk.byteCount)
             let received = chunk.receivedMicroseconds
@@ -380,7 +381,8 @@ final class StreamReader {
     ) async throws {
         let configuration = run.configuration
         let search = PreparedSearch(
-            source: configuration.source, catalog: catalog, origin: origin, decision: end, xid: xid,
+            events: configuration.events, source: configuration.source, catalog: catalog,
+            origin: origin, decision: end, xid: xid,
             bytesLimit: configuration.memoryBudget / 4)
         try await search.run(from: start) { output in
             switch output {

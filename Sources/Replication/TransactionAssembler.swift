@@ -137,6 +137,9 @@ struct TransactionAssembler: ~Copyable {
         return nil
     }
 
+    /// XA transactions that were prepared or decided since the last call.
+    mutating func takePreparedChanges() -> [PreparedTransactions.Change] { prepared.takeChanges() }
+
     /// Takes the next event.
     mutating func consume(_ chunk: EventChunk, _ entry: EventChunk.Entry) throws -> Output {
         file = chunk.file
@@ -396,7 +399,7 @@ struct TransactionAssembler: ~Copyable {
     ) -> Output {
         let group = group.take()!
         let end = groupEnd(group, entry)
-        let known = recalling == nil ? prepared.take(xid) : nil
+        let known = recalling == nil ? prepared.decide(xid, end: end.end) : nil
         guard commits, recalling == nil, !group.isApplied else { return .passed(end) }
         guard let kept = known?.transaction?.decided(by: end, catalog) else {
             return .recall(xid, start: known?.start, end)

@@ -33,6 +33,8 @@ public final class DirectSource: EventSource {
 
     private struct Request: Sendable {
         var start: BinlogDumpStart
+        /// The server that a position is one of.
+        var server: ServerUUID?
         var reply: Reply<(Group, LiveWindow.Ticket)>
     }
 
@@ -69,7 +71,7 @@ public final class DirectSource: EventSource {
     /// One connection's life. What ends it ends its readers' streams, and nothing else.
     private func pump(_ request: Request) async {
         do {
-            let (group, stream, ticket) = try open(request.start)
+            let (group, stream, ticket) = try open(request)
             groups.withLock { $0.append(group) }
             defer { groups.withLock { $0.removeAll { $0 === group } } }
             request.reply.resolve(.success((group, ticket)))
@@ -98,18 +100,18 @@ public final class DirectSource: EventSource {
     }
 
     private func open(
-        _ start: BinlogDumpStart
+        _ request: Request
     ) throws -> (Group, DirectStream, LiveWindow.Ticket) {
-        let server = try SourceSession(Connection(options)).serverName()
         let number = opened.withLock { opened in
             defer { opened += 1 }
             return opened
         }
-        let stream = try DirectStream(options, from: start, serverID: serverID &+ number)
-        let group = Group(window: LiveWindow(budget: windowBytes), server: server)
+        let stream = try DirectStream(
+            options, from: request.start, serverID: serverID &+ number, on: request.server)
+        let group = Group(window: LiveWindow(budget: windowBytes), server: stream.server)
         let interrupter = stream.interrupter
         group.stream.withLock { $0 = interrupter }
-        if case .position(let position) = start {
+        if case .position(let position) = request.start {
             group.window.begin(at: WindowPlace(segment: 0, position: position))
         }
         return (group, stream, group.window.joinAtEnd())
@@ -121,10 +123,15 @@ public final class DirectSource: EventSource {
     public func holds(_ file: String, of server: ServerUUID) -> Bool { false }
 
     /// Opens a reader; ``run()`` must be running.
+    ///
+    /// - Throws: ``StreamError/upstreamChanged`` when another server answers than the one that a
+    ///   position is of.
     public func reader(from place: StreamPlace) async throws -> any EventReader {
         let start: BinlogDumpStart
+        var wanted: ServerUUID?
         switch place {
         case .position(let position, let server):
+            wanted = server
             let place = WindowPlace(segment: 0, position: position)
             for group in groups.withLock({ $0 }) where server == nil || server == group.server {
                 guard let joined = group.window.join(at: place) else { continue }
@@ -137,15 +144,15 @@ public final class DirectSource: EventSource {
         case .gtids(.none):
             throw StreamError.unreadable("a start by GTID where there are no GTIDs")
         }
-        let (group, ticket) = try await connect(start)
+        let (group, ticket) = try await connect(start, on: wanted)
         return DirectReader(self, group, ticket, nil, start)
     }
 
     fileprivate func connect(
-        _ start: BinlogDumpStart
+        _ start: BinlogDumpStart, on server: ServerUUID?
     ) async throws -> (Group, LiveWindow.Ticket) {
         let reply = Reply<(Group, LiveWindow.Ticket)>()
-        requests.send(Request(start: start, reply: reply))
+        requests.send(Request(start: start, server: server, reply: reply))
         return try await reply.value()
     }
 }
@@ -158,6 +165,8 @@ private final class DirectReader: EventReader {
         var rest: EventChunk?
         /// Where the next event is.
         var next: BinlogDumpStart
+        /// What was handed out last, from before its newest transaction on.
+        var recent = RecentChunks()
         var isClosed = false
     }
 
@@ -188,24 +197,54 @@ private final class DirectReader: EventReader {
             if isClosed { throw CancellationError() }
             if let (chunk, _) = try await group.window.next(ticket) { return noted(chunk) }
             // Others are so far ahead that what comes next is gone: on with another connection.
-            group.leave(ticket)
-            let next = state.withLock { $0.next }
-            let (other, entered) = try await source.connect(next)
-            guard other.server == group.server else {
-                other.leave(entered)
-                throw StreamError.upstreamChanged
+            try await reconnect(leaving: group, ticket)
+        }
+    }
+
+    /// Goes on over a connection of its own, which must show the newest transaction again, and
+    /// unchanged: the position alone says nothing of a source that has crashed meanwhile.
+    private func reconnect(
+        leaving group: DirectSource.Group, _ ticket: LiveWindow.Ticket
+    ) async throws {
+        group.leave(ticket)
+        let (next, recent) = state.withLock { ($0.next, $0.recent) }
+        let tail = recent.tail
+        var start = next
+        if let tail { start = .position(BinlogPosition(file: tail.file, offset: tail.start)) }
+        let (other, entered) = try await source.connect(start, on: group.server)
+        let isClosed = state.withLock { state in
+            state.group = other
+            state.ticket = entered
+            return state.isClosed
+        }
+        if isClosed { other.leave(entered) }
+        guard let tail else { return }
+        var theirs = EventTail(at: BinlogPosition(file: tail.file, offset: tail.start))
+        var had = tail.end
+        if case .position(let place) = next, place.file == tail.file { had = place.offset }
+        while true {
+            guard let (chunk, _) = try await other.window.next(entered) else {
+                throw StreamError.unreadable("a connection that nobody else reads was outrun")
             }
-            state.withLock { state in
-                state.group = other
-                state.ticket = entered
-                if state.isClosed { other.leave(entered) }
+            guard theirs.meet(tail, in: chunk) else {
+                throw StreamError.sourceLostEvents(
+                    "the newest transaction that was read, at \(tail.file):\(tail.start), is "
+                        + "another one now")
             }
+            // What was had already lies in front of the next event.
+            guard chunk.file != tail.file || chunk.range.end >= had else { continue }
+            let rest = chunk.file == tail.file ? chunk.filtered { $0.position >= had } : chunk
+            state.withLock { $0.rest = rest }
+            return
         }
     }
 
     private func noted(_ chunk: EventChunk) -> EventChunk {
         let end = BinlogPosition(file: chunk.file, offset: chunk.range.end)
-        state.withLock { $0.next = .position(end) }
+        state.withLock { state in
+            state.next = .position(end)
+            state.recent.take(chunk)
+        }
         return chunk
     }
 

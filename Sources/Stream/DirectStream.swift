@@ -1,6 +1,6 @@
 public import MySQLBinlog
 public import MySQLClient
-internal import MySQLCore
+public import MySQLCore
 internal import Runtime
 
 /// A source's events over a connection of its own, in chunks.
@@ -19,6 +19,15 @@ public final class DirectStream {
     private var held: EventChunk?
     /// The format of the file being read.
     public private(set) var format: FormatDescription?
+    /// The type of the event that came last, of those that are in a file.
+    private var lastType: UInt8 = 0
+    /// Whether the source encrypts its binlog; what comes is plain. MariaDB says so by an event at
+    /// the head of each file, which some versions keep to themselves: then a filler stands in its
+    /// place (``FillerEvent``).
+    public private(set) var isDecrypted = false
+    /// The server that this very connection is to: what answered a moment ago on another one may
+    /// have been another server.
+    public let server: ServerUUID
     /// Ends a blocked ``next()`` from another thread.
     public let interrupter: Interrupter
 
@@ -30,15 +39,22 @@ public final class DirectStream {
     ///   - serverID: the id that this reader has among the source's replicas.
     ///   - chunkBytes: size of a chunk; larger events get one of their own.
     ///   - offsetLimit: a file is read from its start for positions beyond it.
+    ///   - expected: the server that must answer; `nil` for any.
+    ///   - interruption: told of the connection as soon as there is one.
+    /// - Throws: `MySQLError`; ``StreamError/upstreamChanged`` when another server answers.
     public init(
         _ options: ConnectionOptions, from start: BinlogDumpStart, serverID: UInt32,
-        chunkBytes: Int = 256 << 10, offsetLimit: UInt64 = UInt64(UInt32.max)
-    ) throws(MySQLError) {
+        chunkBytes: Int = 256 << 10, offsetLimit: UInt64 = UInt64(UInt32.max),
+        on expected: ServerUUID? = nil, interruption: Interruption? = nil
+    ) throws {
         var options = options
         // Twelve heartbeats: a source that is silent for longer is gone.
         if options.readTimeoutSeconds == 0 { options.readTimeoutSeconds = 60 }
         connection = try Connection(options)
         interrupter = connection.interrupter
+        interruption?.watch(interrupter)
+        server = try SourceSession(connection).serverName()
+        if let expected, expected != server { throw StreamError.upstreamChanged }
         let negotiated = try connection.value("SELECT @@global.binlog_checksum") ?? "NONE"
         checksum = negotiated.uppercased() == "CRC32" ? .crc32 : .none
         pool = ChunkPool(pieceBytes: chunkBytes)
@@ -128,25 +144,41 @@ public final class DirectStream {
         if checksum == .crc32, !EventHeader.verifyChecksum(span) {
             throw StreamError.corrupt(BinlogPosition(file: file, offset: tracker.offset))
         }
+        if header.type == .startEncryption { isDecrypted = true }
+        let before = tracker.offset
         let place = try tracker.advance(
             header, try FormatDescription.body(of: span, checksum: checksum))
+        defer { if place.end > place.start { lastType = header.type.rawValue } }
         if let until = skipped {
             // The file's head is needed in any case.
             let isBefore = file == until.file && place.end <= until.offset
             if isBefore, header.type != .formatDescription, header.type != .rotate { return true }
             if !isBefore { skipped = nil }
         }
-        if span.byteCount <= chunk.room, file == chunk.file,
-            chunk.hasChecksums == (checksum == .crc32)
-        {
-            chunk.append(
-                span, position: place.start, endPosition: place.end, type: header.type.rawValue)
-            return true
+        let filler = filler(from: before, to: place.start, before: header.type)
+        let size = span.byteCount + (filler?.count ?? 0)
+        let isFitting =
+            size <= chunk.room && file == chunk.file
+            && chunk.hasChecksums == (checksum == .crc32)
+        let into = isFitting ? chunk : makeChunk(file: file, atLeast: size)
+        if let filler {
+            into.append(
+                unsafe filler.span.bytes, position: before, endPosition: place.start,
+                type: EventType.ignorable.rawValue)
         }
-        let own = makeChunk(file: file, atLeast: span.byteCount)
-        own.append(
+        into.append(
             span, position: place.start, endPosition: place.end, type: header.type.rawValue)
-        held = own
-        return false
+        if !isFitting { held = into }
+        return isFitting
+    }
+
+    /// What stands in place of the event that a source has not sent; `nil` when none is missing,
+    /// or another one than START_ENCRYPTION.
+    private func filler(from: UInt64, to: UInt64, before next: EventType) -> [UInt8]? {
+        guard to > from, next == .gtidList, lastType == EventType.formatDescription.rawValue,
+            FillerEvent.sizes.contains(Int(clamping: to - from))
+        else { return nil }
+        isDecrypted = true
+        return FillerEvent.make(at: from, size: Int(to - from), checksum: checksum)
     }
 }

@@ -49,7 +49,7 @@ public struct EventTail: Sendable, Hashable {
         }
     }
 
-    private static func beginsTransaction(_ entry: EventChunk.Entry) -> Bool {
+    static func beginsTransaction(_ entry: EventChunk.Entry) -> Bool {
         switch EventType(rawValue: entry.type) {
         case .gtid, .taggedGTID, .anonymousGTID, .mariadbGTID: true
         default: false
@@ -69,13 +69,20 @@ public struct EventTail: Sendable, Hashable {
     public func isMet(by reader: any EventReader) async throws -> Bool {
         var theirs = EventTail(at: BinlogPosition(file: file, offset: start))
         while theirs.end < end {
-            let chunk = try await reader.next()
-            for entry in chunk.entries where EventChunk.isInFile(entry) {
-                guard theirs.end < end else { break }
-                guard chunk.file == file, entry.position == theirs.end else { return false }
-                theirs.add(chunk, entry)
-            }
+            guard theirs.meet(self, in: try await reader.next()) else { return false }
         }
         return theirs == self
+    }
+
+    /// Takes events up to where another tail ends, which began where this one did.
+    ///
+    /// - Returns: false when they are others.
+    mutating func meet(_ other: EventTail, in chunk: EventChunk) -> Bool {
+        for entry in chunk.entries where EventChunk.isInFile(entry) {
+            guard end < other.end else { break }
+            guard chunk.file == file, entry.position == end else { return false }
+            add(chunk, entry)
+        }
+        return end < other.end || self == other
     }
 }

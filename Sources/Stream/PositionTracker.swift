@@ -39,8 +39,10 @@ public struct PositionTracker: Sendable, Hashable {
             return (start, start)
         }
         if header.logPosition == 0 {
-            // The format event that a server sends ahead of a start inside a file.
-            if header.type == .formatDescription { return (start, start) }
+            // What a server sends ahead of a start inside a file.
+            if header.type == .formatDescription || header.type == .startEncryption {
+                return (start, start)
+            }
             offset = start + UInt64(header.size)
             return (start, offset)
         }

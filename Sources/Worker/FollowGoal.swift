@@ -20,12 +20,21 @@ struct FollowGoal: Sendable {
         var wanted: SourcePosition?
         var rounds = 0
         var asked: ContinuousClock.Instant?
+        var floor: PreparedFloor?
         while true {
             try await Task.sleep(for: .milliseconds(100))
             show()
             let now = progress.snapshot
             if let needed = now.needed {
-                relay.need(needed.position.file, of: needed.origin.server)
+                let (file, server) = (needed.position.file, needed.origin.server)
+                if floor == nil {
+                    floor = PreparedFloor(
+                        source: settings.source,
+                        isLifted: !relay.needsOlder(than: file, of: server))
+                }
+                if try await floor?.isPassed(by: now.mark) == true {
+                    relay.need(file, of: server)
+                }
             }
             guard let mark = now.mark else { continue }
             let until: MigrationSettings.Until =

@@ -43,7 +43,7 @@ final class MigrationRelay: Sendable {
     /// How a migration's relay log is kept.
     static func options(_ settings: MigrationSettings, serverID: UInt32) -> SourceRelay.Options {
         SourceRelay.Options(
-            folder: folder(settings), source: settings.source, serverID: serverID,
+            folder: folder(settings) ?? "", source: settings.source, serverID: serverID,
             limitBytes: settings.relayLimitBytes,
             // Readers take what they need from the window into the memory budget, which counts it.
             windowBytes: min(64 << 20, settings.memoryBudget / 4))
@@ -52,15 +52,22 @@ final class MigrationRelay: Sendable {
     /// Where events are read from; `nil` for a connection of one's own.
     var events: (any EventSource)? { state.withLock { $0.log } }
 
-    /// The folder of a migration's relay log.
-    static func folder(_ settings: MigrationSettings) -> String {
-        if let folder = settings.relayFolder { return folder }
-        if let folder = settings.stateFolder { return folder + "/relay" }
-        func variable(_ name: String) -> String? {
+    /// The folder of a migration's relay log; `nil` when none was given and the user has no home:
+    /// rows are not written where others could have made the folder first.
+    static func folder(
+        _ settings: MigrationSettings,
+        variable: (String) -> String? = { name in
             unsafe getenv(name).map { unsafe String(cString: $0) }
         }
-        let base =
-            variable("XDG_STATE_HOME") ?? (variable("HOME") ?? "/var/tmp") + "/.local/state"
+    ) -> String? {
+        if let folder = settings.relayFolder { return folder }
+        if let folder = settings.stateFolder { return folder + "/relay" }
+        // The XDG base directory specification: relative paths are to be ignored.
+        func place(_ name: String) -> String? {
+            variable(name).flatMap { $0.hasPrefix("/") ? $0 : nil }
+        }
+        guard let base = place("XDG_STATE_HOME") ?? place("HOME").map({ $0 + "/.local/state" })
+        else { return nil }
         let name = settings.name.map { $0.isLetter || $0.isNumber || $0 == "-" ? $0 : "_" }
         return base + "/skein/" + String(name) + "/relay"
     }
@@ -71,6 +78,13 @@ final class MigrationRelay: Sendable {
     ///   copied nothing yet.
     func open(needed: SourcePosition?) async throws {
         guard settings.keepsRelay, !state.withLock({ $0.isDecided }) else { return }
+        guard Self.folder(settings) != nil else {
+            state.withLock { $0.isDecided = true }
+            warn(
+                "no relay log is kept: HOME is not set, and no --state-dir was given; the source "
+                    + "must keep its binlog")
+            return
+        }
         let log: RelayLog
         do {
             log = try await relay.open(for: settings.name, needed: needed)
@@ -86,12 +100,34 @@ final class MigrationRelay: Sendable {
             state.isDecided = true
         }
         show(log)
-        try await log.ready()
+        do {
+            try await log.ready()
+        } catch let error where isShared && Self.isGone(error) {
+            // Of whose position, is not known here: who needs what is gone is told so by the source,
+            // and the others must not end with it.
+            state.withLock { $0.log = nil }
+            warn("the relay log can't be opened (\(error)): the source is read directly")
+            return
+        }
         announce(log)
         if let needed {
-            need(needed.binlog.file, of: needed.origin.server)
+            do {
+                // What an earlier run has noted may be older, and stays for a while.
+                try log.need(
+                    settings.name, needed.binlog.file, of: needed.origin.server, orOlder: true)
+            } catch {
+                warn("\(error)")
+            }
         } else if let end = log.end, let server = log.server {
             need(end.position.file, of: server)
+        }
+    }
+
+    /// Whether something that was asked for is not to be had any more.
+    private static func isGone(_ error: any Error) -> Bool {
+        switch error {
+        case StreamError.purged, RelayError.missing: true
+        default: false
         }
     }
 
@@ -163,6 +199,11 @@ final class MigrationRelay: Sendable {
         } catch {
             warn("\(error)")
         }
+    }
+
+    /// Whether an earlier run has said that it needs an older file, which is still here.
+    func needsOlder(than file: String, of server: ServerUUID) -> Bool {
+        state.withLock { $0.log }?.needsOlder(settings.name, than: file, of: server) ?? false
     }
 
     /// The migration is over.

@@ -113,17 +113,32 @@ final class SourceRelay: Sendable {
             relay.start = .from(lowest.binlog, of: lowest.origin.server, gtids: lowest.gtids)
         }
         let (start, limit) = (relay, options.limitBytes)
-        let readers = state.withLock { $0.readers }
+        let (readers, asked) = state.withLock { ($0.readers, $0.asked) }
         return try await withThread("control") {
             var options = start
             options.limitBytes = try limit.map { UInt64($0) } ?? RelayLog.defaultLimit(options.path)
             let log = try RelayLog(options)
+            try Self.settle(asked, in: log)
             if let readers, let files = try? RelayArchive(path: options.path).files() {
                 // Of tasks that went away while this worker did not look.
                 let needs = Set(files.flatMap(\.neededBy))
                 for name in needs.subtracting(readers) { try log.forgetNeed(name) }
             }
             return log
+        }
+    }
+
+    /// Those who ask know better than what they once wrote down: a need of the time before the source
+    /// was somewhere else would keep, and fetch, everything since. Needs of those who do not ask,
+    /// because they are paused, stay, and the log goes on from them.
+    private static func settle(_ asked: [String: SourcePosition?], in log: RelayLog) throws {
+        for (name, position) in asked {
+            if let position, log.holds(position.binlog.file, of: position.origin.server) {
+                try log.need(
+                    name, position.binlog.file, of: position.origin.server, orOlder: true)
+            } else {
+                try log.forgetNeed(name)
+            }
         }
     }
 

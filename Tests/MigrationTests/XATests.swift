@@ -1,3 +1,4 @@
+import Foundation
 import Glibc
 import MySQLClient
 import TestServers
@@ -124,6 +125,57 @@ extension MigrationTests {
             try await trial.applied(skein)
             try await trial.stop(skein)
             try await trial.expectEqual()
+        }
+
+        @Test(
+            "the source has purged their prepare, and the relay log has it",
+            arguments: Pair.sameFamily)
+        func purged(_ pair: Pair) async throws {
+            let target = try await SharedServers.all.server(pair.target, "target")
+            try await TestServer.with(pair.source, name: "forgetful") { source in
+                let trial = try Trial(source: source, target: target, "xapurged", Self.tables)
+                var skein = try trial.migrate()
+                try await trial.copied(skein)
+                try prepare(trial, "kept", "INSERT INTO t VALUES (100,'kept')")
+                // Files that nobody would need but for it.
+                for n in 0..<3 {
+                    try trial.onSource("INSERT INTO twins VALUES (\(n),'x'); FLUSH BINARY LOGS")
+                }
+                try await trial.applied(skein)
+                let last = try trial.onSource("SHOW BINARY LOGS").split(separator: "\n").last!
+                    .split(separator: "\t")[0]
+                func need() throws -> String {
+                    let folder = trial.state.path + "/relay/skein/needs"
+                    let names = FileManager.default.enumerator(atPath: folder)
+                    let name = try #require(names?.compactMap { $0 as? String }.first)
+                    return try String(contentsOfFile: "\(folder)/\(name)", encoding: .utf8)
+                }
+                let first = try need()
+                #expect(!first.contains(last), "\(first)")
+                for _ in 0..<200 {
+                    try trial.onSource("PURGE BINARY LOGS TO '\(last)'")
+                    if try trial.onSource("SHOW BINARY LOGS").split(separator: "\n").count == 1 {
+                        break
+                    }
+                    try await Task.sleep(for: .milliseconds(50))
+                }
+                // The run that comes next has not seen the prepare.
+                skein.kill()
+                skein = try trial.migrate()
+                try trial.onSource("FLUSH BINARY LOGS; FLUSH BINARY LOGS")
+                try await trial.applied(skein)
+                // Longer than it takes to ask the source twice.
+                try await Task.sleep(for: .seconds(8))
+                #expect(try need() == first)
+                try decide(trial, "kept")
+                try await trial.applied(skein)
+                try await skein.waiting(.seconds(120), for: "the need to move on") {
+                    try need() != first
+                }
+                try await trial.stop(skein)
+                #expect(try trial.onTarget("SELECT v FROM t WHERE id=100") == "kept\n")
+                try await trial.expectEqual()
+            }
         }
     }
 }

@@ -34,7 +34,8 @@ struct FileTests {
     }
 
     static func folder(_ server: TestServer, _ number: Int = 1) throws -> String {
-        let session = try UpstreamSession(Servers.options(server), serverID: 9)
+        let session = try UpstreamSession(
+            Servers.options(server), serverID: 9, interruption: Interruption())
         return "\(RelayFolder(server: session.folderName, number: number))"
     }
 

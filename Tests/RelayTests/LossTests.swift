@@ -229,6 +229,51 @@ struct LossTests {
         }
     }
 
+    @Test(
+        "without checksums, what was not on the disk for certain when the machine went is not trusted",
+        arguments: Servers.families, [true, false])
+    func machineLost(family: TestServer.Family, isNoted: Bool) async throws {
+        try await TestServer.with(family, options: ["--binlog-checksum=NONE"]) { server in
+            let scratch = Scratch()
+            try Writing.prepare(server, "unsure")
+            let start = try server.end()
+            var options = RelayOptions(server, scratch)
+            options.start = .from(start, of: try server.serverName(), gtids: .none)
+            try await withRelay(options) { log in
+                try Writing.run(server, "unsure", 2...20)
+                let end = try server.end()
+                try await wait(for: "the relay") { log.reached(end) }
+            }
+            let folder = try #require(RelayFolder(try FileTests.folder(server)))
+            let directory = RelayDirectory(path: scratch.path)
+            var meta = try #require(directory.meta(folder))
+            let last = meta.file
+            // The machine goes down; the newest file's head is on the disk, and zeros behind it.
+            meta.boot = "another"
+            if isNoted {
+                meta.synced = start.offset
+                meta.file = last
+            } else {
+                // It began after the last note.
+                meta.file = "bin.000000"
+            }
+            try directory.write(meta, folder)
+            let path = directory.file(folder, last)
+            var bytes = try Data(contentsOf: URL(filePath: path))
+            let events = try Connection(Servers.options(server))
+                .rows("SHOW BINLOG EVENTS IN '\(last)'").map { Int($0[1] ?? "") ?? 0 }
+            let body = try #require(events.first { $0 >= Int(start.offset) }) + 19
+            for at in body..<(body + 20) { bytes[at] = 0 }
+            try bytes.write(to: URL(filePath: path))
+            try await withRelay(options) { log in
+                try Writing.run(server, "unsure", 22...30)
+                let end = try server.end()
+                try await wait(for: "the relay") { log.reached(end) }
+            }
+            try FileTests.expectEqual(scratch, server, folder: "\(folder)")
+        }
+    }
+
     /// A small disk of its own, where this machine allows to make one.
     private static func mount(_ path: String, _ words: String...) -> Bool {
         try? FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)

@@ -1,3 +1,4 @@
+import MySQLBinlog
 import MySQLCore
 import Testing
 
@@ -129,6 +130,38 @@ struct MarkKeeperTests {
         #expect(advance.count == 3)
         #expect(advance.mark.gtids.description == "\(Self.uuid):1-3")
         #expect(advance.tail == Tail(Self.end(.mysql, 3)))
+    }
+
+    @Test("what is needed begins at the oldest XA transaction that may still be committed")
+    func prepared() throws {
+        let keeper = MarkKeeper(mark: Self.start(.mysql), carried: IdentitySet(), tail: nil)
+        let (one, two) = (Self.xid(1), Self.xid(2))
+        func pass(_ n: Int) throws {
+            keeper.append(Self.end(.mysql, n), isPassed: true)
+            keeper.didWrite(try #require(keeper.advance(over: [])))
+        }
+        try pass(1)
+        keeper.note(.prepared(one, start: Self.end(.mysql, 1).start))
+        try pass(2)
+        keeper.note(.prepared(two, start: Self.end(.mysql, 2).start))
+        try pass(3)
+        #expect(keeper.needed.position == Self.end(.mysql, 1).start)
+        // Decided, but the mark is not there yet: after a crash its rows are looked for again.
+        keeper.append(Self.end(.mysql, 4), isPassed: false)
+        keeper.note(.decided(one, end: Self.end(.mysql, 4).end))
+        #expect(keeper.needed.position == Self.end(.mysql, 1).start)
+        var done = IdentitySet()
+        done.insert(Self.identity(.mysql, 4))
+        keeper.didWrite(try #require(keeper.advance(over: [done])))
+        #expect(keeper.needed.position == Self.end(.mysql, 2).start)
+        try pass(5)
+        keeper.note(.decided(two, end: Self.end(.mysql, 5).end))
+        try pass(6)
+        #expect(keeper.needed.position == Self.end(.mysql, 6).start)
+    }
+
+    private static func xid(_ n: UInt8) -> XATransactionID {
+        XATransactionID(formatID: 1, globalTransaction: [n], branch: [])
     }
 
     @Test("with nothing above it, it goes to the end of the stream")

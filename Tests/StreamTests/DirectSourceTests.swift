@@ -61,4 +61,78 @@ struct DirectSourceTests {
             }
         }
     }
+
+    @Test(
+        "a position of one server is not read on another that answers in its place",
+        arguments: Servers.families)
+    func otherServer(family: TestServer.Family) async throws {
+        let server = try await Servers.shared(family)
+        let position = try SourceSession(try Connection(Servers.options(server))).currentPosition()
+        let source = DirectSource(Servers.options(server), serverID: 4100)
+        await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await source.run() }
+            let other = ServerUUID(high: 1, low: 2)
+            await #expect(throws: StreamError.upstreamChanged) {
+                _ = try await source.reader(from: .position(position, of: other))
+            }
+            group.cancelAll()
+            while let _ = try? await group.next() {}
+        }
+    }
+
+    @Test(
+        "one that is left behind looks at its newest transaction again, and notices another one",
+        arguments: Servers.families)
+    func rewritten(family: TestServer.Family) async throws {
+        try await TestServer.with(family, options: ["--server-id=77"], name: "one") { server in
+            try server.sql("CREATE DATABASE d; CREATE TABLE d.t (id INT PRIMARY KEY, v LONGTEXT)")
+            try await server.stop()
+            // The same server twice, from here on with lives of their own.
+            let twin = try await TestServer.start(
+                family, options: ["--server-id=77"], name: "twin", data: server.datadir)
+            try await server.restart()
+            let start = try SourceSession(try Connection(Servers.options(server))).currentPosition()
+            let twins = try SourceSession(try Connection(Servers.options(twin))).currentPosition()
+            #expect(start == twins)
+            try twin.sql("INSERT INTO d.t VALUES (1, 'other')")
+            let proxy = try FaultProxy(to: server)
+            defer { proxy.close() }
+            let source = DirectSource(
+                Servers.plain(server, proxy), serverID: 4200, windowBytes: 1 << 20)
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { try await source.run() }
+                let quick = try await source.reader(from: .position(start, of: nil))
+                let slow = try await source.reader(from: .position(start, of: nil))
+                try server.sql("INSERT INTO d.t VALUES (1, 'first')")
+                @Sendable func read(_ reader: any EventReader, _ bytes: Int) async throws {
+                    var seen = 0
+                    while seen < bytes { seen += try await reader.next().byteCount }
+                }
+                // All of the transaction.
+                var end = start.offset
+                let goal = try SourceSession(try Connection(Servers.options(server)))
+                    .currentPosition()
+                while end < goal.offset { end = try await slow.next().range.end }
+                try server.sql(
+                    (2...40).map { "INSERT INTO d.t VALUES (\($0), REPEAT('y', 200000));" }
+                        .joined())
+                try twin.sql(
+                    (2...40).map { "INSERT INTO d.t VALUES (\($0), REPEAT('y', 200000));" }
+                        .joined())
+                try await read(quick, 6_000_000)
+                proxy.forward(to: twin)
+                let error = await #expect(throws: StreamError.self) {
+                    try await read(slow, 6_000_000)
+                }
+                guard case .sourceLostEvents? = error else {
+                    Issue.record("\(String(describing: error))")
+                    return
+                }
+                for reader in [quick, slow] { reader.close() }
+                group.cancelAll()
+                while let _ = try? await group.next() {}
+            }
+            await twin.discard()
+        }
+    }
 }

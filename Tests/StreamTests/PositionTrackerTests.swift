@@ -68,7 +68,7 @@ struct PositionTrackerTests {
         var tracker = PositionTracker(BinlogPosition(file: "b.1", offset: 1000))
         for event in [
             Self.event(27, position: 1000), Self.event(41), Self.event(2, flags: 0x20),
-            Self.event(15, position: 0),
+            Self.event(15, position: 0), Self.event(164, position: 0),
         ] { #expect(try Self.advance(&tracker, event) == [1000, 1000]) }
         #expect(tracker.offset == 1000)
         // At the head of a file it is the file's own.

@@ -48,6 +48,9 @@ struct RelayStatusCommand: AsyncParsableCommand {
         printData(
             "\(files.count) files, \(Wording.bytes(Double(bytes)))"
                 + (archive.isWritten ? ", being written" : ""))
+        if let upstream = archive.meta?.upstream {
+            printData("upstream \(TextFitting.printable(upstream))")
+        }
         if let meta = archive.meta {
             printData(
                 "saved at \(meta.file):\(meta.position)"
@@ -64,6 +67,7 @@ struct RelayStatusCommand: AsyncParsableCommand {
         out.set("folder", folder)
         out.set("written", archive.isWritten)
         out.set("bytes", files.reduce(UInt64(0)) { $0 + $1.size })
+        out.set("upstream", archive.meta?.upstream)
         out.set("saved_file", archive.meta?.file)
         out.set("saved_position", archive.meta?.position)
         out.set("saved_gtids", archive.meta?.gtids)
