@@ -45,15 +45,15 @@ public struct CompiledRules: Sendable {
     }
 
     /// What becomes of a table's rows: to be asked once for each table.
-    public func plan(for table: TableName) throws(RouteConflict) -> TablePlan {
+    public func plan(for table: TableName) throws(RouteConflict) -> TableDecision {
         let decision = tables.decision(for: table)
         let kind = onlineNames?.kind(of: table) ?? .real
         guard decision.isSelected, kind == .real else {
-            return TablePlan(
+            return TableDecision(
                 isSelected: decision.isSelected, reason: decision.reason, kind: kind,
                 route: Route(target: table))
         }
-        return TablePlan(
+        return TableDecision(
             isSelected: true, reason: decision.reason, kind: kind,
             route: try router.route(table),
             inserts: events.decision(for: .insert, on: table),
@@ -63,7 +63,7 @@ public struct CompiledRules: Sendable {
 }
 
 /// What a source's rules make of a table's rows.
-public struct TablePlan: Sendable, Hashable {
+public struct TableDecision: Sendable, Hashable {
     /// Whether the block-allow list takes the table.
     public var isSelected: Bool
     /// Why it does or does not.

@@ -11,30 +11,25 @@ public typealias ConstantColumn = Route.ExtractedColumn
 /// said otherwise.
 public struct TableMapping: Sendable {
     private let filter: TableFilter
-    private let router: Router?
-    private let events: EventFilter?
-    private let expressions: [ExpressionFilterRule]
-    private let isCaseSensitive: Bool
+    private let compiled: CompiledRules?
 
     /// Every selected table keeps its name, and nothing is left out.
     public init(_ selection: TableSelection) {
         filter = TableFilter(selection)
-        router = nil
-        events = nil
-        expressions = []
-        isCaseSensitive = true
+        compiled = nil
     }
 
     /// Prepares a task's rules for one source; fails where one is incomplete or can't be read.
     public init(_ rules: SourceRules) throws(RuleError) {
-        filter = try TableFilter(rules.tables, isCaseSensitive: rules.isCaseSensitive)
-        router = try Router(
-            rules.routes, source: rules.source, isCaseSensitive: rules.isCaseSensitive)
-        events = try EventFilter(rules.eventFilters, isCaseSensitive: rules.isCaseSensitive)
-        for rule in rules.expressionFilters { try rule.check() }
-        expressions = rules.expressionFilters
-        isCaseSensitive = rules.isCaseSensitive
+        let compiled = try CompiledRules(rules)
+        filter = compiled.tables
+        self.compiled = compiled
     }
+
+    private var router: Router? { compiled?.router }
+    private var events: EventFilter? { compiled?.events }
+    private var expressions: [ExpressionFilterRule] { compiled?.rules.expressionFilters ?? [] }
+    private var isCaseSensitive: Bool { compiled?.rules.isCaseSensitive ?? true }
 
     /// Whether any table may get another name or more columns.
     public var movesTables: Bool { router?.isIdentity == false }
@@ -103,9 +98,8 @@ public struct TableMapping: Sendable {
         for shape: TableShape, context: SyntaxContext
     ) throws(RuleError) -> ExpressionFilter? {
         guard !expressions.isEmpty else { return nil }
-        let filter = try ExpressionFilter(
-            expressions, shape: shape, context: context, isCaseSensitive: isCaseSensitive)
-        return filter.isEmpty ? nil : filter
+        let filter = try compiled?.expressions(for: shape, context: context)
+        return filter?.isEmpty == false ? filter : nil
     }
 
     /// Under which condition the copy takes a row of a table, as SQL for the source; `nil` for all.
@@ -125,10 +119,9 @@ public struct TableMapping: Sendable {
     public func filtered(
         _ statement: Statement, context: SyntaxContext, shape: (TableName) -> TableShape?
     ) throws(RuleError) -> RoutedStatement? {
-        guard let router, let events, !events.isEmpty else { return nil }
+        guard let compiled, !compiled.events.isEmpty else { return nil }
         do throws(RouteConflict) {
-            return try StatementRouter(filter: filter, router: router, events: events)
-                .route(statement, context: context, shape: shape)
+            return try compiled.statements.route(statement, context: context, shape: shape)
         } catch {
             throw RuleError(key: "routes", text: "", reason: error.description)
         }

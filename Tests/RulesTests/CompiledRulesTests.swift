@@ -24,7 +24,7 @@ struct CompiledRulesTests {
             ExpressionFilterRule(name: "e", schema: "shop", table: "t_1", insertExpression: "a = 1")
         ])
 
-    private func plan(_ schema: String, _ name: String) throws -> TablePlan {
+    private func plan(_ schema: String, _ name: String) throws -> TableDecision {
         try CompiledRules(rules).plan(for: TableName(schema: schema, name: name))
     }
 
