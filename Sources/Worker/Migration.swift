@@ -202,6 +202,10 @@ public final class Migration: Sendable {
             let known = try self.meta.exists(target) ? try takeover.peek(target) : nil
             if let known {
                 try self.check(known, identity)
+                // What only the end asks for may have been no more than a warning at the start.
+                if self.settings.finish {
+                    try self.precheck(source, target, only: ["trigger-privileges"])
+                }
             } else {
                 try self.precheck(source, target)
                 try self.meta.prepare(target)
@@ -211,8 +215,11 @@ public final class Migration: Sendable {
         }
     }
 
-    private func precheck(_ source: Connection, _ target: Connection) throws {
-        let results = try Prechecks(settings: settings).run(source: source, target: target)
+    private func precheck(
+        _ source: Connection, _ target: Connection, only: Set<String>? = nil
+    ) throws {
+        let results = try Prechecks(settings: settings).run(
+            source: source, target: target, only: only)
         for result in results where result.verdict == .warning {
             let text = "\(result.name): \(result.message)"
             board.update { $0.warnings.append(text) }

@@ -25,8 +25,13 @@ public struct Prechecks: Sendable {
     /// to answer is ``CheckResult/Verdict/skipped``.
     ///
     /// - Throws: ``MySQLError`` when a connection is lost or the basic facts can't be read.
-    public func run(source: Connection, target: Connection) throws -> [CheckResult] {
+    ///
+    /// - Parameter only: the checks that are run; all when `nil`.
+    public func run(
+        source: Connection, target: Connection, only: Set<String>? = nil
+    ) throws -> [CheckResult] {
         let context = try CheckContext(settings, source: source, target: target)
-        return try Self.all.map { try $0.result(context) }
+        return try Self.all.filter { only?.contains($0.name) ?? true }
+            .map { try $0.result(context) }
     }
 }
