@@ -209,7 +209,7 @@ let package = Package(
         tests(
             "ClusterTests",
             [
-                "Cluster", "Metadata", "TestServers",
+                "Cluster", "Metadata", "Settings", "TestServers", "Worker",
                 .product(name: "Logging", package: "swift-log"),
             ]),
         tests(

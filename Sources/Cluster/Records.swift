@@ -1,4 +1,5 @@
 internal import Foundation
+public import Worker
 
 /// A worker that is alive.
 public struct WorkerSession: Sendable, Hashable, Codable {
@@ -108,6 +109,16 @@ extension SourceRecord {
 extension TaskRecord {
     /// As the store keeps it.
     public func bytes() throws -> [UInt8] { try RecordCoding.bytes(self) }
+}
+
+extension SubtaskHistory {
+    /// As the store keeps it.
+    public func bytes() throws -> [UInt8] { try RecordCoding.bytes(self) }
+    /// Reads what the store keeps.
+    public init?(bytes: [UInt8]) {
+        guard let it: Self = RecordCoding.record(bytes) else { return nil }
+        self = it
+    }
 }
 
 extension Stage {

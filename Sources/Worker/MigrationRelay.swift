@@ -81,17 +81,33 @@ final class MigrationRelay: Sendable {
             warn("no relay log is kept (\(error)); the source must keep its binlog")
             return
         }
-        state.withLock { state in
-            state.log = log
-            state.isDecided = true
-        }
+        state.withLock { $0.log = log }
         show(log)
-        try await log.ready()
+        do {
+            try await log.ready()
+        } catch {
+            state.withLock { $0.log = nil }
+            guard isShared, Self.isMissing(error), !relay.isToBlame(settings.name, for: log) else {
+                throw error
+            }
+            // What another migration needs is gone. The log that has failed is put away soon.
+            try await Task.sleep(for: .milliseconds(100))
+            return try await open(needed: needed)
+        }
+        state.withLock { $0.isDecided = true }
         announce(log)
         if let needed {
             need(needed.binlog.file, of: needed.origin.server)
         } else if let end = log.end, let server = log.server {
             need(end.position.file, of: server)
+        }
+    }
+
+    /// Whether neither the log nor the source has what is needed.
+    private static func isMissing(_ error: any Error) -> Bool {
+        switch error {
+        case StreamError.purged, RelayError.missing: true
+        default: false
         }
     }
 

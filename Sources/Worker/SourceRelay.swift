@@ -29,6 +29,8 @@ final class SourceRelay: Sendable {
         var readers: Set<String>?
         /// Who has asked, and from where on they must read.
         var asked: [String: SourcePosition?] = [:]
+        /// Who the newest log was opened for, and from where.
+        var opened: (log: RelayLog, asked: [String: SourcePosition?], lowest: SourcePosition?)?
     }
     private let options: Options
     /// Whether what ends the log ends ``run()``; else the next one who asks opens it anew.
@@ -83,9 +85,11 @@ final class SourceRelay: Sendable {
         }
         do {
             let log = try await open()
+            let lowest = lowest()
             state.withLock { state in
                 state.log = log
                 state.opening = nil
+                state.opened = (log, state.asked, lowest)
                 state.asked = [:]
             }
             opening.give(.success(log))
@@ -133,6 +137,31 @@ final class SourceRelay: Sendable {
         state.withLock { $0.asked.values.compactMap { $0 } }.reduce(nil) { lowest, position in
             guard let lowest else { return position }
             return (try? lowest.lower(position)) ?? lowest
+        }
+    }
+
+    /// Forgets what migrations need that do not run; blocks.
+    ///
+    /// - Returns: those that needed something.
+    func giveUpNeeds(of names: Set<String>) throws -> Set<String> {
+        guard let log else { return [] }
+        let needed = try RelayArchive(path: options.folder).files().flatMap(\.neededBy)
+        let lost = names.intersection(needed)
+        for name in lost { try log.forgetNeed(name) }
+        return lost
+    }
+
+    /// Whether a log that could not begin, since neither it nor the source has what is needed, has
+    /// failed because of what one migration needs. The others need not share its end: the next
+    /// log is opened without it.
+    func isToBlame(_ name: String, for log: RelayLog) -> Bool {
+        state.withLock { state in
+            guard let opened = state.opened, opened.log === log, let lowest = opened.lowest else {
+                return true
+            }
+            guard let position = opened.asked[name] ?? nil else { return false }
+            return position.origin.server == lowest.origin.server
+                && position.binlog.file == lowest.binlog.file
         }
     }
 

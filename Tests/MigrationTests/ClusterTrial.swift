@@ -146,7 +146,10 @@ final class ClusterTrial: Sendable {
     }
 
     /// Writes a source and a task that migrates a trial's schema from it.
-    func add(_ trial: Trial, source: String, _ more: String = "") async throws {
+    func add(
+        _ trial: Trial, source: String, _ more: String = "", sourceMore: String = "",
+        stage: Cluster.Stage = .running
+    ) async throws {
         // The first worker makes the key.
         try await eventually("the key") { access(self.workers[0].keyFile, F_OK) == 0 }
         let secrets = try SecretCipher(file: workers[0].keyFile)
@@ -154,6 +157,7 @@ final class ClusterTrial: Sendable {
             Array(
                 """
                 source: {url: '\(trial.sourceURL)', tls: disabled, password: \(TestServer.password)}
+                \(sourceMore)
                 """.utf8), .yaml, file: "source", name: source)
         let task = try TaskSettings(
             Array(
@@ -171,8 +175,7 @@ final class ClusterTrial: Sendable {
                 sourceKey,
                 try SourceRecord(settings: from.stored(secrets, key: sourceKey)).bytes()),
             .put(taskKey, try TaskRecord(settings: task.stored(secrets, key: taskKey)).bytes()),
-            .put(
-                KeyLayout.stage(task: trial.schema, source: source), Cluster.Stage.running.bytes),
+            .put(KeyLayout.stage(task: trial.schema, source: source), stage.bytes),
         ])
     }
 

@@ -51,6 +51,26 @@ public struct SourceStatusAnswer: Codable, Sendable, Hashable {
     public var errorMsg: String?
 }
 
+/// What pre-checks say of a task on one source.
+public struct CheckAnswer: Codable, Sendable, Hashable {
+    /// The source.
+    public var sourceName: String
+    /// The worker that has looked.
+    public var workerName: String
+    /// Whether nothing stands against the task on this source.
+    public var isPassed: Bool
+    /// What each check has found.
+    public var results: [CheckResult]
+    /// Why there are no results.
+    public var error: SubtaskError?
+}
+
+/// Where a worker reaches the cluster's store.
+public struct StoreAnswer: Codable, Sendable, Hashable {
+    /// Members of the store, as `host:port`, the best first.
+    public var endpointList: [String]
+}
+
 /// A task as it is wanted.
 public struct TaskAnswer: Codable, Sendable, Hashable {
     /// The task's name.

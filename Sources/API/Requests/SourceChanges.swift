@@ -20,16 +20,31 @@ extension ClusterStore {
     func updateSource(_ settings: SourceSettings, seen: Revision?) async throws {
         try await changeSource(settings.name, seen: seen) { old in
             var settings = settings
-            if settings.server.password.isEmpty {
-                settings.server.password = old.server.password
-            }
+            try keepPassword(
+                of: old.server, in: &settings.server, "source '\(settings.name)'")
             return settings
         }
     }
 
+    /// Lets a server keep the password that it had, when the request has none. One that is to be
+    /// sent elsewhere, or less protected, has to be given again: who may change settings need not
+    /// know it.
+    func keepPassword(
+        of old: ConnectionOptions, in server: inout ConnectionOptions, _ what: String
+    ) throws(APIProblem) {
+        guard server.password.isEmpty, !old.password.isEmpty else { return }
+        guard server.server == old.server, server.user == old.user, server.tls == old.tls else {
+            throw APIProblem(
+                .passwordNeeded,
+                "\(what) is another server, user or TLS setting now: its password is not taken over",
+                remedy: "give the password, too")
+        }
+        server.password = old.password
+    }
+
     /// Reads a source's settings, changes them, and writes them.
     func changeSource(
-        _ name: String, seen: Revision? = nil, _ change: (SourceSettings) -> SourceSettings
+        _ name: String, seen: Revision? = nil, _ change: (SourceSettings) throws -> SourceSettings
     ) async throws {
         let key = KeyLayout.source(name)
         try await untilUnchanged("source '\(name)'") { () -> Void? in

@@ -53,12 +53,26 @@ enum APISchemas {
             [
                 "task": text, "source": text, "stage": text, "unit": text, "epoch": integer,
                 "attempts": integer, "progress": anything,
-                "error": object(
-                    [
-                        "code": text, "message": text, "remedy": text, "is_retryable": flag,
-                        "time": number, "position": text,
-                    ], required: ["code", "message", "is_retryable", "time"]),
+                "error": reference("SubtaskError"),
             ], required: ["task", "source", "stage", "unit", "epoch", "attempts"]),
+        "Check": object(
+            [
+                "source_name": text, "worker_name": text, "is_passed": flag,
+                "results": list(
+                    object(
+                        [
+                            "name": text, "verdict": words(["ok", "warning", "error", "skipped"]),
+                            "message": text, "remedy": text, "is_ignored": flag,
+                        ], required: ["name", "verdict", "message", "remedy", "is_ignored"])),
+                "error": reference("SubtaskError"),
+            ], required: ["source_name", "worker_name", "is_passed", "results"]),
+        "CheckList": page("Check"),
+        "Store": object(["endpoint_list": list(text)], required: ["endpoint_list"]),
+        "SubtaskError": object(
+            [
+                "code": text, "message": text, "remedy": text, "is_retryable": flag,
+                "time": number, "position": text,
+            ], required: ["code", "message", "is_retryable", "time"]),
         "RelayLog": object(
             [
                 "state": text, "reason": text, "bytes": integer, "limit_bytes": integer,

@@ -26,6 +26,9 @@ public struct NodeSettings: Sendable {
         /// Members of the store of the cluster to join; empty: a cluster of one is formed, unless
         /// the worker is in one already.
         public var join: [EtcdEndpoint] = []
+        /// Asks the workers that are to be joined where members of the store are: they need not
+        /// have one themselves.
+        public var locate: (@Sendable () async -> [EtcdEndpoint])?
         /// The store's program; `nil` for Debian's.
         public var program: String?
         /// Further options of the program.

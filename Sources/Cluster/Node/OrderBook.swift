@@ -1,3 +1,4 @@
+internal import Metadata
 internal import Settings
 internal import Worker
 
@@ -10,12 +11,21 @@ struct OrderBook {
     }
     private let worker: String
     private let read: @Sendable (SubtaskRecords) throws -> MigrationSettings
+    /// Makes the journal of an order that was made of these revisions of its binding and its stage.
+    typealias Journal =
+        @Sendable (ClusterState.Subtask, _ binding: Revision, _ stage: Revision) ->
+        any SubtaskJournal
+    private let journal: Journal?
     /// Settings as they were read, so that they are read again only when their text changes.
     private var entries: [ClusterState.Subtask: Entry] = [:]
     private var revision: Int64 = 0
 
-    init(worker: String, read: @Sendable @escaping (SubtaskRecords) throws -> MigrationSettings) {
+    init(
+        worker: String, journal: Journal? = nil,
+        read: @Sendable @escaping (SubtaskRecords) throws -> MigrationSettings
+    ) {
         self.worker = worker
+        self.journal = journal
         self.read = read
     }
 
@@ -36,9 +46,19 @@ struct OrderBook {
                 SubtaskRecords(
                     task: subtask.task, source: subtask.source,
                     taskSettings: task.record.settings, sourceSettings: source.record.settings))
-            out[subtask.source]?.subtasks[subtask.task] = SubtaskOrder(
+            let asked = state.stageRevisions[subtask] ?? 0
+            var order = SubtaskOrder(
                 wanted: stage.wanted, settings: entry.settings, settingsRevision: entry.revision,
-                requestRevision: state.stageRevisions[subtask] ?? 0)
+                requestRevision: asked)
+            let key = KeyLayout.history(task: subtask.task, source: subtask.source)
+            if let history = state.histories[subtask] {
+                order.history = history.record
+            } else if state.unreadable.contains(key) {
+                // It may be over: nothing runs on a guess.
+                order.settings = .failure(ClusterError.unreadable(key))
+            }
+            order.journal = journal?(subtask, state.bindings[subtask.source]?.revision ?? 0, asked)
+            out[subtask.source]?.subtasks[subtask.task] = order
         }
         entries = entries.filter { out[$0.key.source]?.subtasks[$0.key.task] != nil }
         return out

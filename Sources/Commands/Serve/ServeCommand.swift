@@ -102,7 +102,13 @@ struct ServeCommand: AsyncParsableCommand {
     func run() async throws {
         let terminal = Terminal()
         let logger = Logger.command("skein", terminal, level: logLevel.level, isJSON: false)
-        let (settings, configuration) = try configure()
+        let (configured, configuration) = try configure()
+        var settings = configured
+        if case .own(var own) = settings.store, !join.isEmpty {
+            let locator = StoreLocator(workers: join, configuration: configuration, log: logger)
+            own.locate = { await locator.endpoints().compactMap { EtcdEndpoint($0) } }
+            settings.store = .own(own)
+        }
         let runtime = WorkerRuntime(
             name: name, dataFolder: settings.dataFolder, describe: { SubtaskError(operator: $0) },
             logger: logger)
@@ -153,6 +159,7 @@ struct ServeCommand: AsyncParsableCommand {
         var configuration = APIConfiguration(
             worker: name, version: Version.text, port: here.port, secrets: secrets)
         configuration.host = here.host
+        configuration.advertisedHost = told.host
         configuration.isInsecure = insecure
         if let tokens { configuration.tokens = try AccessTokens(file: tokens) }
         switch (tlsCert, tlsKey) {
@@ -210,13 +217,21 @@ struct ServeCommand: AsyncParsableCommand {
 }
 
 extension SubtaskError {
+    /// What to do in a cluster, where that is not what a command's user does.
+    private static let remedies = [
+        "checkpoint.fenced": "make sure that nobody else writes to the target for this task; "
+            + "`skein task resume` then takes it over with a greater epoch",
+        "checkpoint.missing": "restore the meta schema together with the data; to begin anew, "
+            + "remove the task, empty its tables on the target, and add it again",
+    ]
+
     /// What the API tells of an error: the same as the command line does.
     init(operator error: any Error) {
         let known = OperatorError(error)
         self.init(
             code: known.code,
             message: known.place.map { "\(known.message) (\($0))" } ?? known.message,
-            remedy: known.action.isEmpty ? nil : known.action,
+            remedy: Self.remedies[known.code] ?? (known.action.isEmpty ? nil : known.action),
             isRetryable: known.recovery == .later,
             time: Double(wallClockMicroseconds()) / 1e6)
     }

@@ -5,9 +5,10 @@ internal import Settings
 /// `skein task`: the tasks of the cluster.
 struct TaskCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "task", abstract: "Start, watch, pause, change and remove tasks.",
+        commandName: "task", abstract: "Check, start, watch, pause, change and remove tasks.",
         subcommands: [
-            TaskStartCommand.self, TaskListCommand.self, TaskStatusCommand.self,
+            TaskCheckCommand.self, TaskStartCommand.self, TaskListCommand.self,
+            TaskStatusCommand.self,
             TaskPauseCommand.self, TaskResumeCommand.self, TaskStopCommand.self,
             TaskUpdateCommand.self, TaskVerifyCommand.self, TaskRemoveCommand.self,
             TaskShowCommand.self, TaskExportCommand.self,

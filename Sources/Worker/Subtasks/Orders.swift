@@ -34,6 +34,10 @@ public struct SubtaskOrder: Sendable {
     public var settingsRevision: Int64
     /// Grows with every request: a subtask that an error has ended is then tried again.
     public var requestRevision: Int64
+    /// What is known of its earlier runs.
+    public var history = SubtaskHistory()
+    /// Where its history goes on; `nil`: nowhere.
+    public var journal: (any SubtaskJournal)?
 
     /// Makes an order.
     public init(

@@ -1,4 +1,5 @@
 internal import Logging
+internal import Relay
 internal import Runtime
 internal import Settings
 internal import Synchronization
@@ -36,6 +37,7 @@ final class SourceRunner: Sendable {
     func run() async {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await self.runRelays() }
+            group.addTask { await self.keepRoom() }
             await self.runSubtasks()
             group.cancelAll()
         }
@@ -110,6 +112,22 @@ final class SourceRunner: Sendable {
                 defer { group.cancelAll() }
                 return try? await relays.next()
             }
+        }
+    }
+
+    /// Keeps subtasks that rest from holding up the others. What they need of the relay log stays
+    /// for as long as there is room; when the log has to pause, it is given up, and they read it
+    /// from the source when they go on.
+    private func keepRoom() async {
+        while !Task.isCancelled {
+            try? await Task.sleep(for: .milliseconds(500))
+            let (runners, relay) = state.withLock { ($0.subtasks, $0.relay?.relay) }
+            guard let relay, relay.log?.status.state == .paused else { continue }
+            let resting = runners.filter { $0.value.isAtRest }
+            guard !resting.isEmpty, resting.count < runners.count else { continue }
+            let names = Set(resting.keys)
+            let lost = try? await withThread("relay-needs") { try relay.giveUpNeeds(of: names) }
+            for task in lost ?? [] { resting[task]?.warnOfLostNeed() }
         }
     }
 

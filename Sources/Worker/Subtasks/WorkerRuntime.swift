@@ -1,6 +1,8 @@
 public import Logging
+internal import MySQLClient
 internal import Relay
 internal import Runtime
+public import Settings
 internal import Synchronization
 
 /// What a worker runs: any number of sources, each with its relay log and its subtasks.
@@ -117,6 +119,19 @@ public final class WorkerRuntime: SourceHost {
             let after = try bytes()
             // It may have grown meanwhile.
             return before > after ? before - after : 0
+        }
+    }
+
+    /// Runs the pre-checks of a task on a source, on a thread of their own.
+    public func check(_ settings: MigrationSettings, source: String) async -> SourceCheck {
+        do {
+            let results = try await withThread("check") {
+                try Prechecks(settings: settings).run(
+                    source: Connection(settings.source), target: Connection(settings.target))
+            }
+            return SourceCheck(sourceName: source, results: results)
+        } catch {
+            return SourceCheck(sourceName: source, results: [], error: describe(error))
         }
     }
 
