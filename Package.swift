@@ -196,7 +196,7 @@ let package = Package(
             "MigrationTests",
             [
                 "MySQLCore", "MySQLClient", "Verification", "Metadata", "Settings", "Cluster",
-                "TestServers",
+                "TestServers", "Worker",
             ]),
         tests(
             "MetadataTests",

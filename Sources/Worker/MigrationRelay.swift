@@ -71,6 +71,17 @@ final class MigrationRelay: Sendable {
     ///   copied nothing yet.
     func open(needed: SourcePosition?) async throws {
         guard settings.keepsRelay, !state.withLock({ $0.isDecided }) else { return }
+        while try await !isOpened(needed: needed) {
+            // What another migration needs is gone. The log that has failed is put away soon.
+            try await Task.sleep(for: .milliseconds(100))
+        }
+    }
+
+    /// Tries to open the relay log.
+    ///
+    /// - Returns: false when it was opened from a position that another migration needs, and that is
+    ///   nowhere.
+    private func isOpened(needed: SourcePosition?) async throws -> Bool {
         let log: RelayLog
         do {
             log = try await relay.open(for: settings.name, needed: needed)
@@ -79,7 +90,7 @@ final class MigrationRelay: Sendable {
             if isShared, case .inUse = error { throw error }
             state.withLock { $0.isDecided = true }
             warn("no relay log is kept (\(error)); the source must keep its binlog")
-            return
+            return true
         }
         state.withLock { $0.log = log }
         show(log)
@@ -90,9 +101,7 @@ final class MigrationRelay: Sendable {
             guard isShared, Self.isMissing(error), !relay.isToBlame(settings.name, for: log) else {
                 throw error
             }
-            // What another migration needs is gone. The log that has failed is put away soon.
-            try await Task.sleep(for: .milliseconds(100))
-            return try await open(needed: needed)
+            return false
         }
         state.withLock { $0.isDecided = true }
         announce(log)
@@ -101,6 +110,7 @@ final class MigrationRelay: Sendable {
         } else if let end = log.end, let server = log.server {
             need(end.position.file, of: server)
         }
+        return true
     }
 
     /// Whether neither the log nor the source has what is needed.
@@ -189,11 +199,16 @@ final class MigrationRelay: Sendable {
 
 extension Relay.RelayStatus {
     /// For the status of whoever reads it.
-    fileprivate var shown: MigrationStatus.Relay {
+    var shown: MigrationStatus.Relay {
         MigrationStatus.Relay(
             state: state.rawValue, reason: reason, bytes: bytes, limitBytes: limitBytes,
             position: position?.description)
     }
+}
+
+extension RelayLog {
+    /// For the status of whoever keeps it.
+    var shown: MigrationStatus.Relay { status.shown }
 }
 
 extension SourceRelay {

@@ -222,7 +222,8 @@ struct HostileTests {
                 try await http.send("GET", "/api/v1/sources/s").object?["revision"] as? Int ?? 0
             let updated = try await all { number in
                 try await http.send(
-                    "PUT", "/api/v1/sources/s", "source: {url: 'mysql://u@h\(number)', password: p}",
+                    "PUT", "/api/v1/sources/s",
+                    "source: {url: 'mysql://u@h\(number)', password: p}",
                     headers: ["If-Match: \(seen)"]
                 ).status
             }

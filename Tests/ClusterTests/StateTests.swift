@@ -91,6 +91,52 @@ struct StateTests {
         #expect(throws: ClusterError.unreadable(key)) { try order.settings.get() }
     }
 
+    private static func copies(
+        _ replicas: Int, named: Set<String>? = nil, allowed: Set<String>? = nil,
+        workers: [String], holders: [String] = [], draining: String? = nil
+    ) throws -> Set<String> {
+        var record = SourceRecord(settings: "{}", allowedWorkers: allowed)
+        record.relayReplicas = replicas
+        record.relayWorkers = named
+        var values = try workers.map { name in
+            value(KeyLayout.session(name), try session(name), at: 1, lease: LeaseID(7))
+        }
+        values.append(value(KeyLayout.source("s"), try record.bytes(), at: 2))
+        values.append(
+            value(KeyLayout.binding("s"), try Binding(worker: "w", epoch: 1).bytes(), at: 3))
+        for holder in holders {
+            values.append(value(KeyLayout.relay(source: "s", worker: holder), [], at: 4))
+        }
+        if let draining { values.append(value(KeyLayout.drain(draining), [], at: 5)) }
+        var state = ClusterState()
+        state.apply(.all(values, at: 5))
+        return state.relayCopies()["s"] ?? []
+    }
+
+    @Test("copies of a relay log are as many as wanted, elsewhere, and stay where they are")
+    func copies() throws {
+        let all = ["w", "a", "b", "c", "d"]
+        #expect(try Self.copies(1, workers: all).isEmpty)
+        #expect(try Self.copies(3, workers: ["w"]).isEmpty)
+        let two = try Self.copies(3, workers: all)
+        #expect(two.count == 2 && !two.contains("w"))
+        // One of the others goes: nothing changes.
+        let other = try #require(all.first { $0 != "w" && !two.contains($0) })
+        #expect(try Self.copies(3, workers: all.filter { $0 != other }) == two)
+        // Those that have it keep it, whatever the names say.
+        for holder in ["a", "b", "c", "d"] {
+            #expect(try Self.copies(2, workers: all, holders: [holder, "w"]) == [holder])
+            #expect(try Self.copies(2, named: [holder], workers: all) == [holder])
+            #expect(try Self.copies(1, named: [holder, "w"], workers: all) == [holder])
+            #expect(try Self.copies(2, allowed: ["w", holder], workers: all) == [holder])
+            #expect(
+                try !Self.copies(2, workers: all, holders: [holder], draining: holder)
+                    .contains(holder))
+        }
+        #expect(try Self.copies(9, workers: all) == ["a", "b", "c", "d"])
+        #expect(try Self.copies(2, named: ["gone"], workers: all).count == 1)
+    }
+
     @Test("an epoch that nothing is greater than is no reason to crash")
     func lastEpoch() throws {
         var state = ClusterState()

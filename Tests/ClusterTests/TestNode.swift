@@ -17,7 +17,7 @@ final class FakeHost: SourceHost {
 
     var current: [String: SourceOrder] { orders.withLock { $0 } }
 
-    func order(_ orders: [String: SourceOrder]) {
+    func order(_ orders: [String: SourceOrder], copies: [String: RelayCopyOrder]) {
         self.orders.withLock { $0 = orders }
         told(orders)
     }

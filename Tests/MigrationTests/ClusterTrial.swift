@@ -24,11 +24,11 @@ final class ServeProcess: Sendable {
         keyFile = state.path + "/key"
     }
 
-    /// The first of three free ports in a row.
+    /// The first of four free ports in a row.
     private static func freePorts() -> Int {
         while true {
             let port = FreePort.next()
-            let others = [Loopback.listen(port + 1), Loopback.listen(port + 2)]
+            let others = (1...3).map { Loopback.listen(port + $0) }
             for socket in others { if let socket { close(socket) } }
             if !others.contains(nil) { return Int(port) }
         }
@@ -170,10 +170,10 @@ final class ClusterTrial: Sendable {
                 \(more)
                 """.utf8), .yaml, file: "task", name: trial.schema)
         let (sourceKey, taskKey) = (KeyLayout.source(source), KeyLayout.task(trial.schema))
+        var record = SourceRecord(settings: try from.stored(secrets, key: sourceKey))
+        record.relayReplicas = from.relayReplicas
         try await client.transaction(then: [
-            .put(
-                sourceKey,
-                try SourceRecord(settings: from.stored(secrets, key: sourceKey)).bytes()),
+            .put(sourceKey, try record.bytes()),
             .put(taskKey, try TaskRecord(settings: task.stored(secrets, key: taskKey)).bytes()),
             .put(KeyLayout.stage(task: trial.schema, source: source), stage.bytes),
         ])

@@ -188,6 +188,69 @@ extension MigrationTests {
             }
         }
 
+        @Test("what the source has purged and a lost machine had is in another worker's copy")
+        func relayCopies() async throws {
+            let target = try await SharedServers.all.server(.mariadb, "target")
+            try await TestServer.with(.mariadb, name: "copied") { source in
+                let trial = try Trial(
+                    source: source, target: target, "copies", Shop.schema(rows: 200))
+                let cluster = try ClusterTrial("w0", "w1", "w2")
+                try await cluster.running {
+                    try await cluster.startAll()
+                    try await cluster.add(trial, source: "s", sourceMore: "relay-replicas: 2")
+                    try await cluster.copied(trial)
+                    try await cluster.applied(trial)
+                    let owner = try #require(try await cluster.owner("s"))
+                    try await cluster.eventually("a copy") {
+                        try await cluster.cluster().relays["s"]?.count == 2
+                    }
+                    let holders = try await cluster.cluster().relays["s"] ?? []
+                    let copy = try #require(holders.first { $0 != owner.name })
+                    try await cluster.setStage(.paused, trial, source: "s")
+                    try await cluster.status("Paused", of: trial, at: owner)
+                    for n in 0..<3 {
+                        try trial.onSource("INSERT INTO marker VALUES (\(n)); FLUSH BINARY LOGS")
+                    }
+                    try trial.onSource("INSERT INTO marker VALUES (99)")
+                    try await cluster.eventually("the copy has all of it") {
+                        let status = try source.sql("SHOW MASTER STATUS").split(separator: "\t")
+                        let answer = try await cluster.skein(
+                            "relay", "status", "--source", "s", "--output", "json", at: owner)
+                        let wanted = "\"\(status[0]):\(status[1])\""
+                        return answer.components(separatedBy: wanted).count == 3
+                    }
+                    // One dump for all of them.
+                    #expect(
+                        try source.sql(
+                            "SELECT COUNT(*) FROM information_schema.PROCESSLIST "
+                                + "WHERE COMMAND='Binlog Dump'") == "1\n")
+                    let last = try source.sql("SHOW BINARY LOGS").split(separator: "\n").last
+                    let name = try #require(last?.split(separator: "\t").first)
+                    owner.kill()
+                    try FileManager.default.removeItem(atPath: owner.folder + "/relay")
+                    try await cluster.eventually("the source purges") {
+                        try source.sql("PURGE BINARY LOGS TO '\(name)'")
+                        return try source.sql("SHOW BINARY LOGS").split(separator: "\n").count == 1
+                    }
+                    try await cluster.eventually("the copy's worker runs it") {
+                        try await cluster.owner("s")?.name == copy
+                    }
+                    try await cluster.setStage(.running, trial, source: "s")
+                    try await cluster.applied(trial)
+                    try await trial.expectEqual(verifying: false)
+
+                    // A worker that is told to keeps one, too.
+                    let third = try #require(
+                        cluster.workers.first { $0.name != owner.name && $0.name != copy })
+                    try await cluster.skein(
+                        "relay", "start", "s", "--worker", third.name, at: third)
+                    try await cluster.eventually("another copy") {
+                        try await cluster.cluster().relays["s"]?.contains(third.name) == true
+                    }
+                }
+            }
+        }
+
         @Test("a worker joins through any worker, also one without a member of the store")
         func joinsAnybody() async throws {
             let cluster = try ClusterTrial("w0", "w1", "w2")
@@ -239,6 +302,11 @@ extension ClusterTrial {
     /// Runs a command that asks a worker; its output.
     @discardableResult
     func skein(_ arguments: String..., at worker: ServeProcess) async throws -> String {
+        // A worker serves the API a moment after it has found the store.
+        try await eventually("\(worker.name) serves") {
+            try await SkeinProcess(["cluster", "status", "--endpoint", worker.address]).end().status
+                == 0
+        }
         let outcome = try await SkeinProcess(arguments + ["--endpoint", worker.address]).end()
         guard outcome.status == 0 else {
             throw Overdue("\(arguments.joined(separator: " ")): \(outcome.text)")

@@ -201,6 +201,15 @@ public struct TransferRequest: Codable, Sendable, Hashable {
     public init(workerName: String) { self.workerName = workerName }
 }
 
+/// Which worker is to keep a copy of a relay log, or no more.
+public struct RelayRequest: Codable, Sendable, Hashable {
+    /// The worker; `nil` means the one that runs the source.
+    public var workerName: String?
+
+    /// Names a worker, or none.
+    public init(workerName: String? = nil) { self.workerName = workerName }
+}
+
 /// Which files of a relay log are to be removed.
 public struct RelayPurgeRequest: Codable, Sendable, Hashable {
     /// The first binlog file that stays.

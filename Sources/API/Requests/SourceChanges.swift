@@ -71,6 +71,31 @@ extension ClusterStore {
         }
     }
 
+    /// Lets a worker keep a copy of a source's relay log, or no more. The settings stay as they are,
+    /// to the byte.
+    func setRelayCopy(_ name: String, at worker: String, _ isWanted: Bool) async throws {
+        if isWanted, try await value(KeyLayout.session(worker)) == nil {
+            throw APIProblem.unknownWorker(worker)
+        }
+        try await untilUnchanged("source '\(name)'") { () -> Void? in
+            let value = try await source(name)
+            guard var record = decoded(SourceRecord.self, value) else { throw unreadable(value) }
+            var workers = record.relayWorkers ?? []
+            if isWanted {
+                workers.insert(worker)
+            } else if workers.remove(worker) == nil {
+                throw APIProblem(
+                    .unknownWorker,
+                    "worker '\(worker)' was not told to keep a relay log of '\(name)'",
+                    remedy: "`relay-replicas` of the source says how many workers do")
+            }
+            record.relayWorkers = workers.isEmpty ? nil : workers
+            return try await commit(
+                if: [.modRevision(value.key, value.modRevision)],
+                [.put(value.key, try record.bytes(), lease: nil)]) ? () : nil
+        }
+    }
+
     /// Removes a source that no task uses.
     func removeSource(_ name: String) async throws {
         let key = KeyLayout.source(name)
@@ -152,14 +177,19 @@ extension ClusterStore {
         guard let record = decoded(SourceRecord.self, value) else { throw unreadable(value) }
         var settings = try SourceSettings(stored: record.settings, secrets, key: value.key)
         settings.allowedWorkers = record.allowedWorkers
+        settings.relayReplicas = record.relayReplicas ?? 1
+        settings.relayWorkers = record.relayWorkers ?? []
         settings.isEnabled = record.isEnabled
         return settings
     }
 
     func record(_ settings: SourceSettings) throws(SettingsError) -> SourceRecord {
-        SourceRecord(
+        var record = SourceRecord(
             settings: try settings.stored(secrets, key: KeyLayout.source(settings.name)),
             allowedWorkers: settings.allowedWorkers, isEnabled: settings.isEnabled)
+        if settings.relayReplicas != 1 { record.relayReplicas = settings.relayReplicas }
+        if !settings.relayWorkers.isEmpty { record.relayWorkers = settings.relayWorkers }
+        return record
     }
 
     /// What a newer worker has written is not replaced by a guess.

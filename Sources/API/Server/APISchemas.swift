@@ -13,6 +13,7 @@ enum APISchemas {
         "Done": object(["message": text, "freed_bytes": integer], required: ["message"]),
         "TransferRequest": object(["worker_name": text], required: ["worker_name"]),
         "SourceListRequest": object(["source_name_list": list(text)]),
+        "RelayRequest": object(["worker_name": text]),
         "RelayPurgeRequest": object(
             ["relay_binlog_name": text, "force": flag], required: ["relay_binlog_name"]),
         "Source": object(
@@ -76,7 +77,7 @@ enum APISchemas {
         "RelayLog": object(
             [
                 "state": text, "reason": text, "bytes": integer, "limit_bytes": integer,
-                "position": text,
+                "position": text, "is_copy": flag,
             ], required: ["state", "bytes"]),
         "WorkerStatus": object(
             [
@@ -113,7 +114,8 @@ enum APISchemas {
         "SourceSettings": object(
             [
                 "source-id": text, "source": reference("Server"), "relay": flag,
-                "relay-dir": text, "relay-limit": size, "server-id": integer,
+                "relay-dir": text, "relay-limit": size, "relay-replicas": integer,
+                "relay-workers": list(text), "server-id": integer,
                 "workers": list(text), "enable": flag,
             ], required: ["source"]),
         "TaskSettings": object(

@@ -70,6 +70,7 @@ public final class Node: Sendable {
             session.storeEndpoint = own.clientEndpoint.description
             session.peerURL = server.peerURL
         }
+        session.relayAddress = settings.relayAddress
         membership = Membership(session, client: client, log: log)
         let client = client
         state = Mutex(
@@ -78,7 +79,7 @@ public final class Node: Sendable {
                     worker: settings.name,
                     journal: {
                         HistoryJournal(client: client, subtask: $0, binding: $1, stage: $2)
-                    }, read: settings.read)))
+                    }, readSource: settings.readSource, read: settings.read)))
     }
 
     private static func serverSettings(
@@ -349,7 +350,8 @@ public final class Node: Sendable {
                         metadata: ["key": "\(key)"])
                 }
                 let orders = state.book.orders(state.cluster)
-                if !state.isOver { self.host.order(orders) }
+                let copies = state.book.copies(state.cluster)
+                if !state.isOver { self.host.order(orders, copies: copies) }
             }
             self.member?.setWanted(self.cluster.voters.contains(self.settings.name))
             return true
@@ -398,7 +400,7 @@ public final class Node: Sendable {
         }
         state.withLock { state in
             state.isOver = true
-            host.order([:])
+            host.order([:], copies: [:])
         }
         await waiting(upTo: Self.drainLimit) { host.activeSources.isEmpty }
     }

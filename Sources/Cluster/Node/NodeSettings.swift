@@ -47,6 +47,11 @@ public struct NodeSettings: Sendable {
     public var dataFolder: String
     /// Where other workers, and clients, reach its API.
     public var address: String
+    /// Where it serves its relay logs to other workers; `nil`: it does not.
+    public var relayAddress: String?
+    /// Reads a source's settings out of its name and their text; `nil`: no copies of relay logs are
+    /// kept here.
+    public var readSource: (@Sendable (String, String) throws -> SourceSettings)?
     /// Where it listens only to show that it lives; `nil` when the API is served there.
     public var presence: EtcdEndpoint?
     /// What tells the key of the cluster's passwords from another; `nil`: it is not compared.

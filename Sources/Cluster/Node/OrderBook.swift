@@ -16,16 +16,27 @@ struct OrderBook {
         @Sendable (ClusterState.Subtask, _ binding: Revision, _ stage: Revision) ->
         any SubtaskJournal
     private let journal: Journal?
+    /// Reads a source's settings, out of its name and their text.
+    typealias SourceReader = @Sendable (String, String) throws -> SourceSettings
+    private let readSource: SourceReader?
+    /// Settings of sources as they were read.
+    private var sources: [String: KnownSource] = [:]
+    private struct KnownSource {
+        var text: String
+        var settings: Result<SourceSettings, any Error>
+        var revision: Int64
+    }
     /// Settings as they were read, so that they are read again only when their text changes.
     private var entries: [ClusterState.Subtask: Entry] = [:]
     private var revision: Int64 = 0
 
     init(
-        worker: String, journal: Journal? = nil,
+        worker: String, journal: Journal? = nil, readSource: SourceReader? = nil,
         read: @Sendable @escaping (SubtaskRecords) throws -> MigrationSettings
     ) {
         self.worker = worker
         self.journal = journal
+        self.readSource = readSource
         self.read = read
     }
 
@@ -36,6 +47,9 @@ struct OrderBook {
             // A source that was removed is unbound soon.
             guard state.sources[source] != nil else { continue }
             out[source] = SourceOrder(epoch: binding.record.epoch, subtasks: [:])
+            out[source]?.holders = (state.relays[source] ?? []).sorted().compactMap {
+                holder($0, state)
+            }
         }
         for (subtask, stage) in state.stages {
             guard out[subtask.source] != nil, let source = state.sources[subtask.source],
@@ -62,6 +76,38 @@ struct OrderBook {
         }
         entries = entries.filter { out[$0.key.source]?.subtasks[$0.key.task] != nil }
         return out
+    }
+
+    /// The sources of whose relay logs this worker keeps a copy.
+    mutating func copies(_ state: ClusterState) -> [String: RelayCopyOrder] {
+        guard let readSource else { return [:] }
+        var out: [String: RelayCopyOrder] = [:]
+        for (source, workers) in state.relayCopies() where workers.contains(worker) {
+            guard let text = state.sources[source]?.record.settings,
+                let bound = state.bindings[source]?.record.worker,
+                let original = holder(bound, state)
+            else { continue }
+            if sources[source]?.text != text {
+                revision += 1
+                sources[source] = KnownSource(
+                    text: text, settings: Result { try readSource(source, text) },
+                    revision: revision)
+            }
+            guard let known = sources[source] else { continue }
+            if case .success(let settings) = known.settings, !settings.keepsRelay { continue }
+            out[source] = RelayCopyOrder(
+                settings: known.settings, settingsRevision: known.revision, original: original)
+        }
+        sources = sources.filter { out[$0.key] != nil }
+        return out
+    }
+
+    /// Another worker, where it can be asked for relay logs.
+    private func holder(_ name: String, _ state: ClusterState) -> RelayHolder? {
+        guard name != worker, let address = state.sessions[name]?.record.relayAddress else {
+            return nil
+        }
+        return RelayHolder(worker: name, address: address)
     }
 
     private mutating func entry(

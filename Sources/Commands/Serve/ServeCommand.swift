@@ -4,6 +4,7 @@ internal import Cluster
 internal import Glibc
 internal import Logging
 internal import Metadata
+internal import Peer
 internal import Runtime
 internal import Settings
 internal import Worker
@@ -27,7 +28,8 @@ struct ServeCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Where it listens. The two ports above are for its member of the store.",
+            "Where it listens. The three ports above are for its member of the store, and for relay "
+                + "logs.",
             valueName: "host:port"))
     var listen = "127.0.0.1:8261"
 
@@ -109,19 +111,53 @@ struct ServeCommand: AsyncParsableCommand {
             own.locate = { await locator.endpoints().compactMap { EtcdEndpoint($0) } }
             settings.store = .own(own)
         }
+        let exchange = try exchange(&settings, configuration, logger)
         let runtime = WorkerRuntime(
-            name: name, dataFolder: settings.dataFolder, describe: { SubtaskError(operator: $0) },
-            logger: logger)
+            name: name, dataFolder: settings.dataFolder, exchange: exchange,
+            describe: { SubtaskError(operator: $0) }, logger: logger)
         let node = try Node(settings, host: runtime, log: logger)
         try await StopSignals.shared.handling { _ in
             node.stop()
         } _: {
             try await node.run {
-                try await APIServer(
-                    configuration: configuration, client: node.client, control: runtime, log: logger
-                ).run()
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    if let exchange { group.addTask { try await exchange.run() } }
+                    group.addTask {
+                        try await APIServer(
+                            configuration: configuration, client: node.client, control: runtime,
+                            log: logger
+                        ).run()
+                    }
+                    defer { group.cancelAll() }
+                    while try await group.next() != nil {}
+                }
             }
         }
+    }
+
+    /// What lets workers read each other's relay logs: on loopback, or with certificates.
+    private func exchange(
+        _ settings: inout NodeSettings, _ configuration: APIConfiguration, _ logger: Logger
+    ) throws -> PeerExchange? {
+        let security: PeerSecurity
+        if let tls = settings.tls {
+            security = .mutual(
+                authorityFile: tls.authorityFile, certificateFile: tls.certificateFile,
+                keyFile: tls.keyFile)
+        } else if configuration.isLoopback {
+            security = .plaintext
+        } else {
+            logger.notice("relay logs are not served to other workers: that needs certificates")
+            return nil
+        }
+        guard let told = EtcdEndpoint(settings.address) else { return nil }
+        let secrets = configuration.secrets
+        settings.relayAddress = PeerAddress(host: told.host, port: told.port + 3).description
+        settings.readSource = { source, text in
+            try SourceSettings(stored: text, secrets, key: KeyLayout.source(source))
+        }
+        return try PeerExchange(
+            PeerAddress(host: configuration.host, port: configuration.port + 3), security)
     }
 
     private func configure() throws -> (NodeSettings, APIConfiguration) {
@@ -130,8 +166,8 @@ struct ServeCommand: AsyncParsableCommand {
         }
         let here = try endpoint(listen, "--listen")
         let told = try advertise.map { try endpoint($0, "--advertise") } ?? here
-        guard here.port <= 65_533 else {
-            throw SettingsError("--listen needs the two ports above its own too")
+        guard here.port <= 65_532 else {
+            throw SettingsError("--listen needs the three ports above its own too")
         }
         guard !["0.0.0.0", "::"].contains(told.host) else {
             throw SettingsError("--advertise is missing: others can't connect to \(told)")

@@ -12,6 +12,7 @@ final class SourceRunner: Sendable {
     }
     let source: String
     private let folder: String
+    private let exchange: (any RelayExchange)?
     private let describe: @Sendable (any Error) -> SubtaskError
     private let logger: Logger
     private let orders: Watched<SourceOrder?>
@@ -20,11 +21,12 @@ final class SourceRunner: Sendable {
 
     /// - Parameter folder: for the source's relay log, unless its settings name one.
     init(
-        source: String, order: SourceOrder, folder: String,
+        source: String, order: SourceOrder, folder: String, exchange: (any RelayExchange)?,
         describe: @Sendable @escaping (any Error) -> SubtaskError, logger: Logger
     ) {
         self.source = source
         self.folder = folder
+        self.exchange = exchange
         self.describe = describe
         self.logger = logger
         orders = Watched(order)
@@ -139,19 +141,44 @@ final class SourceRunner: Sendable {
         let serverID =
             settings.serverID != 0
             ? settings.serverID : UInt32.random(in: 0x4000_0000...0x7FFF_FFFF)
-        let options = MigrationRelay.options(settings, serverID: serverID)
+        var options = MigrationRelay.options(settings, serverID: serverID)
+        options.peers = { self.peers() }
+        options.opened = { log in
+            if let log {
+                self.exchange?.serve(log, as: self.source)
+            } else {
+                self.exchange?.withdraw(self.source)
+            }
+        }
+        let shared = options
         let (relay, isNew) = state.withLock { state in
-            if let known = state.relay, known.options.isSame(as: options) {
+            if let known = state.relay, known.options.isSame(as: shared) {
                 return (known.relay, false)
             }
-            let relay = SourceRelay(options, endsWithLog: false, logger: logger)
+            let relay = SourceRelay(shared, endsWithLog: false, logger: logger)
             relay.expect(
                 Set(state.subtasks.filter { $0.value.isActive }.keys), of: Set(state.subtasks.keys))
-            state.relay = (options, relay)
+            state.relay = (shared, relay)
             return (relay, true)
         }
         if isNew { relays.send(relay) }
         return relay
+    }
+
+    /// Connections to the other workers that keep the source's relay log: what is needed and not
+    /// here is fetched from them before the source is asked.
+    private func peers() -> [any RelayConnection] {
+        guard let exchange, let holders = orders.value?.holders else { return [] }
+        return holders.compactMap { holder in
+            do {
+                return try exchange.connection(to: holder.address, source: source)
+            } catch {
+                logger.warning(
+                    "a worker's relay log can't be read",
+                    metadata: ["worker": "\(holder.worker)", "reason": "\(error)"])
+                return nil
+            }
+        }
     }
 
     // MARK: what it does
