@@ -124,6 +124,39 @@ struct RequestTests {
         }
     }
 
+    @Test("the status of 1,000 tasks on three workers comes in one answer")
+    func manyTasks() async throws {
+        try await TestAPI.with(["w0", "w1", "w2"]) { api, workers in
+            let count = 1000
+            for n in 0..<count {
+                let (source, task) = (KeyLayout.source("s\(n)"), KeyLayout.task("t\(n)"))
+                let settings = #"{"name":"t\#(n)","sources":["s\#(n)"],"tables":["a.*"]}"#
+                try await api.client.transaction(then: [
+                    .put(source, try SourceRecord(settings: "{}").bytes()),
+                    .put(task, try TaskRecord(settings: settings).bytes()),
+                    .put(KeyLayout.stage(task: "t\(n)", source: "s\(n)"), Stage.running.bytes),
+                    .put(
+                        KeyLayout.binding("s\(n)"),
+                        try Binding(worker: "w\(n % 3)", epoch: 1).bytes()),
+                ])
+            }
+            for (index, worker) in workers.enumerated() {
+                worker.control.current.withLock {
+                    $0.subtasks = stride(from: index, to: count, by: 3).map {
+                        FakeControl.subtask("t\($0)", "s\($0)")
+                    }
+                }
+            }
+            let http = workers[0].http
+            try await eventually { try await http.send("GET", "/api/v1/tasks").data.count == count }
+            let begun = ContinuousClock.now
+            let answer = try await http.send("GET", "/api/v1/tasks?with_status=true")
+            print("status of 1,000 tasks: \(begun.duration(to: .now))")
+            let stages = answer.data.flatMap { $0["status_list"] as? [[String: Any]] ?? [] }
+            #expect(stages.count { $0["stage"] as? String == "Running" } == count)
+        }
+    }
+
     @Test("what has reached its goal runs again only when it is meant")
     func finished() async throws {
         try await TestAPI.with { api, workers in

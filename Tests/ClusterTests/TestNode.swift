@@ -9,17 +9,11 @@ import Worker
 /// A worker's engines, played: what it was ordered counts as running at once.
 final class FakeHost: SourceHost {
     private let orders = Mutex<[String: SourceOrder]>([:])
-    private let told: @Sendable ([String: SourceOrder]) -> Void
-
-    init(_ told: @Sendable @escaping ([String: SourceOrder]) -> Void = { _ in }) {
-        self.told = told
-    }
 
     var current: [String: SourceOrder] { orders.withLock { $0 } }
 
     func order(_ orders: [String: SourceOrder], copies: [String: RelayCopyOrder]) {
         self.orders.withLock { $0 = orders }
-        told(orders)
     }
 
     var activeSources: Set<String> { Set(current.keys) }
