@@ -65,7 +65,7 @@ let package = Package(
         module("MySQLCore", ["CXXHash"], strict),
         module("MySQLSyntax", ["MySQLCore"], strict),
         module("MySQLBinlog", ["MySQLCore", "CZstd", "CDeflate"], strict),
-        module("Rules", ["MySQLCore"], strict),
+        module("Rules", ["MySQLCore", "MySQLSyntax", "MySQLBinlog"], strict),
 
         module("Runtime", ["CMalloc"], common),
         module("MySQLClient", ["MySQLCore", "CMariaDB"], common),
@@ -74,7 +74,7 @@ let package = Package(
             "Relay", ["MySQLCore", "MySQLBinlog", "MySQLClient", "Stream", "Runtime"], strict),
         module("Checkpoint", ["MySQLCore", "MySQLClient"], common),
         module(
-            "Snapshot", ["MySQLCore", "MySQLClient", "Checkpoint", "Runtime"], strict),
+            "Snapshot", ["MySQLCore", "Rules", "MySQLClient", "Checkpoint", "Runtime"], strict),
         module(
             "Replication",
             [

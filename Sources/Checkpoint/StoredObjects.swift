@@ -12,8 +12,10 @@ public struct StoredObject: Sendable, Hashable {
         case restart
         /// A view that this subtask created.
         case view
-        /// A procedure, function or package that this subtask created.
-        case routine
+        /// A procedure that this subtask created.
+        case procedure
+        /// A function that this subtask created; a procedure may have its name.
+        case function
         /// A trigger, created at switch-over.
         case trigger
         /// An event, created (or enabled) at switch-over.

@@ -59,6 +59,12 @@ public final class TargetSession {
     /// The longest packet that the server takes, in bytes.
     public let maxPacket: Int
 
+    /// The `sql_mode` of sessions that write rows: what does not fit is an error.
+    public static let strictMode = "STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES"
+    /// The same, but what does not fit is a warning, which must be counted: the only mode in which
+    /// servers take ENUM's invalid member.
+    public static let lenientMode = "NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES"
+
     /// Connects and applies the settings of `protocol.md` §2.
     ///
     /// UPDATE counts matched rows (`CLIENT_FOUND_ROWS`), autocommit is off, strict mode on; the
@@ -77,10 +83,11 @@ public final class TargetSession {
             "autocommit=0", "lock_wait_timeout=60", "innodb_lock_wait_timeout=10",
             "wait_timeout=30", "net_read_timeout=30", "net_write_timeout=60",
             "time_zone='+00:00'", "unique_checks=1", "foreign_key_checks=1",
-            "sql_mode='STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES'",
+            "sql_mode='\(strictMode)'",
         ]
         if connection.family == .mariadb {
-            settings += ["max_statement_time=0", "sql_auto_is_null=0"]
+            // Rows are checked where they come from: what the source let in is let in here.
+            settings += ["max_statement_time=0", "sql_auto_is_null=0", "check_constraint_checks=0"]
         } else {
             settings += ["max_execution_time=0"]
             if connection.serverVersion.isAtLeast(8, 0, 30) {

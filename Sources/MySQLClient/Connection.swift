@@ -42,7 +42,7 @@ public final class Connection {
         guard connected != nil else {
             let error = MySQLError(mysql, options.server)
             mysql_close(mysql)
-            throw error
+            throw error.code == pluginNotAllowed ? error.withPasswordAdvice : error
         }
         if options.socket == nil, options.tls.mode.needsTLS, mysql_get_ssl_cipher(mysql) == nil {
             mysql_close(mysql)
@@ -144,6 +144,29 @@ private func noticeDeadPeers(_ socket: Int32) {
     set(Int32(IPPROTO_TCP), TCP_USER_TIMEOUT, 30_000)
 }
 
+/// The ways to log in that do not give the password in clear to whoever answers.
+private let passwordKeepingPlugins =
+    "mysql_native_password,caching_sha2_password,sha256_password,client_ed25519,parsec,"
+    + "auth_gssapi_client"
+
+/// The library's `CR_PLUGIN_NOT_ALLOWED`.
+private let pluginNotAllowed: UInt32 = 5010
+
+extension MySQLError {
+    fileprivate var withPasswordAdvice: MySQLError {
+        MySQLError(
+            code: code, sqlState: sqlState,
+            message: "\(message): the server asks for the password itself, which it gets only when "
+                + "its name is verified (TLS mode verify-identity) or over a local socket",
+            server: server)
+    }
+}
+
+extension ConnectionOptions {
+    /// Whether the server is known for who it is, so that it may see the password itself.
+    fileprivate var mayShowPassword: Bool { socket != nil || tls.mode == .verifyIdentity }
+}
+
 private func setOptions(_ mysql: UnsafeMutablePointer<MYSQL>, _ options: ConnectionOptions) {
     func set(_ option: mysql_option, _ value: UInt32) {
         var value = value
@@ -161,6 +184,9 @@ private func setOptions(_ mysql: UnsafeMutablePointer<MYSQL>, _ options: Connect
     _ = mysql_options(mysql, MYSQL_OPT_MAX_ALLOWED_PACKET, &packet)
     if let folder = options.pluginFolder { _ = mysql_options(mysql, MYSQL_PLUGIN_DIR, folder) }
     if options.compresses { _ = mysql_options(mysql, MYSQL_OPT_COMPRESS, nil) }
+    if !options.mayShowPassword {
+        _ = mysql_options(mysql, MARIADB_OPT_RESTRICTED_AUTH, passwordKeepingPlugins)
+    }
     guard options.tls.mode != .disabled, options.socket == nil else { return }
     var yes: my_bool = 1
     _ = mysql_options(mysql, MYSQL_OPT_SSL_ENFORCE, &yes)

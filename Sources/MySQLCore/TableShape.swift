@@ -236,4 +236,30 @@ public struct TableShape: Sendable, Hashable, Codable {
             }
         }
     }
+
+    /// How many unique keys MariaDB may keep as an index of hashes, each with a hidden column
+    /// behind the table's own, which rows in the binlog hold too: those over a TEXT, a BLOB, or
+    /// more bytes than an index takes.
+    public var hashableKeys: Int {
+        keys.count { key in
+            guard key.isUnique, !key.isPrimary else { return false }
+            return key.parts.contains { part in
+                guard part.prefixLength == nil, let name = part.column,
+                    let index = columnIndex(name)
+                else { return false }
+                return columns[index].mayExceedIndex
+            } || key.parts.count > 3
+        }
+    }
+}
+
+extension ColumnShape {
+    /// Whether a value may have more bytes than a part of an index in InnoDB's smallest form (767).
+    fileprivate var mayExceedIndex: Bool {
+        switch type.kind {
+        case .char, .varchar: (type.length ?? 0) * 4 > 767
+        case .binary, .varbinary: (type.length ?? 0) > 767
+        default: type.isText || type.isBinary
+        }
+    }
 }

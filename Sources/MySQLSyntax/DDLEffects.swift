@@ -70,6 +70,24 @@ extension DDL {
         }
     }
 
+    /// Whether a table keeps its old rows from then on (MariaDB).
+    public var addsSystemVersioning: Bool {
+        switch self {
+        case .createTable(let d):
+            d.options.hasSystemVersioning
+                || d.periods.contains { $0.name.uppercased() == "SYSTEM_TIME" }
+        case .alterTable(let d):
+            d.actions.contains { action in
+                switch action {
+                case .addSystemVersioning: true
+                case .options(let options): options.hasSystemVersioning
+                default: false
+                }
+            }
+        default: false
+        }
+    }
+
     /// Whether running it a second time, with no row written in between, leaves what running it
     /// once leaves, without an error.
     public var isIdempotentWhileDrained: Bool {

@@ -20,6 +20,8 @@ struct Parser {
     var schemas: [SchemaReference] = []
     var tablesAreComplete = true
     var nondeterministicReason: String?
+    /// Bytes of each action of an ALTER TABLE.
+    var actionRanges: [Range<Int>] = []
 
     init(_ source: [UInt8], context: SyntaxContext) {
         self.source = source

@@ -19,7 +19,10 @@ extension Parser {
         out.wait = try lockWait()
         while !isAtEnd {
             let first = out.actions.count
+            let low = Int(token.low)
             try alterAction(&out.actions)
+            let range = low..<Int(tokens[max(at - 1, 0)].high)
+            actionRanges += repeatElement(range, count: out.actions.count - first)
             if takeByte(",") {
                 guard !isAtEnd else { throw failure("an action expected") }
                 continue

@@ -9,7 +9,7 @@ extension Parser {
             tables: tables.sorted { $0.nameRange.lowerBound < $1.nameRange.lowerBound },
             schemas: schemas.sorted { $0.range.lowerBound < $1.range.lowerBound },
             tablesAreComplete: tablesAreComplete && !isCut,
-            nondeterministicReason: nondeterministicReason)
+            nondeterministicReason: nondeterministicReason, actionRanges: actionRanges)
     }
 
     private mutating func classify() throws(SyntaxFailure) -> Statement.Classification {

@@ -146,6 +146,9 @@ public struct Statement: Sendable, Hashable {
     /// Why running the statement elsewhere can give other values than on its source; `nil` when
     /// it can't, as far as can be seen.
     public var nondeterministicReason: String?
+    /// Where each of an ALTER TABLE's actions is in the text. Actions that come of one clause
+    /// (a list of new columns, a column with a key) have the same place.
+    public var actionRanges: [Range<Int>] = []
 
     /// The DDL, if it is one.
     public var ddl: DDL? {

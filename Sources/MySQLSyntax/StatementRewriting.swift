@@ -41,6 +41,52 @@ extension Statement {
         return replacing(changes)
     }
 
+    /// The statement with a character set's collation spelled out wherever it names the character
+    /// set alone, so that it means the same on a server with another default. A statement that
+    /// spells any collation is left as it is.
+    ///
+    /// - Parameter context: the one that the statement was parsed under.
+    public func spelling(
+        collation: String, of charset: String, context: SyntaxContext
+    ) -> [UInt8] {
+        let tokens = Lexer.tokens(source, context: context)
+        guard !tokens.contains(where: { $0.keyword == .collate }) else { return source }
+        var changes: [(range: Range<Int>, text: String)] = []
+        // Of each open parenthesis, whether a conversion stands before it.
+        var conversions: [Bool] = []
+        for (i, token) in tokens.enumerated() {
+            switch (token.kind, token.range.count == 1 ? source[token.range.lowerBound] : 0) {
+            case (.punctuation, UInt8(ascii: "(")):
+                let word = i > 0 ? source[tokens[i - 1].range] : []
+                let name = String(decoding: word, as: UTF8.self).uppercased()
+                conversions.append(name == "CAST" || name == "CONVERT")
+                continue
+            case (.punctuation, UInt8(ascii: ")")):
+                _ = conversions.popLast()
+                continue
+            default: break
+            }
+            var at = i
+            if token.keyword == .charset {
+                at += 1
+            } else if token.keyword == .character, tokens[i + 1].keyword == .set {
+                at += 2
+            } else {
+                continue
+            }
+            if at < tokens.count, tokens[at].kind == .symbol { at += 1 }
+            guard at + 1 < tokens.count, !conversions.contains(true),
+                tokens[at + 1].keyword != .binary
+            else { continue }
+            let name = String(decoding: source[tokens[at].range], as: UTF8.self)
+                .filter { $0 != "'" && $0 != "\"" && $0 != "`" }
+            guard Charsets.canonical(charset: name.lowercased()) == charset else { continue }
+            let end = tokens[at].range.upperBound
+            changes.append((end..<end, " COLLATE \(collation)"))
+        }
+        return replacing(changes)
+    }
+
     /// The statement without its `DEFINER = ..` (or with another one, as SQL text).
     public func settingDefiner(_ definer: String?) -> [UInt8] {
         let range: Range<Int>?

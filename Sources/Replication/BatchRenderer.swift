@@ -1,15 +1,6 @@
+internal import Checkpoint
 internal import MySQLBinlog
 internal import MySQLCore
-
-/// One row image of a batch.
-private struct Image {
-    /// Index of its event, -1 for none.
-    var source: Int32 = -1
-    var offset: Int32 = 0
-    var length: Int32 = 0
-
-    var exists: Bool { source >= 0 }
-}
 
 /// Writes the statements of a batch.
 ///
@@ -23,11 +14,11 @@ struct BatchRenderer: ~Copyable {
         var key: UInt64
         var plan: Int32
         /// An image that has the key, to confirm hashes.
-        var sample: Image
+        var sample: BatchImage
         /// The row before the batch.
-        var before = Image()
+        var before = BatchImage()
         /// The row after the batch.
-        var after = Image()
+        var after = BatchImage()
     }
 
     /// Called when enough has been gathered for a packet: sends the statements, checks the
@@ -36,19 +27,25 @@ struct BatchRenderer: ~Copyable {
 
     private let statementBytes: Int
     private let packetBytes: Int
-    private var sources: ContiguousArray<RowSource> = []
+    var sources: ContiguousArray<RowSource> = []
     private var plans: [TablePlan] = []
     private var planNumbers: [ObjectIdentifier: Int32] = [:]
     private var slots: [Slot] = []
     private var index: [UInt64: Int32] = [:]
-    private var inOrder: [(source: Int32, images: RowImages)] = []
-    private var values: [ColumnValue] = []
-    private var otherValues: [ColumnValue] = []
-    private var expectations: [Expectation] = []
+    var inOrder: [(source: Int32, images: RowImages)] = []
+    /// Of each row ``inOrder``, the index of its transaction in the batch.
+    var owners: [Int32] = []
+    var order = BatchOrder()
+    var values: [ColumnValue] = []
+    var otherValues: [ColumnValue] = []
+    var expectations: [Expectation] = []
     private var checksForeignKeys = true
     /// Whether each statement is followed by a guard, which ends the packet unless the statement
     /// did what is expected: only then may COMMIT stand in the same packet.
     var writesGuards = false
+    /// Whether rows may hold ENUM's invalid member, which the target takes in another mode only.
+    /// Rows of tables with ENUM columns are then written one change at a time.
+    var toleratesInvalidEnums = false
     /// What the fence leaves in `@skein`, to be checked by the next guard.
     var fenceProof: UInt64?
 
@@ -69,6 +66,7 @@ struct BatchRenderer: ~Copyable {
         expectations = expected
         expected = []
         gather(transactions)
+        arrange(transactions)
         try writeInOrder(&sql, flush)
         setForeignKeyChecks(true, &sql)
         try writeMerged(&sql, flush)
@@ -82,16 +80,20 @@ struct BatchRenderer: ~Copyable {
         slots.removeAll(keepingCapacity: true)
         index.removeAll(keepingCapacity: true)
         inOrder.removeAll(keepingCapacity: true)
+        owners.removeAll(keepingCapacity: true)
         plans.removeAll(keepingCapacity: true)
         planNumbers.removeAll(keepingCapacity: true)
         // Rows that ignore foreign keys keep their place among those that don't.
+        let tolerates = toleratesInvalidEnums
         let keepsRelatedOrder = transactions.contains { transaction in
             transaction.sources.contains {
-                $0.plan.merging == .related && ($0.ignoresForeignKeys || !Self.isWhole($0))
+                $0.plan.merging == .related
+                    && ($0.ignoresForeignKeys || !Self.isWhole($0)
+                        || tolerates && !$0.plan.enums.isEmpty)
             }
         }
-        let unmerged = Self.plansWithPartialRows(transactions)
-        for transaction in transactions {
+        let unmerged = Self.unmergedPlans(transactions, withEnums: tolerates)
+        for (owner, transaction) in transactions.enumerated() {
             let base = Int32(sources.count)
             sources.append(contentsOf: transaction.sources)
             for change in transaction.rows {
@@ -100,6 +102,7 @@ struct BatchRenderer: ~Copyable {
                     merge(change, source)
                 } else {
                     inOrder.append((source, change.images))
+                    owners.append(Int32(owner))
                 }
             }
         }
@@ -107,12 +110,13 @@ struct BatchRenderer: ~Copyable {
 
     /// Tables with a change that can't be merged: all their changes keep their order, since merged
     /// ones go out behind the others.
-    private static func plansWithPartialRows(
-        _ transactions: ContiguousArray<SourceTransaction>
+    private static func unmergedPlans(
+        _ transactions: ContiguousArray<SourceTransaction>, withEnums: Bool
     ) -> Set<ObjectIdentifier> {
         var plans: Set<ObjectIdentifier> = []
         for transaction in transactions {
-            for source in transaction.sources where !isWhole(source) {
+            for source in transaction.sources
+            where !isWhole(source) || withEnums && !source.plan.enums.isEmpty {
                 plans.insert(ObjectIdentifier(source.plan))
             }
         }
@@ -132,11 +136,11 @@ struct BatchRenderer: ~Copyable {
     }
 
     /// Whether the images hold all columns whole, and counts can be checked.
-    private static func isWhole(_ source: RowSource) -> Bool {
+    static func isWhole(_ source: RowSource) -> Bool {
         !source.converges && !source.hasDifferences && source.before.isFull && source.after.isFull
     }
 
-    private mutating func number(of plan: TablePlan) -> Int32 {
+    mutating func number(of plan: TablePlan) -> Int32 {
         let id = ObjectIdentifier(plan)
         if let known = planNumbers[id] { return known }
         let number = Int32(plans.count)
@@ -147,10 +151,10 @@ struct BatchRenderer: ~Copyable {
 
     private mutating func merge(_ change: RowChange, _ source: Int32) {
         let plan = number(of: sources[Int(source)].plan)
-        let before = Image(
+        let before = BatchImage(
             source: change.images.beforeOffset < 0 ? -1 : source,
             offset: change.images.beforeOffset, length: change.images.beforeLength)
-        let after = Image(
+        let after = BatchImage(
             source: change.images.afterOffset < 0 ? -1 : source,
             offset: change.images.afterOffset, length: change.images.afterLength)
         let keepsKey =
@@ -159,7 +163,7 @@ struct BatchRenderer: ~Copyable {
         if before.exists {
             let (i, isNew) = slot(change.beforeKey, plan, before)
             if isNew { slots[i].before = before }
-            slots[i].after = keepsKey ? after : Image()
+            slots[i].after = keepsKey ? after : BatchImage()
         }
         if after.exists, !keepsKey {
             let (i, _) = slot(change.afterKey, plan, after)
@@ -170,7 +174,7 @@ struct BatchRenderer: ~Copyable {
     /// The slot of the row that an image belongs to, made if absent. Hashes of keys that are no
     /// whole numbers are confirmed byte by byte; after a collision the next place is tried.
     private mutating func slot(
-        _ key: UInt64, _ plan: Int32, _ image: Image
+        _ key: UInt64, _ plan: Int32, _ image: BatchImage
     ) -> (index: Int, isNew: Bool) {
         var probe = Digest.combine(key, plans[Int(plan)].seed)
         while let found = index[probe] {
@@ -187,7 +191,7 @@ struct BatchRenderer: ~Copyable {
         return (slots.count - 1, true)
     }
 
-    private mutating func sameKey(_ plan: Int32, _ a: Image, _ b: Image) -> Bool {
+    private mutating func sameKey(_ plan: Int32, _ a: BatchImage, _ b: BatchImage) -> Bool {
         guard locate(a), locateOther(b) else { return false }
         let firstSource = sources[Int(a.source)]
         let secondSource = sources[Int(b.source)]
@@ -198,7 +202,8 @@ struct BatchRenderer: ~Copyable {
         return true
     }
 
-    private static func isEqual(
+    /// Whether two values are the same, byte by byte; NULL is only as NULL.
+    static func isEqual(
         _ a: RawSpan, _ x: ColumnValue, _ b: RawSpan, _ y: ColumnValue
     ) -> Bool {
         guard x.length == y.length else { return false }
@@ -211,7 +216,7 @@ struct BatchRenderer: ~Copyable {
     }
 
     /// The images were read once by the assembler, so they can be read again.
-    private mutating func locate(_ image: Image) -> Bool {
+    mutating func locate(_ image: BatchImage) -> Bool {
         let source = sources[Int(image.source)]
         do {
             try source.map.locate(
@@ -222,7 +227,7 @@ struct BatchRenderer: ~Copyable {
         }
     }
 
-    private mutating func locateOther(_ image: Image) -> Bool {
+    mutating func locateOther(_ image: BatchImage) -> Bool {
         let source = sources[Int(image.source)]
         do {
             try source.map.locate(
@@ -238,9 +243,9 @@ struct BatchRenderer: ~Copyable {
     /// The changed rows of one table, by what happens to them.
     private struct Changes {
         var plan: TablePlan
-        var deletes: [Image] = []
-        var updates: [Image] = []
-        var inserts: [Image] = []
+        var deletes: [BatchImage] = []
+        var updates: [BatchImage] = []
+        var inserts: [BatchImage] = []
     }
 
     private mutating func writeMerged(_ sql: inout ByteBuffer, _ flush: Flush) throws {
@@ -269,7 +274,7 @@ struct BatchRenderer: ~Copyable {
         }
     }
 
-    private func collect(_ range: Range<Int>) -> Changes {
+    private mutating func collect(_ range: Range<Int>) -> Changes {
         let plan = plans[Int(slots[range.lowerBound].plan)]
         var changes = Changes(plan: plan)
         for slot in slots[range] {
@@ -277,7 +282,7 @@ struct BatchRenderer: ~Copyable {
             case (true, false): changes.deletes.append(slot.before)
             case (false, true): changes.inserts.append(slot.after)
             case (true, true) where !isUnchanged(slot.before, slot.after):
-                if plan.merging == .bySet {
+                if plan.merging == .bySet, changesUnique(plan, slot) {
                     changes.deletes.append(slot.before)
                     changes.inserts.append(slot.after)
                 } else {
@@ -289,7 +294,17 @@ struct BatchRenderer: ~Copyable {
         return changes
     }
 
-    private func isUnchanged(_ before: Image, _ after: Image) -> Bool {
+    /// Whether a changed row may get a value that another row has on the target until its turn.
+    private mutating func changesUnique(_ plan: TablePlan, _ slot: Slot) -> Bool {
+        guard plan.knowsUnique, locate(slot.before), locateOther(slot.after) else { return true }
+        let old = sources[Int(slot.before.source)]
+        let new = sources[Int(slot.after.source)]
+        return !plan.otherUnique.allSatisfy {
+            Self.isEqual(old.bytes, values[$0], new.bytes, otherValues[$0])
+        }
+    }
+
+    func isUnchanged(_ before: BatchImage, _ after: BatchImage) -> Bool {
         let old = sources[Int(before.source)]
         let new = sources[Int(after.source)]
         return Self.isEqual(
@@ -297,20 +312,24 @@ struct BatchRenderer: ~Copyable {
             new.bytes, ColumnValue(offset: after.offset, length: after.length))
     }
 
-    private enum RowForm { case insert, upsert, replace }
+    enum RowForm { case insert, upsert, replace }
 
-    private mutating func writeRows(
-        _ plan: TablePlan, _ images: [Image], _ form: RowForm, _ sql: inout ByteBuffer,
+    mutating func writeRows(
+        _ plan: TablePlan, _ images: [BatchImage], _ form: RowForm, _ sql: inout ByteBuffer,
         _ flush: Flush, updated: RowImages? = nil
     ) throws {
         var i = 0
         while i < images.count {
+            let isLenient = toleratesInvalidEnums && !plan.enums.isEmpty
+            if isLenient { setMode(TargetSession.lenientMode, &sql) }
             let start = sql.count
             sql.append(form == .replace ? plan.replaceHead : plan.insertHead)
             var rows: UInt64 = 0
+            var invalid: UInt32 = 0
             while i < images.count, rows == 0 || sql.count - start < statementBytes {
                 if rows > 0 { sql.append(UInt8(ascii: ",")) }
                 try writeTuple(plan, images[i], updated, &sql)
+                if isLenient { invalid += invalidEnums(plan, images[i]) }
                 i += 1
                 rows += 1
             }
@@ -319,14 +338,40 @@ struct BatchRenderer: ~Copyable {
             try endStatement(
                 Expectation(
                     count: count, plan: plan,
-                    kind: form == .insert ? "insert" : form == .upsert ? "update" : "replace"),
+                    kind: form == .insert ? "insert" : form == .upsert ? "update" : "replace",
+                    warnings: isLenient ? invalid : nil),
                 &sql, flush)
+            if isLenient { setMode(TargetSession.strictMode, &sql) }
         }
+    }
+
+    /// How many ENUM values of the row that was located last are the invalid member.
+    private func invalidEnums(_ plan: TablePlan, _ image: BatchImage) -> UInt32 {
+        let source = sources[Int(image.source)]
+        let event = source.bytes
+        return UInt32(plan.enums.count { isInvalidEnum(event, values[$0]) })
+    }
+
+    func isInvalidEnum(_ event: RawSpan, _ value: ColumnValue) -> Bool {
+        guard value.hasValue else { return false }
+        for i in 0..<Int(value.length) {
+            let byte = unsafe event.unsafeLoad(
+                fromByteOffset: Int(value.offset) + i, as: UInt8.self)
+            if byte != 0 { return false }
+        }
+        return true
+    }
+
+    mutating func setMode(_ mode: String, _ sql: inout ByteBuffer) {
+        sql.append("SET sql_mode='")
+        sql.append(mode)
+        sql.append("';")
+        expectations.append(Expectation(count: nil, plan: nil, kind: "set"))
     }
 
     /// - Parameter updated: both images, where the one to write may hold differences.
     private mutating func writeTuple(
-        _ plan: TablePlan, _ image: Image, _ updated: RowImages?, _ sql: inout ByteBuffer
+        _ plan: TablePlan, _ image: BatchImage, _ updated: RowImages?, _ sql: inout ByteBuffer
     ) throws {
         let source = sources[Int(image.source)]
         let event = source.bytes
@@ -351,11 +396,12 @@ struct BatchRenderer: ~Copyable {
                 try plan.columns[i].append(event, values[i], source.map.columns[i], to: &sql)
             }
         }
+        sql.append(plan.constantValues)
         sql.append(UInt8(ascii: ")"))
     }
 
-    private mutating func writeDeletes(
-        _ plan: TablePlan, _ images: [Image], _ sql: inout ByteBuffer, _ flush: Flush,
+    mutating func writeDeletes(
+        _ plan: TablePlan, _ images: [BatchImage], _ sql: inout ByteBuffer, _ flush: Flush,
         converging: Bool = false
     ) throws {
         // Many ranges of several columns can exceed what the optimizer's memory limits allow.
@@ -380,7 +426,7 @@ struct BatchRenderer: ~Copyable {
 
     /// Appends one row's key to a list: `` `id` IN (1,2 `` or `(a=1 AND b=2) OR (..)`.
     private mutating func writeKey(
-        _ plan: TablePlan, _ image: Image, _ row: Int, _ sql: inout ByteBuffer
+        _ plan: TablePlan, _ image: BatchImage, _ row: Int, _ sql: inout ByteBuffer
     ) throws {
         let source = sources[Int(image.source)]
         let event = source.bytes
@@ -389,6 +435,7 @@ struct BatchRenderer: ~Copyable {
         if plan.identity.count == 1 {
             let column = plan.identity[0]
             if row == 0 {
+                sql.append(plan.constantCondition)
                 sql.append(plan.columns[column].name)
                 sql.append(" IN (")
             } else {
@@ -404,10 +451,11 @@ struct BatchRenderer: ~Copyable {
     }
 
     /// Appends `a=1 AND b=2` of the located image.
-    private func writeKeyCondition(
+    func writeKeyCondition(
         _ plan: TablePlan, _ event: RawSpan, _ source: borrowing RowSource,
         _ sql: inout ByteBuffer
     ) throws {
+        sql.append(plan.constantCondition)
         for (n, column) in plan.identity.enumerated() {
             if n > 0 { sql.append(" AND ") }
             sql.append(plan.columns[column].name)
@@ -417,153 +465,9 @@ struct BatchRenderer: ~Copyable {
         }
     }
 
-    // MARK: rows in the order of the source
-
-    private mutating func writeInOrder(_ sql: inout ByteBuffer, _ flush: Flush) throws {
-        var i = 0
-        while i < inOrder.count {
-            let first = sources[Int(inOrder[i].source)]
-            setForeignKeyChecks(!(first.ignoresForeignKeys || first.converges), &sql)
-            var end = i + 1
-            while end < inOrder.count, isSameKind(i, end) { end += 1 }
-            try writeRun(i..<end, first, &sql, flush)
-            i = end
-        }
-    }
-
-    private func isSameKind(_ i: Int, _ j: Int) -> Bool {
-        let a = sources[Int(inOrder[i].source)]
-        let b = sources[Int(inOrder[j].source)]
-        let x = inOrder[i].images
-        let y = inOrder[j].images
-        return a.plan === b.plan && a.converges == b.converges
-            && a.ignoresForeignKeys == b.ignoresForeignKeys
-            && (x.beforeOffset < 0) == (y.beforeOffset < 0)
-            && (x.afterOffset < 0) == (y.afterOffset < 0)
-    }
-
-    private mutating func writeRun(
-        _ run: Range<Int>, _ first: RowSource, _ sql: inout ByteBuffer, _ flush: Flush
-    ) throws {
-        let plan = first.plan
-        let isInsert = inOrder[run.lowerBound].images.beforeOffset < 0
-        let isDelete = inOrder[run.lowerBound].images.afterOffset < 0
-        if isInsert {
-            let images = run.map { after($0) }
-            try writeRows(plan, images, first.converges ? .replace : .insert, &sql, flush)
-        } else if isDelete, !plan.isKeyless {
-            // Rows that refer to rows of their own table go one by one, children first, as the
-            // source did.
-            if plan.refersToItself {
-                for row in run {
-                    try writeDeletes(
-                        plan, [before(row)], &sql, flush, converging: first.converges)
-                }
-            } else {
-                try writeDeletes(
-                    plan, run.map { before($0) }, &sql, flush, converging: first.converges)
-            }
-        } else {
-            for row in run {
-                if isDelete {
-                    try writeKeylessDelete(plan, before(row), &sql, flush)
-                } else if first.converges {
-                    try writeDeletes(plan, [before(row)], &sql, flush, converging: true)
-                    try writeRows(
-                        plan, [after(row)], .replace, &sql, flush, updated: inOrder[row].images)
-                } else {
-                    try writeUpdate(plan, inOrder[row].source, inOrder[row].images, &sql, flush)
-                }
-            }
-        }
-    }
-
-    private func before(_ row: Int) -> Image {
-        let (source, images) = inOrder[row]
-        return Image(source: source, offset: images.beforeOffset, length: images.beforeLength)
-    }
-
-    private func after(_ row: Int) -> Image {
-        let (source, images) = inOrder[row]
-        return Image(source: source, offset: images.afterOffset, length: images.afterLength)
-    }
-
-    private mutating func writeKeylessDelete(
-        _ plan: TablePlan, _ image: Image, _ sql: inout ByteBuffer, _ flush: Flush
-    ) throws {
-        let source = sources[Int(image.source)]
-        try source.map.locate(
-            imageAt: image.offset, columns: source.before, in: source.bytes, into: &values)
-        sql.append(plan.deleteHead)
-        try writeAllColumns(plan, source.bytes, source, &sql)
-        sql.append(" LIMIT 1")
-        try endStatement(Expectation(count: 1, plan: plan, kind: "delete"), &sql, flush)
-    }
-
-    /// Appends a comparison of every base column of the located image.
-    private func writeAllColumns(
-        _ plan: TablePlan, _ event: RawSpan, _ source: borrowing RowSource,
-        _ sql: inout ByteBuffer
-    ) throws {
-        var first = true
-        for i in 0..<plan.columns.count
-        where plan.columns[i].isWritten && !values[i].isAbsent {
-            if !first { sql.append(" AND ") }
-            first = false
-            try plan.columns[i].appendComparison(
-                event, values[i], source.map.columns[i], to: &sql)
-        }
-    }
-
-    private mutating func writeUpdate(
-        _ plan: TablePlan, _ number: Int32, _ images: RowImages, _ sql: inout ByteBuffer,
-        _ flush: Flush
-    ) throws {
-        let source = sources[Int(number)]
-        let event = source.bytes
-        try source.map.locate(
-            imageAt: images.beforeOffset, columns: source.before, in: event, into: &values)
-        try source.map.locate(
-            imageAt: images.afterOffset, columns: source.after, in: event, into: &otherValues)
-        let start = sql.count
-        sql.append(plan.updateHead)
-        var changed = 0
-        for i in 0..<plan.columns.count where plan.columns[i].isWritten && !otherValues[i].isAbsent
-        {
-            let isDifference = source.isDifference(i, images)
-            guard
-                isDifference
-                    ? otherValues[i].length > 0
-                    : !Self.isEqual(event, values[i], event, otherValues[i])
-            else { continue }
-            if changed > 0 { sql.append(UInt8(ascii: ",")) }
-            changed += 1
-            sql.append(plan.columns[i].name)
-            sql.append(UInt8(ascii: "="))
-            if isDifference {
-                try plan.columns[i].appendUpdated(
-                    event, values[i], by: otherValues[i], source.map.columns[i], to: &sql)
-            } else {
-                try plan.columns[i].append(event, otherValues[i], source.map.columns[i], to: &sql)
-            }
-        }
-        guard changed > 0 else {
-            sql.truncate(to: start)
-            return
-        }
-        sql.append(" WHERE ")
-        if plan.isKeyless {
-            try writeAllColumns(plan, event, source, &sql)
-            sql.append(" LIMIT 1")
-        } else {
-            try writeKeyCondition(plan, event, source, &sql)
-        }
-        try endStatement(Expectation(count: 1, plan: plan, kind: "update"), &sql, flush)
-    }
-
     // MARK: statements
 
-    private mutating func endStatement(
+    mutating func endStatement(
         _ expectation: Expectation, _ sql: inout ByteBuffer, _ flush: Flush
     ) throws {
         sql.append(UInt8(ascii: ";"))
@@ -575,7 +479,7 @@ struct BatchRenderer: ~Copyable {
         if sql.count >= packetBytes { try flush(&sql, &expectations) }
     }
 
-    private mutating func setForeignKeyChecks(_ on: Bool, _ sql: inout ByteBuffer) {
+    mutating func setForeignKeyChecks(_ on: Bool, _ sql: inout ByteBuffer) {
         guard on != checksForeignKeys else { return }
         checksForeignKeys = on
         sql.append(on ? "SET foreign_key_checks=1;" : "SET foreign_key_checks=0;")

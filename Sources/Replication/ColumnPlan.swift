@@ -32,6 +32,8 @@ struct ColumnPlan: Sendable {
     let isUnsigned: Bool
     /// Whether it is written: generated columns are not.
     let isWritten: Bool
+    /// Whether a value is the number of a member, 0 for the invalid one.
+    let isEnum: Bool
     /// `_utf8mb4` and so on, for texts.
     let introducer: [UInt8]
     /// Bytes that BINARY(n) is padded to; the binlog leaves zero bytes at the end out.
@@ -48,6 +50,7 @@ struct ColumnPlan: Sendable {
         name = Array(quoteIdentifier(column.name).utf8)
         isUnsigned = type.isUnsigned
         isWritten = column.generation == nil
+        isEnum = type.kind == .enum
         var introducer = ""
         var padding = 0
         var compared: LiteralForm?

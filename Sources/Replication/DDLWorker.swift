@@ -205,12 +205,21 @@ final class DDLWorker {
         for setting in request.settings where try !isSetAlready(setting) {
             try connection.execute("SET SESSION \(setting)")
         }
+        // What the source's session may have allowed; some servers want a privilege for it.
+        do throws(MySQLError) {
+            try connection.execute("SET SESSION innodb_strict_mode=0")
+        } catch {
+            if error.isConnectionLost { throw error }
+        }
         var sql = ByteBuffer(capacity: request.sql.count)
         sql.append(request.sql)
+        // MariaDB's EXCHANGE PARTITION waits for itself in a session without autocommit.
+        try connection.execute("SET SESSION autocommit=1")
         // The ledger's statements come next, which no mode of the event may change.
         defer {
             _ = try? connection.execute("SET NAMES utf8mb4")
             _ = try? connection.execute("SET SESSION sql_mode='STRICT_ALL_TABLES'")
+            _ = try? connection.execute("SET SESSION autocommit=0")
         }
         try connection.execute(sql) { _ in }
     }

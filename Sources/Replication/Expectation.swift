@@ -9,6 +9,8 @@ struct Expectation: Sendable {
     var plan: TablePlan?
     /// What the statement is, for messages.
     var kind: StaticString
+    /// Warnings that it must leave; `nil` where they are not counted.
+    var warnings: UInt32?
 }
 
 extension BatchRenderer {

@@ -12,6 +12,9 @@ struct ForeignKeyGraph: Sendable {
     private var simple: Set<TableName> = []
     /// Parents of foreign keys whose values one side can't tell from its rows.
     private var opaqueParents: Set<TableName> = []
+    /// Children of actions whose unique keys, every one of them, hold all columns of the foreign
+    /// keys with actions: which values a row gives free can be told from its parent.
+    private var coveredChildren: Set<TableName> = []
 
     /// - Parameter constrained: tables that have more unique keys on the target.
     init(_ shapes: some Collection<TableShape>, constrained: Set<TableName> = []) {
@@ -28,6 +31,7 @@ struct ForeignKeyGraph: Sendable {
         for table in childTables.keys { cascadeChildren.formUnion(cascadeTargets(of: table)) }
         guard !involved.isEmpty else { return }
         findOpaque(shapes)
+        findCovered(shapes, constrained)
         findLevels(shapes)
         findSimple(shapes, constrained)
     }
@@ -47,6 +51,27 @@ struct ForeignKeyGraph: Sendable {
                 {
                     opaqueParents.insert(key.parent)
                 }
+            }
+        }
+    }
+
+    private mutating func findCovered(
+        _ shapes: some Collection<TableShape>, _ constrained: Set<TableName>
+    ) {
+        for shape in shapes where cascadeChildren.contains(shape.name) {
+            let unique = shape.keys.filter(\.isUnique).map { key in
+                // A prefix of a column can be equal where the whole is not.
+                Set(key.parts.filter { $0.prefixLength == nil }.map { $0.column?.lowercased() })
+            }
+            let acting = shape.foreignKeys.filter {
+                $0.onDelete.changesChildren || $0.onUpdate.changesChildren
+            }
+            let isCovered = acting.allSatisfy { foreign in
+                let columns = foreign.columns.map { $0.lowercased() }
+                return unique.allSatisfy { key in columns.allSatisfy { key.contains($0) } }
+            }
+            if isCovered, !unique.isEmpty, !constrained.contains(shape.name) {
+                coveredChildren.insert(shape.name)
             }
         }
     }
@@ -155,6 +180,31 @@ struct ForeignKeyGraph: Sendable {
             }
         }
         return found
+    }
+
+    /// Tables that actions of this one change in ways that can't be told from the changed row.
+    ///
+    /// A row of a direct child reads the key by which it refers to its parent, which the parent's
+    /// row writes: these two keep their order by that. It does not help where the child's change
+    /// gives values of other unique keys free, or reaches further rows.
+    func blindCascadeTargets(of table: TableName) -> Set<TableName> {
+        let direct = childTables[table] ?? []
+        var out: Set<TableName> = []
+        for child in direct { out.formUnion(cascadeTargets(of: child)) }
+        for child in direct where !coveredChildren.contains(child) || isOpaqueParent(table) {
+            out.insert(child)
+        }
+        return out
+    }
+
+    /// This table's columns, in lower case, that foreign keys with actions refer to.
+    func actingColumns(of table: TableName) -> Set<String> {
+        var out: Set<String> = []
+        for key in children[table] ?? []
+        where key.onDelete.changesChildren || key.onUpdate.changesChildren {
+            out.formUnion(key.parentColumns.map { $0.lowercased() })
+        }
+        return out
     }
 
     /// Tables whose copy needs an exact position: both ends of actions that the binlog does not

@@ -74,7 +74,7 @@ final class Lane {
                 break
             } catch let error as MySQLError where error.retry == .transaction {
                 // 1205 rolls back only the statement: the rest must never be committed.
-                try session.connection.execute("ROLLBACK;SET foreign_key_checks=1")
+                try rollBack()
                 progress.update { $0.retries += 1 }
                 try sleepNow(backoff.delay())
             } catch let error as MySQLError where error.isConnectionLost {
@@ -99,6 +99,9 @@ final class Lane {
         expectations.removeAll(keepingCapacity: true)
         var isFirst = part.isFirst
         if isFirst { begin(done.encoded) }
+        // What went before can't be written again in another form.
+        renderer.toleratesInvalidEnums = true
+        defer { renderer.toleratesInvalidEnums = false }
         do {
             try renderer.render(
                 [part.transaction], into: &sql, expecting: &expectations
@@ -152,9 +155,26 @@ final class Lane {
                 // Nothing is committed. Statement by statement it shows what was not as expected:
                 // a guard tells no more than that, and a row may be refused only because the
                 // fence, whose guard stands behind it, did not match.
-                try session.connection.execute("ROLLBACK;SET foreign_key_checks=1")
+                try rollBack()
             }
         }
+        do {
+            try attemptByStatement(batch, done: done)
+        } catch is InvalidEnumMember {
+            try rollBack()
+            renderer.toleratesInvalidEnums = true
+            defer { renderer.toleratesInvalidEnums = false }
+            try attemptByStatement(batch, done: done)
+        }
+    }
+
+    /// Ends a transaction that went wrong; the session is as it was made.
+    private func rollBack() throws(MySQLError) {
+        try session.connection.execute(
+            "ROLLBACK;SET foreign_key_checks=1,sql_mode='\(TargetSession.strictMode)'")
+    }
+
+    private func attemptByStatement(_ batch: Batch, done: [UInt8]) throws {
         sql.removeAll()
         expectations.removeAll(keepingCapacity: true)
         begin(done)
@@ -227,6 +247,13 @@ final class Lane {
                     }
                     return
                 }
+                if let warnings = expected[n].warnings, reply.warnings != warnings {
+                    failure = ReplicationError.refused(
+                        expected[n].plan?.target,
+                        detail: "\(reply.warnings) warnings instead of \(warnings), one for each "
+                            + "ENUM value that is no member")
+                    return
+                }
                 guard let count = expected[n].count, reply.affectedRows != count else { return }
                 failure = ReplicationError.unexpectedCount(
                     expected[n].plan?.target ?? TableName(schema: "", name: ""), expected: count,
@@ -235,6 +262,9 @@ final class Lane {
         } catch {
             // A fence that matched nothing comes first: what follows it proves nothing.
             if let failure { throw failure }
+            if error.code == Self.dataTruncated, !renderer.toleratesInvalidEnums {
+                throw InvalidEnumMember()
+            }
             guard error.retry == .no, !error.isConnectionLost, !checksFence || n > 1 else {
                 throw error
             }
@@ -250,6 +280,9 @@ final class Lane {
         sql.removeAll()
         expectations.removeAll(keepingCapacity: true)
     }
+
+    /// `WARN_DATA_TRUNCATED`: among others, strict mode's answer to ENUM's invalid member.
+    private static let dataTruncated: UInt32 = 1265
 
     /// A packet that exceeds the target's limit would be answered by a lost connection, again and
     /// again.
@@ -284,6 +317,9 @@ final class Lane {
         }
     }
 }
+
+/// The target refused a value that may be ENUM's invalid member, which strict mode does not take.
+private struct InvalidEnumMember: Error {}
 
 /// A lane, for a thread other than its own.
 final class LaneHandle: @unchecked Sendable {

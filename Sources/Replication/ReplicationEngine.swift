@@ -14,8 +14,8 @@ public struct ReplicationConfiguration: Sendable {
     public var source: ConnectionOptions
     /// The target.
     public var target: ConnectionOptions
-    /// Which tables are migrated.
-    public var selection: TableSelection
+    /// Which tables are migrated, and where to.
+    public var tables: TableMapping
     /// The meta schema.
     public var meta: MetaSchema
     /// The subtask.
@@ -35,12 +35,12 @@ public struct ReplicationConfiguration: Sendable {
 
     /// Makes a configuration with defaults.
     public init(
-        source: ConnectionOptions, target: ConnectionOptions, selection: TableSelection,
+        source: ConnectionOptions, target: ConnectionOptions, tables: TableMapping,
         meta: MetaSchema, key: SubtaskKey, serverID: UInt32
     ) {
         self.source = source
         self.target = target
-        self.selection = selection
+        self.tables = tables
         self.meta = meta
         self.key = key
         self.serverID = serverID
@@ -200,18 +200,23 @@ public final class ReplicationEngine: Sendable {
         let source = try Connection(configuration.source)
         try addSchemaDefaults(&schemas, source)
         let catalog = TableCatalog(
-            sourceVersion: source.serverVersion, selection: configuration.selection,
+            sourceVersion: source.serverVersion, mapping: configuration.tables,
             state: schemas, windows: configuration.ranges, consistentFrom: state.consistentFrom,
             session: StatementSession(
                 source: try ServerDialect(source), target: try ServerDialect(target)))
+        let there = try SchemaReader(target).shapes(of: catalog.targets(shapes.map(\.name)))
         var extra: [TableName: [KeyShape]] = [:]
-        let there = try SchemaReader(target).shapes(of: shapes.map(\.name))
-        for (name, shape) in there {
-            let known = schemas.tables[name]?.keys ?? []
-            let keys = shape.keys.filter { key in
-                key.isUnique && !known.contains { $0.isUnique && $0.parts == key.parts }
-            }
-            if !keys.isEmpty { extra[name] = keys }
+        for shape in shapes {
+            let route = try catalog.route(of: shape.name)
+            // What is the same in all rows tells none apart.
+            let constants = Set(route.extracted.map { $0.name.lowercased() })
+            let unique = there[route.target]?.keys.filter(\.isUnique) ?? []
+            let keys = unique.map { key in
+                var key = key
+                key.parts.removeAll { constants.contains($0.column?.lowercased() ?? "") }
+                return key
+            }.filter { key in !shape.keys.contains { $0.isUnique && $0.parts == key.parts } }
+            if !keys.isEmpty { extra[shape.name] = keys }
         }
         catalog.setTargetKeys(extra)
         catalog.noteTarget(there)

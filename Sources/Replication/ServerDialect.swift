@@ -15,6 +15,10 @@ struct ServerDialect: Sendable {
     /// `@@explicit_defaults_for_timestamp`; `nil` where the server has no such variable.
     var explicitDefaultsForTimestamp: Bool?
 
+    /// Whether rows that actions of foreign keys change are logged: from MySQL 9.6 on, when SQL runs
+    /// the actions itself.
+    var logsCascades = false
+
     /// A server of which nothing else is known.
     init(version: ServerVersion) { self.version = version }
 
@@ -46,6 +50,10 @@ struct ServerDialect: Sendable {
             "SHOW VARIABLES LIKE 'explicit_defaults_for_timestamp'"
         ).first?[1]
         explicitDefaultsForTimestamp = explicit.map { $0.uppercased() == "ON" }
+        let native = try connection.rows(
+            "SHOW VARIABLES LIKE 'innodb_native_foreign_keys'"
+        ).first?[1]
+        logsCascades = native?.uppercased() == "OFF"
     }
 
     /// The server's own name of a collation, by any family's name of it.

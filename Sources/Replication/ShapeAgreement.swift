@@ -70,10 +70,31 @@ struct ShapeAgreement {
     }
 }
 
+extension ShapeAgreement {
+    /// The columns of a statement whose texts compare otherwise on the target.
+    ///
+    /// - Parameter named: the target's name of a collation, whichever family calls it so.
+    func otherCollations(
+        _ columns: [ColumnShape], before: TableShape?, there: TableShape,
+        named: (String) -> String?
+    ) -> [String] {
+        columns.compactMap { column in
+            guard before?.columns.contains(column) != true, let meant = column.collation,
+                let index = there.columnIndex(column.name),
+                let found = there.columns[index].collation,
+                Charsets.canonical(collation: found) != Charsets.canonical(collation: meant),
+                named(meant) != found
+            else { return nil }
+            return "\(column.name) has \(meant) on the source and \(found) there"
+        }
+    }
+}
+
 extension TableCatalog {
     /// Carries the shapes over a statement that the target holds, and returns those that changed.
     ///
-    /// - Parameter target: the tables that the statement left, as the target has them.
+    /// - Parameter target: the tables that the statement left, as the target has them, by their
+    ///   names there.
     /// - Throws: ``ReplicationError/unsupported(_:detail:)`` when they are not what the statement
     ///   left on the source.
     func carry(
@@ -81,13 +102,19 @@ extension TableCatalog {
         target: [TableName: TableShape]
     ) throws -> [(TableName, TableShape?)] {
         noteTarget(target)
+        var there: [TableName: TableShape] = [:]
+        for name in ddl.flatMap({ $0.tablesBefore + $0.tablesAfter }) where mapping.selects(name) {
+            guard var shape = target[try self.target(of: name)] else { continue }
+            shape.name = name
+            there[name] = shape
+        }
         var out: [TableName: TableShape?] = [:]
         for statement in ddl {
             let before = state.tables
             let (changed, isCarried) = change { state in
-                Self.carry(statement, context, &state, target: target, selection)
+                Self.carry(statement, context, &state, target: there, mapping)
             }
-            if isCarried { try check(statement, before, target, position) }
+            if isCarried { try check(statement, before, there, position) }
             for name in changed { out[name] = state.tables[name] }
         }
         return out.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
@@ -95,7 +122,7 @@ extension TableCatalog {
 
     private static func carry(
         _ ddl: DDL, _ context: SyntaxContext, _ state: inout SchemaState,
-        target: [TableName: TableShape], _ selection: TableSelection
+        target: [TableName: TableShape], _ mapping: TableMapping
     ) -> (Set<TableName>, isCarried: Bool) {
         let known = Set(state.tables.keys)
         var changed: Set<TableName>
@@ -112,10 +139,10 @@ extension TableCatalog {
             }
         }
         changed.formUnion(known.symmetricDifference(state.tables.keys))
-        for name in state.tables.keys where !selection.selects(name) {
+        for name in state.tables.keys where !mapping.selects(name) {
             state.tables[name] = nil
         }
-        return (changed.filter { selection.selects($0) }, isCarried)
+        return (changed.filter { mapping.selects($0) }, isCarried)
     }
 
     private func check(
@@ -137,6 +164,15 @@ extension TableCatalog {
             guard let shape = state.tables[name], let there = target[name] else { continue }
             // information_schema does not show what system versioning adds.
             let hidden = state.implicitlyVersioned.contains(name) ? 2 : 0
+            let others = agreement.otherCollations(
+                shape.columns, before: before[old(name)], there: there
+            ) { session.target.collation($0) }
+            if !others.isEmpty {
+                warnings.append(
+                    "text of \(name) compares otherwise on the target, and could be a duplicate "
+                        + "there: column \(others.joined(separator: ", column ")) "
+                        + "(at \(position))")
+            }
             if let detail = agreement.difference(
                 Array(shape.columns.dropLast(hidden)), of: shape, before: before[old(name)],
                 there: there)

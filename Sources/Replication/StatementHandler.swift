@@ -14,6 +14,8 @@ struct StatementHandler {
         case leaveOut(String)
         /// It is applied already; shapes have to follow.
         case shapesOnly([DDL], SyntaxContext)
+        /// The rules leave it out: shapes of the source follow, the target stays as it is.
+        case filtered([DDL], SyntaxContext)
         /// It must run on the target. What it does to the tables that are wanted is told by one
         /// statement or two.
         case run(DDLRequest, [DDL], SyntaxContext)
@@ -39,7 +41,7 @@ struct StatementHandler {
         do {
             statement = try parseStatement(query.sql, context: context)
         } catch {
-            let wanted = error.tables.contains { catalog.selection.selects($0.name) }
+            let wanted = error.tables.contains { catalog.mapping.selects($0.name) }
             if !wanted, !error.tables.isEmpty { return .pass }
             throw ReplicationError.unsupported(
                 position, detail: "a statement is not understood (\(error))")
@@ -48,7 +50,7 @@ struct StatementHandler {
         case .transactionControl, .administrative, .empty: return .pass
         case .dml(let kind): return try dml(kind, statement, query, end, context, position)
         case .unknown(let words):
-            guard statement.tables.contains(where: { catalog.selection.selects($0.name) }) else {
+            guard statement.tables.contains(where: { catalog.mapping.selects($0.name) }) else {
                 return .pass
             }
             throw ReplicationError.unsupported(
@@ -65,17 +67,18 @@ struct StatementHandler {
         // UPDATE and DELETE of several tables name what they write among what they read.
         let written = statement.tables.filter {
             ($0.role == .target || kind == .update || kind == .delete)
-                && catalog.selection.selects($0.name)
+                && catalog.mapping.selects($0.name)
         }
         guard kind != .select, let first = written.first else { return .pass }
         // A restarted server logs that its MEMORY tables are empty.
         if kind == .delete, catalog.state.tables[first.name]?.engine?.uppercased() == "MEMORY" {
             if applied.contains(end.identity) { return .pass }
-            let sql = Array("DELETE FROM \(first.name.quoted)".utf8)
+            let target = try catalog.target(of: first.name)
+            let sql = Array("DELETE FROM \(target.quoted)".utf8)
             return .run(
                 DDLRequest(
                     identity: end.identity, sql: sql, defaultSchema: nil, settings: [],
-                    tables: [first.name], existAfter: [first.name], goneAfter: [],
+                    tables: [target], existAfter: [target], goneAfter: [],
                     isIdempotent: true, mayFail: false),
                 [.truncateTable(TruncateTable(table: first.name))], context)
         }
@@ -94,7 +97,7 @@ struct StatementHandler {
             query: query, end: end, context: context, timestamp: timestamp, position: position)
         switch ddl {
         case .createObject(let object) where object.kind == .sequence:
-            guard catalog.selection.selects(object.name), catalog.use(of: object.name) != .skip
+            guard catalog.mapping.selects(object.name), catalog.use(of: object.name) != .skip
             else { return .pass }
             throw ReplicationError.unsupported(
                 position,
@@ -103,22 +106,27 @@ struct StatementHandler {
                     + "when applications move")
         case .createObject, .alterObject, .dropObject: return object(ddl, event)
         case .createSchema(let schema):
-            guard catalog.selection.mayHold(schema: schema.name) else { return .pass }
+            guard catalog.mapping.mayHold(schema: schema.name) else { return .pass }
+            if try isFilteredOut(statement, event) { return .filtered([ddl], context) }
             return try createSchema(schema, event)
         case .alterSchema(let schema):
-            guard catalog.selection.mayHold(schema: schema.name) else { return .pass }
-        case .dropSchema(let schema): return try dropSchema(schema.name, event)
+            guard catalog.mapping.mayHold(schema: schema.name) else { return .pass }
+        case .dropSchema(let schema):
+            if try isFilteredOut(statement, event) { return .filtered([ddl], context) }
+            return try dropSchema(schema.name, event)
         default: break
         }
         let named = Set(ddl.tablesBefore + ddl.tablesAfter)
-        let wanted = named.filter { catalog.selection.selects($0) }
+        let wanted = named.filter { catalog.mapping.selects($0) }
         if wanted.isEmpty, !named.isEmpty { return .pass }
         let uses = Dictionary(uniqueKeysWithValues: wanted.map { ($0, catalog.use(of: $0)) })
         if let changing = uses.first(where: { $0.value == .converge }) {
             throw ReplicationError.changedDuringCopy(changing.key, position)
         }
         if !uses.isEmpty, uses.values.allSatisfy({ $0 == .skip }) { return .pass }
+        if try isFilteredOut(statement, event) { return .filtered([ddl], context) }
         try refuseMoves(ddl, named, wanted, position)
+        try refuseMerged(wanted, position)
         if case .dropTables(let drop) = ddl {
             return try dropTables(drop, where: { uses[$0] == .exact }, event)
         }
@@ -131,25 +139,79 @@ struct StatementHandler {
         if let engine = ddl.engineWithoutTransactions {
             throw ReplicationError.unsupported(
                 position,
-                detail: "\(wanted.sorted().first?.description ?? "a table") gets engine \(engine), "
+                detail: "\(someName(wanted)) gets engine \(engine), "
                     + "which rolls nothing back: a transaction that is tried again would leave its "
                     + "rows twice. Exclude the table, or give it InnoDB, and start over with --fresh"
             )
         }
-        if let reason = statement.nondeterministicReason {
+        // A new table has no rows that could get other values from its defaults.
+        let isEmpty = if case .createTable = ddl { true } else { false }
+        if !isEmpty, let reason = statement.nondeterministicReason {
             throw ReplicationError.unsupported(
                 position, detail: "a statement gives other values on the target (\(reason))")
         }
+        try refuseAfterwards(ddl, wanted, event)
         let gone = Set(ddl.tablesBefore).subtracting(ddl.tablesAfter)
         return .run(
             DDLRequest(
-                identity: end.identity, sql: withoutRows(ddl, query.sql),
-                defaultSchema: String(decoding: query.schema, as: UTF8.self),
-                settings: try settings(event), tables: wanted.sorted(),
-                existAfter: ddl.tablesAfter.filter { wanted.contains($0) },
-                goneAfter: gone.filter { wanted.contains($0) }.sorted(),
+                identity: end.identity,
+                sql: withoutRows(ddl, try text(statement, context)),
+                defaultSchema: catalog.mapping.movesTables
+                    ? nil : String(decoding: query.schema, as: UTF8.self),
+                settings: try settings(event), tables: try catalog.targets(wanted),
+                existAfter: try catalog.targets(
+                    ddl.tablesAfter.filter { wanted.contains($0) }),
+                goneAfter: try catalog.targets(gone.filter { wanted.contains($0) }),
                 isIdempotent: ddl.isSafeToRunIfUnseen, mayFail: false),
             [ddl], context)
+    }
+
+    /// Whether filters of events leave the whole statement out.
+    private func isFilteredOut(_ statement: Statement, _ event: Event) throws -> Bool {
+        let parts: [RoutedStatement.Part]
+        do throws(RuleError) {
+            parts =
+                try catalog.mapping.filtered(statement, context: event.context) {
+                    catalog.state.tables[$0]
+                }?.parts ?? []
+        } catch {
+            throw ReplicationError.refused(nil, detail: "\(error)")
+        }
+        var leavesOut = 0
+        for part in parts {
+            switch part.outcome {
+            case .run, .leaveOut(.notSelected), .leaveOut(.sameTarget): break
+            case .leaveOut(.filtered): leavesOut += 1
+            case .stop(let table, let rule):
+                throw ReplicationError.unsupported(
+                    event.position,
+                    detail: "a statement on \(table) came, and the filter \(rule) says that a "
+                        + "person must decide: change the filter, and go on")
+            }
+        }
+        guard leavesOut > 0, leavesOut < parts.count else { return leavesOut > 0 }
+        throw ReplicationError.unsupported(
+            event.position,
+            detail: "a statement is left out in part by filters (\(parts.count) parts, "
+                + "\(leavesOut) left out), which can't be done: change the filters")
+    }
+
+    /// The statement as the target must read it.
+    private func text(_ statement: Statement, _ context: SyntaxContext) throws -> [UInt8] {
+        var statement = statement
+        if let collation = catalog.session.spelledCollation(context) {
+            let spelled = statement.spelling(
+                collation: collation, of: "utf8mb4", context: context)
+            if spelled != statement.source {
+                statement = try parseStatement(spelled, context: context)
+            }
+        }
+        guard catalog.mapping.movesTables else { return statement.source }
+        var targets: [TableName: TableName] = [:]
+        for table in statement.tables { targets[table.name] = try catalog.target(of: table.name) }
+        return statement.rewritten(
+            renaming: { targets[$0] ?? $0 }, defaultSchema: nil,
+            renamingSchema: { (try? catalog.target(ofSchema: $0)) ?? $0 })
     }
 
     /// Leaves out MySQL's note that rows follow in the same transaction: they come by themselves.
@@ -190,6 +252,53 @@ struct StatementHandler {
                 + named.map(\.description).sorted().joined(separator: ", "))
     }
 
+    /// What a table must not become.
+    private func refuseAfterwards(
+        _ ddl: DDL, _ wanted: Set<TableName>, _ event: Event
+    ) throws {
+        if ddl.addsSystemVersioning {
+            throw ReplicationError.unsupported(
+                event.position,
+                detail: "\(someName(wanted)) gets system versioning, and tables with it can't be "
+                    + "migrated: exclude it and start over with --fresh")
+        }
+        // Whose cascades are logged by the source come as rows.
+        guard !catalog.session.source.logsCascades else { return }
+        var after = catalog.state
+        guard (try? after.apply(ddl, context: event.context)) != nil else { return }
+        for name in ddl.tablesAfter where wanted.contains(name) {
+            let before = catalog.state.tables[name]?.foreignKeys ?? []
+            for key in after.tables[name]?.foreignKeys ?? [] where !before.contains(key) {
+                guard key.onDelete.changesChildren || key.onUpdate.changesChildren,
+                    !catalog.mapping.selects(key.parent)
+                else { continue }
+                throw ReplicationError.unsupported(
+                    event.position,
+                    detail: "\(name) gets a foreign key whose parent, \(key.parent), is not "
+                        + "selected and changes it by cascades, which the binlog does not carry: "
+                        + "select the parent too, or exclude \(name), and start over with --fresh")
+            }
+        }
+    }
+
+    private func someName(_ tables: Set<TableName>) -> String {
+        tables.sorted().first?.description ?? "a table"
+    }
+
+    /// What the tables that are merged into one need on the target is known only when all of them
+    /// have it.
+    private func refuseMerged(
+        _ tables: Set<TableName>, _ position: SourcePosition
+    ) throws {
+        guard let table = try tables.sorted().first(where: { try catalog.isMerged($0) }) else {
+            return
+        }
+        throw ReplicationError.unsupported(
+            position,
+            detail: "a statement changes \(table), which is one of several tables that are merged "
+                + "into \(try catalog.target(of: table)): change that one by hand")
+    }
+
     /// Statements that failed half-way are logged too; what they did is known of few.
     private func refuseFailed(_ event: Event) throws {
         guard event.query.errorCode != 0 else { return }
@@ -215,9 +324,11 @@ struct StatementHandler {
         if applied.contains(event.end.identity) {
             return .shapesOnly([.dropTables(drop)], event.context)
         }
-        let isOwnText = lacksSome || drop.tables.count < all
+        let targets = try catalog.targets(drop.tables)
+        let isOwnText =
+            lacksSome || drop.tables.count < all || targets != drop.tables.sorted()
         if lacksSome { drop.ifExists = true }
-        let list = drop.tables.map(\.quoted).joined(separator: ",")
+        let list = targets.map(\.quoted).joined(separator: ",")
         return .run(
             DDLRequest(
                 identity: event.end.identity,
@@ -225,15 +336,15 @@ struct StatementHandler {
                     ? Array("DROP TABLE \(drop.ifExists ? "IF EXISTS " : "")\(list)".utf8)
                     : event.query.sql,
                 defaultSchema: String(decoding: event.query.schema, as: UTF8.self),
-                settings: try settings(event, isOwnText: isOwnText), tables: drop.tables.sorted(),
-                existAfter: [], goneAfter: drop.tables.sorted(),
+                settings: try settings(event, isOwnText: isOwnText), tables: targets,
+                existAfter: [], goneAfter: targets,
                 isIdempotent: DDL.dropTables(drop).isSafeToRunIfUnseen, mayFail: false),
             [.dropTables(drop)], event.context)
     }
 
     private func object(_ ddl: DDL, _ event: Event) -> Decision {
         guard let schema = ddl.schema ?? event.context.defaultSchema,
-            catalog.selection.mayHold(schema: schema), !applied.contains(event.end.identity)
+            catalog.mapping.mayHold(schema: schema), !applied.contains(event.end.identity)
         else { return .pass }
         switch ddl {
         case .createObject(let object):
@@ -244,6 +355,12 @@ struct StatementHandler {
         case .dropObject(let object):
             if object.kind == .trigger || object.kind == .event { return .pass }
         default: break
+        }
+        // Its text names tables; parts of it can't be told from names of other things.
+        if catalog.mapping.movesTables, (try? catalog.target(ofSchema: schema)) != schema {
+            return .leaveOut(
+                "a view or routine of \(schema), whose tables have other names on the target, is "
+                    + "left out (at \(event.position))")
         }
         let settings: [String]
         do throws(UntranslatableSession) {
@@ -273,12 +390,13 @@ struct StatementHandler {
         return all.filter { catalog.use(of: $0) == .exact }
     }
 
+    /// - Parameter tables: names on the target.
     private func dropStatement(_ tables: [TableName]) -> String {
         "DROP TABLE IF EXISTS \(tables.map(\.quoted).joined(separator: ","))"
     }
 
     private func dropSchema(_ schema: String, _ event: Event) throws -> Decision {
-        guard catalog.selection.mayHold(schema: schema) else { return .pass }
+        guard catalog.mapping.mayHold(schema: schema) else { return .pass }
         let tables = try tables(in: schema, event)
         var effects: [DDL] = []
         if !tables.isEmpty {
@@ -291,11 +409,12 @@ struct StatementHandler {
         if tables.isEmpty || applied.contains(event.end.identity) {
             return .shapesOnly(effects, event.context)
         }
+        let targets = try catalog.targets(tables)
         return .run(
             DDLRequest(
-                identity: event.end.identity, sql: Array(dropStatement(tables).utf8),
-                defaultSchema: nil, settings: ["foreign_key_checks=0"], tables: tables,
-                existAfter: [], goneAfter: tables, isIdempotent: true, mayFail: false),
+                identity: event.end.identity, sql: Array(dropStatement(targets).utf8),
+                defaultSchema: nil, settings: ["foreign_key_checks=0"], tables: targets,
+                existAfter: [], goneAfter: targets, isIdempotent: true, mayFail: false),
             effects, event.context)
     }
 
@@ -311,7 +430,7 @@ struct StatementHandler {
         if schema.orReplace { after.schemas[schema.name] = nil }
         let isNew = !schema.ifNotExists || after.schemas[schema.name] == nil
         _ = try? after.apply(.createSchema(created), context: event.context)
-        let name = quoteIdentifier(schema.name)
+        let name = quoteIdentifier(try catalog.target(ofSchema: schema.name))
         let target = catalog.session.target
         var options = ""
         if isNew, let defaults = after.schemas[schema.name],
@@ -324,8 +443,9 @@ struct StatementHandler {
         if !options.isEmpty { sql.append("ALTER DATABASE \(name)\(options)") }
         // The tables go last: as long as they are there, all of it is run again after a crash.
         let tables = schema.orReplace ? try tables(in: schema.name, event) : []
+        let targets = try catalog.targets(tables)
         if !tables.isEmpty {
-            sql.append(dropStatement(tables))
+            sql.append(dropStatement(targets))
             effects.insert(.dropTables(DropTables(tables: tables, ifExists: true)), at: 0)
         }
         if applied.contains(event.end.identity) { return .shapesOnly(effects, event.context) }
@@ -334,8 +454,8 @@ struct StatementHandler {
         return .run(
             DDLRequest(
                 identity: event.end.identity, sql: Array(sql.joined(separator: ";").utf8),
-                defaultSchema: nil, settings: settings, tables: tables, existAfter: [],
-                goneAfter: tables, isIdempotent: true, mayFail: false),
+                defaultSchema: nil, settings: settings, tables: targets, existAfter: [],
+                goneAfter: targets, isIdempotent: true, mayFail: false),
             effects, event.context)
     }
 

@@ -60,6 +60,16 @@ struct StatementSession: Sendable {
 
     // MARK: repeating
 
+    /// The target's name of the collation that text in utf8mb4 has where a statement names none;
+    /// `nil` where the target's own default is the same.
+    func spelledCollation(_ context: SyntaxContext) -> String? {
+        let meant = Charsets.defaultCollation(of: "utf8mb4", context)
+        let there = Charsets.defaultCollation(
+            of: "utf8mb4", SyntaxContext(version: target.version))
+        guard let name = target.collation(meant) else { return nil }
+        return Charsets.canonical(collation: name) == there ? nil : name
+    }
+
     /// The session as assignments, of numbers, hexadecimal literals and names that the target
     /// gave. All must succeed.
     ///

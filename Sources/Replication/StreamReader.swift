@@ -339,6 +339,9 @@ final class StreamReader {
         let decision = try handler.decide(query, end, timestamp: seconds, position: position)
         switch decision {
         case .pass, .leaveOut: opening.begin(end.identity, shapes: [], hasIntent: false)
+        case .filtered(let ddl, let context):
+            let changed = try catalog.carry(ddl, context, position, target: [:])
+            opening.begin(end.identity, shapes: changed, hasIntent: false)
         case .shapesOnly(let ddl, let context):
             let changed = try catalog.carry(
                 ddl, context, position, target: try await targetShapes(ddl))
@@ -434,6 +437,9 @@ final class StreamReader {
         case .leaveOut(let warning):
             keeper.append(end, isPassed: true)
             progress.update { $0.warnings.append(warning) }
+        case .filtered(let ddl, let context):
+            let changed = try catalog.carry(ddl, context, position, target: [:])
+            keeper.append(end, isPassed: true, shapes: changed)
         case .shapesOnly(let ddl, let context):
             let changed = try catalog.carry(
                 ddl, context, position, target: try await targetShapes(ddl))
@@ -449,9 +455,11 @@ final class StreamReader {
             let outcome = try await reply.value()
             let changed = try catalog.carry(ddl, context, position, target: outcome.shapes)
             keeper.append(end, isPassed: false, shapes: changed)
+            let warnings = catalog.warnings + (outcome.warning.map { [$0] } ?? [])
+            catalog.warnings = []
             progress.update {
                 $0.ddlStatements += 1
-                if let warning = outcome.warning { $0.warnings.append(warning) }
+                $0.warnings += warnings
             }
         }
     }
@@ -459,7 +467,8 @@ final class StreamReader {
     /// Tables as the target has them, by way of the connection for DDL.
     private func targetShapes(_ ddl: [DDL]) async throws -> [TableName: TableShape] {
         let reply = Reply<[TableName: TableShape]>()
-        let names = ddl.flatMap(\.tablesAfter).filter { catalog.selection.selects($0) }
+        let names = try catalog.targets(
+            ddl.flatMap(\.tablesAfter).filter { catalog.mapping.selects($0) })
         run.ddlMailbox.send(.shapes(names, reply))
         return try await reply.value()
     }

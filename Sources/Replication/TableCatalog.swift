@@ -23,21 +23,32 @@ final class TableCatalog {
     struct Entry {
         let map: TableMap
         let plan: TablePlan
+        /// Which of its rows are left out; `nil` for none.
+        var filter: RowFilter?
         var use: Use
     }
 
     let sourceVersion: ServerVersion
-    let selection: TableSelection
+    let mapping: TableMapping
     /// How statements of the source are read, and repeated on the target.
     let session: StatementSession
     private(set) var state: SchemaState
     private var windows: [TableName: CopyRange]
     private let consistentFrom: SourcePosition?
     private var targetKeys: [TableName: [KeyShape]] = [:]
+    /// Columns of tables of the target, by their names there.
     private var targetColumns: [TableName: [ColumnShape]] = [:]
+    /// Where tables go, as far as it was asked.
+    private var routes: [TableName: Route] = [:]
+    /// Tables of the target that rows of more than one table go to.
+    private var merged: Set<TableName> = []
     private var graph: ForeignKeyGraph
     private var plans: [TableName: TablePlan] = [:]
+    private var filters: [TableName: RowFilter?] = [:]
     private var planNumber = 0
+
+    /// What to tell of statements that were carried, until somebody does.
+    var warnings: [String] = []
 
     /// Table maps in force: an entry, or `nil` for tables nobody migrates.
     private var maps: [UInt64: (raw: [UInt8], entry: Entry?)] = [:]
@@ -47,18 +58,19 @@ final class TableCatalog {
     private var identity: TransactionIdentity?
 
     init(
-        sourceVersion: ServerVersion, selection: TableSelection, state: SchemaState,
+        sourceVersion: ServerVersion, mapping: TableMapping, state: SchemaState,
         windows: [TableName: CopyRange], consistentFrom: SourcePosition?,
         session: StatementSession? = nil
     ) {
         self.sourceVersion = sourceVersion
-        self.selection = selection
+        self.mapping = mapping
         let unknown = ServerDialect(version: sourceVersion)
         self.session = session ?? StatementSession(source: unknown, target: unknown)
         self.state = state
         self.windows = windows
         self.consistentFrom = consistentFrom
         graph = ForeignKeyGraph(state.tables.values)
+        if mapping.movesTables { makeGraph() }
     }
 
     /// Unique keys that tables have on the target only.
@@ -68,17 +80,64 @@ final class TableCatalog {
         makeGraph()
     }
 
-    /// Tables as the target has them now.
+    /// Tables as the target has them now, by their names there.
     func noteTarget(_ shapes: [TableName: TableShape]) {
-        for (name, shape) in shapes {
-            targetColumns[name] = shape.columns
-            plans[name] = nil
-        }
+        for (name, shape) in shapes { targetColumns[name] = shape.columns }
+        plans.removeAll()
         forgetMaps()
     }
 
+    /// Where a table goes.
+    ///
+    /// - Throws: ``ReplicationError/refused(_:detail:)`` when the rules don't agree on it.
+    func route(of table: TableName) throws -> Route {
+        if let known = routes[table] { return known }
+        do throws(RuleError) {
+            let route = try mapping.route(of: table)
+            routes[table] = route
+            return route
+        } catch {
+            throw ReplicationError.refused(table, detail: "\(error)")
+        }
+    }
+
+    /// The table on the target.
+    func target(of table: TableName) throws -> TableName {
+        mapping.movesTables ? try route(of: table).target : table
+    }
+
+    /// The schema on the target.
+    func target(ofSchema schema: String) throws -> String {
+        do throws(RuleError) {
+            return try mapping.target(ofSchema: schema)
+        } catch {
+            throw ReplicationError.refused(nil, detail: "\(error)")
+        }
+    }
+
+    /// Tables on the target, sorted, each once.
+    func targets(_ tables: some Sequence<TableName>) throws -> [TableName] {
+        guard mapping.movesTables else { return Set(tables).sorted() }
+        return try Set(tables.map { try target(of: $0) }).sorted()
+    }
+
+    /// Whether rows of another table, too, go where this one's go.
+    func isMerged(_ table: TableName) throws -> Bool {
+        try !merged.isEmpty && merged.contains(target(of: table))
+    }
+
     private func makeGraph() {
-        let constrained = Set(targetKeys.filter { !$0.value.isEmpty }.keys)
+        merged = []
+        var constrained = Set(targetKeys.filter { !$0.value.isEmpty }.keys)
+        if mapping.movesTables {
+            // A table without a valid route is refused when the first row of it comes.
+            let groups = Dictionary(grouping: state.tables.keys) { try? target(of: $0) }
+            for (target, sources) in groups where sources.count > 1 {
+                guard let target else { continue }
+                merged.insert(target)
+                constrained.formUnion(sources)
+            }
+        }
         graph = ForeignKeyGraph(state.tables.values, constrained: constrained)
     }
 
@@ -101,6 +160,7 @@ final class TableCatalog {
     func change<R>(_ change: (inout SchemaState) throws -> R) rethrows -> R {
         defer {
             plans.removeAll()
+            filters.removeAll()
             forgetMaps()
             makeGraph()
         }
@@ -157,7 +217,7 @@ final class TableCatalog {
         }
         lastID = .max
         let name = TableName(schema: map.schema, name: map.table)
-        guard selection.selects(name) else {
+        guard mapping.selects(name) else {
             maps[id] = (raw, nil)
             return true
         }
@@ -171,7 +231,7 @@ final class TableCatalog {
         do {
             let plan = try plan(for: name, position)
             try check(map, plan, position)
-            maps[id] = (raw, Entry(map: map, plan: plan, use: .exact))
+            maps[id] = (raw, Entry(map: map, plan: plan, filter: try filter(of: plan), use: .exact))
             return true
         } catch {
             guard isSkipped else { throw error }
@@ -202,6 +262,20 @@ final class TableCatalog {
         return entry
     }
 
+    private func filter(of plan: TablePlan) throws -> RowFilter? {
+        guard mapping.leavesOutChanges else { return nil }
+        let name = plan.shape.name
+        if let known = filters[name] { return known }
+        do throws(RuleError) {
+            let filter = try RowFilter(
+                mapping, plan.shape, context: SyntaxContext(version: sourceVersion))
+            filters[name] = .some(filter)
+            return filter
+        } catch {
+            throw ReplicationError.refused(name, detail: "\(error)")
+        }
+    }
+
     private static func isSameBody(_ raw: [UInt8], _ event: RawSpan) -> Bool {
         guard raw.count == event.byteCount else { return false }
         // Timestamps and positions in the header differ, the rest is compared.
@@ -219,16 +293,36 @@ final class TableCatalog {
                 name, position, detail: "its shape at this position is not known")
         }
         planNumber += 1
+        let route = try route(of: name)
+        if let column = route.extracted.first(where: { shape.columnIndex($0.name) != nil }) {
+            throw ReplicationError.refused(
+                name,
+                detail: "column \(column.name) is to be filled by a route, and the source has it")
+        }
+        var parents: [TableName: TableName] = [:]
+        for key in shape.foreignKeys { parents[key.parent] = try target(of: key.parent) }
         let plan = TablePlan(
-            shape: shape, target: name, targetKeys: targetKeys[name] ?? [],
-            targetColumns: targetColumns[name] ?? [], related: graph, number: planNumber)
+            shape: shape, route: route, isMerged: merged.contains(route.target),
+            parents: parents, targetKeys: targetKeys[name] ?? [],
+            targetColumns: targetColumns[route.target] ?? [], related: graph, number: planNumber)
         plans[name] = plan
         return plan
     }
 
+    /// Whether what a table map has more are the hashes of MariaDB's long unique keys.
+    private func hidesColumns(_ map: TableMap, _ shape: TableShape) -> Bool {
+        let more = map.columnCount - shape.columns.count
+        guard sourceVersion.family == .mariadb, more > 0, more <= shape.hashableKeys else {
+            return false
+        }
+        let names = map.metadata.columnNames?.dropFirst(shape.columns.count) ?? []
+        return map.columns.dropFirst(shape.columns.count).allSatisfy { $0.type == .longlong }
+            && names.allSatisfy { $0.hasPrefix("DB_ROW_HASH_") }
+    }
+
     private func check(_ map: TableMap, _ plan: TablePlan, _ position: SourcePosition) throws {
         let columns = plan.shape.columns
-        guard map.columnCount == columns.count else {
+        guard map.columnCount == columns.count || hidesColumns(map, plan.shape) else {
             throw ReplicationError.shapeMismatch(
                 plan.shape.name, position,
                 detail: "\(map.columnCount) columns in the binlog, \(columns.count) known")

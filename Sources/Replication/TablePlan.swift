@@ -1,5 +1,6 @@
 internal import MySQLBinlog
 internal import MySQLCore
+internal import Rules
 
 /// Everything a run knows about one migrated table while its shape stays the same: how rows are
 /// hashed, merged and written. Made new whenever the shape changes.
@@ -9,8 +10,9 @@ final class TablePlan: Sendable {
         /// Changes of one row become one; the table's rows go out as one DELETE, one upsert, one
         /// INSERT.
         case byKey
-        /// The same for tables with more unique keys, where an upsert could hit another row: a
-        /// changed row is deleted and inserted, all deletes first. Counts prove both.
+        /// The same for tables with more unique keys, where an upsert could hit another row: a row
+        /// whose unique columns change is deleted and inserted, all deletes first, and an upsert of
+        /// any other is refused by the target if it does not meet its own row.
         case bySet
         /// Tables tied by foreign keys without actions: inserts parents first, then upserts, then
         /// deletes children first.
@@ -22,6 +24,8 @@ final class TablePlan: Sendable {
     let shape: TableShape
     let target: TableName
     let columns: [ColumnPlan]
+    /// Indexes of the ENUM columns that are written.
+    let enums: [Int]
     /// Indexes of the columns of the identifying key; empty for a table without one.
     let identity: [Int]
     /// Whether a NOT NULL key identifies rows.
@@ -29,13 +33,24 @@ final class TablePlan: Sendable {
     /// Whether the identifying key is one whole number: its value then is the merge key.
     let integerKey: Int?
     let merging: Merging
+    /// Indexes of the columns of the other unique keys.
+    let otherUnique: [Int]
+    /// Whether ``otherUnique`` holds all of them: none is over an expression or a generated column.
+    let knowsUnique: Bool
     /// Whether a foreign key of the table refers to the table itself.
     let refersToItself: Bool
+    /// Values of the columns that only the target has, to follow those of a row: `,'a','b'`.
+    let constantValues: [UInt8]
+    /// The same as a condition that goes before others: `` `c`='a' AND ``.
+    let constantCondition: [UInt8]
     /// Depth below the topmost parent, where foreign keys tie tables together.
     let level: Int
     let keys: [KeyPlan]
     /// Keys of whole child tables that a change of a parent row writes, by the action it fires.
     let cascades: [KeyUse]
+    /// Columns whose change fires an action, besides the row's deletion; `nil` when a row image
+    /// does not tell.
+    let actingColumns: [Int]?
     let seed: UInt64
     let insertHead: [UInt8]
     let replaceHead: [UInt8]
@@ -47,20 +62,31 @@ final class TablePlan: Sendable {
 
     /// - Parameters:
     ///   - shape: the source's shape, which row images follow.
-    ///   - target: the table's name on the target.
+    ///   - route: where its rows go.
+    ///   - isMerged: whether rows of other tables go there, too, under the same keys.
+    ///   - parents: where the tables go that its foreign keys refer to; those that are missing keep
+    ///     their names.
     ///   - targetKeys: unique keys of the target that the source lacks.
     ///   - targetColumns: the table's columns on the target, as far as they are known.
     ///   - family: all migrated tables, for foreign keys.
     init(
-        shape: TableShape, target: TableName, targetKeys: [KeyShape],
+        shape: TableShape, route: Route, isMerged: Bool = false,
+        parents: [TableName: TableName] = [:], targetKeys: [KeyShape],
         targetColumns: [ColumnShape] = [], related: ForeignKeyGraph, number: Int
     ) {
         self.shape = shape
+        let target = route.target
         self.target = target
+        constantValues = Array(
+            route.extracted.map { ",\(utf8Literal($0.value))" }.joined().utf8)
+        constantCondition = Array(
+            route.extracted.map { "\(quoteIdentifier($0.name))=\(utf8Literal($0.value)) AND " }
+                .joined().utf8)
         self.number = number
         let columns = shape.columns.map { ColumnPlan($0) }
         self.columns = columns
-        seed = Self.seed(shape.name, "")
+        enums = columns.indices.filter { columns[$0].isEnum && columns[$0].isWritten }
+        seed = Self.seed(target, "")
         let identifying = shape.identifyingKey
         let identity =
             identifying?.parts.compactMap { part in
@@ -70,29 +96,49 @@ final class TablePlan: Sendable {
         let single = identity.count == 1 ? shape.columns[identity[0]].type : nil
         integerKey = single?.isInteger == true ? identity[0] : nil
         let unique = shape.keys.filter(\.isUnique) + targetKeys
-        keys = Self.keyPlans(shape, unique, targetColumns, identity.isEmpty, related)
-        cascades = related.cascadeTargets(of: shape.name).map {
+        keys = Self.keyPlans(
+            shape, target, parents, unique, targetColumns, identity.isEmpty, related)
+        cascades = related.blindCascadeTargets(of: shape.name).map {
             KeyUse(Self.seed($0, "children"), writes: true)
         }
+        let acting = related.actingColumns(of: shape.name).map { shape.columnIndex($0) }
+        actingColumns =
+            acting.contains { $0.map { shape.columns[$0].generation != nil } ?? true }
+            ? nil : acting.compactMap { $0 }.sorted()
         refersToItself = shape.foreignKeys.contains { $0.parent == shape.name }
         level = related.level(of: shape.name)
-        if identity.isEmpty {
+        if identity.isEmpty || isMerged {
             merging = .inOrder
         } else if related.isInvolved(shape.name) {
             merging = related.isSimple(shape.name) ? .related : .inOrder
         } else {
             merging = unique.count <= 1 ? .byKey : .bySet
         }
+        let parts = unique.flatMap(\.parts).map { part in
+            part.column.flatMap { shape.columnIndex($0) }.flatMap { i in
+                shape.columns[i].generation == nil ? i : nil
+            }
+        }
+        knowsUnique = !parts.contains(nil)
+        otherUnique =
+            Set(parts.compactMap { $0 }).subtracting(identity).sorted()
         let names = columns.filter(\.isWritten).map { String(decoding: $0.name, as: UTF8.self) }
-        let list = names.joined(separator: ",")
+        let list = (names + route.extracted.map { quoteIdentifier($0.name) })
+            .joined(separator: ",")
         insertHead = Array("INSERT INTO \(target.quoted) (\(list)) VALUES ".utf8)
         replaceHead = Array("REPLACE INTO \(target.quoted) (\(list)) VALUES ".utf8)
         // The key is the same before and after, byte by byte: that made it one row's change.
         let rest = columns.enumerated()
             .filter { $1.isWritten && !identity.contains($0) }
             .map { String(decoding: $1.name, as: UTF8.self) }
-        let assigned = (rest.isEmpty ? names : rest)
-            .map { "\($0)=VALUES(\($0))" }.joined(separator: ",")
+        var assignments = (rest.isEmpty ? names : rest).map { "\($0)=VALUES(\($0))" }
+        if unique.count > 1, !identity.isEmpty {
+            // A row that was found by another key: NULL is refused in a column of this one.
+            let key = identity.map { String(decoding: columns[$0].name, as: UTF8.self) }
+            let isSame = key.map { "\($0)=VALUES(\($0))" }.joined(separator: " AND ")
+            assignments.insert("\(key[0])=IF(\(isSame),\(key[0]),NULL)", at: 0)
+        }
+        let assigned = assignments.joined(separator: ",")
         upsertTail = Array(" ON DUPLICATE KEY UPDATE \(assigned)".utf8)
         deleteHead = Array("DELETE FROM \(target.quoted) WHERE ".utf8)
         updateHead = Array("UPDATE \(target.quoted) SET ".utf8)
@@ -109,14 +155,15 @@ final class TablePlan: Sendable {
     }
 
     private static func keyPlans(
-        _ shape: TableShape, _ unique: [KeyShape], _ target: [ColumnShape], _ keyless: Bool,
+        _ shape: TableShape, _ name: TableName, _ parents: [TableName: TableName],
+        _ unique: [KeyShape], _ target: [ColumnShape], _ keyless: Bool,
         _ related: ForeignKeyGraph
     ) -> [KeyPlan] {
         var out: [KeyPlan] = []
         if keyless {
             // The whole table is one key: twins can't be told apart.
             out.append(
-                KeyPlan(parts: [], seed: seed(shape.name, ""), isOpaque: true, writes: true))
+                KeyPlan(parts: [], seed: seed(name, ""), isOpaque: true, writes: true))
         }
         for key in unique {
             var parts: [KeyPlan.Part] = []
@@ -135,20 +182,24 @@ final class TablePlan: Sendable {
             let names = key.parts.map { $0.column ?? "" }.joined(separator: "\u{1}")
             out.append(
                 KeyPlan(
-                    parts: parts, seed: seed(shape.name, "key \(names)"), isOpaque: opaque,
+                    parts: parts, seed: seed(name, "key \(names)"), isOpaque: opaque,
                     writes: true))
         }
-        out += foreignKeyPlans(shape, target, related)
+        out += foreignKeyPlans(shape, name, parents, target, related)
         return out
     }
 
     /// A child row reads its parents' referenced columns, whether or not they are unique there; a
     /// parent row writes them. Both hash under one seed.
     private static func foreignKeyPlans(
-        _ shape: TableShape, _ target: [ColumnShape], _ related: ForeignKeyGraph
+        _ shape: TableShape, _ name: TableName, _ parents: [TableName: TableName],
+        _ target: [ColumnShape], _ related: ForeignKeyGraph
     ) -> [KeyPlan] {
         var out: [KeyPlan] = []
-        func plan(_ columns: [String], _ parent: TableName, _ names: [String], writes: Bool) {
+        func plan(
+            _ columns: [String], _ parent: TableName, _ names: [String], writes: Bool,
+            at place: TableName
+        ) {
             let parts = columns.compactMap { shape.columnIndex($0) }.map {
                 KeyPlan.part(shape, column: $0, prefix: nil, target: target)
             }
@@ -158,14 +209,16 @@ final class TablePlan: Sendable {
             let label = names.map { $0.lowercased() }.joined(separator: "\u{1}")
             out.append(
                 KeyPlan(
-                    parts: parts, seed: seed(parent, "parent \(label)"), isOpaque: opaque,
+                    parts: parts, seed: seed(place, "parent \(label)"), isOpaque: opaque,
                     writes: writes || opaque, readsWhole: related.isOpaqueParent(parent)))
         }
         for key in shape.foreignKeys {
-            plan(key.columns, key.parent, key.parentColumns, writes: false)
+            plan(
+                key.columns, key.parent, key.parentColumns, writes: false,
+                at: parents[key.parent] ?? key.parent)
         }
         for columns in related.referencedColumns(of: shape.name) {
-            plan(columns, shape.name, columns, writes: true)
+            plan(columns, shape.name, columns, writes: true, at: name)
         }
         if related.isCascadeChild(shape.name) {
             // The source may change this table's rows without logging them.

@@ -69,6 +69,7 @@ struct TransactionAssembler: ~Copyable {
     private var origin: Origin
     private var file = ""
     private var values: [ColumnValue] = []
+    private var oldValues: [ColumnValue] = []
     private var scratch = ByteBuffer(capacity: 256)
     /// The newest chunk that was counted; not kept alive for its bytes, but so that no other one
     /// gets its address.
@@ -298,7 +299,7 @@ struct TransactionAssembler: ~Copyable {
                 }
             }
             if case .dml = statement?.classification, let tables = statement?.tables,
-                !tables.isEmpty, !tables.contains(where: { catalog.selection.selects($0.name) })
+                !tables.isEmpty, !tables.contains(where: { catalog.mapping.selects($0.name) })
             {
                 return .none
             }
@@ -418,6 +419,14 @@ struct TransactionAssembler: ~Copyable {
             table.use != .skip || (group.xid != nil && recalling == nil)
         else { return }
         let plan = table.plan
+        let filter = table.filter
+        if let filter,
+            try filter.leavesOut(
+                rows.kind, at: SourcePosition(origin: origin, binlog: group.start, gtids: .none))
+        {
+            return
+        }
+        let looksAtRows = filter?.looksAtRows(rows.kind) == true
         if !rows.before.isFull || !rows.after.isFull, requiresFullImages,
             rows.kind == .insert || table.use != .exact || group.xid != nil
         {
@@ -432,7 +441,13 @@ struct TransactionAssembler: ~Copyable {
                     with: [.noForeignKeyChecks, .sqlForeignKeys]),
                 converges: table.use == .converge, hasDifferences: rows.kind == .partialUpdate))
         let first = (rows: group.transaction.rows.count, keys: group.transaction.keys.count)
+        var fires = rows.kind == .delete || plan.actingColumns == nil && rows.kind != .insert
         while let images = try rows.next(in: event, map: table.map) {
+            if looksAtRows, let filter,
+                try isLeftOut(by: filter, images, rows, event, table.map)
+            {
+                continue
+            }
             var change = RowChange(source: source, images: images, beforeKey: 0, afterKey: 0)
             if images.beforeOffset >= 0 {
                 try table.map.locate(
@@ -444,12 +459,39 @@ struct TransactionAssembler: ~Copyable {
                     imageAt: images.afterOffset, columns: rows.after, in: event, into: &values)
                 change.afterKey = key(event, plan, group.transaction)
             }
+            if !fires, !plan.cascades.isEmpty, let acting = plan.actingColumns,
+                images.beforeOffset >= 0
+            {
+                try table.map.locate(
+                    imageAt: images.beforeOffset, columns: rows.before, in: event,
+                    into: &oldValues)
+                fires = acting.contains { column in
+                    !values[column].isAbsent
+                        && !BatchRenderer.isEqual(event, oldValues[column], event, values[column])
+                }
+            }
             group.transaction.rows.append(change)
         }
         count(chunk, group.transaction, from: first)
-        for cascade in plan.cascades where rows.kind != .insert {
-            group.transaction.keys.append(cascade)
+        // An update that leaves what children refer to fires nothing.
+        if fires { group.transaction.keys.append(contentsOf: plan.cascades) }
+    }
+
+    private mutating func isLeftOut(
+        by filter: RowFilter, _ images: RowImages, _ rows: RowsEvent, _ event: RawSpan,
+        _ map: TableMap
+    ) throws -> Bool {
+        if images.beforeOffset >= 0 {
+            try map.locate(
+                imageAt: images.beforeOffset, columns: rows.before, in: event, into: &oldValues)
         }
+        if images.afterOffset >= 0 {
+            try map.locate(
+                imageAt: images.afterOffset, columns: rows.after, in: event, into: &values)
+        }
+        return try filter.leavesOut(
+            rows.kind, event, before: images.beforeOffset >= 0 ? oldValues : values, after: values,
+            map)
     }
 
     /// A row that is inserted, or replaced while its table converges, would lose the columns that

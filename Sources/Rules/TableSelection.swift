@@ -6,21 +6,31 @@ public struct TableSelection: Sendable, Hashable, Codable {
     public let tables: [TablePattern]
     /// Patterns of tables to leave although they match above.
     public let excluded: [TablePattern]
+    /// Whether letters of either case are different, as servers with `lower_case_table_names=0` take
+    /// them.
+    public let isCaseSensitive: Bool
 
     /// Makes a selection.
-    public init(tables: [TablePattern], excluded: [TablePattern] = []) {
+    public init(
+        tables: [TablePattern], excluded: [TablePattern] = [], isCaseSensitive: Bool = true
+    ) {
         self.tables = tables
         self.excluded = excluded
+        self.isCaseSensitive = isCaseSensitive
     }
 
     /// Whether the table is migrated.
     public func selects(_ table: TableName) -> Bool {
-        tables.contains { $0.matches(table) } && !excluded.contains { $0.matches(table) }
+        func matches(_ pattern: TablePattern) -> Bool {
+            pattern.schema.matches(table.schema, isCaseSensitive)
+                && pattern.table.matches(table.name, isCaseSensitive)
+        }
+        return tables.contains(where: matches) && !excluded.contains(where: matches)
     }
 
     /// Whether some table of the schema could be migrated.
     public func mayHold(schema: String) -> Bool {
-        tables.contains { $0.schemaMatches(schema) }
+        tables.contains { $0.schema.matches(schema, isCaseSensitive) }
     }
 }
 
@@ -92,7 +102,7 @@ public struct TablePattern: Sendable, Hashable, Codable, CustomStringConvertible
 
 extension TablePattern.Part {
     /// Greedy matching with one point to come back to: linear in practice, never exponential.
-    func matches(_ text: String) -> Bool {
+    func matches(_ text: String, _ isCaseSensitive: Bool = true) -> Bool {
         let text = Array(text.unicodeScalars)
         var e = 0
         var t = 0
@@ -101,7 +111,7 @@ extension TablePattern.Part {
             if e < elements.count, case .any = elements[e] {
                 star = (e, t)
                 e += 1
-            } else if e < elements.count, accepts(elements[e], text[t]) {
+            } else if e < elements.count, accepts(elements[e], text[t], isCaseSensitive) {
                 e += 1
                 t += 1
             } else if let back = star {
@@ -116,11 +126,18 @@ extension TablePattern.Part {
         return e == elements.count
     }
 
-    private func accepts(_ element: Element, _ c: Unicode.Scalar) -> Bool {
+    private func accepts(
+        _ element: Element, _ c: Unicode.Scalar, _ isCaseSensitive: Bool
+    ) -> Bool {
         switch element {
-        case .scalar(let value): value == c.value
+        case .scalar(let value):
+            value == c.value || !isCaseSensitive && lowercased(value) == lowercased(c.value)
         case .one: true
         case .any: false
         }
+    }
+
+    private func lowercased(_ value: UInt32) -> String? {
+        Unicode.Scalar(value)?.properties.lowercaseMapping
     }
 }

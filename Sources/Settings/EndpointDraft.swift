@@ -38,18 +38,19 @@ public struct EndpointDraft: Sendable, Hashable {
     public init() {}
 
     /// Reads a file's section: a URL, or a mapping.
-    init(_ node: Node, file: String, name: String) throws(SettingsError) {
+    init(_ node: Node, _ reading: SettingsReading, name: String) throws(SettingsError) {
         if let scalar = node.scalar {
+            let text = try reading.expanded(scalar.string, node)
             do throws(URLError) {
-                url = try ConnectionOptions(url: scalar.string)
+                url = try ConnectionOptions(url: text)
             } catch {
-                throw settingsError("\"\(name)\": \(error)", file, node)
+                throw reading.error("\"\(name)\": \(error)", node)
             }
             return
         }
         // A password in the file is found here, to say more than "unknown key".
         let map = try SettingsMapping(
-            node, file: file, path: "\(name).", known: Self.keys + ["password"])
+            node, reading, path: "\(name).", known: Self.keys + ["password"])
         if map.has("password") {
             throw map.error(
                 "password",

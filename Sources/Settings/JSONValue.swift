@@ -75,7 +75,11 @@ public enum JSONValue: Sendable, Hashable, Codable, ExpressibleByStringLiteral {
     private var yamlNode: Node {
         switch self {
         case .text(let text):
-            .scalar(Node.Scalar(text, .implicit, Self.isPlain(text) ? .plain : .doubleQuoted))
+            // A reader of the file would take `${` for a variable of the environment.
+            .scalar(
+                Node.Scalar(
+                    text.replacing("${", with: "$${"), .implicit,
+                    Self.isPlain(text) ? .plain : .doubleQuoted))
         case .list(let list): .sequence(Node.Sequence(list.map(\.yamlNode)))
         case .object(let object):
             .mapping(

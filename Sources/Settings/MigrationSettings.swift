@@ -20,8 +20,14 @@ public struct MigrationSettings: Sendable {
     public var source: ConnectionOptions
     /// The target server.
     public var target: ConnectionOptions
-    /// Which tables are migrated.
-    public var selection: TableSelection
+    /// Which tables are migrated, where no rules say it.
+    public var selection: TableSelection {
+        didSet { if rules == nil { mapping = TableMapping(selection) } }
+    }
+    /// A task's rules for the source; `nil` when ``selection`` is all there is.
+    public private(set) var rules: SourceRules?
+    /// Which tables are migrated, where to, and which changes are left out.
+    public private(set) var mapping: TableMapping
     /// The task's name.
     public var name = "migrate"
     /// The source's name in the checkpoint; host:port when not set.
@@ -40,6 +46,8 @@ public struct MigrationSettings: Sendable {
     public var chunkBytes = 8 << 20
     /// When the run ends.
     public var until: Until = .stopped
+    /// Whether other sources of the task may write to the same tables of the target.
+    public var sharesTargets = false
     /// Uses target tables that exist and are not empty.
     public var intoExisting = false
     /// Drops what an earlier migration of this name left, and starts over.
@@ -64,5 +72,14 @@ public struct MigrationSettings: Sendable {
         self.source = source
         self.target = target
         self.selection = selection
+        mapping = TableMapping(selection)
+    }
+
+    /// Takes a task's rules in the place of the selection.
+    ///
+    /// - Throws: the first rule that is incomplete or can't be read.
+    public mutating func take(_ rules: SourceRules) throws(RuleError) {
+        mapping = try TableMapping(rules)
+        self.rules = rules
     }
 }

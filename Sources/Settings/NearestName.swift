@@ -4,7 +4,7 @@ public func nearestName(to name: String, among names: some Sequence<String>) -> 
     let wanted = Array(name.lowercased().prefix(64))
     var best: (name: String, distance: Int)?
     for candidate in names {
-        let distance = editDistance(wanted, Array(candidate.lowercased()))
+        let distance = editDistance(wanted, Array(candidate.lowercased().prefix(64)))
         if distance < best?.distance ?? Int.max { best = (candidate, distance) }
     }
     guard let best, best.distance <= max(1, max(wanted.count, best.name.count) / 3) else {

@@ -15,7 +15,7 @@ public struct PasswordSource {
     }
 
     /// The value of an environment variable.
-    private let environment: (String) -> String?
+    let environment: (String) -> String?
     /// Asks a person; `nil` where nobody can be asked. The text names the server.
     private let prompt: ((String) -> String?)?
 
@@ -24,6 +24,9 @@ public struct PasswordSource {
         self.environment = environment
         self.prompt = prompt
     }
+
+    /// Gives no password.
+    static var nowhere: PasswordSource { PasswordSource(environment: { _ in nil }, prompt: nil) }
 
     /// The password for a server; empty where nothing gives one.
     public func password(

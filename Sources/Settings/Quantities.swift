@@ -33,23 +33,60 @@ public struct ByteSize: Sendable, Hashable, CustomStringConvertible {
     }
 }
 
-/// A time span as people write it: `30s`, `500ms`, `5m`, `2h`, `1d`.
-public struct TimeSpan: Sendable, Hashable {
-    /// The span.
+/// A time span as people write it: `30s`, `500ms`, `5m`, `1h30m`, `1d`.
+public struct TimeSpan: Sendable, Hashable, CustomStringConvertible {
+    /// The span, in whole milliseconds.
     public let duration: Duration
 
-    /// Parses a whole number with `ms`, `s`, `m` (or `min`), `h`, `d`; a bare number is seconds.
-    /// `nil` for anything else, and for more than ten years.
+    /// A number of seconds.
+    public init(seconds: Int) { duration = .seconds(seconds) }
+
+    /// Parses whole numbers with `ms`, `s`, `m` (or `min`), `h`, `d`, one after the other; a bare
+    /// number is seconds. `nil` for anything else, and for more than ten years.
     public init?(_ text: String) {
-        guard let (number, unit) = splitNumber(text) else { return nil }
-        let milliseconds = [
-            "ms": 1, "": 1000, "s": 1000, "m": 60_000, "min": 60_000, "h": 3_600_000,
-            "d": 86_400_000,
+        let units = [
+            "ms": 1, "s": 1000, "m": 60_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000,
         ]
-        guard let factor = milliseconds[unit] else { return nil }
-        let (product, overflow) = number.multipliedReportingOverflow(by: factor)
-        if overflow || product > 10 * 366 * 86_400_000 { return nil }
-        duration = .milliseconds(product)
+        var total = 0
+        var rest = Substring(text)
+        if let (number, unit) = splitNumber(text), unit.isEmpty {
+            let (product, overflow) = number.multipliedReportingOverflow(by: 1000)
+            if overflow { return nil }
+            total = product
+            rest = ""
+        } else if rest.isEmpty {
+            return nil
+        }
+        while !rest.isEmpty {
+            let digits = rest.prefix { $0.isASCII && $0.isNumber }
+            rest = rest.dropFirst(digits.count).drop { $0 == " " }
+            let unit = rest.prefix { $0.isASCII && $0.isLetter }
+            rest = rest.dropFirst(unit.count)
+            guard let number = Int(digits), let factor = units[unit.lowercased()] else {
+                return nil
+            }
+            let (product, overflow) = number.multipliedReportingOverflow(by: factor)
+            let (sum, carried) = total.addingReportingOverflow(product)
+            if overflow || carried { return nil }
+            total = sum
+        }
+        if total > 10 * 366 * 86_400_000 { return nil }
+        duration = .milliseconds(total)
+    }
+
+    /// The milliseconds.
+    var milliseconds: Int64 {
+        let (seconds, attoseconds) = duration.components
+        return seconds * 1000 + attoseconds / 1_000_000_000_000_000
+    }
+
+    /// The shortest exact spelling with one unit: `90s`, `5m`.
+    public var description: String {
+        for (factor, unit) in [(3_600_000, "h"), (60_000, "m"), (1000, "s")] as [(Int64, String)]
+        where milliseconds != 0 && milliseconds % factor == 0 {
+            return "\(milliseconds / factor)\(unit)"
+        }
+        return milliseconds == 0 ? "0s" : "\(milliseconds)ms"
     }
 }
 

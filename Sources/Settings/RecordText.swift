@@ -59,9 +59,7 @@ extension SettingsMapping {
     func recordNames(_ key: String) throws(SettingsError) -> [String]? {
         guard let names = try list(key, RecordName.rule, { RecordName.isValid($0) ? $0 : nil })
         else { return nil }
-        for (index, name) in names.enumerated() where names[..<index].contains(name) {
-            throw error(key, "names \"\(name)\" twice")
-        }
+        if let name = names.firstRepeated { throw error(key, "names \"\(name)\" twice") }
         return names
     }
 }
@@ -104,25 +102,25 @@ extension ConnectionOptions {
 extension EndpointDraft {
     /// Reads a server's section in a record, where a password may stand.
     static func record(
-        _ node: Node, file: String, name: String, _ form: PasswordForm
+        _ node: Node, _ reading: SettingsReading, name: String
     ) throws(SettingsError) -> ConnectionOptions {
         var draft = EndpointDraft()
         var password: Password?
         if case .mapping(var mapping) = node {
             let map = try SettingsMapping(
-                node, file: file, path: "\(name).",
+                node, reading, path: "\(name).",
                 known: keys + ["password", "password-encrypted"])
-            password = try map.password(form)
+            password = try map.password()
             mapping["password"] = nil
             mapping["password-encrypted"] = nil
-            draft = try EndpointDraft(.mapping(mapping), file: file, name: name)
+            draft = try EndpointDraft(.mapping(mapping), reading, name: name)
         } else {
-            draft = try EndpointDraft(node, file: file, name: name)
+            draft = try EndpointDraft(node, reading, name: name)
         }
         var options = try draft.options(name)
         if let password {
             options.password = password
-        } else if case .local(let passwords, let role) = form {
+        } else if case .local(let passwords, let role) = reading.form {
             options.password = try passwords.password(role, options, draft.passwordFile)
         }
         return options
@@ -131,8 +129,8 @@ extension EndpointDraft {
 
 extension SettingsMapping {
     /// The password that a server's section holds; `nil` when it has none.
-    fileprivate func password(_ form: PasswordForm) throws(SettingsError) -> Password? {
-        switch form {
+    func password() throws(SettingsError) -> Password? {
+        switch reading.form {
         case .encrypted(let cipher, let record):
             guard let text = try text("password-encrypted") else { return nil }
             return Password(try cipher.decrypt(text, for: record))
@@ -140,14 +138,14 @@ extension SettingsMapping {
             if has("password-encrypted") {
                 throw error("password-encrypted", "is how the store keeps it: use \"password\"")
             }
-            if case .plain = form, has("password-file") {
+            if case .plain = reading.form, has("password-file") {
                 throw error(
                     "password-file",
                     "names a file that the worker does not read: give \"password\" itself")
             }
             guard let node = node("password") else { return nil }
             guard let scalar = node.scalar else { throw error("password", "must be one text") }
-            return Password(scalar.string)
+            return Password(try reading.expanded(scalar.string, node))
         }
     }
 }

@@ -13,33 +13,41 @@ extension SettingsDraft {
     /// Reads a settings file: YAML, UTF-8, at most 256 KiB.
     ///
     /// - Throws: the first error, with line and column.
-    public init(file: String) throws(SettingsError) {
-        try self.init(SettingsText(file: file))
+    public init(
+        file: String, environment: ((String) -> String?)? = nil
+    ) throws(SettingsError) {
+        try self.init(SettingsText(file: file), environment)
     }
 
-    /// Reads a settings file's bytes; `file` is its name in messages.
-    public init(bytes: [UInt8], file: String) throws(SettingsError) {
-        try self.init(SettingsText(bytes: bytes, file: file))
+    /// Reads a settings file's bytes; `file` is its name in messages, and `environment` gives what
+    /// `${NAME}` stands for.
+    public init(
+        bytes: [UInt8], file: String, environment: ((String) -> String?)? = nil
+    ) throws(SettingsError) {
+        try self.init(SettingsText(bytes: bytes, file: file), environment)
     }
 
-    private init(_ text: SettingsText) throws(SettingsError) {
+    private init(
+        _ text: SettingsText, _ environment: ((String) -> String?)?
+    ) throws(SettingsError) {
         self.init()
         let file = text.file
+        let reading = SettingsReading(file: file, environment: environment)
         guard let root = try text.root() else {
             throw SettingsError("the settings file is empty", file: file)
         }
         // "fresh" is found here, to say why it is refused.
-        let map = try SettingsMapping(root, file: file, known: Self.fileKeys + ["fresh"])
+        let map = try SettingsMapping(root, reading, known: Self.fileKeys + ["fresh"])
         if map.has("fresh") {
             throw map.error(
                 "fresh",
                 "is only a flag (--fresh): from a file, every restart would begin from nothing")
         }
         if let node = map.node("source") {
-            source = try EndpointDraft(node, file: file, name: "source")
+            source = try EndpointDraft(node, reading, name: "source")
         }
         if let node = map.node("target") {
-            target = try EndpointDraft(node, file: file, name: "target")
+            target = try EndpointDraft(node, reading, name: "target")
         }
         try read(map)
     }

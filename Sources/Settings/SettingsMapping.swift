@@ -2,38 +2,63 @@ internal import Yams
 
 /// One mapping of a settings file: typed access by key, every key known, errors with positions.
 struct SettingsMapping {
-    private let file: String
-    private let path: String
+    /// The file that is read.
+    let reading: SettingsReading
+    /// The keys that lead here, `source.`, for messages.
+    let path: String
+    private let node: Node
     private var values: [String: (key: Node, value: Node)] = [:]
 
-    /// Takes a mapping whose keys are all in `known`.
-    ///
-    /// - Parameter path: the keys that lead here, `source.`, for messages.
+    /// Takes a mapping whose keys are all in `known`; `nil` accepts any key.
     init(
-        _ node: Node, file: String, path: String = "", known: [String]
+        _ node: Node, _ reading: SettingsReading, path: String = "", known: [String]?
     ) throws(SettingsError) {
-        self.file = file
+        self.reading = reading
         self.path = path
+        self.node = node
         guard case .mapping(let mapping) = node else {
             let what = path.isEmpty ? "the file" : "\"\(path.dropLast())\""
-            throw settingsError("\(what) holds no \"key: value\" pairs", file, node)
+            throw reading.error("\(what) holds no \"key: value\" pairs", node)
         }
         for (key, value) in mapping {
             guard let name = key.scalar?.string else {
-                throw settingsError("a key must be a plain word", file, key)
+                throw reading.error("a key must be a plain word", key)
             }
-            guard known.contains(name) else {
-                throw settingsError(
-                    "unknown key \"\(path)\(name)\"\(suggestion(for: name, among: known))", file,
-                    key)
+            guard known?.contains(name) ?? true else {
+                throw reading.error(
+                    "unknown key \"\(path)\(shortened(name))\""
+                        + suggestion(for: name, among: known ?? []), key)
             }
             values[name] = (key, value)
+            reading.note(place: path + name, value)
         }
+    }
+
+    /// The keys, as they stand in the file.
+    var names: [String] {
+        node.mapping?.keys.compactMap { $0.scalar?.string } ?? []
     }
 
     /// An error at a key's value.
     func error(_ name: String, _ message: String) -> SettingsError {
-        settingsError("\"\(path)\(name)\" \(message)", file, values[name]?.value)
+        reading.error("\"\(path)\(shortened(name))\" \(message)", values[name]?.value)
+    }
+
+    /// An error at the block itself: what it lacks, say.
+    func error(_ message: String) -> SettingsError {
+        reading.error(
+            path.isEmpty ? message : "\"\(path.dropLast())\" \(message)", node)
+    }
+
+    /// Warns of a key.
+    func warn(_ name: String, _ message: String) {
+        reading.warn("\"\(path)\(shortened(name))\" \(message)", values[name]?.key)
+    }
+
+    /// Whether the key is there without a value.
+    func isNull(_ name: String) -> Bool {
+        guard let scalar = values[name]?.value.scalar, scalar.style == .plain else { return false }
+        return ["", "~", "null"].contains(scalar.string.lowercased())
     }
 
     /// Whether the key is there.
@@ -46,11 +71,22 @@ struct SettingsMapping {
     func text(_ name: String) throws(SettingsError) -> String? {
         guard let value = values[name]?.value else { return nil }
         guard let scalar = value.scalar else { throw error(name, "must be one value") }
-        if scalar.style == .plain, ["", "~", "null"].contains(scalar.string.lowercased()) {
-            throw error(name, "has no value")
-        }
-        guard !scalar.string.isEmpty else { throw error(name, "is empty") }
-        return scalar.string
+        if isNull(name) { throw error(name, "has no value") }
+        let text = try reading.expanded(scalar.string, value)
+        guard !text.isEmpty else { throw error(name, "is empty") }
+        return text
+    }
+
+    /// A text that may be empty.
+    func anyText(_ name: String) throws(SettingsError) -> String? {
+        guard let value = values[name]?.value else { return nil }
+        guard let scalar = value.scalar else { throw error(name, "must be one value") }
+        return try reading.expanded(scalar.string, value)
+    }
+
+    /// What stands at a key, as a message may repeat it: what the environment gave is not repeated.
+    private func shown(_ name: String) -> String {
+        "\"\(shortened(values[name]?.value.scalar?.string ?? ""))\""
     }
 
     /// A whole number inside a range.
@@ -62,7 +98,7 @@ struct SettingsMapping {
             throw error(
                 name,
                 "must be a whole number from \(range.lowerBound) to \(range.upperBound), "
-                    + "not \"\(text)\"")
+                    + "not \(shown(name))")
         }
         return number
     }
@@ -71,9 +107,9 @@ struct SettingsMapping {
     func flag(_ name: String) throws(SettingsError) -> Bool? {
         guard let text = try text(name) else { return nil }
         switch text.lowercased() {
-        case "true": return true
-        case "false": return false
-        default: throw error(name, "must be true or false, not \"\(text)\"")
+        case "true", "yes", "on": return true
+        case "false", "no", "off": return false
+        default: throw error(name, "must be true or false, not \(shown(name))")
         }
     }
 
@@ -81,7 +117,7 @@ struct SettingsMapping {
     func size(_ name: String) throws(SettingsError) -> Int? {
         guard let text = try text(name) else { return nil }
         guard let size = ByteSize(text) else {
-            throw error(name, "must be a size such as 128MiB, not \"\(text)\"")
+            throw error(name, "must be a size such as 128MiB, not \(shown(name))")
         }
         return size.bytes
     }
@@ -104,7 +140,7 @@ struct SettingsMapping {
     ) throws(SettingsError) -> T? {
         guard let text = try text(name) else { return nil }
         guard let value = parse(text) else {
-            throw error(name, "must be \(wanted), not \"\(text)\"")
+            throw error(name, "must be \(wanted), not \(shown(name))")
         }
         return value
     }
@@ -122,18 +158,25 @@ struct SettingsMapping {
         }
         var out: [T] = []
         for node in nodes {
-            guard let text = node.scalar?.string, !text.isEmpty, let item = parse(text) else {
-                throw settingsError(
-                    "each of \"\(path)\(name)\" must be \(wanted)"
-                        + (node.scalar.map { ", not \"\($0.string)\"" } ?? ""), file, node)
+            guard let scalar = node.scalar else {
+                throw reading.error("each of \"\(path)\(name)\" must be \(wanted)", node)
             }
+            let text = try reading.expanded(scalar.string, node)
+            guard !text.isEmpty, let item = parse(text) else {
+                throw reading.error(
+                    "each of \"\(path)\(name)\" must be \(wanted), not "
+                        + "\"\(shortened(scalar.string))\"", node)
+            }
+            reading.note(place: "\(path)\(name)[\(out.count)]", node)
             out.append(item)
         }
         return out
     }
-}
 
-/// An error at a node.
-func settingsError(_ message: String, _ file: String, _ node: Node?) -> SettingsError {
-    SettingsError(message, file: file, line: node?.mark?.line, column: node?.mark?.column)
+    /// The blocks of a list.
+    func nodes(_ name: String) throws(SettingsError) -> [Node]? {
+        guard let value = values[name]?.value else { return nil }
+        guard case .sequence(let sequence) = value else { throw error(name, "must be a list") }
+        return Array(sequence)
+    }
 }

@@ -41,7 +41,7 @@ struct SettingsText {
         } catch let error as YamlError {
             throw translate(error)
         } catch {
-            throw SettingsError("not readable as YAML: \(error)", file: file)
+            throw SettingsError(oneLine("not readable as YAML: \(error)"), file: file)
         }
     }
 
@@ -72,7 +72,7 @@ struct SettingsText {
 
     private func translate(_ error: YamlError) -> SettingsError {
         func at(_ mark: Mark, _ message: String) -> SettingsError {
-            SettingsError(message, file: file, line: mark.line, column: mark.column)
+            SettingsError(oneLine(message), file: file, line: mark.line, column: mark.column)
         }
         switch error {
         case .scanner(let context, let problem, let mark, _),
@@ -85,12 +85,13 @@ struct SettingsText {
             let where_ = context.map { " (\($0.text), line \($0.mark.line))" } ?? ""
             return at(mark, "not readable as YAML: \(problem)\(where_)")
         case .duplicatedKeysInMapping(let names, let context):
-            let list = names.map { "\"\($0)\"" }.joined(separator: ", ")
+            let list = names.sorted().prefix(3).map { "\"\(shortened($0))\"" }.joined(
+                separator: ", ")
             return at(context.mark, "duplicate key \(list) in the block that begins here")
         case .reader(let problem, _, _, _):
-            return SettingsError("not readable as YAML: \(problem)", file: file)
+            return SettingsError(oneLine("not readable as YAML: \(problem)"), file: file)
         default:
-            return SettingsError("not readable as YAML: \(error)", file: file)
+            return SettingsError(oneLine("not readable as YAML: \(error)"), file: file)
         }
     }
 }

@@ -4,6 +4,8 @@ internal import MySQLCore
 internal import Yams
 
 /// A task as a cluster is told of it: which tables of which sources go into which target, and how.
+///
+/// People write it in one of two forms, which one type holds: Skein's own short one, and DM's.
 public struct TaskSettings: Sendable, Hashable {
     /// The task's name.
     public let name: String
@@ -11,10 +13,15 @@ public struct TaskSettings: Sendable, Hashable {
     public var target: ConnectionOptions
     /// The sources, each in its own subtask.
     public let sources: [String]
-    /// Which tables are migrated.
-    public let selection: TableSelection
-    /// What was said beside that; the rest has its defaults when it runs.
-    private let draft: SettingsDraft
+    /// What is written beside that.
+    private let content: Content
+
+    private enum Content: Sendable, Hashable {
+        /// The short form; the rest has its defaults when it runs.
+        case short(SettingsDraft)
+        /// DM's form.
+        case file(TaskFile)
+    }
 
     /// The keys of a migration's file that a task has, beside its servers.
     private static let sharedKeys = [
@@ -22,6 +29,11 @@ public struct TaskSettings: Sendable, Hashable {
         "chunk-bytes", "until", "into-existing", "finish", "ignore-checks",
     ]
     static let keys = ["target", "sources"] + sharedKeys
+    /// Keys that only DM's form has: one is enough to tell it.
+    private static let tellingKeys = ["task-mode", "target-database", "mysql-instances"]
+
+    /// DM's form, where the task was written in it.
+    public var file: TaskFile? { if case .file(let file) = content { file } else { nil } }
 
     /// Reads what a user sends.
     ///
@@ -32,7 +44,7 @@ public struct TaskSettings: Sendable, Hashable {
     public init(
         _ bytes: [UInt8], _ format: SettingsFormat, file: String, name: String? = nil
     ) throws(SettingsError) {
-        try self.init(bytes, format, file: file, name: name, .plain)
+        try self.init(bytes, format, SettingsReading(file: file), name: name)
     }
 
     /// Reads a person's file; the password may come from another file, the environment or a prompt.
@@ -40,7 +52,17 @@ public struct TaskSettings: Sendable, Hashable {
         _ bytes: [UInt8], _ format: SettingsFormat, file: String, name: String? = nil,
         passwords: PasswordSource
     ) throws(SettingsError) {
-        try self.init(bytes, format, file: file, name: name, .local(passwords, .target))
+        self = try Self.reported(bytes, format, file: file, name: name, passwords: passwords).value
+    }
+
+    /// Reads a person's file, and tells what there is to know about it.
+    public static func reported(
+        _ bytes: [UInt8], _ format: SettingsFormat, file: String, name: String? = nil,
+        passwords: PasswordSource
+    ) throws(SettingsError) -> SettingsReport<TaskSettings> {
+        let reading = SettingsReading(person: passwords, .target, file: file)
+        let settings = try TaskSettings(bytes, format, reading, name: name)
+        return SettingsReport(settings, reading, settings.unsupported)
     }
 
     /// Reads what the store keeps under a key.
@@ -48,22 +70,55 @@ public struct TaskSettings: Sendable, Hashable {
         stored text: String, _ secrets: SecretCipher, key: String
     ) throws(SettingsError) {
         try self.init(
-            Array(text.utf8), .json, file: key, name: nil, .encrypted(secrets, record: key))
+            Array(text.utf8), .json,
+            SettingsReading(file: key, form: .encrypted(secrets, record: key)), name: nil)
     }
 
     private init(
-        _ bytes: [UInt8], _ format: SettingsFormat, file: String, name given: String?,
-        _ form: PasswordForm
+        _ bytes: [UInt8], _ format: SettingsFormat, _ reading: SettingsReading, name given: String?
     ) throws(SettingsError) {
+        let root = try settingsRoot(bytes, format, reading.file)
+        let isFile = Self.tellingKeys.contains { root.mapping?[Node($0)] != nil }
         let map = try SettingsMapping(
-            settingsRoot(bytes, format, file), file: file, known: Self.keys)
+            root, reading, known: isFile ? TaskFile.allNames : Self.keys)
         let named = try map.recordName("name")
         if let given, let named, given != named {
             throw map.error("name", "is \"\(named)\", and the request is for \"\(given)\"")
         }
         guard let name = named ?? given else {
-            throw SettingsError("\"name\" is missing: the task's name", file: file)
+            throw SettingsError("\"name\" is missing: the task's name", file: reading.file)
         }
+        if isFile {
+            var file = TaskFile()
+            file.name = name
+            try file.fill(map)
+            try file.target.askPassword(reading)
+            self.init(file)
+        } else {
+            try self.init(short: map, name)
+        }
+        // What only a finished migration can tell to be wrong is told now.
+        do {
+            let source = SourceSettings(name: sources[0], server: target)
+            _ = try draft(of: source).migrationSettings(.nowhere)
+        } catch {
+            throw SettingsError(error.message, file: reading.file)
+        }
+    }
+
+    /// Takes a task in DM's form.
+    public init(_ file: TaskFile) {
+        var content = file
+        content.target.password = nil
+        content.target.passwordFile = nil
+        name = file.name
+        target = file.target.options
+        sources = file.instances.map(\.source)
+        self.content = .file(content)
+    }
+
+    private init(short map: SettingsMapping, _ name: String) throws(SettingsError) {
+        let file = map.reading.file
         guard let node = map.node("target") else {
             throw SettingsError(
                 "\"target\" is missing: mysql://user@host:port, or host, port, user and password",
@@ -81,26 +136,26 @@ public struct TaskSettings: Sendable, Hashable {
         }
         self.name = name
         self.sources = sources
-        self.draft = draft
-        target = try EndpointDraft.record(node, file: file, name: "target", form)
-        selection = TableSelection(tables: tables, excluded: draft.exclude ?? [])
-        // What only a finished migration can tell to be wrong is told now.
-        do {
-            _ = try migrationSettings(SourceSettings(name: sources[0], server: target))
-        } catch {
-            throw SettingsError(error.message, file: file)
-        }
+        content = .short(draft)
+        target = try EndpointDraft.record(node, map.reading, name: "target")
     }
 
+    /// Every key of DM's form, old spellings aside: `mysql-instances[].source-id`.
+    public static var filePaths: [String] { TaskFile.keyPaths }
+
+    /// What of the settings the engines can't act on: a task that has any is not to begin.
+    public var unsupported: [UnsupportedSetting] { file?.unsupported ?? [] }
+
     /// What one subtask runs with.
+    ///
+    /// - Throws: also when the engines can't act on something in it.
     public func migrationSettings(
         _ source: SourceSettings
     ) throws(SettingsError) -> MigrationSettings {
-        var draft = draft
-        draft.source.url = source.server
-        draft.target.url = target
-        var settings = try draft.migrationSettings(
-            PasswordSource(environment: { _ in nil }, prompt: nil))
+        if let setting = (unsupported + source.unsupported).first {
+            throw SettingsError("task '\(name)': \(setting)")
+        }
+        var settings = try draft(of: source).migrationSettings(.nowhere)
         settings.source = source.server
         settings.target = target
         settings.sourceID = source.name
@@ -108,25 +163,93 @@ public struct TaskSettings: Sendable, Hashable {
         settings.relayFolder = source.relayFolder
         settings.relayLimitBytes = source.relayLimitBytes
         settings.serverID = source.serverID
+        settings.sharesTargets = sources.count > 1
+        if var part = file?.part(of: source.name) {
+            part.rules = rules(source) ?? part.rules
+            settings.selection = part.selection ?? settings.selection
+            do throws(RuleError) {
+                try settings.take(part.rules)
+            } catch {
+                throw SettingsError("task '\(name)': \(error)")
+            }
+        }
         return settings
+    }
+
+    /// The rules that a subtask has: the task's, and those that every task of the source has.
+    ///
+    /// `nil` for a task in the short form, and for a source that the task does not have.
+    public func rules(_ source: SourceSettings) -> SourceRules? {
+        guard var rules = file?.part(of: source.name)?.rules, let file = source.file else {
+            return file?.part(of: source.name)?.rules
+        }
+        rules.isCaseSensitive = file.isCaseSensitive ?? rules.isCaseSensitive
+        rules.eventFilters = file.namedFilters + rules.eventFilters
+        return rules
+    }
+
+    private func draft(of source: SourceSettings) -> SettingsDraft {
+        var draft: SettingsDraft
+        switch content {
+        case .short(let short): draft = short
+        case .file(let file): draft = file.draft(of: source)
+        }
+        draft.source.url = source.server
+        draft.target.url = target
+        return draft
     }
 
     /// As the store keeps it under a key: its password can only be read with the cluster's key.
     public func stored(_ secrets: SecretCipher, key: String) throws(SettingsError) -> String {
-        try value(target.settings(.encrypted(secrets, record: key))).document
+        try value(.encrypted(secrets, record: key)).document
     }
 
     /// For answers: without the password.
-    public var shown: JSONValue { value(target.settings) }
+    public var shown: JSONValue {
+        switch content {
+        case .short(let draft): value(draft, target.settings)
+        case .file(let file): file.value(.changes)
+        }
+    }
+
+    /// For people: everything that has an effect, defaults filled in, without the password.
+    public var effective: JSONValue {
+        switch content {
+        case .short: shown
+        case .file(let file): file.effective.value(.effective)
+        }
+    }
 
     /// For requests: with the password.
-    public func sent() throws(SettingsError) -> JSONValue { try value(target.settings(.plain)) }
+    public func sent() throws(SettingsError) -> JSONValue { try value(.plain) }
 
-    private func value(_ target: [String: JSONValue]) -> JSONValue {
+    /// The sources that a stored text names; nothing is decrypted for it. `nil` when it is no task's.
+    public static func sources(stored text: String) -> [String]? {
+        guard let value = JSONValue(bytes: Array(text.utf8)) else { return nil }
+        if case .list(let names) = value["sources"] {
+            return names.compactMap { if case .text(let name) = $0 { name } else { nil } }
+        }
+        guard case .list(let instances) = value["mysql-instances"] else { return nil }
+        return instances.compactMap {
+            if case .text(let name) = $0["source-id"] { name } else { nil }
+        }
+    }
+
+    private func value(_ form: PasswordForm) throws(SettingsError) -> JSONValue {
+        switch content {
+        case .short(let draft): return value(draft, try target.settings(form))
+        case .file(let file):
+            guard case .object(var out) = file.value(.changes) else { return .null }
+            out["target-database"] = try file.target.value(form, target.password)
+            return .object(out)
+        }
+    }
+
+    private func value(_ draft: SettingsDraft, _ target: [String: JSONValue]) -> JSONValue {
         var out: [String: JSONValue] = [
             "name": .text(name), "target": .object(target),
             "sources": .list(sources.map { .text($0) }),
-            "tables": .list(selection.tables.map { .text($0.description) }),
+            "tables": .list((draft.tables ?? []).map { .text($0.description) }),
         ]
         func set(_ key: String, _ value: Int?) { out[key] = value.map { .integer(Int64($0)) } }
         func set(_ key: String, _ value: Bool?) { out[key] = value.map { .flag($0) } }

@@ -1,5 +1,6 @@
 internal import MySQLClient
 internal import MySQLCore
+internal import Rules
 
 /// How the values of one column travel, so that nothing of them is lost.
 ///
@@ -80,14 +81,21 @@ struct ColumnForm: Sendable {
 
 /// The statements and row forms of one table's copy.
 struct TableForm: Sendable {
+    /// The table on the target.
     let table: TableName
     let columns: [ColumnForm]
+    /// Columns that only the target has.
+    let constants: [ConstantColumn]
     /// Whether ENUM values travel as numbers.
     let enumsByIndex: Bool
 
     /// - Parameter enumsByIndex: ENUM values travel as numbers.
-    init(_ shape: TableShape, target: ServerFamily, enumsByIndex: Bool = false) {
-        table = shape.name
+    init(
+        _ shape: TableShape, _ route: Route? = nil, target: ServerFamily,
+        enumsByIndex: Bool = false
+    ) {
+        table = route?.target ?? shape.name
+        constants = route?.extracted ?? []
         self.enumsByIndex = enumsByIndex
         columns = shape.columns.filter { $0.generation == nil }.map { column in
             enumsByIndex && column.type.kind == .enum
@@ -110,6 +118,7 @@ struct TableForm: Sendable {
                 names.append(column.name)
             }
         }
+        assignments += constants.map { "\(quoteIdentifier($0.name))=\(utf8Literal($0.value))" }
         let set = assignments.isEmpty ? "" : " SET \(assignments.joined(separator: ","))"
         return "LOAD DATA LOCAL INFILE 'rows'\(replaces ? " REPLACE" : "") INTO TABLE "
             + "\(table.quoted) CHARACTER SET binary (\(names.joined(separator: ",")))\(set)"
@@ -118,7 +127,7 @@ struct TableForm: Sendable {
     /// The beginning of an INSERT, up to `VALUES`.
     func insertHead(replaces: Bool) -> String {
         "\(replaces ? "REPLACE" : "INSERT") INTO \(table.quoted) "
-            + "(\(columns.map(\.name).joined(separator: ","))) VALUES "
+            + "(\((columns.map(\.name) + constants.map { quoteIdentifier($0.name) }).joined(separator: ","))) VALUES "
     }
 
     /// How many ENUM values of a row are the invalid member, whose index is 0.
@@ -167,6 +176,10 @@ struct TableForm: Sendable {
                 out.append("_utf8mb4" as StaticString)
                 out.appendQuoted(row.bytes(i))
             }
+        }
+        for column in constants {
+            out.append(UInt8(ascii: ","))
+            out.append(utf8Literal(column.value))
         }
         out.append(UInt8(ascii: ")"))
     }

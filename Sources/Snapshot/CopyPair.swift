@@ -68,8 +68,10 @@ struct CopyPair: Sendable {
                     try view.connection.execute("COMMIT")
                     progress.set(.indexes)
                 }
-                let name = given.tables[table].name
-                try addIndexes(given.deferred[name] ?? [], to: name, session, copier.fence)
+                let planned = given.tables[table]
+                try addIndexes(
+                    given.deferred[planned.name] ?? [], to: planned.target, session,
+                    copier.fence)
                 given.scheduler.indexed(table)
             case .wait(let latch):
                 if given.scheduler.isStuckWithoutExactView {

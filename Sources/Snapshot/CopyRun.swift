@@ -1,6 +1,7 @@
 internal import Checkpoint
 internal import MySQLClient
 internal import MySQLCore
+internal import Rules
 internal import Runtime
 
 /// One run of a copy: its sessions, and the order of its steps.
@@ -136,15 +137,39 @@ struct CopyRun: Sendable {
             let snapshots = Set(begun.flatMap { byTable[$0]!.map(\.snapshot) })
             if !done || snapshots.count > 1 { anew.formUnion(begun) }
         }
+        // Tables that are merged into one start over together: their rows can't be told apart.
+        let targets = Dictionary(
+            plan.tables.map { ($0.name, $0.target) }, uniquingKeysWith: { a, _ in a })
+        let groups = plan.byTarget
+        for table in anew {
+            anew.formUnion((targets[table].flatMap { groups[$0] } ?? []).map(\.name))
+        }
         let tables = anew.sorted()
         guard !tables.isEmpty else { return chunks }
-        if configuration.intoExisting, let table = tables.first(where: { owned[$0] == nil }) {
+        let ownTargets = Set(owned.keys.compactMap { targets[$0] })
+        if configuration.intoExisting,
+            let table = tables.first(where: { !ownTargets.contains(targets[$0] ?? $0) })
+        {
             throw SnapshotError.targetExists(
                 table,
                 detail: "its copy must start over, which would delete rows that were there before")
         }
-        try await schema.empty(tables)
-        try await schema.drop(changed)
+        if configuration.sharesTargets {
+            for table in plan.tables where anew.contains(table.name) {
+                guard try await schema.isShared(table) else { continue }
+                throw SnapshotError.targetExists(
+                    table.target,
+                    detail: "the copy of \(table.name) into it must start over, which would delete "
+                        + "rows of other sources: delete the rows that came from it by hand, and "
+                        + "what \(configuration.meta.name) says of it, or start the whole task over"
+                )
+            }
+        }
+        func there(_ tables: [TableName]) -> [TableName] {
+            Set(tables.map { targets[$0] ?? $0 }).sorted()
+        }
+        try await schema.empty(there(tables))
+        try await schema.drop(there(changed))
         try await control.forget(tables, dropped: changed)
         for table in changed { owned[table] = nil }
         return chunks.filter { !anew.contains($0.table) }
@@ -220,7 +245,7 @@ struct CopyRun: Sendable {
         let found = try await schema.sourceObjects(plan)
         let stored = StoredObjects(meta: configuration.meta, key: configuration.key)
         let owned = Set(
-            recorded.filter { $0.kind == .view || $0.kind == .routine }
+            recorded.filter { [.view, .procedure, .function].contains($0.kind) }
                 .map { OwnedObject(kind: $0.kind, name: $0.name) })
         let created = try await schema.absent(found.created, owned: owned)
         let objects = try (created + found.waiting).map { try $0.stored() }

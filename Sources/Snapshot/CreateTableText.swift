@@ -32,6 +32,46 @@ struct CreateTableText: Sendable {
         "CREATE TABLE \(table.quoted) (\n  \(items.joined(separator: ",\n  "))\n) \(options)"
     }
 
+    /// Gives the tables that foreign keys refer to other names.
+    ///
+    /// - Parameters:
+    ///   - schema: that of names without one.
+    ///   - target: the new name.
+    mutating func renameParents(
+        from schema: String, _ target: (TableName) throws -> TableName
+    ) rethrows {
+        for i in items.indices {
+            var tokens = DefinitionToken.parse(items[i])
+            guard let at = tokens.firstIndex(where: { $0.word == "REFERENCES" }),
+                at + 1 < tokens.count, tokens[at + 1].kind == .identifier
+            else { continue }
+            var end = at + 2
+            var parent = TableName(schema: schema, name: unquoted(tokens[at + 1].text))
+            if end + 1 < tokens.count, tokens[end].text == ".",
+                tokens[end + 1].kind == .identifier
+            {
+                parent = TableName(schema: parent.name, name: unquoted(tokens[end + 1].text))
+                end += 2
+            }
+            let renamed = DefinitionToken(.identifier, try target(parent).quoted)
+            tokens.replaceSubrange((at + 1)..<end, with: [renamed])
+            items[i] = tokens.text
+        }
+        func unquoted(_ name: String) -> String {
+            var out = ""
+            var isSecond = false
+            for c in name.dropFirst().dropLast() {
+                if c == "`", !isSecond {
+                    isSecond = true
+                    continue
+                }
+                isSecond = false
+                out.append(c)
+            }
+            return out
+        }
+    }
+
     /// Index of the next `stopAt` (or `or`) outside quotes, comments and inner parentheses.
     static func end(
         _ bytes: [UInt8], _ start: Int, stopAt: UInt8, or other: UInt8? = nil

@@ -1,6 +1,7 @@
 public import Checkpoint
 internal import MySQLClient
 public import MySQLCore
+internal import Rules
 internal import Runtime
 
 /// Starts a migration over: what it has left on the target is dropped, and its checkpoint is as
@@ -18,23 +19,23 @@ public struct FreshStart: Sendable {
 
     /// Takes over, drops, and clears the checkpoint. The subtask's row must exist.
     ///
-    /// - Parameter tables: tables of the selection; of what is on the target only these, and what
-    ///   the subtask has created, are dropped.
-    /// - Returns: what was dropped.
+    /// - Parameter plan: tables of the selection; of what is on the target only these, and what the
+    ///   subtask has created, are dropped.
+    /// - Returns: what was dropped, by its names on the target.
     @discardableResult
     public func run(
-        epoch: EpochPolicy, token: RunToken, tables: Set<TableName>
+        epoch: EpochPolicy, token: RunToken, plan: SnapshotPlan
     ) async throws -> [TableName] {
         let interrupts = Interrupts()
         return try await withTaskCancellationHandler {
-            try await attempt(epoch, token, tables, interrupts)
+            try await attempt(epoch, token, plan, interrupts)
         } onCancel: {
             interrupts.fire()
         }
     }
 
     private func attempt(
-        _ epoch: EpochPolicy, _ token: RunToken, _ tables: Set<TableName>, _ interrupts: Interrupts
+        _ epoch: EpochPolicy, _ token: RunToken, _ plan: SnapshotPlan, _ interrupts: Interrupts
     ) async throws -> [TableName] {
         var alone = configuration
         alone.pairs = 0
@@ -47,10 +48,14 @@ public struct FreshStart: Sendable {
         try await joined
         try await schema.lock()
         let (_, _, objects) = try await control.ledger()
-        let owned = Set(objects.filter { $0.kind == .table }.map(\.name))
+        let owned = try objects.filter { $0.kind == .table }.map {
+            try plan.mapping.target(of: $0.name)
+        }
         let views = objects.filter { $0.kind == .view }.map(\.name)
-        let routines = try objects.filter { $0.kind == .routine }.map { try SourceObject($0) }
-        let dropped = owned.union(tables).sorted()
+        let routines = try objects.filter { $0.kind == .procedure || $0.kind == .function }.map {
+            try SourceObject($0)
+        }
+        let dropped = Set(owned).union(plan.tables.map(\.target)).sorted()
         try await schema.dropObjects(views: views, routines: routines)
         try await schema.drop(dropped)
         try await control.clear()

@@ -1,6 +1,7 @@
 internal import Checkpoint
 internal import MySQLClient
 internal import MySQLCore
+internal import Rules
 
 /// A view or routine that an earlier run of the copy created. A view's name says nothing of a
 /// routine with the same one.
@@ -17,14 +18,16 @@ extension SchemaCopier {
         _ plan: SnapshotPlan
     ) throws -> (created: [SourceObject], waiting: [SourceObject]) {
         let (source, _) = try connections()
-        let tables = Set(plan.tables.map(\.name))
+        let tables = Set(plan.tables.filter { $0.target == $0.name }.map(\.name))
         var created: [SourceObject] = []
         var waiting: [SourceObject] = []
         for schema in try SchemaReader(source).schemas() {
-            created += try routines(schema, source).filter { plan.isSelected($0.name) }
+            created += try routines(schema, source).filter { plan.mapping.keeps(object: $0.name) }
             created += try views(schema, source, plan)
             waiting += try WaitingObjects.triggers(schema, source) { tables.contains($0) }
-            waiting += try WaitingObjects.events(schema, source).filter { plan.isSelected($0.name) }
+            waiting += try WaitingObjects.events(schema, source).filter {
+                plan.mapping.keeps(object: $0.name)
+            }
         }
         return (created, waiting)
     }
@@ -35,8 +38,9 @@ extension SchemaCopier {
         let (_, target) = try connections()
         defer { _ = try? target.execute("COMMIT") }
         return try objects.filter { object in
-            let kind: StoredObject.Kind = object.kind == .view ? .view : .routine
-            if owned.contains(OwnedObject(kind: kind, name: object.name)) { return true }
+            if owned.contains(OwnedObject(kind: object.storedKind, name: object.name)) {
+                return true
+            }
             let schema = utf8Literal(object.name.schema)
             let name = utf8Literal(object.name.name)
             let query =
@@ -44,7 +48,8 @@ extension SchemaCopier {
                 ? "SELECT 1 FROM information_schema.TABLES "
                     + "WHERE TABLE_SCHEMA=\(schema) AND TABLE_NAME=\(name)"
                 : "SELECT 1 FROM information_schema.ROUTINES "
-                    + "WHERE ROUTINE_SCHEMA=\(schema) AND ROUTINE_NAME=\(name)"
+                    + "WHERE ROUTINE_SCHEMA=\(schema) AND ROUTINE_NAME=\(name) "
+                    + "AND ROUTINE_TYPE='\(object.kind.rawValue.uppercased())'"
             guard try !target.rows(query).isEmpty else { return true }
             if configuration.intoExisting { return false }
             throw SnapshotError.targetExists(object.name, detail: "\(object.kind.rawValue)")
@@ -55,7 +60,7 @@ extension SchemaCopier {
     func createObjects(_ objects: [SourceObject]) throws {
         let (source, target) = try connections()
         for schema in Set(objects.map(\.name.schema)).sorted() {
-            try createDatabase(schema, source, target)
+            try createDatabase(schema, as: schema, source, target)
         }
         for object in objects { try drop(object, target) }
         var left = objects
@@ -94,13 +99,8 @@ extension SchemaCopier {
 
     /// Drops what an earlier run has created of it.
     func drop(_ object: SourceObject, _ target: Connection) throws {
-        if object.kind == .view {
-            try target.execute("DROP VIEW IF EXISTS \(object.name.quoted)")
-        } else {
-            let words = DefinitionToken.parse(object.statement).map(\.word)
-            let type = words.contains("PROCEDURE") ? "PROCEDURE" : "FUNCTION"
-            try target.execute("DROP \(type) IF EXISTS \(object.name.quoted)")
-        }
+        try target.execute(
+            "DROP \(object.kind.rawValue.uppercased()) IF EXISTS \(object.name.quoted)")
     }
 
     // MARK: Reading
@@ -118,10 +118,11 @@ extension SchemaCopier {
                     detail: "packages are not migrated; leave it out and create it by hand")
             }
             let row = try source.firstRow("SHOW CREATE \(type) \(name.quoted)") ?? [:]
-            let column = type == "PROCEDURE" ? "Create Procedure" : "Create Function"
+            let isProcedure = type == "PROCEDURE"
+            let column = isProcedure ? "Create Procedure" : "Create Function"
             return SourceObject(
-                .routine, name, try WaitingObjects.definition(row[column], "routine", name),
-                row: row)
+                isProcedure ? .procedure : .function, name,
+                try WaitingObjects.definition(row[column], "routine", name), row: row)
         }
     }
 
@@ -132,7 +133,7 @@ extension SchemaCopier {
             "SELECT TABLE_NAME FROM information_schema.VIEWS "
                 + "WHERE TABLE_SCHEMA=\(utf8Literal(schema)) ORDER BY TABLE_NAME")
         let names = list.map { TableName(schema: schema, name: $0[0] ?? "") }
-            .filter(plan.isSelected)
+            .filter { plan.mapping.keeps(object: $0) }
         guard !names.isEmpty else { return [] }
         // With its schema as default, a view's own tables are named without it.
         try source.execute("USE \(quoteIdentifier(schema))")

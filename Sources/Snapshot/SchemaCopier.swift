@@ -1,6 +1,7 @@
 internal import Checkpoint
 internal import MySQLClient
 internal import MySQLCore
+internal import Rules
 internal import Runtime
 
 /// Creates databases and tables on the target, on the run's DDL connection, which holds the
@@ -106,6 +107,21 @@ actor SchemaCopier {
         if let table = unplanned.first { throw SnapshotError.tableAppeared(table) }
     }
 
+    /// Whether another source of the task may have rows in a table of the target.
+    func isShared(_ table: PlannedTable) throws -> Bool {
+        // Where the others' tables go is known for those that keep their names.
+        if table.target != table.name || !table.route.extracted.isEmpty { return true }
+        let (_, target) = try connections()
+        defer { _ = try? target.execute("COMMIT") }
+        let chunks = TableName(schema: configuration.meta.name, name: "chunk").quoted
+        return try !target.rows(
+            "SELECT 1 FROM \(chunks) WHERE task=\(utf8Literal(configuration.key.task)) "
+                + "AND source<>\(utf8Literal(configuration.key.source)) "
+                + "AND schema_name=\(utf8Literal(table.name.schema)) "
+                + "AND table_name=\(utf8Literal(table.name.name)) LIMIT 1"
+        ).isEmpty
+    }
+
     /// Creates what is missing of databases and tables.
     ///
     /// - Parameters:
@@ -116,18 +132,34 @@ actor SchemaCopier {
         _ plan: SnapshotPlan, owned: [TableName: String], begun: Set<TableName>
     ) throws -> [TableName: String] {
         let (source, target) = try connections()
-        let names = plan.tables.map(\.name)
-        let existing = try SchemaReader(target).shapes(of: names)
+        let groups = plan.byTarget
+        let existing = try SchemaReader(target).shapes(of: groups.keys)
         try target.execute("COMMIT")
         var out: [TableName: String] = [:]
-        for table in plan.tables {
-            let name = table.name
-            if let there = existing[name] {
-                if owned[name] != nil || begun.contains(name) { continue }
-                try check(there, table.shape, target)
-            } else {
-                out[name] = try definition(name, source)
+        for (name, tables) in groups {
+            let tables = tables.sorted { $0.name < $1.name }
+            for other in tables.dropFirst() {
+                guard let difference = names(other.shape, tables[0].shape, []) else { continue }
+                throw SnapshotError.unsupported(
+                    object: "table \(other.name)",
+                    detail: "it is to be merged with \(tables[0].name) into \(name), and "
+                        + difference)
             }
+            if let there = existing[name] {
+                let isOwn = tables.contains {
+                    owned[$0.name] != nil || begun.contains($0.name)
+                }
+                if !isOwn { try check(there, tables[0], target) }
+                continue
+            }
+            if let column = tables[0].route.extracted.first {
+                throw SnapshotError.unsupported(
+                    object: "table \(name)",
+                    detail: "a route fills its column \(column.name), which no table of the source "
+                        + "has: create it on the target, with that column in its keys where they "
+                        + "are not unique without it")
+            }
+            out[tables[0].name] = try definition(tables[0].name, source)
         }
         return out
     }
@@ -139,8 +171,12 @@ actor SchemaCopier {
     ) throws -> [TableCreation] {
         let (source, target) = try connections()
         try applyDDLSettings(target, from: source.family)
-        for schema in Set(definitions.keys.map(\.schema)).sorted() {
-            try createDatabase(schema, source, target)
+        var schemas: [String: String] = [:]
+        for table in plan.tables.reversed() where definitions[table.name] != nil {
+            schemas[table.target.schema] = table.name.schema
+        }
+        for (name, schema) in schemas.sorted(by: { $0.key < $1.key }) {
+            try createDatabase(schema, as: name, source, target)
         }
         let parents = Set(plan.tables.flatMap { $0.shape.foreignKeys.map(\.parent) })
         var out: [TableCreation] = []
@@ -149,9 +185,14 @@ actor SchemaCopier {
             var adapted = try adapted(definition, table)
             let deferred = deferrable(adapted, table, plan)
             adapted.items.removeAll { deferred.contains($0) }
+            if plan.mapping.movesTables {
+                try adapted.renameParents(from: table.name.schema) {
+                    try plan.mapping.target(of: $0)
+                }
+            }
             out.append(
                 TableCreation(
-                    table: table.name, statement: adapted.statement(for: table.name),
+                    table: table.target, statement: adapted.statement(for: table.target),
                     isTied: parents.contains(table.name) || !table.shape.foreignKeys.isEmpty))
         }
         return out
@@ -207,11 +248,12 @@ actor SchemaCopier {
         -> [TableName: [String]]
     {
         let (_, target) = try connections()
-        let there = try SchemaReader(target).shapes(of: owned.keys)
+        let tables = plan.tables.filter { owned[$0.name] != nil }
+        let there = try SchemaReader(target).shapes(of: tables.map(\.target))
         try target.execute("COMMIT")
         var out: [TableName: [String]] = [:]
-        for table in plan.tables {
-            guard let definition = owned[table.name], let shape = there[table.name] else {
+        for table in tables {
+            guard let definition = owned[table.name], let shape = there[table.target] else {
                 continue
             }
             let names = Set(shape.keys.map { quoteIdentifier($0.name) })
@@ -258,7 +300,7 @@ actor SchemaCopier {
         }
     }
 
-    /// Drops tables that this subtask created.
+    /// Drops tables that this subtask created, by their names on the target.
     func drop(_ tables: [TableName]) throws {
         let (_, target) = try connections()
         try applyDDLSettings(target, from: source?.family)
@@ -273,7 +315,7 @@ actor SchemaCopier {
         return text.items.joined(separator: ",") + words.joined(separator: " ")
     }
 
-    /// Empties tables by fenced DELETEs: a copy that starts over.
+    /// Empties tables, by their names on the target, by fenced DELETEs: a copy that starts over.
     func empty(_ tables: [TableName]) throws {
         let (_, target) = try connections()
         try target.execute("SET SESSION foreign_key_checks=0")
@@ -294,24 +336,35 @@ actor SchemaCopier {
     }
 
     private func check(
-        _ there: TableShape, _ wanted: TableShape, _ target: Connection
+        _ there: TableShape, _ planned: PlannedTable, _ target: Connection
     ) throws {
+        let wanted = planned.shape
+        let constants = planned.route.extracted
+        for column in constants where there.columnIndex(column.name) == nil {
+            throw SnapshotError.targetExists(
+                there.name, detail: "without the column \(column.name), which a route fills")
+        }
         let isEmpty = try target.rows("SELECT 1 FROM \(there.name.quoted) LIMIT 1").isEmpty
         try target.execute("COMMIT")
         guard !configuration.intoExisting else { return }
-        guard isEmpty else {
+        guard isEmpty || configuration.sharesTargets else {
             throw SnapshotError.targetExists(there.name, detail: "and holds rows")
         }
         let difference =
-            source?.family == target.family ? exactDifference(there, wanted) : names(there, wanted)
+            source?.family == target.family && constants.isEmpty
+            ? exactDifference(there, wanted) : names(there, wanted, constants)
         if let difference {
             throw SnapshotError.targetExists(
                 there.name, detail: "empty, but \(difference)")
         }
     }
 
-    private func names(_ there: TableShape, _ wanted: TableShape) -> String? {
+    private func names(
+        _ there: TableShape, _ wanted: TableShape, _ constants: [ConstantColumn]
+    ) -> String? {
+        let added = Set(constants.map { $0.name.lowercased() })
         let a = there.columns.filter { $0.generation == nil }.map { $0.name.lowercased() }
+            .filter { !added.contains($0) }
         let b = wanted.columns.filter { $0.generation == nil }.map { $0.name.lowercased() }
         return a == b ? nil : "its columns are others than the source's"
     }
@@ -335,28 +388,42 @@ actor SchemaCopier {
         }
     }
 
+    /// Creates a database of the source, under a name on the target, unless it is there.
     func createDatabase(
-        _ schema: String, _ source: Connection, _ target: Connection
+        _ schema: String, as name: String, _ source: Connection, _ target: Connection
     ) throws {
-        let row = try source.rows(
-            "SELECT DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME "
-                + "FROM information_schema.SCHEMATA WHERE SCHEMA_NAME=\(utf8Literal(schema))"
-        ).first
+        let row =
+            try source.firstRow(
+                "SELECT * FROM information_schema.SCHEMATA "
+                    + "WHERE SCHEMA_NAME=\(utf8Literal(schema))") ?? [:]
         var defaults = ""
-        if let charset = row?[0], let collation = row?[1] {
-            guard let name = try definitionAdapter().collation(collation) else {
+        if let charset = row["DEFAULT_CHARACTER_SET_NAME"] ?? nil,
+            let collation = row["DEFAULT_COLLATION_NAME"] ?? nil
+        {
+            guard let known = try definitionAdapter().collation(collation) else {
                 throw SnapshotError.unsupported(
                     object: "database \(schema)",
                     detail: "the target has no collation \(collation); create the database there "
                         + "with one that suits")
             }
-            defaults = " CHARACTER SET \(charset) COLLATE \(name)"
+            defaults = " CHARACTER SET \(charset) COLLATE \(known)"
+        }
+        // MariaDB alone has comments of databases (10.5), MySQL alone a default of encryption (8).
+        if let comment = row["SCHEMA_COMMENT"] ?? nil, !comment.isEmpty,
+            target.family == .mariadb, target.serverVersion.isAtLeast(10, 5)
+        {
+            defaults += " COMMENT \(utf8Literal(comment))"
+        }
+        if row["DEFAULT_ENCRYPTION"] == "YES", target.family == .mysql,
+            target.serverVersion.isAtLeast(8)
+        {
+            defaults += " ENCRYPTION 'Y'"
         }
         let exists = try target.rows(
-            "SELECT 1 FROM information_schema.SCHEMATA WHERE SCHEMA_NAME=\(utf8Literal(schema))")
+            "SELECT 1 FROM information_schema.SCHEMATA WHERE SCHEMA_NAME=\(utf8Literal(name))")
         try target.execute("COMMIT")
         guard exists.isEmpty else { return }
-        try target.execute("CREATE DATABASE IF NOT EXISTS \(quoteIdentifier(schema))\(defaults)")
+        try target.execute("CREATE DATABASE IF NOT EXISTS \(quoteIdentifier(name))\(defaults)")
     }
 
     func connections() throws -> (source: Connection, target: Connection) {

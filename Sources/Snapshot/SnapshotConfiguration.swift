@@ -1,6 +1,7 @@
 public import Checkpoint
 public import MySQLClient
 public import MySQLCore
+public import Rules
 
 /// How a full copy runs.
 public struct SnapshotConfiguration: Sendable {
@@ -22,6 +23,9 @@ public struct SnapshotConfiguration: Sendable {
     public var chunkBytes = 8 << 20
     /// A read view that is older is renewed, except while a table needs its very view.
     public var maxSnapshotAge: Duration = .seconds(1800)
+    /// Whether other subtasks of the task may write to the same tables of the target: these may
+    /// then have rows, and nothing of them is deleted to start over.
+    public var sharesTargets = false
     /// Uses target tables that exist and are not empty.
     public var intoExisting = false
     /// Builds secondary, non-unique indexes of large tables after their rows.
@@ -55,14 +59,26 @@ public struct PlannedTable: Sendable, Hashable {
     /// Whether it must be read in one view of exactly known position.
     public var needsExactView: Bool
 
-    /// Schema and name.
+    /// Where its rows go.
+    public var route: Route
+
+    /// Under which condition a row is copied, as SQL for the source; `nil` for all rows.
+    public var condition: String?
+
+    /// Schema and name on the source.
     public var name: TableName { shape.name }
+    /// Schema and name on the target.
+    public var target: TableName { route.target }
 
     /// Makes an entry; a table without a usable key always needs an exact view.
+    ///
+    /// - Parameter route: where its rows go; `nil` for the same name.
     public init(
-        shape: TableShape, estimatedRows: UInt64, estimatedBytes: UInt64, needsExactView: Bool
+        shape: TableShape, estimatedRows: UInt64, estimatedBytes: UInt64, needsExactView: Bool,
+        route: Route? = nil
     ) {
         self.shape = shape
+        self.route = route ?? Route(target: shape.name)
         self.estimatedRows = estimatedRows
         self.estimatedBytes = estimatedBytes
         self.needsExactView = needsExactView || shape.identifyingKey == nil
@@ -73,17 +89,16 @@ public struct PlannedTable: Sendable, Hashable {
 public struct SnapshotPlan: Sendable {
     /// The tables.
     public let tables: [PlannedTable]
-    /// Views, routines and events, by the names that select them.
-    let isSelected: @Sendable (TableName) -> Bool
+    /// Which tables are migrated, and where to.
+    let mapping: TableMapping
 
     /// Makes a plan of tables in any order.
     ///
-    /// - Parameter isSelected: whether a view, routine or event of that name is migrated too.
+    /// - Parameter mapping: decides on views, routines and events, too.
     public init(
-        tables: [PlannedTable],
-        where isSelected: @escaping @Sendable (TableName) -> Bool = { _ in false }
+        tables: [PlannedTable], mapping: TableMapping = TableMapping(TableSelection(tables: []))
     ) {
-        self.isSelected = isSelected
+        self.mapping = mapping
         self.tables = tables.sorted { a, b in
             (b.estimatedBytes, a.name) < (a.estimatedBytes, b.name)
         }
@@ -92,28 +107,36 @@ public struct SnapshotPlan: Sendable {
     /// Reads the plan from the source.
     ///
     /// - Parameters:
-    ///   - isSelected: whether a table, view, routine or event is migrated.
+    ///   - mapping: which tables, views, routines and events are migrated, and where to.
     ///   - needsExactView: tables of foreign-key groups whose cascades the binlog does not hold.
     public static func read(
-        _ connection: Connection, where isSelected: @escaping @Sendable (TableName) -> Bool,
-        needsExactView: Set<TableName> = []
+        _ connection: Connection, _ mapping: TableMapping, needsExactView: Set<TableName> = []
     ) throws -> SnapshotPlan {
         let reader = SchemaReader(connection)
         var estimates: [TableName: TableEstimate] = [:]
         for schema in try reader.schemas() {
-            for estimate in try reader.tables(in: schema) where isSelected(estimate.name) {
+            for estimate in try reader.tables(in: schema) where mapping.selects(estimate.name) {
                 estimates[estimate.name] = estimate
             }
         }
         let shapes = try reader.shapes(of: estimates.keys)
         return SnapshotPlan(
-            tables: shapes.values.map { shape in
-                PlannedTable(
+            tables: try shapes.values.map { shape in
+                var table = PlannedTable(
                     shape: shape, estimatedRows: estimates[shape.name]?.rows ?? 0,
                     estimatedBytes: estimates[shape.name]?.bytes ?? 0,
-                    needsExactView: needsExactView.contains(shape.name))
-            }, where: isSelected)
+                    needsExactView: needsExactView.contains(shape.name),
+                    route: try mapping.route(of: shape.name))
+                table.condition = mapping.copyCondition(of: shape.name)
+                return table
+            }, mapping: mapping)
     }
+
+    /// Whether a table is selected.
+    func isSelected(_ table: TableName) -> Bool { mapping.selects(table) }
+
+    /// Tables by where they go; more than one where they are merged.
+    var byTarget: [TableName: [PlannedTable]] { Dictionary(grouping: tables, by: \.target) }
 
     /// Groups of tables that must be read at one position: tables that need an exact view and are
     /// tied by foreign keys. Every such table is in exactly one group.

@@ -6,7 +6,7 @@ internal import MySQLCore
 /// A view, routine, trigger or event: its definition and the session settings that it was made
 /// under, which are part of its meaning.
 struct SourceObject: Sendable, Codable {
-    enum Kind: String, Sendable, Codable { case view, routine, trigger, event }
+    enum Kind: String, Sendable, Codable { case view, procedure, function, trigger, event }
 
     var kind: Kind
     var name: TableName
@@ -18,17 +18,21 @@ struct SourceObject: Sendable, Codable {
     /// Place among the triggers of one table, event and time.
     var order = 0
 
+    /// What the meta schema calls its kind.
+    var storedKind: StoredObject.Kind {
+        switch kind {
+        case .view: .view
+        case .procedure: .procedure
+        case .function: .function
+        case .trigger: .trigger
+        case .event: .event
+        }
+    }
+
     /// For the meta schema.
     func stored() throws -> StoredObject {
-        let kind: StoredObject.Kind =
-            switch kind {
-            case .view: .view
-            case .routine: .routine
-            case .trigger: .trigger
-            case .event: .event
-            }
-        return StoredObject(
-            kind: kind, name: name, definition: Array(try JSONEncoder().encode(self)))
+        StoredObject(
+            kind: storedKind, name: name, definition: Array(try JSONEncoder().encode(self)))
     }
 
     /// From the meta schema.

@@ -1,6 +1,7 @@
 internal import Checkpoint
 internal import MySQLClient
 internal import MySQLCore
+internal import Rules
 
 /// What a table's copy needs over and over.
 struct TableTools: Sendable {
@@ -9,17 +10,22 @@ struct TableTools: Sendable {
     let form: TableForm
     /// The form that holds ENUM's invalid member, for tables with ENUM columns.
     let enumForm: TableForm?
+    /// Under which condition a row is copied, as SQL for the source; `nil` for all rows.
+    let condition: String?
     /// Rows a chunk aims at.
     let chunkRows: Int
 
     init(_ table: PlannedTable, target: ServerFamily, _ configuration: SnapshotConfiguration) {
         shape = table.shape
+        condition = table.condition
         order = KeyOrder(table.shape)
-        form = TableForm(table.shape, target: target)
+        form = TableForm(table.shape, table.route, target: target)
         let hasEnum = table.shape.columns.contains {
             $0.type.kind == .enum && $0.generation == nil
         }
-        enumForm = hasEnum ? TableForm(table.shape, target: target, enumsByIndex: true) : nil
+        enumForm =
+            hasEnum
+            ? TableForm(table.shape, table.route, target: target, enumsByIndex: true) : nil
         var rows = configuration.chunkRows
         if table.estimatedRows > 0 {
             let average = max(1, Int(table.estimatedBytes / table.estimatedRows))
@@ -30,8 +36,16 @@ struct TableTools: Sendable {
 
     /// The query for a part's rows.
     func query(_ form: TableForm, from lower: [String]?, to upper: [String]?) -> String {
-        guard let order else { return "SELECT \(form.selected) FROM \(shape.name.quoted)" }
-        let condition = order.condition(after: lower, upTo: upper).map { " WHERE \($0)" } ?? ""
+        var conditions = condition.map { ["(\($0))"] } ?? []
+        guard let order else {
+            let filter = conditions.first.map { " WHERE \($0)" } ?? ""
+            return "SELECT \(form.selected) FROM \(shape.name.quoted)\(filter)"
+        }
+        if let range = order.condition(after: lower, upTo: upper) {
+            conditions.append(conditions.isEmpty ? range : "(\(range))")
+        }
+        let condition =
+            conditions.isEmpty ? "" : " WHERE \(conditions.joined(separator: " AND "))"
         return "SELECT \(form.selected) FROM \(order.from)\(condition) ORDER BY \(order.order)"
     }
 }
@@ -204,7 +218,7 @@ struct TableCopier {
             throw error
         } catch {
             try target.execute("ROLLBACK")
-            try target.execute("SET SESSION sql_mode='\(Self.strictMode)'")
+            try target.execute("SET SESSION sql_mode='\(TargetSession.strictMode)'")
             throw error
         }
         return outcome()
@@ -251,7 +265,7 @@ struct TableCopier {
         let start = stream.bytes
         let head = form.insertHead(replaces: replaces)
         var sql = ByteBuffer(capacity: statementBytes + (1 << 16))
-        if enums { try target.execute("SET SESSION sql_mode='\(Self.lenientMode)'") }
+        if enums { try target.execute("SET SESSION sql_mode='\(TargetSession.lenientMode)'") }
         while stream.hasRow, Int(stream.bytes - start) < limit {
             sql.removeAll()
             sql.append(head)
@@ -275,11 +289,8 @@ struct TableCopier {
             }
             sql.shrink(to: statementBytes + (1 << 16))
         }
-        if enums { try target.execute("SET SESSION sql_mode='\(Self.strictMode)'") }
+        if enums { try target.execute("SET SESSION sql_mode='\(TargetSession.strictMode)'") }
     }
-
-    private static let lenientMode = "NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES"
-    private static let strictMode = "STRICT_ALL_TABLES,\(lenientMode)"
 
     /// Whether the target took values amiss, which ENUM's invalid member is a reason for.
     private func isAboutValues(_ error: any Error) -> Bool {

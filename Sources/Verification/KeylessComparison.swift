@@ -86,6 +86,7 @@ struct KeylessComparison: Sendable {
             for (digest, old) in watched {
                 guard let new = now[digest] else {
                     watched[digest] = nil  // equal by now
+                    tally.update(plan.index) { $0.settledRows += 1 }
                     continue
                 }
                 watched[digest] = new

@@ -38,7 +38,9 @@ struct Settling: Sendable {
             let needed = max(options.settle, min(slowest * 2, options.settle * 10))
             for row in try await look(rows) {
                 switch outcome(row.row, row.isEqual, needed, now) {
-                case .equal: slowest = max(slowest, now - (row.row.first ?? now))
+                case .equal:
+                    slowest = max(slowest, now - (row.row.first ?? now))
+                    tally.update(row.row.table) { $0.settledRows += 1 }
                 case .pending: left.append(row.row)
                 case .changing:
                     tally.update(row.row.table) { table in

@@ -111,6 +111,9 @@ public struct TableReport: Sendable {
     public internal(set) var differingRows: UInt64 = 0
     /// The first of them, up to ``VerificationOptions/maxReportedRows``.
     public internal(set) var differences: [RowDifference] = []
+    /// Rows that differed at first, and were the same on both sides at a later look: the target had
+    /// not caught up, or they were changing.
+    public internal(set) var settledRows: UInt64 = 0
     /// Rows that kept changing for as long as ``VerificationOptions/patience``.
     public internal(set) var undecidedRows: UInt64 = 0
     /// Whether the table was compared as a set of rows with counts, for want of a key.
@@ -153,6 +156,8 @@ public struct VerificationReport: Sendable {
     public var chunks: UInt64 { tables.reduce(0) { $0 + $1.chunks } }
     /// Rows that differ.
     public var differingRows: UInt64 { tables.reduce(0) { $0 + $1.differingRows } }
+    /// Rows that differed at first and were the same at a later look.
+    public var settledRows: UInt64 { tables.reduce(0) { $0 + $1.settledRows } }
     /// Rows that kept changing.
     public var undecidedRows: UInt64 { tables.reduce(0) { $0 + $1.undecidedRows } }
 }

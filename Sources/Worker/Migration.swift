@@ -271,9 +271,14 @@ public final class Migration: Sendable {
         }
         guard known else { return }
         let (origin, plan) = try await withThread("control") { try self.planCopy() }
+        guard !settings.sharesTargets else {
+            throw SnapshotError.targetExists(
+                plan.tables.first?.target ?? TableName(schema: "", name: ""),
+                detail: "to start over would drop tables that other sources of the task write to")
+        }
         let (token, epoch) = nextRun()
         try await FreshStart(configuration: snapshotConfiguration(origin)).run(
-            epoch: epoch, token: token, tables: Set(plan.tables.map(\.name)))
+            epoch: epoch, token: token, plan: plan)
         try await withThread("control") {
             // The selection may be another one now.
             let target = try Connection(self.settings.target)
@@ -293,6 +298,7 @@ public final class Migration: Sendable {
         configuration.chunkRows = settings.chunkRows
         configuration.chunkBytes = settings.chunkBytes
         configuration.intoExisting = settings.intoExisting
+        configuration.sharesTargets = settings.sharesTargets
         return configuration
     }
 
@@ -356,9 +362,9 @@ public final class Migration: Sendable {
             let coordinator = Coordinator(
                 session: writer, meta: self.meta, key: self.key, token: token)
             let switchOver = SwitchOver(meta: self.meta, key: self.key)
-            let selection = self.settings.selection
+            let mapping = self.settings.mapping
             try switchOver.refresh(
-                from: Connection(self.settings.source), where: { selection.selects($0) },
+                from: Connection(self.settings.source), where: { mapping.keeps(object: $0) },
                 by: coordinator)
             try switchOver.run(session)
             try coordinator.setPhase("finished")
@@ -426,13 +432,13 @@ public final class Migration: Sendable {
         let session = SourceSession(source)
         let origin = try Origin.read(
             settings.source, file: session.currentPosition().file, serverID: serverID)
-        let selection = settings.selection
-        let plan = try SnapshotPlan.read(source, where: { selection.selects($0) })
+        let mapping = settings.mapping
+        let plan = try SnapshotPlan.read(source, mapping)
         let groups = ForeignKeys.cascadeGroups(plan.tables.map(\.shape))
         return (
             origin,
             try SnapshotPlan.read(
-                source, where: { selection.selects($0) }, needsExactView: groups)
+                source, mapping, needsExactView: groups)
         )
     }
 
@@ -457,7 +463,7 @@ public final class Migration: Sendable {
     private func follow(_ succeeded: @escaping () -> Void) async throws -> MigrationOutcome? {
         board.update { $0.phase = .following }
         var configuration = ReplicationConfiguration(
-            source: settings.source, target: settings.target, selection: settings.selection,
+            source: settings.source, target: settings.target, tables: settings.mapping,
             meta: meta, key: key, serverID: serverID)
         configuration.ranges = try await withThread("control") {
             try CopyLedger(meta: self.meta, key: self.key).ranges(

@@ -9,11 +9,18 @@ struct MigrationIdentity: Codable, Hashable {
     var source: String
     var tables: [String]
     var excluded: [String]
+    /// A task's rules, as text; `nil` without any.
+    var rules: String?
 
     init(settings: MigrationSettings, server: ServerUUID) {
         source = server.description
         tables = settings.selection.tables.map(\.description).sorted()
         excluded = settings.selection.excluded.map(\.description).sorted()
+        if let given = settings.rules {
+            let encoder = JSONEncoder()
+            encoder.outputFormatting = .sortedKeys
+            rules = (try? encoder.encode(given)).map { String(decoding: $0, as: UTF8.self) }
+        }
     }
 
     var encoded: [UInt8] {
@@ -40,6 +47,9 @@ struct MigrationIdentity: Codable, Hashable {
         if excluded != other.excluded {
             return "excluded were \(excluded.joined(separator: " ")), "
                 + "now \(other.excluded.joined(separator: " "))"
+        }
+        if rules != other.rules {
+            return "the rules (allow list, routes, filters) were others"
         }
         return nil
     }

@@ -13,6 +13,11 @@ extension MigrationTests {
             try await each.scenario.run(each.pair)
         }
 
+        @Test("habits", arguments: Scenario.cases(Scenario.habits, MigrationTests.pairs))
+        func habits(_ each: Scenario.Case) async throws {
+            try await each.scenario.run(each.pair)
+        }
+
         @Test("values", arguments: Scenario.cases(Scenario.values, MigrationTests.pairs))
         func values(_ each: Scenario.Case) async throws {
             try await each.scenario.run(each.pair)

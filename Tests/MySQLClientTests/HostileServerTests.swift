@@ -5,16 +5,22 @@ import Testing
 
 @testable import MySQLClient
 
-/// A server that lets everybody in and answers every statement by asking for a file.
-private final class FileThief: Sendable {
+/// A server that wants what is not its own.
+private final class Thief: Sendable {
+    enum Wish: Sendable {
+        /// Lets everybody in, and answers every statement by asking for a file.
+        case file(String)
+        /// Asks for a login by this plugin, which makes the client send its password.
+        case password(plugin: String)
+    }
     let port: UInt16
     private let listener: Int32
     private let received = Mutex<[UInt8]>([])
 
-    /// What clients sent after they were asked for the file.
+    /// What clients sent after they were asked for it.
     var loot: [UInt8] { received.withLock { $0 } }
 
-    init(_ file: String) throws {
+    init(_ wish: Wish) throws {
         let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         self.listener = listener
         var address = sockaddr_in()
@@ -33,7 +39,7 @@ private final class FileThief: Sendable {
             while true {
                 let client = accept(listener, nil, nil)
                 guard client >= 0 else { return }
-                serve(client, file)
+                serve(client, wish)
                 Glibc.close(client)
             }
         }.start()
@@ -41,14 +47,20 @@ private final class FileThief: Sendable {
 
     func close() { shutdown(listener, Int32(SHUT_RDWR)) }
 
-    private func serve(_ client: Int32, _ file: String) {
+    private func serve(_ client: Int32, _ wish: Wish) {
         // HandshakeV10: version, thread, scramble, capabilities without TLS, charset, status.
         var greeting: [UInt8] = [10] + Array("8.0.99".utf8) + [0, 1, 0, 0, 0]
         greeting += [UInt8](repeating: 65, count: 8) + [0, 0xFF, 0xF7, 45, 2, 0, 0x0F, 0x80, 21]
         greeting += [UInt8](repeating: 0, count: 10) + [UInt8](repeating: 66, count: 12) + [0]
         greeting += Array("mysql_native_password".utf8) + [0]
         let ok: [UInt8] = [0, 0, 0, 2, 0, 0, 0]
-        guard send(client, greeting, 0), packet(client) != nil, send(client, ok, 2) else { return }
+        guard send(client, greeting, 0), packet(client) != nil else { return }
+        if case .password(let plugin) = wish {
+            guard send(client, [0xFE] + Array(plugin.utf8) + [0], 2) else { return }
+            while let data = packet(client) { received.withLock { $0 += data } }
+            return
+        }
+        guard case .file(let file) = wish, send(client, ok, 2) else { return }
         while packet(client) != nil {
             guard send(client, [0xFB] + Array(file.utf8), 1) else { return }
             while let data = packet(client), !data.isEmpty { received.withLock { $0 += data } }
@@ -85,7 +97,7 @@ struct HostileServerTests {
         let secret = "/tmp/skein-secret-\(UInt64.random(in: 0 ... .max))"
         try "the password".write(toFile: secret, atomically: true, encoding: .utf8)
         defer { try? FileManager.default.removeItem(atPath: secret) }
-        let thief = try FileThief(secret)
+        let thief = try Thief(.file(secret))
         defer { thief.close() }
         var options = ConnectionOptions(
             host: "127.0.0.1", port: thief.port, user: "me", password: Password("x"))
@@ -103,5 +115,19 @@ struct HostileServerTests {
         _ = try? connection.execute("SELECT 1")
         _ = try? connection.execute("SELECT 2")
         #expect(!String(decoding: thief.loot, as: UTF8.self).contains("password"))
+    }
+
+    @Test(
+        "a server gets no password by asking for it",
+        arguments: ["mysql_clear_password", "dialog"])
+    func clearPassword(plugin: String) throws {
+        let thief = try Thief(.password(plugin: plugin))
+        defer { thief.close() }
+        var options = ConnectionOptions(
+            host: "127.0.0.1", port: thief.port, user: "me", password: Password("the secret"))
+        options.tls = TLSOptions(mode: .disabled)
+        let error = #expect(throws: MySQLError.self) { try Connection(options) }
+        #expect(!String(decoding: thief.loot, as: UTF8.self).contains("the secret"))
+        #expect(error.map { "\($0)".contains("verify-identity") } == true, "\(error as Any)")
     }
 }

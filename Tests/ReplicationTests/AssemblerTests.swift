@@ -94,7 +94,8 @@ private struct Recording: CustomTestStringConvertible {
         }
         let origin = Origin(server: EventWriter.uuid, life: 1)
         let catalog = TableCatalog(
-            sourceVersion: version, selection: TableSelection(tables: patterns), state: state,
+            sourceVersion: version, mapping: TableMapping(TableSelection(tables: patterns)),
+            state: state,
             windows: [:], consistentFrom: nil)
         let low = SourcePosition(
             origin: origin, binlog: BinlogPosition(file: "bin.000001", offset: 4),
@@ -231,7 +232,7 @@ struct AssemblerTests {
         return TransactionAssembler(
             catalog: TableCatalog(
                 sourceVersion: ServerVersion("8.0.30"),
-                selection: TableSelection(tables: [try #require(TablePattern("s.*"))]),
+                mapping: TableMapping(TableSelection(tables: [try #require(TablePattern("s.*"))])),
                 state: state, windows: [:], consistentFrom: nil),
             applied: AppliedState(
                 lowWater: SourcePosition(

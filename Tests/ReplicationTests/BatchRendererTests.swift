@@ -12,6 +12,7 @@ import Testing
 struct BatchRendererTests {
     private static let names = [
         "plain", "pair", "sets", "parent", "child", "grandchild", "top", "below", "own", "keyless",
+        "whole", "piece",
     ]
 
     /// One table of each way in which rows are written.
@@ -33,6 +34,9 @@ struct BatchRendererTests {
         add("below", ["id", "p"], [[0]], [.init(column: 1, parent: "top", cascades: true)])
         add("own", ["id", "p"], [[0]], [.init(column: 1, parent: "own")])
         add("keyless", ["a", "b"], [])
+        add("whole", ["id", "v"], [[0]])
+        add(
+            "piece", ["w", "n", "v"], [[0, 1]], [.init(column: 0, parent: "whole", cascades: true)])
         return model
     }()
 
@@ -72,7 +76,8 @@ struct BatchRendererTests {
             gtids: .mysql(MySQLGTIDSet()))
         let catalog = TableCatalog(
             sourceVersion: ServerVersion("8.0.30"),
-            selection: TableSelection(tables: [try #require(TablePattern("s.*"))]), state: state,
+            mapping: TableMapping(TableSelection(tables: [try #require(TablePattern("s.*"))])),
+            state: state,
             windows: [:], consistentFrom: nil)
         catalog.setTargetKeys(targetKeys)
         return TransactionAssembler(
@@ -92,7 +97,9 @@ struct BatchRendererTests {
         let name = among[random.below(among.count)]
         guard let table = model.tables[name] else { return nil }
         func value(_ column: Int) -> Int? {
-            if name != "keyless", column == 0 || (name == "pair" && column == 1) {
+            if name != "keyless",
+                column == 0 || (["pair", "piece"].contains(name) && column == 1)
+            {
                 return 1 + random.below(6)
             }
             return random.oneIn(4) ? nil : 1 + random.below(6)
@@ -238,7 +245,7 @@ struct BatchRendererTests {
         "a batch does what its events do one by one",
         arguments: [
             ["plain"], ["pair"], ["sets"], ["parent", "child", "grandchild"], ["top", "below"],
-            ["own"], ["keyless"], names,
+            ["own"], ["keyless"], ["whole", "piece"], names,
         ])
     func equivalence(among: [String]) throws {
         for seed: UInt64 in 1...60 {

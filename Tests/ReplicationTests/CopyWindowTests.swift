@@ -25,7 +25,8 @@ struct CopyWindowTests {
         let start = TargetRig.position(0)
         let catalog = TableCatalog(
             sourceVersion: ServerVersion("8.0.30"),
-            selection: TableSelection(tables: [try #require(TablePattern("s.*"))]), state: state,
+            mapping: TableMapping(TableSelection(tables: [try #require(TablePattern("s.*"))])),
+            state: state,
             windows: isKnown
                 ? [table: CopyRange(low: TargetRig.position(low), high: TargetRig.position(high))]
                 : [:],
@@ -103,7 +104,8 @@ struct CopyWindowTests {
         let range = CopyRange(low: TargetRig.position(low), high: TargetRig.position(low))
         let catalog = TableCatalog(
             sourceVersion: ServerVersion("8.0.30"),
-            selection: TableSelection(tables: [try #require(TablePattern("s.*"))]), state: state,
+            mapping: TableMapping(TableSelection(tables: [try #require(TablePattern("s.*"))])),
+            state: state,
             windows: [table: range], consistentFrom: nil)
         var assembler = TransactionAssembler(
             catalog: catalog, applied: AppliedState(lowWater: start, carried: IdentitySet()),

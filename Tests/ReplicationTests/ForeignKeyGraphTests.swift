@@ -74,6 +74,45 @@ struct ForeignKeyGraphTests {
         for table in ["a", "b", "c", "d", "e"] { #expect(!graph.isSimple(Self.name(table))) }
     }
 
+    /// A child whose one key is `keys`, and whose foreign key is its column `other`.
+    private static func child(
+        _ name: String, of parent: String, keys: [String], prefix: Int? = nil
+    ) -> TableShape {
+        var table = table(name, [parent], .cascade)
+        table.keys = [
+            KeyShape(
+                name: "PRIMARY",
+                parts: keys.map { KeyPart(column: $0, prefixLength: prefix) }, isUnique: true)
+        ]
+        return table
+    }
+
+    @Test("what a parent's row tells of the rows that an action changes")
+    func blindTargets() {
+        let a = Self.name("a")
+        let b = Self.name("b")
+        func blind(_ tables: [TableShape], constrained: Set<TableName> = []) -> Set<TableName> {
+            ForeignKeyGraph([Self.table("a")] + tables, constrained: constrained)
+                .blindCascadeTargets(of: a)
+        }
+        let column = Self.table("b", ["a"], .cascade).foreignKeys[0].columns[0]
+        let covered = Self.child("b", of: "a", keys: [column, "id"])
+        #expect(blind([covered]) == [])
+        // Another key's value becomes free.
+        #expect(blind([Self.child("b", of: "a", keys: ["id"])]) == [b])
+        #expect(blind([covered], constrained: [b]) == [b])
+        #expect(blind([Self.child("b", of: "a", keys: [column, "id"], prefix: 3)]) == [b])
+        var second = covered
+        second.keys.append(KeyShape(name: "u", parts: [KeyPart(column: "id")], isUnique: true))
+        #expect(blind([second]) == [b])
+        // A grandchild's row does not tell its grandparent's.
+        let grandchild = Self.child("c", of: "b", keys: [column, "id"])
+        #expect(blind([covered, grandchild]) == [Self.name("c")])
+        #expect(ForeignKeyGraph([Self.table("a"), covered]).actingColumns(of: a) == ["id"])
+        #expect(
+            ForeignKeyGraph([Self.table("a"), Self.table("b", ["a"])]).actingColumns(of: a).isEmpty)
+    }
+
     @Test("an action in a cycle reaches its own table")
     func actionCycle() {
         let graph = ForeignKeyGraph([

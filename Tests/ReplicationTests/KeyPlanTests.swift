@@ -1,5 +1,6 @@
 import MySQLBinlog
 import MySQLCore
+import Rules
 import Testing
 
 @testable import Replication
@@ -12,7 +13,7 @@ private struct Rows {
         let shape = TableShape(
             name: TableName(schema: "s", name: "t"), columns: columns, keys: keys)
         plan = TablePlan(
-            shape: shape, target: shape.name, targetKeys: [],
+            shape: shape, route: Route(target: shape.name), targetKeys: [],
             related: ForeignKeyGraph([shape] + others), number: 1)
     }
 
@@ -21,7 +22,8 @@ private struct Rows {
         targetColumns: [ColumnShape] = []
     ) {
         plan = TablePlan(
-            shape: shape, target: shape.name, targetKeys: targetKeys, targetColumns: targetColumns,
+            shape: shape, route: Route(target: shape.name), targetKeys: targetKeys,
+            targetColumns: targetColumns,
             related: ForeignKeyGraph(all), number: 1)
     }
 

@@ -299,7 +299,8 @@ struct LaneTests {
         let engine = ReplicationEngine(
             ReplicationConfiguration(
                 source: rig.options, target: rig.options,
-                selection: TableSelection(tables: []), meta: rig.meta, key: rig.key, serverID: 77),
+                tables: TableMapping(TableSelection(tables: [])), meta: rig.meta, key: rig.key,
+                serverID: 77),
             progress: ReplicationProgress())
         await #expect {
             try await engine.run(epoch: .next, token: rig.token(2)) { _ in }

@@ -178,6 +178,10 @@ struct ModelTables: Equatable {
         for tuple in tuples.matches(of: /\(([^)]*)\)/) {
             let row = tuple.1.split(separator: ",").map { Int($0) }
             if updates, let twin = twin(name, row) {
+                let key = table.keys[0]
+                guard key.allSatisfy({ tables[name]!.rows[twin][$0] == row[$0] }) else {
+                    throw Refused(description: "\(name) \(row): another row has a key of it")
+                }
                 count += tables[name]?.rows[twin] == row ? 1 : 2
                 try change(name, at: twin, to: row)
                 continue

@@ -56,8 +56,9 @@ struct StatementHandlerTests {
             }
             return TableCatalog(
                 sourceVersion: source.version,
-                selection: TableSelection(
-                    tables: try patterns.map { try #require(TablePattern($0)) }),
+                mapping: TableMapping(
+                    TableSelection(
+                        tables: try patterns.map { try #require(TablePattern($0)) })),
                 state: state, windows: ranges, consistentFrom: nil,
                 session: StatementSession(source: source, target: target))
         }
@@ -437,5 +438,65 @@ struct StatementHandlerTests {
                 }
             }
         }
+    }
+
+    // MARK: what a table must not become, and what text must say
+
+    @Test("a foreign key to a table that is not selected is refused where it changes rows")
+    func foreignKeys() throws {
+        let cascade = "FOREIGN KEY (id) REFERENCES other.parent (id) ON DELETE CASCADE"
+        for sql in ["CREATE TABLE c (id INT, \(cascade))", "ALTER TABLE a ADD \(cascade)"] {
+            expectRefused("other.parent, is not selected") { _ = try Rig().sent(sql) }
+            #expect(try Rig().sent(sql.replacing("CASCADE", with: "RESTRICT")) != nil)
+            #expect(try Rig().sent(sql.replacing("other.parent", with: "shop.b")) != nil)
+            var rig = Rig()
+            rig.source.logsCascades = true
+            #expect(try rig.sent(sql) != nil)
+        }
+    }
+
+    @Test("system versioning is refused by name")
+    func systemVersioning() throws {
+        for sql in [
+            "CREATE TABLE c (id INT) WITH SYSTEM VERSIONING", "ALTER TABLE a ADD SYSTEM VERSIONING",
+            """
+            CREATE TABLE c (id INT, f TIMESTAMP(6) GENERATED ALWAYS AS ROW START,
+                t TIMESTAMP(6) GENERATED ALWAYS AS ROW END, PERIOD FOR SYSTEM_TIME (f, t))
+            """,
+        ] { expectRefused("system versioning") { _ = try Rig().sent(sql) } }
+    }
+
+    @Test("a new table's defaults may differ each time, a new column's may not")
+    func nondeterministicDefaults() throws {
+        let sql = "CREATE TABLE c (id VARCHAR(36) DEFAULT (UUID()) PRIMARY KEY)"
+        #expect(try Rig().sent(sql) == sql)
+        expectRefused("other values") {
+            _ = try Rig().sent("ALTER TABLE a ADD c VARCHAR(36) DEFAULT (UUID())")
+        }
+    }
+
+    @Test("a collation is spelled out where the target's default is another one")
+    func spelledCollation() throws {
+        let plain = "CREATE TABLE c (s CHAR(9) CHARACTER SET utf8mb4) CHARSET = 'utf8mb4'"
+        #expect(try Rig().sent(plain) == plain)
+        var rig = Rig()
+        rig.target = ServerDialect(version: ServerVersion("9.1.0"))
+        rig.target.collations = Rig.mysql
+        rig.target.explicitDefaultsForTimestamp = true
+        let name = " COLLATE utf8mb4_general_ci"
+        #expect(
+            try rig.sent(plain)
+                == "CREATE TABLE c (s CHAR(9) CHARACTER SET utf8mb4\(name)) CHARSET = 'utf8mb4'\(name)"
+        )
+        #expect(
+            try rig.sent("ALTER TABLE a CONVERT TO CHARACTER SET utf8mb4")
+                == "ALTER TABLE a CONVERT TO CHARACTER SET utf8mb4\(name)")
+        // What says it, says something else, or converts a value, stays as it is.
+        for sql in [
+            "ALTER TABLE a ADD s CHAR(9) CHARSET utf8mb4 COLLATE utf8mb4_bin",
+            "ALTER TABLE a ADD s CHAR(9) CHARSET latin1",
+            "ALTER TABLE a ADD s CHAR(9) CHARSET utf8mb4 BINARY",
+            "ALTER TABLE a ADD s CHAR(9) AS (CAST(id AS CHAR CHARACTER SET utf8mb4))",
+        ] { #expect(try rig.sent(sql) == sql) }
     }
 }

@@ -196,7 +196,8 @@ struct TargetRig {
         }
         return TableCatalog(
             sourceVersion: ServerVersion("8.0.30"),
-            selection: TableSelection(tables: [try #require(TablePattern("\(schema).*"))]),
+            mapping: TableMapping(
+                TableSelection(tables: [try #require(TablePattern("\(schema).*"))])),
             state: state, windows: windows, consistentFrom: nil)
     }
 

@@ -1,9 +1,11 @@
 import Checkpoint
 import MySQLClient
 import MySQLCore
+import Rules
 import Runtime
 import Synchronization
 import TestServers
+import Testing
 
 @testable import Snapshot
 
@@ -76,8 +78,10 @@ struct CopyFixture {
     }
 
     func plan(exact: Set<TableName> = []) throws -> SnapshotPlan {
-        try SnapshotPlan.read(
-            Connection(configuration.source), where: { $0.schema == schema }, needsExactView: exact)
+        let pattern = try #require(TablePattern("\(quoteIdentifier(schema)).*"))
+        return try SnapshotPlan.read(
+            Connection(configuration.source), TableMapping(TableSelection(tables: [pattern])),
+            needsExactView: exact)
     }
 
     @discardableResult

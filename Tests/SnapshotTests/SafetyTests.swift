@@ -134,7 +134,7 @@ import Testing
         try f.source.sql("INSERT INTO t VALUES (2,2)", database: f.schema)
         let fresh = FreshStart(configuration: f.configuration)
         try await fresh.run(
-            epoch: .next, token: RunToken(randomToken()), tables: [f.table("t")])
+            epoch: .next, token: RunToken(randomToken()), plan: try f.plan())
         #expect(try f.target.sql("SHOW TABLES", database: f.schema) == "")
         try await f.copy()
         #expect(try f.agree("t"))

@@ -31,6 +31,7 @@ extension RequestHandlers {
 
     /// Checks a task on all its sources, some at a time: each takes two connections.
     private func check(_ task: TaskSettings) async throws -> APIReply {
+        try ClusterStore.checkSupport(task.unsupported)
         var settings: [(String, MigrationSettings)] = []
         for name in task.sources {
             let source = try await store.settings(store.source(name))

@@ -7,6 +7,7 @@ internal import Settings
 
 extension ClusterStore {
     func createSource(_ settings: SourceSettings) async throws {
+        try Self.checkSupport(settings.unsupported)
         let key = KeyLayout.source(settings.name)
         let bytes = try record(settings).bytes()
         guard try await commit(if: [.missing(key)], [.put(key, bytes, lease: nil)]) else {
@@ -18,6 +19,7 @@ extension ClusterStore {
 
     /// Replaces a source's settings. Without a password the one that is there stays.
     func updateSource(_ settings: SourceSettings, seen: Revision?) async throws {
+        try Self.checkSupport(settings.unsupported)
         try await changeSource(settings.name, seen: seen) { old in
             var settings = settings
             try keepPassword(

@@ -25,6 +25,7 @@ extension ClusterStore {
     /// Creates a task; its subtasks are stopped, or run at once.
     func createTask(_ settings: TaskSettings, starting: Bool) async throws {
         try checkCount(settings)
+        try ClusterStore.checkSupport(settings.unsupported)
         let key = KeyLayout.task(settings.name)
         let bytes = try record(settings).bytes()
         try await untilUnchanged("task '\(settings.name)'") { () -> Void? in
@@ -49,6 +50,7 @@ extension ClusterStore {
     /// there stays.
     func updateTask(_ settings: TaskSettings, seen: Revision?) async throws {
         try checkCount(settings)
+        try ClusterStore.checkSupport(settings.unsupported)
         let name = settings.name
         try await untilUnchanged("task '\(name)'") { () -> Void? in
             let value = try await task(name)
@@ -289,6 +291,12 @@ extension ClusterStore {
         TaskRecord(settings: try settings.stored(secrets, key: KeyLayout.task(settings.name)))
     }
 
+    /// Refuses settings that the engines can't act on: they would be passed over in silence.
+    static func checkSupport(_ unsupported: [UnsupportedSetting]) throws(APIProblem) {
+        guard let first = unsupported.first else { return }
+        throw APIProblem(.settings, first.description, remedy: "correct it; nothing was changed")
+    }
+
     private func checkCount(_ settings: TaskSettings) throws(APIProblem) {
         guard settings.sources.count <= Self.sourcesPerTask else {
             throw APIProblem(
@@ -300,10 +308,5 @@ extension ClusterStore {
 
 extension TaskRecord {
     /// The sources that the settings name; nothing is decrypted for it.
-    var sources: [String]? {
-        guard case .list(let names) = JSONValue.shown(stored: settings)?["sources"] else {
-            return nil
-        }
-        return names.compactMap { if case .text(let name) = $0 { name } else { nil } }
-    }
+    var sources: [String]? { TaskSettings.sources(stored: settings) }
 }

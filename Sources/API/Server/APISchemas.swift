@@ -111,14 +111,23 @@ enum APISchemas {
                 "answered_by", "version", "is_store_available", "revision", "workers", "voters",
                 "source_count", "unbound_source_count", "task_count", "unreadable_keys",
             ]),
-        "SourceSettings": object(
+        "SourceSettings": .object([
+            "oneOf": .list([reference("ShortSource"), reference("SourceFile")])
+        ]),
+        "SourceFile": file(SourceSettings.filePaths, required: ["from"]),
+        "ShortSource": object(
             [
                 "source-id": text, "source": reference("Server"), "relay": flag,
                 "relay-dir": text, "relay-limit": size, "relay-replicas": integer,
                 "relay-workers": list(text), "server-id": integer,
                 "workers": list(text), "enable": flag,
             ], required: ["source"]),
-        "TaskSettings": object(
+        "TaskSettings": .object([
+            "oneOf": .list([reference("ShortTask"), reference("TaskFile")])
+        ]),
+        "TaskFile": file(
+            TaskSettings.filePaths, required: ["task-mode", "target-database", "mysql-instances"]),
+        "ShortTask": object(
             [
                 "name": text, "target": reference("Server"), "sources": oneOrMore,
                 "tables": oneOrMore, "exclude": oneOrMore, "meta-schema": text, "lanes": integer,
@@ -153,6 +162,39 @@ enum APISchemas {
         "oneOf": .list([text, integer]), "description": "A number of bytes, as 128MiB.",
     ])
     private static let oneOrMore: JSONValue = .object(["oneOf": .list([text, list(text)])])
+
+    /// A file in DM's words, from the paths of its keys: `routes.*.target-schema`. The kinds of
+    /// values are told by docs/task-files.md.
+    private static func file(_ paths: [String], required: [String] = []) -> JSONValue {
+        var inner: [String: [String]] = [:]
+        for path in paths {
+            let parts = path.split(separator: ".", maxSplits: 1).map { String($0) }
+            inner[parts[0], default: []] += parts.dropFirst()
+        }
+        var properties: [String: JSONValue] = [:]
+        for (name, paths) in inner {
+            if name.hasSuffix("[]") {
+                properties[String(name.dropLast(2))] = list(file(paths))
+            } else if inner[name + "[]"] != nil {
+                continue
+            } else if paths.contains(where: { $0.hasPrefix("*.") }) {
+                properties[name] = .object([
+                    "type": "object",
+                    "additionalProperties": file(paths.map { String($0.dropFirst(2)) }),
+                ])
+            } else {
+                properties[name] = paths.isEmpty ? .object([:]) : file(paths)
+            }
+        }
+        properties["password-encrypted"] = nil
+        properties["password-file"] = nil
+        if properties["password"] != nil {
+            properties["password"] = .object([
+                "type": "string", "writeOnly": .flag(true), "description": "No answer has it.",
+            ])
+        }
+        return object(properties, required: required)
+    }
 
     private static func list(_ element: JSONValue) -> JSONValue {
         .object(["type": "array", "items": element])

@@ -52,7 +52,7 @@ struct MigrateCommand: AsyncParsableCommand {
     }
 
     private func checkNames(_ ignored: Set<String>) throws {
-        let known = Prechecks.names
+        let known = Prechecks.names + [Prechecks.every]
         guard let name = ignored.sorted().first(where: { !known.contains($0) }) else { return }
         var hint = ""
         if let near = nearestName(to: name, among: known) { hint = "; did you mean \"\(near)\"?" }

@@ -23,6 +23,12 @@ enum Prompt {
         return readLine(strippingNewline: true)
     }
 
+    /// Asks for a line; `nil` at the end of input.
+    static func line(_ question: String) -> String? {
+        writeAll(TextFitting.printable(question), to: STDERR_FILENO)
+        return readLine(strippingNewline: true)
+    }
+
     /// Asks a question that only the whole word "yes" answers positively.
     static func confirms(_ question: String) -> Bool {
         writeAll(TextFitting.printable(question) + " [yes/no] ", to: STDERR_FILENO)

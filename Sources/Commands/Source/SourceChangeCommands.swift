@@ -18,9 +18,11 @@ struct SourceAddCommand: AsyncParsableCommand {
     @OptionGroup var answers: AnswerFlags
 
     func run() async throws {
-        let settings = try SourceSettings(
+        let report = try SourceSettings.reported(
             InputFile.bytes(file, "settings file"), InputFile.format(file), file: file,
             passwords: PasswordSource.standard)
+        show(report.warnings)
+        let settings = try report.supported()
         try await endpoints.ask { client in
             let answer = try await client.send(
                 "POST", "/api/v1/sources", body: .settings(settings.sent()))
@@ -47,9 +49,11 @@ struct SourceUpdateCommand: AsyncParsableCommand {
     @OptionGroup var answers: AnswerFlags
 
     func run() async throws {
-        let settings = try SourceSettings(
+        let report = try SourceSettings.reported(
             InputFile.bytes(file, "settings file"), InputFile.format(file), file: file,
             passwords: PasswordSource.withoutPrompt)
+        show(report.warnings)
+        let settings = try report.supported()
         try await endpoints.ask { client in
             let answer = try await client.send(
                 "PUT", "/api/v1/sources/\(pathPart(settings.name))",

@@ -42,10 +42,11 @@ struct TaskStartCommand: AsyncParsableCommand {
         guard flags.source.isEmpty else {
             throw ValidationError("a new task is started on all its sources, without --source")
         }
-        let settings = try TaskSettings(
+        let report = try TaskSettings.reported(
             InputFile.bytes(flags.task, "settings file"), InputFile.format(flags.task),
-            file: flags.task,
-            passwords: PasswordSource.standard)
+            file: flags.task, passwords: PasswordSource.standard)
+        show(report.warnings)
+        let settings = try report.supported()
         try await flags.endpoints.ask { client in
             let answer = try await client.send(
                 "POST", "/api/v1/tasks?start=true", body: .settings(settings.sent()))
@@ -114,9 +115,11 @@ struct TaskUpdateCommand: AsyncParsableCommand {
     @OptionGroup var answers: AnswerFlags
 
     func run() async throws {
-        let settings = try TaskSettings(
+        let report = try TaskSettings.reported(
             InputFile.bytes(file, "settings file"), InputFile.format(file), file: file,
             passwords: PasswordSource.withoutPrompt)
+        show(report.warnings)
+        let settings = try report.supported()
         try await endpoints.ask { client in
             let answer = try await client.send(
                 "PUT", "/api/v1/tasks/\(pathPart(settings.name))",

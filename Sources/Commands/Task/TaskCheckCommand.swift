@@ -1,64 +1,100 @@
-internal import API
 internal import ArgumentParser
+internal import Glibc
 internal import Settings
-internal import Worker
 
 /// `skein task check`.
 struct TaskCheckCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "check",
-        abstract: "Look whether a task can run: one from a file, or one that is there.",
+        abstract: "Look at a task: what its file means, and what stands in its way.",
         discussion: """
-            A worker connects to the task's sources and its target, as it would to run the task, and \
-            changes nothing. The sources must have been added. Exit status 5: a check refuses the \
-            task; 1: a server could not be asked.
+            Of a file, prints the settings with every default in place, without passwords; warnings \
+            go to standard error. With --source-file the servers are asked too, and every pre-check \
+            is shown; no worker is asked. With --cluster, or for the name of a task that is there, a \
+            worker runs the pre-checks of all its sources, which must have been added, from where it \
+            is. Nothing is changed. Exit status 5: a check refuses the task.
             """)
 
-    @Argument(help: "A settings file, or the name of a task.")
-    var task: String
+    @Argument(help: "The task's file, YAML or JSON (- is standard input), or a task's name.")
+    var file: String
 
-    @Flag(help: "Also show checks that have found nothing.")
-    var all = false
+    @Flag(help: "Let a worker look.")
+    var cluster = false
+
+    @Option(
+        help: ArgumentHelp(
+            "File of one of the task's sources, whose servers are then looked at; repeats.",
+            valueName: "path"))
+    var sourceFile: [String] = []
 
     @OptionGroup var endpoints: EndpointFlags
     @OptionGroup var answers: AnswerFlags
 
+    func validate() throws {
+        if cluster, !sourceFile.isEmpty {
+            throw ValidationError("--cluster and --source-file exclude each other")
+        }
+    }
+
     func run() async throws {
-        let checks = try await endpoints.ask(atLeast: .seconds(300)) { client in
-            let answer = try await ask(client)
-            let checks = try answer.value(ListAnswer<CheckAnswer>.self).data
-            try answers.show(answer) { width in checks.flatMap { lines($0, width) } }
-            return checks
+        let worker = TaskWorkerCheck(endpoints: endpoints, answers: answers)
+        guard InputFile.isFile(file) else { return try await worker.run(name: file) }
+        if cluster {
+            let report = try TaskSettings.reported(
+                InputFile.bytes(file, "task's file"), InputFile.format(file), file: file,
+                passwords: PasswordSource.standard)
+            show(report.warnings)
+            return try await worker.run(settings: report.supported())
         }
-        let refusing = checks.flatMap(\.results)
-        if refusing.contains(where: \.refuses) { throw ExitStatus.refused }
-        if checks.contains(where: { !$0.isPassed }) { throw ExitStatus.error }
+        let isJSON = answers.output == .json
+        let passwords = sourceFile.isEmpty ? PasswordSource.withoutPrompt : .standard
+        let task = try TaskSettings.reported(
+            InputFile.bytes(file, "task's file"), InputFile.format(file), file: file,
+            passwords: passwords)
+        var sources: [SourceSettings] = []
+        var warnings = task.warnings
+        var unsupported = task.unsupported
+        for path in sourceFile {
+            let source = try SourceSettings.reported(
+                InputFile.bytes(path, "source's file"), InputFile.format(path), file: path,
+                passwords: passwords)
+            guard task.value.sources.contains(source.value.name) else {
+                throw SettingsError(
+                    "the source \"\(source.value.name)\" is none of the task's: "
+                        + task.value.sources.joined(separator: ", "), file: path)
+            }
+            sources.append(source.value)
+            warnings += source.warnings
+            unsupported += source.unsupported
+        }
+        if isJSON {
+            func list(_ texts: [String]) -> JSONValue { .list(texts.map { .text($0) }) }
+            printData(
+                JSONValue.object([
+                    "settings": task.value.effective,
+                    "warnings": list(warnings.map(\.description)),
+                    "unsupported": list(unsupported.map(\.description)),
+                ]).document)
+        } else {
+            show(warnings)
+            for line in task.value.effective.yamlLines { printData(line) }
+        }
+        for other in unsupported.dropFirst() where !isJSON { warnLine(other.description) }
+        if let first = unsupported.first { throw first }
+        for source in sources {
+            try await DryRun(
+                settings: task.value.migrationSettings(source), isJSON: isJSON
+            ).run()
+        }
     }
+}
 
-    private func ask(_ client: APIClient) async throws -> APIClient.Answer {
-        guard InputFile.isFile(task) else {
-            return try await client.send("POST", "/api/v1/tasks/\(pathPart(task))/check")
-        }
-        let settings = try TaskSettings(
-            InputFile.bytes(task, "settings file"), InputFile.format(task), file: task,
-            passwords: PasswordSource.standard)
-        return try await client.send(
-            "POST", "/api/v1/checks", body: .settings(settings.sent()))
-    }
+/// Shows what was noticed in a file.
+func show(_ warnings: [SettingsWarning]) {
+    for warning in warnings { warnLine(warning.description) }
+}
 
-    private func lines(_ check: CheckAnswer, _ width: Int?) -> [String] {
-        var lines = ["source \(check.sourceName), from worker \(check.workerName):"]
-        for result in check.results where all || result.verdict != .ok {
-            lines += CheckLines.text(result, width: width).split(separator: "\n").map { "  \($0)" }
-        }
-        if let error = check.error {
-            lines.append("  error    \(TextFitting.printable(error.message)) [\(error.code)]")
-            if let remedy = error.remedy { lines.append("    \(TextFitting.printable(remedy))") }
-        } else if check.isPassed {
-            let good = check.results.count { $0.verdict == .ok }
-            lines.append(
-                "  it can run: \(good) of \(check.results.count) checks have nothing to say")
-        }
-        return lines
-    }
+/// Writes a line to standard error.
+private func warnLine(_ text: String) {
+    writeAll(TextFitting.printable(text) + "\n", to: STDERR_FILENO)
 }

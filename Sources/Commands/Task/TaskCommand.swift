@@ -5,10 +5,11 @@ internal import Settings
 /// `skein task`: the tasks of the cluster.
 struct TaskCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "task", abstract: "Check, start, watch, pause, change and remove tasks.",
+        commandName: "task",
+        abstract: "Write, check, start, watch, pause, change and remove tasks.",
         subcommands: [
-            TaskCheckCommand.self, TaskStartCommand.self, TaskListCommand.self,
-            TaskStatusCommand.self,
+            TaskInitCommand.self, TaskCheckCommand.self,
+            TaskStartCommand.self, TaskListCommand.self, TaskStatusCommand.self,
             TaskPauseCommand.self, TaskResumeCommand.self, TaskStopCommand.self,
             TaskUpdateCommand.self, TaskVerifyCommand.self, TaskRemoveCommand.self,
             TaskShowCommand.self, TaskExportCommand.self,

@@ -27,6 +27,9 @@ enum ReportLines {
                 "\(TextFitting.padded(table.verdict.rawValue, 10)) \(name)  "
                 + "\(Wording.count(table.rows)) rows"
             if table.differingRows > 0 { line += ", \(Wording.count(table.differingRows)) differ" }
+            if table.settledRows > 0 {
+                line += ", \(Wording.count(table.settledRows)) changed meanwhile"
+            }
             if table.undecidedRows > 0 {
                 line += ", \(Wording.count(table.undecidedRows)) kept changing"
             }
@@ -76,6 +79,7 @@ enum ReportLines {
         out.set("verdict", table.verdict.rawValue)
         out.set("rows", table.rows)
         out.set("differing_rows", table.differingRows)
+        out.set("settled_rows", table.settledRows)
         out.set("undecided_rows", table.undecidedRows)
         out.set("undecided_reason", table.undecidedReason)
         out.set("differences", table.differences.map(\.description))
@@ -90,6 +94,7 @@ enum ReportLines {
         out.set("tables", report.tables.count)
         out.set("rows", report.rows)
         out.set("differing_rows", report.differingRows)
+        out.set("settled_rows", report.settledRows)
         out.set("undecided_rows", report.undecidedRows)
         out.set("notes", report.objects.map(\.description))
         out.set(

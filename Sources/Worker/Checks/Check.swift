@@ -39,8 +39,9 @@ struct Check: Sendable {
             case .skipped(let message):
                 CheckResult(name: name, verdict: .skipped, message: message)
             }
+        let ignored = context.settings.ignoredChecks
         result.isIgnored =
-            context.settings.ignoredChecks.contains(name) && result.verdict != .ok
+            (ignored.contains(name) || ignored.contains(Prechecks.every)) && result.verdict != .ok
         return result
     }
 }

@@ -2,6 +2,7 @@ internal import Checkpoint
 internal import MySQLClient
 internal import MySQLCore
 internal import Replication
+internal import Rules
 internal import Settings
 
 /// Everything that checks look at, read once.
@@ -22,10 +23,22 @@ struct CheckContext {
         self.settings = settings
         self.source = try ServerFacts(source)
         self.target = try ServerFacts(target)
-        let sourceTables = try TableFacts(source, settings.selection)
+        let mapping = settings.mapping
+        let sourceTables = try TableFacts(
+            source, mayHold: { mapping.mayHold(schema: $0) }, selects: { mapping.selects($0) })
         self.sourceTables = sourceTables
-        targetTables = try TableFacts(
-            target, settings.selection, only: Set(sourceTables.tables.map(\.name)))
+        if mapping.movesTables {
+            var sources: [TableName: TableName] = [:]
+            for table in sourceTables.tables {
+                sources[try mapping.target(of: table.name)] = table.name
+            }
+            targetTables = try TableFacts(target: target, sources)
+        } else {
+            targetTables = try TableFacts(
+                target, mayHold: { mapping.mayHold(schema: $0) },
+                selects: { mapping.selects($0) },
+                only: Set(sourceTables.tables.map(\.name)))
+        }
         resumedPhase = try Self.phase(settings, target)
     }
 

@@ -12,6 +12,8 @@ public struct Prechecks: Sendable {
 
     /// The stable names of all checks.
     public static let names: [String] = all.map(\.name)
+    /// The word that stands for all of them where they are ignored.
+    public static let every = "all"
     private let settings: MigrationSettings
 
     /// Makes the checks of a migration.

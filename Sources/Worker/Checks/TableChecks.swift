@@ -71,10 +71,12 @@ extension Prechecks {
 
     private static func selection(_ context: CheckContext) -> Check.Finding {
         let tables = context.sourceTables.tables
-        let patterns = context.settings.selection.tables
+        let hasRules = context.settings.rules != nil
+        let patterns = hasRules ? [] : context.settings.selection.tables
         guard !tables.isEmpty else {
             return .error(
-                "no table of the source matches \(someNames(patterns))",
+                "no table of the source matches "
+                    + (hasRules ? "the allow list" : someNames(patterns)),
                 remedy: "check spelling and case, and that the source user may see the tables")
         }
         let idle = patterns.filter { pattern in

@@ -30,9 +30,9 @@ struct TableFacts {
     /// Schemas in which a selected table could be, of those that exist.
     let schemas: [String]
     /// Selected tables, sequences and views, sorted by name.
-    let entries: [Entry]
+    private(set) var entries: [Entry]
     /// Shapes of the selected tables; those with unknown types are missing.
-    let shapes: [TableName: TableShape]
+    private(set) var shapes: [TableName: TableShape]
     /// Columns of unknown types in selected tables.
     let unknownColumns: [UnknownColumn]
 
@@ -43,10 +43,11 @@ struct TableFacts {
     ///
     /// - Parameter only: reads shapes of these tables alone, when given.
     init(
-        _ connection: Connection, _ selection: TableSelection, only: Set<TableName>? = nil
+        _ connection: Connection, mayHold: (String) -> Bool, selects: (TableName) -> Bool,
+        only: Set<TableName>? = nil
     ) throws {
         let reader = SchemaReader(connection)
-        schemas = try reader.schemas().filter { selection.mayHold(schema: $0) }
+        schemas = try reader.schemas().filter(mayHold)
         guard !schemas.isEmpty else {
             (entries, shapes, unknownColumns) = ([], [:], [])
             return
@@ -62,13 +63,31 @@ struct TableFacts {
                 name: TableName(schema: row[0] ?? "", name: row[1] ?? ""), kind: row[2] ?? "",
                 engine: row[3], rows: row[4].flatMap { UInt64($0) } ?? 0,
                 bytes: row[5].flatMap { UInt64($0) } ?? 0, collation: row[6]?.lowercased())
-        }.filter { selection.selects($0.name) }.sorted { $0.name < $1.name }
+        }.filter { selects($0.name) }.sorted { $0.name < $1.name }
         self.entries = entries
         var wanted = Set(entries.filter(\.isTable).map(\.name))
         if let only { wanted.formIntersection(only) }
         let unknown = try Self.unknownColumns(connection, list).filter { wanted.contains($0.table) }
         unknownColumns = unknown
         shapes = try reader.shapes(of: wanted.subtracting(unknown.map(\.table)))
+    }
+
+    /// What the target has of tables, by the names that the source calls them.
+    ///
+    /// - Parameter sources: of each table of the target, the source's; of those that are merged
+    ///   into it, one.
+    init(target connection: Connection, _ sources: [TableName: TableName]) throws {
+        let schemas = Set(sources.keys.map(\.schema))
+        try self.init(
+            connection, mayHold: { schemas.contains($0) }, selects: { sources[$0] != nil })
+        for i in entries.indices { entries[i].name = sources[entries[i].name] ?? entries[i].name }
+        var renamed: [TableName: TableShape] = [:]
+        for (name, shape) in shapes {
+            var shape = shape
+            shape.name = sources[name] ?? name
+            renamed[shape.name] = shape
+        }
+        shapes = renamed
     }
 
     /// Asks only for columns of types outside the known ones, so that the answer is short.

@@ -1,5 +1,6 @@
 internal import MySQLClient
 internal import MySQLCore
+internal import Rules
 internal import Settings
 
 extension Prechecks {

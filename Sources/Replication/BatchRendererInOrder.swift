@@ -1,0 +1,200 @@
+internal import Checkpoint
+internal import MySQLBinlog
+internal import MySQLCore
+
+/// Rows that can't be merged.
+extension BatchRenderer {
+    /// Puts together what can share a statement.
+    mutating func arrange(_ transactions: ContiguousArray<SourceTransaction>) {
+        guard let first = owners.first, let last = owners.last, first != last else { return }
+        order.find(transactions)
+        let kinds = inOrder.map { row in
+            let source = sources[Int(row.source)]
+            let flags: Int32 =
+                (source.converges ? 1 : 0) | (source.ignoresForeignKeys ? 2 : 0)
+                | (row.images.beforeOffset < 0 ? 4 : 0) | (row.images.afterOffset < 0 ? 8 : 0)
+            return number(of: source.plan) << 4 | flags
+        }
+        let old = inOrder
+        inOrder = order.arranged(transactions: owners, kinds: kinds).map { old[Int($0)] }
+    }
+
+    mutating func writeInOrder(_ sql: inout ByteBuffer, _ flush: Flush) throws {
+        var i = 0
+        while i < inOrder.count {
+            let first = sources[Int(inOrder[i].source)]
+            setForeignKeyChecks(!(first.ignoresForeignKeys || first.converges), &sql)
+            var end = i + 1
+            while end < inOrder.count, isSameKind(i, end) { end += 1 }
+            try writeRun(i..<end, first, &sql, flush)
+            i = end
+        }
+    }
+
+    private func isSameKind(_ i: Int, _ j: Int) -> Bool {
+        let a = sources[Int(inOrder[i].source)]
+        let b = sources[Int(inOrder[j].source)]
+        let x = inOrder[i].images
+        let y = inOrder[j].images
+        return a.plan === b.plan && a.converges == b.converges
+            && a.ignoresForeignKeys == b.ignoresForeignKeys
+            && (x.beforeOffset < 0) == (y.beforeOffset < 0)
+            && (x.afterOffset < 0) == (y.afterOffset < 0)
+    }
+
+    private mutating func writeRun(
+        _ run: Range<Int>, _ first: RowSource, _ sql: inout ByteBuffer, _ flush: Flush
+    ) throws {
+        let plan = first.plan
+        let isInsert = inOrder[run.lowerBound].images.beforeOffset < 0
+        let isDelete = inOrder[run.lowerBound].images.afterOffset < 0
+        if isInsert {
+            let images = run.map { after($0) }
+            try writeRows(plan, images, first.converges ? .replace : .insert, &sql, flush)
+        } else if isDelete, !plan.isKeyless {
+            // Rows that refer to rows of their own table go one by one, children first, as the
+            // source did.
+            if plan.refersToItself {
+                for row in run {
+                    try writeDeletes(
+                        plan, [before(row)], &sql, flush, converging: first.converges)
+                }
+            } else {
+                try writeDeletes(
+                    plan, run.map { before($0) }, &sql, flush, converging: first.converges)
+            }
+        } else {
+            var rest = run
+            while let row = rest.first {
+                // Updates that leave all keys as they are need no statement of their own.
+                let many =
+                    isDelete || first.converges ? [] : rest.prefix { canUpsert(plan, $0) }
+                if many.count > 1 {
+                    let changed = many.filter { !isUnchanged(before($0), after($0)) }
+                    try writeRows(plan, changed.map { after($0) }, .upsert, &sql, flush)
+                    rest = rest.dropFirst(many.count)
+                    continue
+                }
+                rest = rest.dropFirst()
+                if isDelete {
+                    try writeKeylessDelete(plan, before(row), &sql, flush)
+                } else if first.converges {
+                    try writeDeletes(plan, [before(row)], &sql, flush, converging: true)
+                    try writeRows(
+                        plan, [after(row)], .replace, &sql, flush, updated: inOrder[row].images)
+                } else {
+                    try writeUpdate(plan, inOrder[row].source, inOrder[row].images, &sql, flush)
+                }
+            }
+        }
+    }
+
+    /// Whether a row's update can go into one statement with others: it finds its row by the
+    /// identifying key, and can't meet another one by any other key.
+    private mutating func canUpsert(_ plan: TablePlan, _ row: Int) -> Bool {
+        let source = sources[Int(inOrder[row].source)]
+        guard !plan.isKeyless, plan.knowsUnique, Self.isWhole(source),
+            !toleratesInvalidEnums || plan.enums.isEmpty, locate(before(row)),
+            locateOther(after(row))
+        else { return false }
+        let event = source.bytes
+        return (plan.identity + plan.otherUnique).allSatisfy {
+            Self.isEqual(event, values[$0], event, otherValues[$0])
+        }
+    }
+
+    private func before(_ row: Int) -> BatchImage {
+        let (source, images) = inOrder[row]
+        return BatchImage(source: source, offset: images.beforeOffset, length: images.beforeLength)
+    }
+
+    private func after(_ row: Int) -> BatchImage {
+        let (source, images) = inOrder[row]
+        return BatchImage(source: source, offset: images.afterOffset, length: images.afterLength)
+    }
+
+    private mutating func writeKeylessDelete(
+        _ plan: TablePlan, _ image: BatchImage, _ sql: inout ByteBuffer, _ flush: Flush
+    ) throws {
+        let source = sources[Int(image.source)]
+        try source.map.locate(
+            imageAt: image.offset, columns: source.before, in: source.bytes, into: &values)
+        sql.append(plan.deleteHead)
+        try writeAllColumns(plan, source.bytes, source, &sql)
+        sql.append(" LIMIT 1")
+        try endStatement(Expectation(count: 1, plan: plan, kind: "delete"), &sql, flush)
+    }
+
+    /// Appends a comparison of every base column of the located image.
+    private func writeAllColumns(
+        _ plan: TablePlan, _ event: RawSpan, _ source: borrowing RowSource,
+        _ sql: inout ByteBuffer
+    ) throws {
+        sql.append(plan.constantCondition)
+        var first = true
+        for i in 0..<plan.columns.count
+        where plan.columns[i].isWritten && !values[i].isAbsent {
+            if !first { sql.append(" AND ") }
+            first = false
+            try plan.columns[i].appendComparison(
+                event, values[i], source.map.columns[i], to: &sql)
+        }
+    }
+
+    private mutating func writeUpdate(
+        _ plan: TablePlan, _ number: Int32, _ images: RowImages, _ sql: inout ByteBuffer,
+        _ flush: Flush
+    ) throws {
+        let source = sources[Int(number)]
+        let event = source.bytes
+        try source.map.locate(
+            imageAt: images.beforeOffset, columns: source.before, in: event, into: &values)
+        try source.map.locate(
+            imageAt: images.afterOffset, columns: source.after, in: event, into: &otherValues)
+        let start = (bytes: sql.count, statements: expectations.count)
+        let isLenient = toleratesInvalidEnums && !plan.enums.isEmpty
+        if isLenient { setMode(TargetSession.lenientMode, &sql) }
+        var invalid: UInt32 = 0
+        sql.append(plan.updateHead)
+        var changed = 0
+        for i in 0..<plan.columns.count where plan.columns[i].isWritten && !otherValues[i].isAbsent
+        {
+            let isDifference = source.isDifference(i, images)
+            guard
+                isDifference
+                    ? otherValues[i].length > 0
+                    : !Self.isEqual(event, values[i], event, otherValues[i])
+            else { continue }
+            if changed > 0 { sql.append(UInt8(ascii: ",")) }
+            changed += 1
+            if isLenient, plan.columns[i].isEnum, isInvalidEnum(event, otherValues[i]) {
+                invalid += 1
+            }
+            sql.append(plan.columns[i].name)
+            sql.append(UInt8(ascii: "="))
+            if isDifference {
+                try plan.columns[i].appendUpdated(
+                    event, values[i], by: otherValues[i], source.map.columns[i], to: &sql)
+            } else {
+                try plan.columns[i].append(event, otherValues[i], source.map.columns[i], to: &sql)
+            }
+        }
+        guard changed > 0 else {
+            sql.truncate(to: start.bytes)
+            expectations.removeLast(expectations.count - start.statements)
+            return
+        }
+        sql.append(" WHERE ")
+        if plan.isKeyless {
+            try writeAllColumns(plan, event, source, &sql)
+            sql.append(" LIMIT 1")
+        } else {
+            try writeKeyCondition(plan, event, source, &sql)
+        }
+        try endStatement(
+            Expectation(
+                count: 1, plan: plan, kind: "update", warnings: isLenient ? invalid : nil),
+            &sql, flush)
+        if isLenient { setMode(TargetSession.strictMode, &sql) }
+    }
+}

@@ -1,0 +1,107 @@
+internal import MySQLBinlog
+internal import MySQLCore
+internal import MySQLSyntax
+internal import Rules
+
+/// Which changes of one table's rows are left out, by a task's rules. Lives on the reader's thread.
+final class RowFilter {
+    /// An expression with what its evaluation needs.
+    private final class Evaluator {
+        let rule: String
+        private var evaluator: RowEvaluator
+
+        init(_ rule: String, _ expression: RowExpression) {
+            self.rule = rule
+            evaluator = RowEvaluator(expression)
+        }
+
+        func isTrue(
+            _ event: RawSpan, _ values: [ColumnValue], _ map: TableMap
+        ) throws(ExpressionFailure) -> Bool {
+            try evaluator.isTrue(event, values, map)
+        }
+    }
+
+    private let table: TableName
+    private let decisions: [RowsEvent.Kind: EventFilter.Decision]
+    private let inserts: [Evaluator]
+    private let deletes: [Evaluator]
+    private let updates: [(old: Evaluator?, new: Evaluator?)]
+
+    /// `nil` when no rule says anything about the table.
+    init?(
+        _ mapping: TableMapping, _ shape: TableShape, context: SyntaxContext
+    ) throws(RuleError) {
+        let expressions = try mapping.expressions(for: shape, context: context)
+        var decisions: [RowsEvent.Kind: EventFilter.Decision] = [:]
+        for (kind, selector) in [
+            (RowsEvent.Kind.insert, EventSelector.insert), (.update, .update),
+            (.partialUpdate, .update), (.delete, .delete),
+        ] {
+            let decision = mapping.decision(for: selector, on: shape.name)
+            if decision.action != .do { decisions[kind] = decision }
+        }
+        guard !decisions.isEmpty || expressions?.isEmpty == false else { return nil }
+        table = shape.name
+        self.decisions = decisions
+        inserts = expressions?.inserts.map { Evaluator($0.rule, $0.expression) } ?? []
+        deletes = expressions?.deletes.map { Evaluator($0.rule, $0.expression) } ?? []
+        updates =
+            expressions?.updates.map { update in
+                (
+                    update.old.map { Evaluator(update.rule, $0) },
+                    update.new.map { Evaluator(update.rule, $0) }
+                )
+            } ?? []
+    }
+
+    /// Whether all rows of an event are left out.
+    ///
+    /// - Throws: ``ReplicationError/unsupported(_:detail:)`` where a rule says that a person must
+    ///   decide.
+    func leavesOut(_ kind: RowsEvent.Kind, at position: SourcePosition) throws -> Bool {
+        guard let decision = decisions[kind] else { return false }
+        guard decision.action == .error else { return true }
+        throw ReplicationError.unsupported(
+            position,
+            detail: "rows of \(table) changed, and the filter \(decision.rule ?? "") says that a "
+                + "person must decide: change the filter, and go on")
+    }
+
+    /// Whether there are expressions to be asked about rows of a kind.
+    func looksAtRows(_ kind: RowsEvent.Kind) -> Bool {
+        switch kind {
+        case .insert: !inserts.isEmpty
+        case .delete: !deletes.isEmpty
+        case .update, .partialUpdate: !updates.isEmpty
+        }
+    }
+
+    /// Whether a row is left out.
+    ///
+    /// - Parameters:
+    ///   - before: values of the image before; those of the only image of an insert or delete.
+    ///   - after: values of the image after an update.
+    func leavesOut(
+        _ kind: RowsEvent.Kind, _ event: RawSpan, before: [ColumnValue], after: [ColumnValue],
+        _ map: TableMap
+    ) throws -> Bool {
+        do throws(ExpressionFailure) {
+            switch kind {
+            case .insert:
+                for each in inserts where try each.isTrue(event, before, map) { return true }
+            case .delete:
+                for each in deletes where try each.isTrue(event, before, map) { return true }
+            case .update, .partialUpdate:
+                for each in updates {
+                    if let old = each.old, try !old.isTrue(event, before, map) { continue }
+                    if let new = each.new, try !new.isTrue(event, after, map) { continue }
+                    return true
+                }
+            }
+            return false
+        } catch {
+            throw ReplicationError.refused(table, detail: "an expression filter: \(error)")
+        }
+    }
+}

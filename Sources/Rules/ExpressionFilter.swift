@@ -1,0 +1,136 @@
+public import MySQLCore
+public import MySQLSyntax
+
+extension RowExpression {
+    /// Reads an expression and binds it to a table's shape.
+    ///
+    /// - Parameters:
+    ///   - context: the source's dialect and the task's `sql_mode`.
+    ///   - timeZoneOffset: seconds to add to UTC for the session's time, which TIMESTAMP columns
+    ///     are read in.
+    /// - Throws: ``ExpressionError`` with the place in the text.
+    public init(
+        _ text: String, shape: TableShape, context: SyntaxContext, timeZoneOffset: Int = 0
+    ) throws(ExpressionError) {
+        var parser = try ExpressionParser(text, context: context)
+        let tree = try parser.parse()
+        var compiler = ExpressionCompiler(
+            shape: shape, timeZoneOffset: timeZoneOffset,
+            literalCollation: Charsets.defaultCollation(of: "utf8mb4", context))
+        program = try compiler.compile(tree)
+        self.text = text
+    }
+}
+
+/// The expressions of one table, by kind of event.
+public struct ExpressionFilter: Sendable {
+    /// A rule of updates: all expressions that are there have to be true.
+    public struct Update: Sendable {
+        /// The rule's name.
+        public var rule: String
+        /// Over the row before.
+        public var old: RowExpression?
+        /// Over the row after.
+        public var new: RowExpression?
+    }
+
+    /// An expression with its rule's name.
+    public struct Single: Sendable {
+        /// The rule's name.
+        public var rule: String
+        /// The expression.
+        public var expression: RowExpression
+    }
+
+    /// Inserted rows are left out when one of these is true.
+    public private(set) var inserts: [Single] = []
+    /// Updated rows are left out when one of these is.
+    public private(set) var updates: [Update] = []
+    /// Deleted rows are left out when one of these is true.
+    public private(set) var deletes: [Single] = []
+    /// Expressions that name columns which the table does not have. As in DM they count as false;
+    /// they are for a warning. Made again after DDL, they may come to life.
+    public private(set) var dormant: [RuleError] = []
+
+    /// Whether no expression can be true.
+    public var isEmpty: Bool { inserts.isEmpty && updates.isEmpty && deletes.isEmpty }
+
+    /// Binds the rules that name the table to its shape; to be made again when that changes.
+    ///
+    /// - Throws: ``RuleError`` for expressions that can't be read or evaluated.
+    public init(
+        _ rules: [ExpressionFilterRule], shape: TableShape, context: SyntaxContext,
+        timeZoneOffset: Int = 0, isCaseSensitive: Bool = false
+    ) throws(RuleError) {
+        func same(_ a: String, _ b: String) -> Bool {
+            isCaseSensitive ? a == b : a.lowercased() == b.lowercased()
+        }
+        for rule in rules
+        where same(rule.schema, shape.name.schema) && same(rule.table, shape.name.name) {
+            try add(rule, shape, context, timeZoneOffset)
+        }
+    }
+
+    private mutating func add(
+        _ rule: ExpressionFilterRule, _ shape: TableShape, _ context: SyntaxContext,
+        _ offset: Int
+    ) throws(RuleError) {
+        var isDormant = false
+        func bind(_ text: String?, _ key: String) throws(RuleError) -> RowExpression? {
+            guard let text else { return nil }
+            do throws(ExpressionError) {
+                return try RowExpression(
+                    text, shape: shape, context: context, timeZoneOffset: offset)
+            } catch {
+                let told = RuleError(
+                    key: "expression-filter.\(rule.name).\(key)", text: text,
+                    offset: error.offset, reason: error.reason)
+                guard case .unknownColumn = error.kind else { throw told }
+                dormant.append(told)
+                isDormant = true
+                return nil
+            }
+        }
+        if let found = try bind(rule.insertExpression, "insert-value-expr") {
+            inserts.append(Single(rule: rule.name, expression: found))
+        }
+        if let found = try bind(rule.deleteExpression, "delete-value-expr") {
+            deletes.append(Single(rule: rule.name, expression: found))
+        }
+        isDormant = false
+        let old = try bind(rule.updateOldExpression, "update-old-value-expr")
+        let new = try bind(rule.updateNewExpression, "update-new-value-expr")
+        // False and anything is false.
+        if !isDormant, old != nil || new != nil {
+            updates.append(Update(rule: rule.name, old: old, new: new))
+        }
+    }
+}
+
+extension ExpressionFilterRule {
+    /// What a rule says about itself, checked without any table: exactly one kind of expression,
+    /// as DM has it, and names.
+    public func check() throws(RuleError) {
+        let key = "expression-filter.\(name)"
+        if schema.isEmpty {
+            throw RuleError(key: "\(key).schema", text: "", reason: "it is missing")
+        }
+        if table.isEmpty { throw RuleError(key: "\(key).table", text: "", reason: "it is missing") }
+        let hasUpdate = updateOldExpression != nil || updateNewExpression != nil
+        let kinds = [insertExpression != nil, hasUpdate, deleteExpression != nil]
+        guard kinds.count(where: { $0 }) == 1 else {
+            throw RuleError(
+                key: key, text: "",
+                reason: kinds.contains(true)
+                    ? "one rule has expressions of one kind: insert, update or delete"
+                    : "an expression is missing")
+        }
+    }
+
+    /// The condition under which a copy takes a row, in SQL for the source's server: not the
+    /// inserts that the rules leave out.
+    public static func copyCondition(_ rules: [ExpressionFilterRule]) -> String? {
+        let all = rules.compactMap { $0.insertExpression }.map { "(\($0)) IS NOT TRUE" }
+        return all.isEmpty ? nil : all.joined(separator: " AND ")
+    }
+}

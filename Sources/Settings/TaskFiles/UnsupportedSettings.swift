@@ -1,0 +1,139 @@
+internal import Rules
+
+/// A setting that is understood and kept, and that the engines can't act on yet.
+///
+/// This file is the only place that knows: a task with such a setting is refused before it begins,
+/// so that nothing that somebody wrote is passed over in silence. Whoever teaches an engine a
+/// setting removes its line here.
+public struct UnsupportedSetting: Sendable, Hashable, CustomStringConvertible {
+    /// Where it stands: `routes.shop`.
+    public let path: String
+    /// What to do meanwhile.
+    public let remedy: String
+
+    /// One sentence.
+    public var description: String { "\"\(path)\" can't be acted on yet: \(remedy)" }
+}
+
+extension TaskFile {
+    /// What of the file the engines can't act on, in the order of the file's documentation.
+    public var unsupported: [UnsupportedSetting] {
+        var out: [UnsupportedSetting] = []
+        var seen: Set<UnsupportedSetting> = []
+        func add(_ path: String, _ remedy: String, if isGiven: Bool = true) {
+            let setting = UnsupportedSetting(path: path, remedy: remedy)
+            if isGiven, seen.insert(setting).inserted { out.append(setting) }
+        }
+        add("task-mode", "only \"all\" is there so far", if: mode != .all)
+        add(
+            writtenShardMode == .none ? "is-sharding" : "shard-mode",
+            "tables can't be merged into one so far", if: shardMode != .none)
+        add(
+            "online-ddl",
+            "leave it out, or write false: shadow tables are then migrated as any others",
+            if: onlineDDL == true)
+        add("shadow-table-rules", "leave it out", if: !shadowRules.isEmpty)
+        add("trash-table-rules", "leave it out", if: !trashRules.isEmpty)
+        add(
+            "target-database.session", "set the variables for the user or the server",
+            if: !target.session.isEmpty)
+        add(
+            "target-database.security.cert-allowed-cn", "\"tls: verify-identity\" checks the host",
+            if: !target.security.allowedNames.isEmpty)
+        for (index, instance) in instances.enumerated() {
+            let part = part(instance)
+            let path = "mysql-instances[\(index)]"
+            let dump = instance.dumpName.map { "mydumpers.\($0)" } ?? path + ".mydumper"
+            add("\(dump).where", "leave it out", if: !part.dump.condition.isEmpty)
+            let arguments = try? DumpArguments(part.dump.extraArguments)
+            for flag in arguments?.flags ?? [] where flag.changesRows {
+                add("\(dump).extra-args", "leave out \"\(flag.name)\"")
+            }
+            let load = instance.loadName.map { "loaders.\($0)" } ?? path + ".loader"
+            add(
+                "\(load).import-mode", "only \"logical\" is there",
+                if: part.load.mode == .physical || part.load.mode == .importInto)
+            add(
+                "\(load).on-duplicate-logical",
+                "rows of the target are never kept in the copy's "
+                    + "place: leave it out", if: part.load.duplicates == .ignore)
+            add(
+                instance.syncName.map { "syncers.\($0).safe-mode" } ?? path + ".syncer.safe-mode",
+                "it is not needed: every transaction takes effect exactly once",
+                if: part.sync.isConvergent)
+            add(
+                "validators.\(instance.validationName ?? "").mode",
+                "\"skein verify\" compares while the task runs",
+                if: part.validation.mode != .none)
+        }
+        return out
+    }
+}
+
+extension SourceFile {
+    /// What of the file the engines can't act on.
+    public var unsupported: [UnsupportedSetting] {
+        var out: [UnsupportedSetting] = []
+        if !server.session.isEmpty {
+            out.append(
+                UnsupportedSetting(
+                    path: "from.session", remedy: "set the variables for the user or the server"))
+        }
+        if !server.security.allowedNames.isEmpty {
+            out.append(
+                UnsupportedSetting(
+                    path: "from.security.cert-allowed-cn",
+                    remedy: "\"tls: verify-identity\" checks the host"))
+        }
+        return out
+    }
+}
+
+extension TaskFile.SourcePart {
+    /// The allow list as the engines take it today; `nil` where they can't.
+    var selection: TableSelection? {
+        let list = rules.tables
+        // Both levels together mean the tables that are in both.
+        guard list.doSchemas.isEmpty || list.doTables.isEmpty else { return nil }
+        func schema(_ text: String) -> TablePattern? { pattern(text, "*") }
+        func table(_ it: BlockAllowList.Table) -> TablePattern? { pattern(it.schema, it.name) }
+        var wanted = list.doSchemas.map(schema) + list.doTables.map(table)
+        if wanted.isEmpty { wanted = [TablePattern("*.*")] }
+        var excluded: [TablePattern?] = []
+        if list.doSchemas.isEmpty { excluded += list.ignoreSchemas.map(schema) }
+        // What is named as wanted stays, whatever is named as not wanted.
+        if list.doTables.isEmpty { excluded += list.ignoreTables.map(table) }
+        let all = wanted + excluded
+        guard all.allSatisfy({ $0 != nil }) else { return nil }
+        return TableSelection(
+            tables: wanted.compactMap { $0 }, excluded: excluded.compactMap { $0 },
+            isCaseSensitive: rules.isCaseSensitive)
+    }
+
+    private func pattern(_ schema: String, _ table: String) -> TablePattern? {
+        guard let schema = part(schema), let table = part(table) else { return nil }
+        return TablePattern("\(schema).\(table)")
+    }
+
+    /// A name with wildcards, everything else quoted.
+    private func part(_ text: String) -> String? {
+        guard !text.isEmpty, !text.hasPrefix("~"), !text.contains(where: { "[]\\!".contains($0) })
+        else { return nil }
+        var out = ""
+        var run = ""
+        func close() {
+            if !run.isEmpty { out += "`\(run)`" }
+            run = ""
+        }
+        for c in text {
+            if c == "*" || c == "?" {
+                close()
+                out.append(c)
+            } else {
+                run += c == "`" ? "``" : String(c)
+            }
+        }
+        close()
+        return out
+    }
+}

@@ -1,0 +1,164 @@
+import Checkpoint
+import MySQLClient
+import MySQLCore
+import Rules
+import Runtime
+import TestServers
+import Testing
+
+@testable import Snapshot
+
+/// Copies of tables that get other names on the target.
+@Suite struct RouteTests {
+    /// Everything of `schema` goes to `schema`_new; tables `part_N` go to one table, which says of
+    /// each row where it is from.
+    private static func mapping(_ schema: String, _ patterns: [String]) throws -> TableMapping {
+        try TableMapping(
+            SourceRules(
+                tables: BlockAllowList(
+                    doTables: patterns.map { BlockAllowList.Table(schema: schema, name: $0) }),
+                routes: [
+                    RouteRule(
+                        name: "parts", schemaPattern: schema, tablePattern: "part_*",
+                        targetSchema: "\(schema)_new", targetTable: "parts",
+                        extractTable: RouteRule.Extraction(pattern: "(.*)", column: "c t")),
+                    RouteRule(name: "all", schemaPattern: schema, targetSchema: "\(schema)_new"),
+                ]))
+    }
+
+    private static let tables = """
+        CREATE TABLE parent (id INT PRIMARY KEY, v VARCHAR(9), KEY v (v));
+        CREATE TABLE child (id INT PRIMARY KEY, p INT, KEY p (p),
+            CONSTRAINT f FOREIGN KEY (p) REFERENCES parent (id));
+        INSERT INTO parent VALUES (1,'a'),(2,'b');
+        INSERT INTO child VALUES (1,1),(2,2),(3,NULL);
+        CREATE VIEW seen AS SELECT * FROM parent;
+        CREATE TRIGGER t BEFORE INSERT ON child FOR EACH ROW SET NEW.p = NULL;
+        CREATE TABLE part_1 (id INT PRIMARY KEY, e ENUM('x','y'));
+        CREATE TABLE part_2 LIKE part_1;
+        INSERT INTO part_1 VALUES (1,'x'),(2,'y');
+        INSERT INTO part_2 VALUES (1,'y'),(7,NULL);
+        """
+
+    private func copy(_ f: CopyFixture, _ patterns: [String]) async throws -> SnapshotResult {
+        let plan = try SnapshotPlan.read(
+            Connection(f.configuration.source), Self.mapping(f.schema, patterns))
+        return try await SnapshotEngine(
+            configuration: f.configuration, plan: plan, progress: f.progress
+        ).run(epoch: .next, token: RunToken(randomToken()))
+    }
+
+    private func fixture(_ name: String) async throws -> CopyFixture {
+        let f = try await CopyFixture(name, Self.tables)
+        try f.target.sql("DROP DATABASE IF EXISTS \(name)_new")
+        return f
+    }
+
+    @Test(arguments: [true, false])
+    func `tables get other names, foreign keys included`(loads: Bool) async throws {
+        var f = try await fixture("snap_route_\(loads ? "load" : "insert")")
+        f.configuration.allowsLoadData = loads
+        f.configuration.deferredIndexRows = 0
+        _ = try await copy(f, ["parent", "child", "seen"])
+        let new = "\(f.schema)_new"
+        #expect(
+            try f.target.sql("SELECT * FROM child ORDER BY id", database: new)
+                == "1\t1\n2\t2\n3\tNULL\n")
+        #expect(
+            try f.target.sql("SELECT * FROM parent ORDER BY id", database: new) == "1\ta\n2\tb\n")
+        #expect(
+            try f.target.sql(
+                """
+                SELECT CONSTRAINT_SCHEMA, REFERENCED_TABLE_SCHEMA, REFERENCED_TABLE_NAME
+                FROM information_schema.KEY_COLUMN_USAGE
+                WHERE TABLE_SCHEMA='\(new)' AND REFERENCED_TABLE_NAME IS NOT NULL
+                """) == "\(new)\t\(new)\tparent\n")
+        #expect(try f.target.sql("SHOW INDEX FROM parent WHERE Key_name='v'", database: new) != "")
+        // Their text names the tables of the source.
+        #expect(try f.target.sql("SHOW FULL TABLES WHERE Table_type='VIEW'", database: new) == "")
+        #expect(try f.target.sql("SHOW DATABASES LIKE '\(f.schema)'") == "")
+        let session = try TargetSession(f.configuration.target, role: .coordinator)
+        #expect(
+            try SwitchOver(meta: f.configuration.meta, key: f.configuration.key).run(session)
+                .isEmpty)
+    }
+
+    @Test(arguments: [true, false])
+    func `tables are merged, and rows say where they are from`(loads: Bool) async throws {
+        var f = try await fixture("snap_merge_\(loads ? "load" : "insert")")
+        f.configuration.allowsLoadData = loads
+        let new = "\(f.schema)_new"
+        try f.target.sql(
+            """
+            CREATE DATABASE \(new); USE \(new);
+            CREATE TABLE parts (id INT, e ENUM('x','y'), `c t` VARCHAR(30), PRIMARY KEY (id, `c t`))
+            """)
+        _ = try await copy(f, ["part_*"])
+        #expect(
+            try f.target.sql("SELECT `c t`, id, e FROM parts ORDER BY 1, 2", database: new) == """
+                part_1\t1\tx
+                part_1\t2\ty
+                part_2\t1\ty
+                part_2\t7\tNULL
+
+                """)
+    }
+
+    @Test func `a column to be filled must be there`() async throws {
+        let f = try await fixture("snap_route_column")
+        await #expect {
+            _ = try await copy(f, ["part_*"])
+        } throws: {
+            "\($0)".contains("fills its column c t")
+        }
+        let new = "\(f.schema)_new"
+        try f.target.sql(
+            """
+            CREATE DATABASE IF NOT EXISTS \(new);
+            CREATE TABLE \(new).parts (id INT PRIMARY KEY, e ENUM('x','y'))
+            """)
+        await #expect {
+            _ = try await copy(f, ["part_*"])
+        } throws: {
+            "\($0)".contains("without the column c t")
+        }
+    }
+
+    @Test func `merged tables must have the same columns`() async throws {
+        let f = try await fixture("snap_merge_columns")
+        try f.source.sql("ALTER TABLE part_2 ADD x INT", database: f.schema)
+        await #expect {
+            _ = try await copy(f, ["part_*"])
+        } throws: {
+            "\($0)".contains("to be merged with")
+        }
+    }
+
+    @Test func `merged tables start over together`() async throws {
+        let f = try await fixture("snap_merge_again")
+        let new = "\(f.schema)_new"
+        try f.target.sql(
+            """
+            CREATE DATABASE IF NOT EXISTS \(new);
+            CREATE TABLE \(new).parts (id INT, e ENUM('x','y'), `c t` VARCHAR(30), PRIMARY KEY (id, `c t`))
+            """)
+        _ = try await copy(f, ["part_*"])
+        // As an interrupted run leaves it that saw one of the tables change.
+        let connection = try Connection(f.configuration.target)
+        let stored = StoredObjects(meta: f.configuration.meta, key: f.configuration.key)
+        try connection.execute(
+            stored.storeStatement(
+                StoredObject(kind: .restart, name: f.table("part_1"), definition: [])))
+        try connection.execute(
+            "UPDATE skein_meta.subtask SET phase='copy' WHERE task='\(f.schema)'")
+        try f.source.sql("DELETE FROM part_2 WHERE id=7", database: f.schema)
+        _ = try await copy(f, ["part_*"])
+        #expect(
+            try f.target.sql("SELECT `c t`, id FROM parts ORDER BY 1, 2", database: new) == """
+                part_1\t1
+                part_1\t2
+                part_2\t1
+
+                """)
+    }
+}
