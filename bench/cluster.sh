@@ -74,13 +74,13 @@ beat() {
 
 # Waits until the target shows a beat above $1; its time is in `seen`.
 next_beat() {
-    local _
-    for _ in $(seq 20000); do
+    local until=$((SECONDS + 30))
+    while [ $SECONDS -lt $until ]; do
         beat
         [ "$newest" -le "$1" ] || { seen=$EPOCHREALTIME; return; }
         sleep 0.002
     done
-    problem 'cluster: no more beats'
+    problem "cluster: no more beats: $(ask task status t --output json | tr -d '\n' | cut -c1-600)"
     return 1
 }
 

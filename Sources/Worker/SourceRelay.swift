@@ -205,6 +205,8 @@ final class SourceRelay: Sendable {
         while true {
             let next = try await opened.next()
             let log = next.log
+            // Also when this is cancelled: the folder is locked as long as the log lives.
+            defer { state.withLock { if $0.log === log { $0.log = nil } } }
             do {
                 options.opened(log)
                 defer { options.opened(nil) }
@@ -214,7 +216,6 @@ final class SourceRelay: Sendable {
                 if endsWithLog { throw error }
                 logger.error("the relay log has ended", metadata: ["reason": "\(error)"])
             }
-            state.withLock { if $0.log === log { $0.log = nil } }
         }
     }
 }

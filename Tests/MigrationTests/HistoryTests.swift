@@ -251,6 +251,30 @@ extension MigrationTests {
             }
         }
 
+        @Test("a source that is moved away and back goes on with the relay log that it left")
+        func movedBack() async throws {
+            let trial = try await Trial(.mariadb, "back", Shop.schema(rows: 100))
+            let cluster = try ClusterTrial("w0", "w1")
+            let (first, second) = (cluster.workers[0], cluster.workers[1])
+            try await cluster.running {
+                try first.start(join: nil, "--voters", "1")
+                try await cluster.add(trial, source: "s", sourceMore: "relay-replicas: 2")
+                try await cluster.copied(trial)
+                try second.start(join: first, "--voters", "1")
+                try await cluster.eventually("two workers") {
+                    try await cluster.cluster().sessions.count == 2
+                }
+                for _ in 0..<3 {
+                    for worker in [second, first] {
+                        try await cluster.skein(
+                            "source", "transfer", "s", "--worker", worker.name, at: first)
+                        try await cluster.applied(trial)
+                    }
+                }
+                try await trial.expectEqual(verifying: false)
+            }
+        }
+
         @Test("a worker joins through any worker, also one without a member of the store")
         func joinsAnybody() async throws {
             let cluster = try ClusterTrial("w0", "w1", "w2")

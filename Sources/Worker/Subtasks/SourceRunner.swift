@@ -142,12 +142,13 @@ final class SourceRunner: Sendable {
             settings.serverID != 0
             ? settings.serverID : UInt32.random(in: 0x4000_0000...0x7FFF_FFFF)
         var options = MigrationRelay.options(settings, serverID: serverID)
-        options.peers = { self.peers() }
-        options.opened = { log in
+        // Not held by the log, which is held by this: its folder is locked as long as it lives.
+        options.peers = { [weak self] in self?.peers() ?? [] }
+        options.opened = { [exchange, source] log in
             if let log {
-                self.exchange?.serve(log, as: self.source)
+                exchange?.serve(log, as: source)
             } else {
-                self.exchange?.withdraw(self.source)
+                exchange?.withdraw(source)
             }
         }
         let shared = options
