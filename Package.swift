@@ -85,7 +85,7 @@ let package = Package(
         module(
             "Settings",
             [
-                "MySQLCore", "Rules", "MySQLClient",
+                "MySQLCore", "MySQLSyntax", "Rules", "MySQLClient",
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "Yams", package: "Yams"),
             ], common),
@@ -165,7 +165,7 @@ let package = Package(
         tests(
             "MySQLBinlogTests", ["MySQLCore", "MySQLBinlog"],
             resources: [.copy("Golden")]),
-        tests("RulesTests", ["MySQLCore", "Rules"]),
+        tests("RulesTests", ["MySQLCore", "MySQLSyntax", "MySQLBinlog", "Rules"]),
         tests("RuntimeTests", ["Runtime"]),
         tests("MySQLClientTests", ["MySQLCore", "MySQLClient", "TestServers"]),
         tests(

@@ -406,16 +406,21 @@ struct StatementHandler {
         // Tables that were copied later stay, and so do the schema's defaults.
         let all = catalog.state.tables.keys.filter { $0.schema == schema }
         if all.count == tables.count { effects.append(.dropSchema(DropSchema(name: schema))) }
-        if tables.isEmpty || applied.contains(event.end.identity) {
+        // Views and routines go where nothing of the schema stays and it is the target's, too.
+        let isWhole =
+            all.count == tables.count && (try? catalog.target(ofSchema: schema)) == schema
+            && catalog.use(of: TableName(schema: schema, name: "")) != .skip
+        if applied.contains(event.end.identity) || tables.isEmpty && !isWhole {
             return .shapesOnly(effects, event.context)
         }
         let targets = try catalog.targets(tables)
-        return .run(
-            DDLRequest(
-                identity: event.end.identity, sql: Array(dropStatement(targets).utf8),
-                defaultSchema: nil, settings: ["foreign_key_checks=0"], tables: targets,
-                existAfter: [], goneAfter: targets, isIdempotent: true, mayFail: false),
-            effects, event.context)
+        var request = DDLRequest(
+            identity: event.end.identity,
+            sql: targets.isEmpty ? [] : Array(dropStatement(targets).utf8), defaultSchema: nil,
+            settings: ["foreign_key_checks=0"], tables: targets, existAfter: [],
+            goneAfter: targets, isIdempotent: true, mayFail: false)
+        if isWhole { request.emptiedSchema = schema }
+        return .run(request, effects, event.context)
     }
 
     /// The schema may be there already: it was created with the first table, or for other ones.

@@ -455,7 +455,10 @@ final class StreamReader {
             let outcome = try await reply.value()
             let changed = try catalog.carry(ddl, context, position, target: outcome.shapes)
             keeper.append(end, isPassed: false, shapes: changed)
-            let warnings = catalog.warnings + (outcome.warning.map { [$0] } ?? [])
+            let refused = outcome.warning.map {
+                "a statement on a view or routine was refused (at \(position)): \($0)"
+            }
+            let warnings = catalog.warnings + (refused.map { [$0] } ?? [])
             catalog.warnings = []
             progress.update {
                 $0.ddlStatements += 1

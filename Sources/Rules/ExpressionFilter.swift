@@ -16,7 +16,8 @@ extension RowExpression {
         let tree = try parser.parse()
         var compiler = ExpressionCompiler(
             shape: shape, timeZoneOffset: timeZoneOffset,
-            literalCollation: Charsets.defaultCollation(of: "utf8mb4", context))
+            literalCollation: Charsets.defaultCollation(of: "utf8mb4", context),
+            isMariaDB: context.isMariaDB)
         program = try compiler.compile(tree)
         self.text = text
     }

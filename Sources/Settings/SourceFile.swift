@@ -130,6 +130,7 @@ public struct SourceFile: SettingsBlock {
             throw map.error("source-id", "must be \(RecordName.rule), not \"\(shortened(name))\"")
         }
         if map.isNull("from") { throw map.error("from", "is missing: the server") }
+        try checkRules(map.reading)
         if let name = allowedWorkers.firstRepeated {
             throw map.error("workers", "names \"\(name)\" twice")
         }

@@ -188,6 +188,15 @@ public struct TaskSettings: Sendable, Hashable {
         return rules
     }
 
+    /// The short form's patterns of tables to take.
+    var shortTables: [TablePattern] {
+        if case .short(let draft) = content { draft.tables ?? [] } else { [] }
+    }
+    /// The short form's patterns of tables to leave.
+    var shortExcluded: [TablePattern] {
+        if case .short(let draft) = content { draft.exclude ?? [] } else { [] }
+    }
+
     private func draft(of source: SourceSettings) -> SettingsDraft {
         var draft: SettingsDraft
         switch content {

@@ -124,6 +124,17 @@ struct CopyRun: Sendable {
         _ chunks: [ChunkRecord], _ objects: [StoredObject], _ owned: inout [TableName: String]
     ) async throws -> [ChunkRecord] {
         var anew = Set(objects.filter { $0.kind == .restart }.map(\.name))
+        // What the source has no more is not left behind; it may come again as another table.
+        let planned = Set(plan.tables.map(\.name))
+        let vanished =
+            configuration.sharesTargets ? [] : owned.keys.filter { !planned.contains($0) }.sorted()
+        if !vanished.isEmpty {
+            try await schema.drop(try vanished.map { try plan.mapping.target(of: $0) })
+            try await control.forget(vanished, dropped: vanished)
+            for table in vanished { owned[table] = nil }
+            anew.subtract(vanished)
+        }
+        let chunks = chunks.filter { !vanished.contains($0.table) }
         let changed = try await schema.changed(owned)
         anew.formUnion(changed)
         let byTable = Dictionary(grouping: chunks, by: \.table)

@@ -29,6 +29,57 @@ public struct SwitchOver: Sendable {
         try stored.write(statements, by: coordinator)
     }
 
+    /// Views and routines that the source has and the target lacks: a statement may have been
+    /// refused while it was followed.
+    public func missingObjects(
+        from source: Connection, on target: Connection, where isSelected: (TableName) -> Bool
+    ) throws -> [TableName] {
+        let query =
+            "SELECT 'VIEW', TABLE_SCHEMA, TABLE_NAME FROM information_schema.VIEWS UNION ALL "
+            + "SELECT ROUTINE_TYPE, ROUTINE_SCHEMA, ROUTINE_NAME FROM information_schema.ROUTINES"
+        let system: Set<String> = ["mysql", "sys", "information_schema", "performance_schema"]
+        func read(_ connection: Connection) throws -> Set<[String]> {
+            Set(try connection.rows(query).map { $0.map { $0 ?? "" } })
+        }
+        let lacking = try read(source).filter {
+            !system.contains($0[1].lowercased())
+                && isSelected(TableName(schema: $0[1], name: $0[2]))
+        }.subtracting(try read(target))
+        return lacking.map { TableName(schema: $0[1], name: $0[2]) }.sorted()
+    }
+
+    /// Raises the target's AUTO_INCREMENT counters to the source's: rows that were inserted and
+    /// deleted again have moved the source's alone, and an id must not be given twice.
+    ///
+    /// - Parameter tables: of each table of the source, the target's.
+    public func raiseCounters(
+        from source: Connection, on target: Connection, _ tables: [TableName: TableName]
+    ) throws {
+        func counters(_ connection: Connection) throws -> [TableName: UInt64] {
+            if connection.family == .mysql, connection.serverVersion.isAtLeast(8) {
+                // Else the answer is a day old.
+                try connection.execute("SET SESSION information_schema_stats_expiry=0")
+            }
+            var out: [TableName: UInt64] = [:]
+            for row in try connection.rows(
+                "SELECT TABLE_SCHEMA, TABLE_NAME, AUTO_INCREMENT FROM information_schema.TABLES "
+                    + "WHERE AUTO_INCREMENT IS NOT NULL")
+            {
+                out[TableName(schema: row[0] ?? "", name: row[1] ?? "")] =
+                    row[2].flatMap { UInt64($0) }
+            }
+            return out
+        }
+        let wanted = try counters(source)
+        let found = try counters(target)
+        for (table, there) in tables.sorted(by: { $0.value < $1.value }) {
+            guard let counter = wanted[table], let has = found[there], has < counter else {
+                continue
+            }
+            try target.execute("ALTER TABLE \(there.quoted) AUTO_INCREMENT=\(counter)")
+        }
+    }
+
     /// Creates the stored triggers and events. Nothing may be applied any more; those that exist
     /// already are left, so that the step can be made again.
     ///

@@ -218,6 +218,9 @@ public final class LiveWindow: Sendable {
             }
             if isEmpty || Task.isCancelled { return false }
             if hasRoom { return true }
+            // Nobody may be left to wait for more events: none come before somebody has read.
+            let waiters = state.withLock { Self.takeWaiters(&$0) }
+            for waiter in waiters { waiter.resume() }
             await withTaskCancellationHandler {
                 await withCheckedContinuation { continuation in
                     let now = state.withLock { state in
@@ -241,6 +244,9 @@ public final class LiveWindow: Sendable {
     }
 
     // MARK: readers
+
+    /// Whether some reader waits for events.
+    var hasWaiters: Bool { state.withLock { $0.readers.values.contains { $0.waiter != nil } } }
 
     /// Enters a reader at a place, when the window holds what follows it.
     public func join(at place: WindowPlace) -> Joined? {

@@ -366,7 +366,25 @@ public final class Migration: Sendable {
             try switchOver.refresh(
                 from: Connection(self.settings.source), where: { mapping.keeps(object: $0) },
                 by: coordinator)
+            let source = try Connection(self.settings.source)
+            let lacking = try switchOver.missingObjects(
+                from: source, on: session.connection, where: { mapping.keeps(object: $0) })
+            if let object = lacking.first {
+                throw SnapshotError.unsupported(
+                    object: "view or routine \(object)",
+                    detail:
+                        "the source has it and the target has not (\(lacking.count) in all): its "
+                        + "statement was refused, see the warnings; create it there, or drop it on "
+                        + "the source, and --finish again")
+            }
             try switchOver.run(session)
+            if !self.settings.sharesTargets {
+                var tables: [TableName: TableName] = [:]
+                let shapes = try StoredShapes(meta: self.meta, key: self.key)
+                    .read(session.connection)
+                for shape in shapes { tables[shape.name] = try mapping.target(of: shape.name) }
+                try switchOver.raiseCounters(from: source, on: session.connection, tables)
+            }
             try coordinator.setPhase("finished")
             return state
         }

@@ -110,6 +110,9 @@ struct TaskFileRequestTests {
                     "warning: \"mysql-instances[0].syncer.batch\" has no effect"))
             let json = try await skein.run(["task", "check", routed, "--output", "json"])
             #expect(json.status == 2 && json.output.contains("\"unsupported\":["), "\(json)")
+            let told = try await skein.run(["task", "explain", routed, "--table", "a.t"])
+            #expect(told.status == 0 && told.errors.contains("can't be acted on"), "\(told)")
+            #expect(told.output.contains("main    target") && told.output.contains("routes.r"))
             let refused = try await skein.run(["task", "start", routed])
             #expect(
                 refused.status == 2 && refused.errors.contains("\"routes.r\" can't be acted on"))

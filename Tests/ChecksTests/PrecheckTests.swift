@@ -85,6 +85,8 @@ struct PrecheckTests {
             let ignored = try await pair.results { $0.ignoredChecks = ["target-tables"] }
             #expect(ignored["target-tables"]?.isIgnored == true)
             #expect(ignored["target-tables"]?.refuses == false)
+            let all = try await pair.results { $0.ignoredChecks = [Prechecks.every] }
+            #expect(all["target-tables"]?.isIgnored == true)
 
             for (change, why) in [
                 ("MODIFY t VARCHAR(20)", "t: varchar in place of varchar"),

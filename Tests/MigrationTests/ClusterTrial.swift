@@ -145,6 +145,36 @@ final class ClusterTrial: Sendable {
         return workers.first { $0.name == name }
     }
 
+    /// Writes sources that are all a trial's own, and a task on them.
+    ///
+    /// - Parameter text: the task's file, in which `TARGET` stands for where it writes to.
+    func add(_ trial: Trial, sources: [String], task name: String, _ text: String) async throws {
+        try await eventually("the key") { access(self.workers[0].keyFile, F_OK) == 0 }
+        let secrets = try SecretCipher(file: workers[0].keyFile)
+        let target =
+            "{host: 127.0.0.1, port: \(trial.target.port), user: \(TestServer.user), "
+            + "password: \(TestServer.password), tls: disabled}"
+        let task = try TaskSettings(
+            Array(text.replacing("TARGET", with: target).utf8), .yaml, file: "task", name: name)
+        let taskKey = KeyLayout.task(name)
+        var writes: [Metadata.Operation] = [
+            .put(taskKey, try TaskRecord(settings: task.stored(secrets, key: taskKey)).bytes())
+        ]
+        for source in sources {
+            let from = try SourceSettings(
+                Array(
+                    ("source: {url: '\(trial.sourceURL)', tls: disabled, "
+                        + "password: \(TestServer.password)}").utf8),
+                .yaml, file: "source", name: source)
+            let key = KeyLayout.source(source)
+            writes.append(
+                .put(key, try SourceRecord(settings: from.stored(secrets, key: key)).bytes()))
+            writes.append(
+                .put(KeyLayout.stage(task: name, source: source), Cluster.Stage.running.bytes))
+        }
+        try await client.transaction(then: writes)
+    }
+
     /// Writes a source and a task that migrates a trial's schema from it.
     func add(
         _ trial: Trial, source: String, _ more: String = "", sourceMore: String = "",

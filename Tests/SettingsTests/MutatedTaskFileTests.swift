@@ -123,6 +123,26 @@ struct MutatedTaskFileTests {
         for n in 0..<good.count { _ = try check(Array(good[..<n]), UInt64(n), isTask: true) }
     }
 
+    private static func deep(_ open: String, _ close: String, _ count: Int) -> String {
+        String(repeating: open, count: count) + "1" + String(repeating: close, count: count)
+    }
+    private static let head = """
+        name: t
+        target-database: {host: h, user: u}
+        mysql-instances:
+
+        """
+    /// A task with a pattern of schemas.
+    private static func list(_ pattern: String) -> String {
+        head + "  - {source-id: s, block-allow-list: a}\n"
+            + "block-allow-list: {a: {do-dbs: ['\(pattern)']}}\n"
+    }
+    /// A task with an expression, which is made wrong at its end.
+    private static func expression(_ text: String) -> String {
+        head + "  - {source-id: s, expression-filters: [a]}\n"
+            + "expression-filter: {a: {schema: a, table: b, insert-value-expr: '\(text) ='}}\n"
+    }
+
     private static let hostileTexts: [(name: String, text: String)] = [
         ("deep lists", String(repeating: "[", count: 200_000)),
         ("deep mappings", "routes: " + String(repeating: "{a: ", count: 50_000)),
@@ -150,6 +170,15 @@ struct MutatedTaskFileTests {
             "mysql-instances: [{source-id: s, route-rules: ["
                 + (0..<40_000).map { "\($0)," }.joined() + "]}]"
         ),
+        ("a deep pattern", list("~" + String(repeating: "(", count: 16_000))),
+        ("a closed deep pattern", list("~" + deep("(", ")", 8000) + "[")),
+        ("a pattern that repeats repetitions", list("~((((a{1000}){1000}){1000}){1000})[")),
+        ("a long class", list("~[" + String(repeating: "a-z", count: 5000))),
+        ("a deep expression", expression(deep("(", ")", 30_000))),
+        ("an expression of negations", expression(String(repeating: "NOT ", count: 15_000))),
+        ("an expression of signs", expression(String(repeating: "- ", count: 30_000))),
+        ("a long expression", expression(String(repeating: "1 + ", count: 15_000))),
+        ("a long list", expression("a IN (" + String(repeating: "1,", count: 30_000))),
         (
             "many sources",
             "name: t\ntarget-database: {host: h, user: u}\nmysql-instances:\n"

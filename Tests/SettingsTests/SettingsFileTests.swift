@@ -172,6 +172,17 @@ struct SettingsFileTests {
         #expect(!message.contains("hunter2"))
     }
 
+    @Test("the environment stands for values where it is given, and nowhere else")
+    func environment() throws {
+        let text = "name: a${X}b\nsource: mysql://${X}@h\ntables: ['${X}.*']\nlanes: ${N}\n"
+        let draft = try SettingsDraft(
+            bytes: Array(text.utf8), file: "f", environment: { ["X": "x", "N": "5"][$0] })
+        #expect(draft.name == "axb" && draft.source.url?.user == "x" && draft.lanes == 5)
+        #expect(draft.tables?.map(\.description) == ["x.*"])
+        #expect(refusal("lanes: ${N}\n").contains("not \"${N}\""))
+        #expect(try self.draft("name: ${X}\n").name == "${X}")
+    }
+
     @Test("starting over can't be set in a file, which a restart would read again")
     func fresh() { #expect(refusal("fresh: true\n").contains("is only a flag")) }
 

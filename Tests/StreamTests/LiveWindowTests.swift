@@ -142,4 +142,17 @@ struct LiveWindowTests {
             }
         }
     }
+
+    @Test("events that fill half of the budget wake the reader before the writer waits for it")
+    func largeEvents() async throws {
+        let window = LiveWindow(budget: 2000)
+        window.begin(at: Self.place("b.000001", 4))
+        let joined = try #require(window.join(at: Self.place("b.000001", 4)))
+        let reader = Task { try await window.next(joined.ticket)?.chunk.entries.count }
+        while !window.hasWaiters { try await Task.sleep(for: .milliseconds(1)) }
+        // More is to follow, so that nobody is woken at once.
+        window.append(Self.chunk("b.000001", 4, events: 40), segment: 1, isDry: false)
+        #expect(await window.room())
+        #expect(try await reader.value == 40)
+    }
 }

@@ -29,7 +29,7 @@ struct SelectionFlags: ParsableArguments {
     /// The settings file's draft, or an empty one.
     func fileDraft() throws -> SettingsDraft {
         guard let config else { return SettingsDraft() }
-        return try SettingsDraft(file: config)
+        return try SettingsDraft(file: config, environment: { environmentValue($0) })
     }
 }
 

@@ -95,6 +95,6 @@ func show(_ warnings: [SettingsWarning]) {
 }
 
 /// Writes a line to standard error.
-private func warnLine(_ text: String) {
+func warnLine(_ text: String) {
     writeAll(TextFitting.printable(text) + "\n", to: STDERR_FILENO)
 }

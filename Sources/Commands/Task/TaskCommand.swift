@@ -8,7 +8,7 @@ struct TaskCommand: ParsableCommand {
         commandName: "task",
         abstract: "Write, check, start, watch, pause, change and remove tasks.",
         subcommands: [
-            TaskInitCommand.self, TaskCheckCommand.self,
+            TaskInitCommand.self, TaskCheckCommand.self, TaskExplainCommand.self,
             TaskStartCommand.self, TaskListCommand.self, TaskStatusCommand.self,
             TaskPauseCommand.self, TaskResumeCommand.self, TaskStopCommand.self,
             TaskUpdateCommand.self, TaskVerifyCommand.self, TaskRemoveCommand.self,

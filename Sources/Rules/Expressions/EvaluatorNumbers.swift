@@ -182,7 +182,8 @@ extension RowEvaluator {
         case .multiply: result = FixedDecimal.multiply(x, y)
         case .divide:
             if y.isZero { return .null }
-            result = FixedDecimal.divide(x, y)
+            let quotient = FixedDecimal.divide(x, y)
+            result = step.index == 1 ? quotient?.rounded(to: x.scale + 4, .half) : quotient
         case .integerDivide:
             if y.isZero { return .null }
             guard let rest = FixedDecimal.remainder(x, y),

@@ -156,7 +156,8 @@ extension RowEvaluator {
 
     /// Where one text is in another, in bytes, from a place on; -1 when it is not.
     private func find(
-        _ needle: TextPlace, in text: TextPlace, from: Int, _ order: TextOrder, _ event: RawSpan
+        _ needle: TextPlace, in text: TextPlace, from: Int, _ order: TextOrder, _ event: RawSpan,
+        isWindowed: Bool = true
     ) -> Int {
         let isBytes = order.folding == .bytes
         var start = from
@@ -176,7 +177,7 @@ extension RowEvaluator {
                     break
                 }
             }
-            if isSame { return start }
+            if isSame, !isWindowed || i - start == needle.length { return start }
             guard start < text.length else { break }
             _ = scalar(text, &start, isBytes, event)
         }
@@ -204,7 +205,8 @@ extension RowEvaluator {
             guard n >= 1, n <= total + 1 else { return .signed(0) }
             from = slice(text, from: 0, count: Int(n) - 1, step.order, event).length
         }
-        let found = find(needle, in: text, from: from, step.order, event)
+        let found = find(
+            needle, in: text, from: from, step.order, event, isWindowed: step.extra == 1)
         guard found >= 0 else { return .signed(0) }
         let front = TextPlace(isInEvent: text.isInEvent, offset: text.offset, length: found)
         return .signed(Int64(characters(front, step.order, event) + 1))
@@ -233,10 +235,13 @@ extension RowEvaluator {
     ) throws(ExpressionFailure) -> ExpressionValue {
         guard var text = toText(try value(argument(step, 0), event, row)) else { return .null }
         if step.operation == .replace {
-            guard let old = toText(try value(argument(step, 1), event, row)),
-                let new = toText(try value(argument(step, 2), event, row))
-            else { return .null }
-            if old.length == 0 { return .text(text) }
+            guard let old = toText(try value(argument(step, 1), event, row)) else {
+                return .null
+            }
+            let isMissing = old.length == 0 || find(old, in: text, from: 0, .binary, event) < 0
+            if isMissing, step.index == 1 { return .text(text) }
+            guard let new = toText(try value(argument(step, 2), event, row)) else { return .null }
+            if isMissing { return .text(text) }
             let start = buffer.count
             var from = 0
             while true {

@@ -1,7 +1,7 @@
 internal import MySQLCore
 internal import MySQLSyntax
 
-/// A column as an expression reads it.
+/// A column as an expression reads it. Nothing of it is on the heap: it is looked up for each row.
 struct ExpressionColumn: Sendable {
     /// How bytes become a value.
     enum Reading: Sendable {
@@ -13,13 +13,12 @@ struct ExpressionColumn: Sendable {
         case latin1
         /// Compressed columns of MariaDB.
         case rendered
-        /// Members' texts in the literals, by number.
-        case enumeration([TextPlace])
-        case set([TextPlace])
+        /// Members' texts are at this index of the program's members.
+        case enumeration(Int)
+        case set(Int)
         case opaque
     }
 
-    var name: String
     var index: Int
     var isUnsigned: Bool
     var reading: Reading
@@ -34,6 +33,10 @@ struct ExpressionProgram: Sendable {
     /// The literals' bytes, which every evaluator has at the beginning of its buffer.
     var bytes: [UInt8] = []
     var columns: [ExpressionColumn] = []
+    /// Names of the columns.
+    var names: [String] = []
+    /// Members' texts of ENUM and SET columns.
+    var members: [[TextPlace]] = []
     var patterns: [RegularExpression] = []
     /// Added to UTC to get the session's time.
     var timeZoneOffset = 0
@@ -51,6 +54,11 @@ struct CompiledPart {
     /// numbers as text.
     var coercibility = 4
     var literal: ExpressionValue?
+    /// Whether it is a YEAR column, which the servers compare with constants of two digits as with
+    /// years of this century or the last.
+    var isYear = false
+    /// Whether no column is in it.
+    var isConstant = false
 }
 
 /// Makes programs of expressions.
@@ -59,10 +67,14 @@ struct ExpressionCompiler {
     let shape: TableShape
     /// Collation of literals and of numbers as text.
     let literalCollation: String
+    let isMariaDB: Bool
     var columns: [Int: Int32] = [:]
 
-    init(shape: TableShape, timeZoneOffset: Int, literalCollation: String) {
+    init(
+        shape: TableShape, timeZoneOffset: Int, literalCollation: String, isMariaDB: Bool
+    ) {
         self.shape = shape
+        self.isMariaDB = isMariaDB
         self.literalCollation = literalCollation
         program.timeZoneOffset = timeZoneOffset
     }
@@ -91,6 +103,7 @@ struct ExpressionCompiler {
         program.arguments += arguments.map(\.step)
         program.steps.append(step)
         var out = CompiledPart(step: Int32(program.steps.count - 1), type: type)
+        out.isConstant = step.operation != .column && arguments.allSatisfy(\.isConstant)
         if let text {
             out.order = text.order
             out.collation = text.collation
@@ -193,8 +206,9 @@ struct ExpressionCompiler {
         if place == nil {
             program.columns.append(
                 ExpressionColumn(
-                    name: column.name, index: index, isUnsigned: column.type.isUnsigned,
+                    index: index, isUnsigned: column.type.isUnsigned,
                     reading: reading, decimals: UInt8(clamping: column.type.decimals)))
+            program.names.append(column.name)
             place = Int32(program.columns.count - 1)
             columns[index] = place
         }
@@ -207,6 +221,7 @@ struct ExpressionCompiler {
             out.order = TextOrder(collation: collation)
         }
         out.coercibility = 2
+        out.isYear = column.type.kind == .year
         return out
     }
 
@@ -239,8 +254,11 @@ struct ExpressionCompiler {
             case let other: return (.opaque("text in the character set \(other)"), .opaque)
             }
         case .enum:
-            return (.member, .enumeration(type.elements.map { place(Array($0.utf8)) }))
-        case .set: return (.member, .set(type.elements.map { place(Array($0.utf8)) }))
+            program.members.append(type.elements.map { place(Array($0.utf8)) })
+            return (.member, .enumeration(program.members.count - 1))
+        case .set:
+            program.members.append(type.elements.map { place(Array($0.utf8)) })
+            return (.member, .set(program.members.count - 1))
         default: return (.opaque(type.kind.rawValue.uppercased()), .opaque)
         }
     }
@@ -267,7 +285,34 @@ struct ExpressionCompiler {
     func order(
         _ a: CompiledPart, _ b: CompiledPart, _ node: ExpressionNode
     ) throws(ExpressionError) -> TextOrder {
-        if a.type == .null || b.type == .null { return .binary }
+        try order([a, b], node)
+    }
+
+    /// The order that several texts are compared in.
+    func order(
+        _ parts: [CompiledPart], _ node: ExpressionNode
+    ) throws(ExpressionError) -> TextOrder {
+        let texts = parts.filter { $0.type != .null }
+        guard var chosen = texts.first, texts.count > 1 else { return .binary }
+        for text in texts.dropFirst() { chosen = try stronger(chosen, text, node) }
+        guard let order = chosen.order else { throw unknownCollation(chosen.collation, node) }
+        return order
+    }
+
+    /// The text of several whose collation the result of a function has.
+    func strongest(
+        _ parts: [CompiledPart], _ node: ExpressionNode
+    ) throws(ExpressionError) -> CompiledPart? {
+        let texts = parts.filter(\.type.isText)
+        guard var chosen = texts.first else { return nil }
+        for text in texts.dropFirst() { chosen = try stronger(chosen, text, node) }
+        return chosen
+    }
+
+    /// The one of two texts whose collation counts.
+    private func stronger(
+        _ a: CompiledPart, _ b: CompiledPart, _ node: ExpressionNode
+    ) throws(ExpressionError) -> CompiledPart {
         let chosen: CompiledPart
         if a.coercibility != b.coercibility {
             chosen = a.coercibility < b.coercibility ? a : b
@@ -282,8 +327,7 @@ struct ExpressionCompiler {
                 .unsupported("mix of collations"), at: node.offset,
                 "texts of the collations '\(a.collation)' and '\(b.collation)' can't be compared")
         }
-        guard let order = chosen.order else { throw unknownCollation(chosen.collation, node) }
-        return order
+        return chosen
     }
 }
 

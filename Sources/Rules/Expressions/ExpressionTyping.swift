@@ -16,8 +16,9 @@ extension ExpressionCompiler {
             return try compare(operation, parts[0], parts[1], node)
         case .isIn: return try isIn(parts, node)
         case .between:
-            let low = try compare(.greaterOrEqual, parts[0], parts[1], node)
-            let high = try compare(.lessOrEqual, parts[0], parts[2], node)
+            let order = try common(order: parts, node)
+            let low = try compare(.greaterOrEqual, parts[0], parts[1], node, order)
+            let high = try compare(.lessOrEqual, parts[0], parts[2], node, order)
             return emit(ExpressionStep(operation: .and), [low, high], .signed)
         case .regexp: return try regexp(parts, node)
         case .add, .subtract, .multiply, .modulo, .divide, .negate, .integerDivide:
@@ -45,7 +46,7 @@ extension ExpressionCompiler {
                     .unsupported("GREATEST"), at: node.offset,
                     "GREATEST() and LEAST() of numbers and texts are not supported")
             }
-            if step.mode == .text { step.order = try order(parts[0], parts[1], node) }
+            if step.mode == .text { step.order = try order(parts, node) }
             return try choice(step, [], parts, node)
         default: return try applyFunction(step, parts, node)
         }
@@ -62,8 +63,7 @@ extension ExpressionCompiler {
         case .concat, .concatWithSeparator:
             var texts: [CompiledPart] = []
             for i in parts.indices { texts.append(try text(i)) }
-            let strongest = texts.min { $0.coercibility < $1.coercibility }
-            return emit(step, texts, .text, like: strongest)
+            return emit(step, texts, .text, like: try strongest(texts, node))
         case .length, .charLength, .ascii:
             let text = try text(0)
             if let order = text.order { step.order = order }
@@ -77,16 +77,31 @@ extension ExpressionCompiler {
         case .trim, .trimLeft, .trimRight, .replace:
             var texts: [CompiledPart] = []
             for i in parts.indices { texts.append(try text(i)) }
-            return emit(step, texts, .text, like: texts[0])
+            // In MySQL what replaces has no say in the collation.
+            let replaces = step.operation == .replace && !isMariaDB
+            let strongest = try strongest(replaces ? Array(texts[..<2]) : texts, node)
+            // Under a binary collation MariaDB looks at what replaces only when there is something
+            // to replace.
+            step.index = isMariaDB && strongest?.order?.isExact == true ? 1 : 0
+            return emit(step, texts, .text, like: strongest)
         case .locate, .inString, .compareText, .findInSet:
             var texts = [try text(0), try text(1)]
             step.order = try order(texts[0], texts[1], node)
+            if !isMariaDB, step.operation == .locate || step.operation == .inString {
+                // MySQL goes by the collation of the text that is searched, as measured with 9.7.
+                let text = texts[step.operation == .locate ? 1 : 0]
+                guard let order = text.order else { throw unknownCollation(text.collation, node) }
+                step.order = order
+            }
+            // MariaDB looks at windows of the needle's bytes, so that a letter is never found in
+            // the place of one with an accent, which has more of them.
+            step.extra = isMariaDB ? 1 : 0
             if parts.count > 2 { texts.append(parts[2]) }
             return emit(step, texts, .signed)
         case .field:
             let mode = try mode(parts, node)
             step.mode = mode
-            if mode == .text { step.order = try order(parts[0], parts[1], node) }
+            if mode == .text { step.order = try order(parts, node) }
             return emit(step, parts, .signed)
         case .hex:
             guard parts[0].type.isInteger || parts[0].type.isText else {
@@ -122,6 +137,9 @@ extension ExpressionCompiler {
         _ operation: Operation, _ parts: [CompiledPart], _ node: ExpressionNode
     ) throws(ExpressionError) -> CompiledPart {
         var step = ExpressionStep(operation: operation)
+        // MySQL rounds quotients to four more digits than the dividend has, MariaDB calculates on
+        // with all it has.
+        step.index = isMariaDB ? 0 : 1
         let isExact = parts.allSatisfy {
             $0.type.isNumber && $0.type != .double || $0.type.isTemporal || $0.type == .null
         }
@@ -159,14 +177,41 @@ extension ExpressionCompiler {
 
     mutating func compare(
         _ operation: Operation, _ left: CompiledPart, _ right: CompiledPart,
-        _ node: ExpressionNode
+        _ node: ExpressionNode, _ commonOrder: TextOrder? = nil
     ) throws(ExpressionError) -> CompiledPart {
         let left = try constant(left, against: right, node)
         let right = try constant(right, against: left, node)
+        try checkYear(left, right, node)
+        try checkYear(right, left, node)
         var step = ExpressionStep(operation: operation)
         step.mode = try mode([left, right], node)
-        if step.mode == .text { step.order = try order(left, right, node) }
+        if step.mode == .text {
+            if let commonOrder {
+                step.order = commonOrder
+            } else {
+                step.order = try order(left, right, node)
+            }
+        }
         return emit(step, [left, right], .signed)
+    }
+
+    /// The order of a list of values that are compared with each other; `nil` when some are no
+    /// texts.
+    private func common(
+        order parts: [CompiledPart], _ node: ExpressionNode
+    ) throws(ExpressionError) -> TextOrder? {
+        guard parts.allSatisfy({ $0.type.isText || $0.type == .null }) else { return nil }
+        return try order(parts, node)
+    }
+
+    private func checkYear(
+        _ year: CompiledPart, _ other: CompiledPart, _ node: ExpressionNode
+    ) throws(ExpressionError) {
+        guard year.isYear, other.isConstant, other.type != .null else { return }
+        if case .signed(let value)? = other.literal, value >= 100 { return }
+        throw ExpressionError(
+            .unsupported("YEAR"), at: node.offset,
+            "a column of the type YEAR is compared with whole numbers of four digits only")
     }
 
     /// A literal text that is compared with a date, time or whole number becomes one.
@@ -227,8 +272,9 @@ extension ExpressionCompiler {
         _ parts: [CompiledPart], _ node: ExpressionNode
     ) throws(ExpressionError) -> CompiledPart {
         var tests: [CompiledPart] = []
+        let order = try common(order: parts, node)
         for part in parts.dropFirst() {
-            tests.append(try compare(.equal, parts[0], part, node))
+            tests.append(try compare(.equal, parts[0], part, node, order))
         }
         return emit(ExpressionStep(operation: .isIn), tests, .signed)
     }
@@ -264,9 +310,7 @@ extension ExpressionCompiler {
         _ node: ExpressionNode
     ) throws(ExpressionError) -> CompiledPart {
         let (converted, type) = try common(values, node)
-        return emit(
-            step, first + converted, type,
-            like: converted.filter { $0.type.isText }.min { $0.coercibility < $1.coercibility })
+        return emit(step, first + converted, type, like: try strongest(converted, node))
     }
 
     mutating func common(
@@ -279,10 +323,18 @@ extension ExpressionCompiler {
         guard let first = types.first else { return (values, .null) }
         if types.allSatisfy({ $0 == first }) { return (values, first == .member ? .text : first) }
         if types.allSatisfy(\.isNumber) {
-            for type in [ValueType.double, .quotient, .decimal] where types.contains(type) {
-                return (values, type)
+            // What fits neither BIGINT nor BIGINT UNSIGNED is a decimal.
+            let found = [ValueType.double, .quotient].first { types.contains($0) } ?? .decimal
+            let converted = values.map { value in
+                let isWanted = value.type == found || value.type == .null
+                if isWanted || found != .double && !value.type.isInteger { return value }
+                let step =
+                    found == .double
+                    ? ExpressionStep(operation: .castDouble)
+                    : ExpressionStep(operation: .castDecimal, index: 20)
+                return emit(step, [value], found == .double ? .double : .decimal)
             }
-            return (values, .signed)
+            return (converted, found)
         }
         if types.allSatisfy({ $0.isTemporal && $0 != .temporal(.time) }) {
             return (values, .temporal(.datetime))
@@ -315,8 +367,7 @@ extension ExpressionCompiler {
         for (condition, value) in zip(conditions, converted) { all += [condition, value] }
         if let last = converted.last { all.append(last) }
         return emit(
-            ExpressionStep(operation: .caseWhen), all, type,
-            like: converted.filter { $0.type.isText }.min { $0.coercibility < $1.coercibility })
+            ExpressionStep(operation: .caseWhen), all, type, like: try strongest(converted, node))
     }
 
     // MARK: Conversions and intervals

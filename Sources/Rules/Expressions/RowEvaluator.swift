@@ -34,7 +34,7 @@ public struct RowEvaluator: ~Copyable {
         _ event: RawSpan, _ values: [ColumnValue], _ map: TableMap
     ) throws(ExpressionFailure) -> Bool {
         buffer.truncate(to: program.bytes.count)
-        let row = RowPlaces(values: values, map: map)
+        let row = RowPlaces(values: values, layouts: map.columns)
         return truth(try value(program.root, event, row), event) == true
     }
 
@@ -44,7 +44,7 @@ public struct RowEvaluator: ~Copyable {
         _ event: RawSpan, _ values: [ColumnValue], _ map: TableMap
     ) throws(ExpressionFailure) -> String? {
         buffer.truncate(to: program.bytes.count)
-        let row = RowPlaces(values: values, map: map)
+        let row = RowPlaces(values: values, layouts: map.columns)
         guard let place = toText(try value(program.root, event, row)) else { return nil }
         return String(decoding: bytes(place, event), as: UTF8.self)
     }
@@ -53,7 +53,7 @@ public struct RowEvaluator: ~Copyable {
 /// Where a row's values are.
 struct RowPlaces {
     let values: [ColumnValue]
-    let map: TableMap
+    let layouts: [ColumnLayout]
 }
 
 extension RowEvaluator {

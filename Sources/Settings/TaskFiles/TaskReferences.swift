@@ -68,6 +68,7 @@ extension TaskFile {
 
     /// What only the whole file can tell.
     func checkMeaning(_ map: SettingsMapping) throws(SettingsError) {
+        try checkRules(map.reading)
         if !timeZone.isEmpty {
             map.warn(
                 "timezone",

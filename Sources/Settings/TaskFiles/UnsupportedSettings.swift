@@ -103,8 +103,9 @@ extension TaskFile.SourcePart {
         if list.doSchemas.isEmpty { excluded += list.ignoreSchemas.map(schema) }
         // What is named as wanted stays, whatever is named as not wanted.
         if list.doTables.isEmpty { excluded += list.ignoreTables.map(table) }
-        let all = wanted + excluded
-        guard all.allSatisfy({ $0 != nil }) else { return nil }
+        guard (wanted + excluded).allSatisfy({ $0 != nil }) else { return nil }
+        // Schemas that no rule can name.
+        excluded += TableFilter.systemSchemas.sorted().map { TablePattern("`\($0)`.*") }
         return TableSelection(
             tables: wanted.compactMap { $0 }, excluded: excluded.compactMap { $0 },
             isCaseSensitive: rules.isCaseSensitive)

@@ -29,6 +29,31 @@ extension Prechecks {
             }
             return .ok("the source user may read tables and binlog")
         },
+        Check("trigger-privileges") { context in
+            guard let grants = context.source.grants else {
+                return .skipped("SHOW GRANTS is refused")
+            }
+            var missing: [String] = []
+            for right in ["TRIGGER", "EVENT"] {
+                let lacking = context.sourceTables.schemas.filter {
+                    !grants.holds(right, schema: $0)
+                }
+                if !lacking.isEmpty {
+                    missing += lacking.map { "\(right) ON \(quoteIdentifier($0)).*" }
+                }
+            }
+            guard !missing.isEmpty else {
+                return .ok("the source user sees triggers and events")
+            }
+            let what =
+                "servers hide triggers and events from who may not make them, so that --finish would "
+                + "leave them out; the source user lacks \(someNames(missing, limit: 4))"
+            let remedy =
+                statements(Array(missing.prefix(4)), context.source.account)
+                + ", or --ignore-check trigger-privileges"
+            return context.settings.finish
+                ? .error(what, remedy: remedy) : .warning(what, remedy: remedy)
+        },
         Check("read-views") { context in
             switch ReadViewMethod(context) {
             case .binlogSnapshot:

@@ -47,10 +47,18 @@ extension Prechecks {
             return .ok("\(counted(present.count, "table")) of the target will be dropped")
         }
         var different: [String] = []
+        let mapping = context.settings.mapping
         for name in present {
-            guard let ours = context.sourceTables.shapes[name],
+            guard var ours = context.sourceTables.shapes[name],
                 let theirs = context.targetTables.shapes[name]
             else { continue }
+            // Columns that routes fill: they may be part of its keys.
+            let filled = Set(try mapping.route(of: name).extracted.map { $0.name.lowercased() })
+            let more = theirs.columns.filter { filled.contains($0.name.lowercased()) }
+            if !more.isEmpty {
+                ours.columns += more
+                ours.keys = theirs.keys
+            }
             if let why = ShapeDifference.first(ours, theirs) {
                 different.append("\(name) (\(why))")
             }
@@ -60,8 +68,14 @@ extension Prechecks {
                 "target tables have another shape: \(someNames(different))",
                 remedy: "drop or rename them on the target, or exclude them")
         }
-        let filled = try nonEmpty(context.target.connection, present)
+        let places = try present.map { try mapping.target(of: $0) }
+        let filled = try nonEmpty(context.target.connection, places)
         if filled.isEmpty { return .ok("\(counted(present.count, "empty table")) will be used") }
+        if context.settings.sharesTargets {
+            return .warning(
+                "rows are already in \(someNames(filled)), of other sources or from before",
+                remedy: "none, where the rows of all sources have different keys")
+        }
         return context.settings.intoExisting
             ? .warning(
                 "rows are already in \(someNames(filled)); rows of the source replace those with "
