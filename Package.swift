@@ -196,7 +196,7 @@ let package = Package(
             "MigrationTests",
             [
                 "MySQLCore", "MySQLClient", "Verification", "Metadata", "Settings", "Cluster",
-                "TestServers",
+                "TestServers", "Worker",
             ]),
         tests(
             "MetadataTests",
@@ -209,7 +209,7 @@ let package = Package(
         tests(
             "ClusterTests",
             [
-                "Cluster", "Metadata", "TestServers",
+                "Cluster", "Metadata", "Settings", "TestServers", "Worker",
                 .product(name: "Logging", package: "swift-log"),
             ]),
         tests(

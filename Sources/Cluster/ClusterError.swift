@@ -17,6 +17,8 @@ public enum ClusterError: Error, Sendable, Hashable, CustomStringConvertible {
     /// The data folder can't be used.
     case folder(String, detail: String)
 
+    /// A record in the store can't be read: a newer version wrote it, or it is damaged.
+    case unreadable(String)
     /// The worker can't listen at its address.
     case address(String, errno: Int32)
 
@@ -28,6 +30,7 @@ public enum ClusterError: Error, Sendable, Hashable, CustomStringConvertible {
         case .otherKey: "cluster.key"
         case .nobodyToJoin: "cluster.join"
         case .address: "cluster.address"
+        case .unreadable: "cluster.record"
         case .folderInUse, .otherName, .folder: "cluster.folder"
         }
     }
@@ -52,6 +55,8 @@ public enum ClusterError: Error, Sendable, Hashable, CustomStringConvertible {
         case .folderInUse(let folder): "\(folder) is in use by another process"
         case .otherName(let name, let folder):
             "\(folder) belongs to the worker '\(name)': a worker keeps its name"
+        case .unreadable(let key):
+            "the store's '\(key)' can't be read: a newer version of Skein wrote it, or it is damaged"
         case .address(let address, let code): "can't listen at \(address): errno \(code)"
         case .folder(let folder, let detail): "\(folder) can't be used: \(detail)"
         }

@@ -1,4 +1,5 @@
 public import Metadata
+public import Worker
 
 /// Everything that the cluster keeps in the store, as of one revision: a worker's copy, which a
 /// follower keeps up to date.
@@ -39,6 +40,8 @@ public struct ClusterState: Sendable {
     public private(set) var stages: [Subtask: Stage] = [:]
     /// When it was last said what they are to do: grows with every request.
     public private(set) var stageRevisions: [Subtask: Revision] = [:]
+    /// What is known of subtasks' earlier runs; a subtask that never ran has none.
+    public private(set) var histories: [Subtask: Stored<SubtaskHistory>] = [:]
     /// Workers that have, or are to have, a member of the store.
     public private(set) var voters: Set<String> = []
     /// Bindings by source, those without a worker included.
@@ -49,7 +52,8 @@ public struct ClusterState: Sendable {
     private var candidates: [String: (worker: String, since: Revision)] = [:]
     /// The newest change that is contained.
     public private(set) var revision: Revision = 0
-    /// Keys whose values are not understood: written by a newer worker, or damaged.
+    /// Keys whose values are not understood: written by a newer worker, or damaged. What they said
+    /// last counts, if that was understood.
     public private(set) var unreadable: Set<String> = []
 
     /// Makes an empty state.
@@ -58,39 +62,67 @@ public struct ClusterState: Sendable {
     /// The worker that leads: the oldest candidate.
     public var leader: String? { candidates.values.min { $0.since < $1.since }?.worker }
 
+    /// The workers that are alive, also those whose sessions can't be read.
+    public var liveWorkers: Set<String> {
+        Set(sessions.keys).union(unreadable.compactMap { $0.name(under: KeyLayout.sessions) })
+    }
+
     /// Takes what a follower of `KeyLayout.root` is told.
     public mutating func apply(_ update: KeyUpdate) {
         switch update {
         case .all(let values, let revision):
+            let last = self
             self = ClusterState()
             self.revision = revision
-            for value in values { put(value) }
+            for value in values { put(value, after: last) }
         case .changes(let changes):
             for change in changes {
                 revision = change.revision
                 switch change {
-                case .put(let value): put(value)
+                case .put(let value): put(value, after: nil)
                 case .delete(let key, _): remove(key)
                 }
             }
         }
     }
 
-    private mutating func put(_ it: KeyValue) {
-        remove(it.key)
+    /// Takes one value; where it can't be read, what the key said last.
+    ///
+    /// - Parameter last: where that is, if not here.
+    private mutating func put(_ it: KeyValue, after last: ClusterState?) {
         let isReadable =
             if let worker = it.key.name(under: KeyLayout.sessions) {
-                store(it, worker, in: \.sessions)
+                store(it, worker, in: \.sessions, after: last)
             } else if let source = it.key.name(under: KeyLayout.sources) {
-                store(it, source, in: \.sources)
+                store(it, source, in: \.sources, after: last)
             } else if let task = it.key.name(under: KeyLayout.tasks) {
-                store(it, task, in: \.tasks)
+                store(it, task, in: \.tasks, after: last)
             } else if let source = it.key.name(under: KeyLayout.bindings) {
-                store(it, source, in: \.bindings)
+                store(it, source, in: \.bindings, after: last)
+            } else if let (task, source) = it.key.names(under: KeyLayout.histories) {
+                store(it, Subtask(task: task, source: source), in: \.histories, after: last)
+            } else if let (task, source) = it.key.names(under: KeyLayout.stages) {
+                putStage(it, Subtask(task: task, source: source), after: last)
             } else {
                 putFlag(it)
             }
-        if !isReadable { unreadable.insert(it.key) }
+        if isReadable { unreadable.remove(it.key) } else { unreadable.insert(it.key) }
+    }
+
+    private mutating func putStage(
+        _ it: KeyValue, _ subtask: Subtask, after last: ClusterState?
+    ) -> Bool {
+        let stage = Stage(rawValue: String(decoding: it.value, as: UTF8.self))
+        guard let stage else {
+            if let last {
+                stages[subtask] = last.stages[subtask]
+                stageRevisions[subtask] = last.stageRevisions[subtask]
+            }
+            return false
+        }
+        stages[subtask] = stage
+        stageRevisions[subtask] = it.modRevision
+        return true
     }
 
     private mutating func putFlag(_ it: KeyValue) -> Bool {
@@ -98,29 +130,29 @@ public struct ClusterState: Sendable {
             drains.insert(worker)
         } else if let worker = it.key.name(under: KeyLayout.voters) {
             voters.insert(worker)
-        } else if let (task, source) = it.key.names(under: KeyLayout.stages) {
-            guard let stage = Stage(rawValue: String(decoding: it.value, as: UTF8.self)) else {
-                return false
-            }
-            stages[Subtask(task: task, source: source)] = stage
-            stageRevisions[Subtask(task: task, source: source)] = it.modRevision
         } else if let (source, worker) = it.key.names(under: KeyLayout.relays) {
             relays[source, default: []].insert(worker)
-        }
-        if it.key.hasPrefix(KeyLayout.leader) {
+        } else if it.key.hasPrefix(KeyLayout.leader) {
             candidates[it.key] = (String(decoding: it.value, as: UTF8.self), it.createRevision)
         }
         // Other keys are not of the state.
         return true
     }
 
-    private mutating func store<Record: Sendable & Hashable & Decodable>(
-        _ it: KeyValue, _ name: String, in records: WritableKeyPath<Self, [String: Stored<Record>]>
+    private mutating func store<Name: Hashable, Record: Sendable & Hashable & Decodable>(
+        _ it: KeyValue, _ name: Name, in records: WritableKeyPath<Self, [Name: Stored<Record>]>,
+        after last: ClusterState?
     ) -> Bool {
-        guard let record: Record = RecordCoding.record(it.value) else { return false }
-        self[keyPath: records][name] = Stored(
-            record: record, revision: it.modRevision, lease: it.lease)
-        return true
+        let read: Record? = RecordCoding.record(it.value)
+        // The revision is the new one: conditions are about what is in the store.
+        let known =
+            if let last { last[keyPath: records][name]?.record } else {
+                self[keyPath: records][name]?.record
+            }
+        self[keyPath: records][name] = (read ?? known).map {
+            Stored(record: $0, revision: it.modRevision, lease: it.lease)
+        }
+        return read != nil
     }
 
     private mutating func remove(_ key: String) {
@@ -135,6 +167,9 @@ public struct ClusterState: Sendable {
         if let (task, source) = key.names(under: KeyLayout.stages) {
             stages[Subtask(task: task, source: source)] = nil
             stageRevisions[Subtask(task: task, source: source)] = nil
+        }
+        if let (task, source) = key.names(under: KeyLayout.histories) {
+            histories[Subtask(task: task, source: source)] = nil
         }
         if let (source, worker) = key.names(under: KeyLayout.relays) {
             relays[source]?.remove(worker)

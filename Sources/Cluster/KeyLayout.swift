@@ -17,6 +17,8 @@ public enum KeyLayout {
     public static let tasks = root + "tasks/"
     /// What each subtask is to do: `stages/<task>/<source>`.
     public static let stages = root + "stages/"
+    /// What is known of each subtask's earlier runs: `history/<task>/<source>`.
+    public static let histories = root + "history/"
     /// Which worker runs each source, and the epoch.
     public static let bindings = root + "bindings/"
     /// Who keeps a source's relay log: `relays/<source>/<worker>`.
@@ -41,6 +43,10 @@ public enum KeyLayout {
     /// The key of a subtask's stage.
     public static func stage(task: String, source: String) -> String {
         "\(stages)\(task)/\(source)"
+    }
+    /// The key of a subtask's history.
+    public static func history(task: String, source: String) -> String {
+        "\(histories)\(task)/\(source)"
     }
     /// The key of a source's binding.
     public static func binding(_ source: String) -> String { bindings + source }

@@ -18,7 +18,12 @@ public final class Leader: Sendable {
         var workers: Set<String>?
         var workersSince: ContinuousClock.Instant = .now
     }
+    /// Writes under conditions, or else reads.
+    typealias Write =
+        @Sendable ([Condition], [Operation], Operation) async throws -> TransactionResult
+
     private let client: EtcdClient
+    private let write: Write
     private let settling: Duration
     private let otherDuties: @Sendable (Leadership) async throws -> Void
     private let log: Logger
@@ -27,11 +32,22 @@ public final class Leader: Sendable {
     /// Makes a leader that has nothing to do yet.
     ///
     /// - Parameter otherDuties: runs as long as this worker leads.
-    public init(
+    public convenience init(
         client: EtcdClient, settlingTime: Duration = settlingTime, log: Logger,
         otherDuties: @Sendable @escaping (Leadership) async throws -> Void = { _ in }
     ) {
+        self.init(client: client, settlingTime: settlingTime, log: log, otherDuties: otherDuties) {
+            try await client.transaction(if: $0, then: $1, otherwise: [$2])
+        }
+    }
+
+    /// - Parameter write: how bindings are written.
+    init(
+        client: EtcdClient, settlingTime: Duration, log: Logger,
+        otherDuties: @Sendable @escaping (Leadership) async throws -> Void, write: @escaping Write
+    ) {
         self.client = client
+        self.write = write
         self.settling = settlingTime
         self.otherDuties = otherDuties
         self.log = log
@@ -77,7 +93,14 @@ public final class Leader: Sendable {
             group.addTask {
                 while true {
                     _ = try await looks.next()
-                    guard try await self.place(leadership) else { return }
+                    switch try await self.place(leadership) {
+                    case .done: break
+                    case .leadsNoMore: return
+                    case .failed:
+                        // Nothing may change that would tell to try again.
+                        try await Task.sleep(for: .milliseconds(200))
+                        looks.nudge(.again)
+                    }
                 }
             }
             defer { group.cancelAll() }
@@ -85,12 +108,12 @@ public final class Leader: Sendable {
         }
     }
 
+    private enum Placing { case done, failed, leadsNoMore }
+
     /// Writes the bindings that are not as they should be.
-    ///
-    /// - Returns: false when this worker leads no more.
-    private func place(_ leadership: Leadership) async throws -> Bool {
+    private func place(_ leadership: Leadership) async throws -> Placing {
         let (cluster, balancing, isCurrent) = state.withLock { state in
-            let workers = Set(state.cluster.sessions.keys)
+            let workers = state.cluster.liveWorkers
             if state.workers != workers {
                 if state.workers != nil { state.workersSince = .now }
                 state.workers = workers
@@ -99,30 +122,29 @@ public final class Leader: Sendable {
             return (state.cluster, balancing, state.cluster.revision >= state.written)
         }
         // The change that makes it current nudges again.
-        guard isCurrent else { return true }
+        guard isCurrent else { return .done }
         let changes = cluster.changedBindings(balancing: balancing)
         for start in stride(from: 0, to: changes.count, by: Self.changesPerTransaction) {
             let part = changes[start..<min(start + Self.changesPerTransaction, changes.count)]
             do {
-                let written = try await client.transaction(
-                    if: [leadership.condition] + part.map { $0.condition },
-                    then: try part.map { .put($0.key, try $0.binding.bytes(), lease: nil) },
-                    otherwise: [.get(.key(leadership.key))])
+                let written = try await write(
+                    [leadership.condition] + part.map { $0.condition },
+                    try part.map { .put($0.key, try $0.binding.bytes(), lease: nil) },
+                    .get(.key(leadership.key)))
                 if written.succeeded {
                     state.withLock { $0.written = written.revision }
                 } else if written.results.first == .values([]) {
-                    return false
+                    return .leadsNoMore
                 } else {
                     // Somebody else wrote a binding; it will be told.
                     break
                 }
             } catch let error as MetadataError where error.isTransient {
                 log.warning("cannot write bindings", metadata: ["reason": "\(error)"])
-                try await Task.sleep(for: .milliseconds(200))
-                break
+                return .failed
             }
         }
-        return true
+        return .done
     }
 
     /// The store takes 128 steps in a transaction.
@@ -143,9 +165,10 @@ struct BindingChange: Sendable, Hashable {
 extension ClusterState {
     /// What has to be written so that every source is where it should be, in the order of names.
     func changedBindings(balancing: Bool) -> [BindingChange] {
-        let workers = sessions.map { name, session in
+        let workers = liveWorkers.map { name in
             PlacedWorker(
-                name: name, isDraining: drains.contains(name) || session.record.isLeaving)
+                name: name,
+                isDraining: drains.contains(name) || sessions[name]?.record.isLeaving == true)
         }
         let wanted = sources.filter { $0.value.record.isEnabled }
         let placed = place(
@@ -161,10 +184,14 @@ extension ClusterState {
             guard old?.record.worker != worker else { return nil }
             // What a newer worker has written is not replaced by a guess.
             guard !unreadable.contains(KeyLayout.binding(source)) else { return nil }
+            if sources[source] == nil, unreadable.contains(KeyLayout.source(source)) { return nil }
             let epoch = old?.record.epoch ?? 0
+            let (next, isOver) = epoch.addingReportingOverflow(1)
+            // A damaged record: no epoch is greater, and nobody could take over.
+            if worker != nil, isOver { return nil }
             return BindingChange(
                 source: source,
-                binding: Binding(worker: worker, epoch: worker == nil ? epoch : epoch + 1),
+                binding: Binding(worker: worker, epoch: worker == nil ? epoch : next),
                 replaces: old?.revision)
         }
     }

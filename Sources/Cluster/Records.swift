@@ -1,4 +1,5 @@
 internal import Foundation
+public import Worker
 
 /// A worker that is alive.
 public struct WorkerSession: Sendable, Hashable, Codable {
@@ -11,6 +12,8 @@ public struct WorkerSession: Sendable, Hashable, Codable {
     public var address: String
     /// Where its own member of the store serves clients, if it has one.
     public var storeEndpoint: String?
+    /// Where it serves its relay logs to other workers, if it does.
+    public var relayAddress: String?
     /// Where its member of the store would talk to others, if it can have one.
     public var peerURL: String?
     /// Whether it is about to end, and gives its sources away.
@@ -33,6 +36,10 @@ public struct SourceRecord: Sendable, Hashable, Codable {
     public var allowedWorkers: Set<String>?
     /// Whether it is to have a worker at all.
     public var isEnabled = true
+    /// How many workers keep its relay log, the one that runs it among them; nil: that one alone.
+    public var relayReplicas: Int?
+    /// Workers that keep a copy of it whatever that number is.
+    public var relayWorkers: Set<String>?
 
     /// Describes a source.
     public init(settings: String, allowedWorkers: Set<String>? = nil, isEnabled: Bool = true) {
@@ -108,6 +115,16 @@ extension SourceRecord {
 extension TaskRecord {
     /// As the store keeps it.
     public func bytes() throws -> [UInt8] { try RecordCoding.bytes(self) }
+}
+
+extension SubtaskHistory {
+    /// As the store keeps it.
+    public func bytes() throws -> [UInt8] { try RecordCoding.bytes(self) }
+    /// Reads what the store keeps.
+    public init?(bytes: [UInt8]) {
+        guard let it: Self = RecordCoding.record(bytes) else { return nil }
+        self = it
+    }
 }
 
 extension Stage {

@@ -86,6 +86,10 @@ public struct SourceFile: SettingsBlock {
     public var checker = Checker()
     /// `relay-limit`, Skein's own: bytes that the relay log may take.
     public var relayLimitBytes: Int?
+    /// `relay-replicas`, Skein's own: how many workers keep the relay log.
+    public var relayReplicas = 1
+    /// `relay-workers`, Skein's own: workers that keep a copy in any case.
+    public var relayWorkers: [String] = []
     /// `workers`, Skein's own: the workers that may run it; empty: any.
     public var allowedWorkers: [String] = []
 
@@ -112,6 +116,10 @@ public struct SourceFile: SettingsBlock {
         .flag("case-sensitive", \.isCaseSensitive), .blocks("filters", \.filters),
         .block("from", \.server), .block("purge", \.purge), .block("checker", \.checker),
         .size("relay-limit", \.relayLimitBytes, Limits.relayLimit),
+        .number("relay-replicas", \.relayReplicas, 1...16),
+        .list(
+            "relay-workers", \.relayWorkers, RecordName.rule,
+            { RecordName.isValid($0) ? $0 : nil }, { $0 }),
         .list(
             "workers", \.allowedWorkers, RecordName.rule, { RecordName.isValid($0) ? $0 : nil },
             { $0 }),
@@ -125,6 +133,9 @@ public struct SourceFile: SettingsBlock {
         try checkRules(map.reading)
         if let name = allowedWorkers.firstRepeated {
             throw map.error("workers", "names \"\(name)\" twice")
+        }
+        if let name = relayWorkers.firstRepeated {
+            throw map.error("relay-workers", "names \"\(name)\" twice")
         }
         if map.has("workers"), allowedWorkers.isEmpty {
             throw map.error(

@@ -16,6 +16,10 @@ public struct SourceSettings: Sendable, Hashable {
     public var relayFolder: String?
     /// Bytes that the relay log may take; `nil` for half of the free disk.
     public var relayLimitBytes: Int?
+    /// How many workers keep the relay log, the one that runs the source among them.
+    public var relayReplicas = 1
+    /// Workers that keep a copy of the relay log whatever that number is.
+    public var relayWorkers: Set<String> = []
     /// The id that the binlog reader has among the source's replicas; random when 0.
     public var serverID: UInt32 = 0
     /// The workers that may run it; `nil`: any.
@@ -26,7 +30,9 @@ public struct SourceSettings: Sendable, Hashable {
     public private(set) var file: SourceFile?
 
     static let keys = [
-        "source-id", "source", "relay", "relay-dir", "relay-limit", "server-id", "workers",
+        "source-id", "source", "relay", "relay-dir", "relay-limit", "relay-replicas",
+        "relay-workers",
+        "server-id", "workers",
         "enable",
     ]
 
@@ -107,6 +113,8 @@ public struct SourceSettings: Sendable, Hashable {
         keepsRelay = file.keepsRelay
         relayFolder = file.relayFolder
         relayLimitBytes = file.relayLimitBytes
+        relayReplicas = file.relayReplicas
+        relayWorkers = Set(file.relayWorkers)
         serverID = file.serverID
         allowedWorkers = file.allowedWorkers.isEmpty ? nil : Set(file.allowedWorkers)
         isEnabled = file.isEnabled
@@ -117,6 +125,8 @@ public struct SourceSettings: Sendable, Hashable {
         rest.relayFolder = nil
         rest.relayLimitBytes = nil
         rest.serverID = 0
+        rest.relayReplicas = 1
+        rest.relayWorkers = []
         rest.allowedWorkers = []
         rest.isEnabled = true
         self.file = rest
@@ -133,6 +143,8 @@ public struct SourceSettings: Sendable, Hashable {
         keepsRelay = try map.flag("relay") ?? true
         relayFolder = try map.text("relay-dir")
         relayLimitBytes = try map.size("relay-limit", Limits.relayLimit)
+        relayReplicas = try map.number("relay-replicas", 1...16) ?? 1
+        relayWorkers = try map.recordNames("relay-workers").map { Set($0) } ?? []
         serverID = try map.number("server-id", 1...UInt32.max) ?? 0
         allowedWorkers = try map.recordNames("workers").map { Set($0) }
         if allowedWorkers?.isEmpty == true {
@@ -149,11 +161,13 @@ public struct SourceSettings: Sendable, Hashable {
 
     /// As the store keeps it under a key: its password can only be read with the cluster's key.
     ///
-    /// Who may run it, and whether anybody is to, is not in it: placement reads that from the record
-    /// that the text is a part of, and knows nothing of settings.
+    /// Who may run it or keep its relay log, and whether anybody is to, is not in it: placement reads
+    /// that from the record that the text is a part of, and knows nothing of settings.
     public func stored(_ secrets: SecretCipher, key: String) throws(SettingsError) -> String {
         var settings = self
         settings.allowedWorkers = nil
+        settings.relayReplicas = 1
+        settings.relayWorkers = []
         settings.isEnabled = true
         return try settings.value(.encrypted(secrets, record: key)).document
     }
@@ -181,6 +195,8 @@ public struct SourceSettings: Sendable, Hashable {
         whole.relayFolder = relayFolder
         whole.relayLimitBytes = relayLimitBytes
         whole.serverID = serverID
+        whole.relayReplicas = relayReplicas
+        whole.relayWorkers = relayWorkers.sorted()
         whole.allowedWorkers = allowedWorkers?.sorted() ?? []
         whole.isEnabled = isEnabled
         return whole
@@ -194,6 +210,10 @@ public struct SourceSettings: Sendable, Hashable {
         if let relayFolder { out["relay-dir"] = .text(relayFolder) }
         if let relayLimitBytes {
             out["relay-limit"] = .text(ByteSize(bytes: relayLimitBytes).description)
+        }
+        if relayReplicas != 1 { out["relay-replicas"] = .integer(Int64(relayReplicas)) }
+        if !relayWorkers.isEmpty {
+            out["relay-workers"] = .list(relayWorkers.sorted().map { .text($0) })
         }
         if serverID != 0 { out["server-id"] = .integer(Int64(serverID)) }
         if let allowedWorkers {

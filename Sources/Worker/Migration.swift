@@ -33,7 +33,7 @@ public final class Migration: Sendable {
     private let stopRequest = Latch()
     private let engine = Mutex<ReplicationEngine?>(nil)
     private let relay: MigrationRelay
-    private let binding: UInt64?
+    private let binding: Bound?
     private let own = Mutex<(tokens: Set<RunToken>, epoch: UInt64?)>(([], nil))
     private let trouble = Mutex<Trouble?>(nil)
 
@@ -47,20 +47,33 @@ public final class Migration: Sendable {
         var isOver = false
     }
 
+    /// What a cluster says about a migration.
+    struct Bound: Sendable {
+        /// The binding's.
+        var epoch: UInt64
+        /// Whether it has begun before, so that its checkpoint must be in the target.
+        var isStarted: Bool
+        /// Makes it durable that it has begun; returns when that is done. Must do no harm when it
+        /// is called again.
+        ///
+        /// - Parameter insists: tries until it is done.
+        var begun: @Sendable (_ insists: Bool) async throws -> Void
+    }
+
     /// Makes a migration; nothing is touched before ``run()``.
     public convenience init(settings: MigrationSettings, logger: Logger) {
-        self.init(settings: settings, epoch: nil, relay: nil, logger: logger)
+        self.init(settings: settings, binding: nil, relay: nil, logger: logger)
     }
 
     /// Makes a migration that a cluster has bound.
     ///
     /// - Parameters:
-    ///   - epoch: the binding's; without one, every start of the process begins a new epoch.
+    ///   - binding: without one, every start of the process begins a new epoch.
     ///   - relay: the source's relay log, which others read too.
-    init(settings: MigrationSettings, epoch: UInt64?, relay: SourceRelay?, logger: Logger) {
+    init(settings: MigrationSettings, binding: Bound?, relay: SourceRelay?, logger: Logger) {
         self.settings = settings
         self.logger = logger
-        binding = epoch
+        self.binding = binding
         meta = MetaSchema(name: settings.metaSchema)
         key = SubtaskKey(
             task: settings.name, source: settings.sourceID ?? settings.source.server)
@@ -193,7 +206,7 @@ public final class Migration: Sendable {
     /// Pre-checks, the meta schema, and the subtask's row.
     private func prepare() async throws {
         board.update { $0.phase = .checking }
-        try await withThread("control") {
+        let isFollowing = try await withThread("control") {
             let source = try Connection(self.settings.source)
             let target = try Connection(self.settings.target)
             let server = try SourceSession(source).serverName()
@@ -207,11 +220,29 @@ public final class Migration: Sendable {
                     try self.precheck(source, target, only: ["trigger-privileges"])
                 }
             } else {
+                if self.binding?.isStarted == true {
+                    throw CheckpointError.missing(
+                        detail: "it was started before, and the row of \(self.key) in "
+                            + "\(self.meta.name) is gone; nothing is begun anew silently")
+                }
                 try self.precheck(source, target)
                 try self.meta.prepare(target)
                 let session = try TargetSession(self.settings.target, role: .coordinator)
                 _ = try takeover.create(session, identity: identity.encoded, rules: [1])
             }
+            return known.map { $0.phase != "copy" } ?? false
+        }
+        // After the row, so that a crash in between refuses nobody who has never begun; before the
+        // first row of data, so that a row that is lost later is missed. What follows already does
+        // not wait for the store.
+        if let binding, !binding.isStarted { try await binding.begun(!isFollowing) }
+    }
+
+    /// The epoch that the target holds, and who owns the subtask by it.
+    func storedEpoch() async throws -> UInt64? {
+        try await withThread("control") {
+            try Takeover(meta: self.meta, key: self.key).peek(Connection(self.settings.target))?
+                .epoch
         }
     }
 
@@ -374,7 +405,7 @@ public final class Migration: Sendable {
         own.withLock { own in
             let token = RunToken(randomToken())
             let policy: EpochPolicy =
-                binding.map { .binding($0) }
+                binding.map { .binding($0.epoch) }
                 ?? own.epoch.map { .keep($0, own: own.tokens) } ?? .next
             own.tokens.insert(token)
             return (token, policy)

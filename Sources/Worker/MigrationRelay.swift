@@ -85,6 +85,17 @@ final class MigrationRelay: Sendable {
                     + "must keep its binlog")
             return
         }
+        while try await !isOpened(needed: needed) {
+            // What another migration needs is gone. The log that has failed is put away soon.
+            try await Task.sleep(for: .milliseconds(100))
+        }
+    }
+
+    /// Tries to open the relay log.
+    ///
+    /// - Returns: false when it was opened from a position that another migration needs, and that is
+    ///   nowhere.
+    private func isOpened(needed: SourcePosition?) async throws -> Bool {
         let log: RelayLog
         do {
             log = try await relay.open(for: settings.name, needed: needed)
@@ -93,22 +104,20 @@ final class MigrationRelay: Sendable {
             if isShared, case .inUse = error { throw error }
             state.withLock { $0.isDecided = true }
             warn("no relay log is kept (\(error)); the source must keep its binlog")
-            return
+            return true
         }
-        state.withLock { state in
-            state.log = log
-            state.isDecided = true
-        }
+        state.withLock { $0.log = log }
         show(log)
         do {
             try await log.ready()
-        } catch let error where isShared && Self.isGone(error) {
-            // Of whose position, is not known here: who needs what is gone is told so by the source,
-            // and the others must not end with it.
+        } catch {
             state.withLock { $0.log = nil }
-            warn("the relay log can't be opened (\(error)): the source is read directly")
-            return
+            guard isShared, Self.isMissing(error), !relay.isToBlame(settings.name, for: log) else {
+                throw error
+            }
+            return false
         }
+        state.withLock { $0.isDecided = true }
         announce(log)
         if let needed {
             do {
@@ -121,10 +130,11 @@ final class MigrationRelay: Sendable {
         } else if let end = log.end, let server = log.server {
             need(end.position.file, of: server)
         }
+        return true
     }
 
-    /// Whether something that was asked for is not to be had any more.
-    private static func isGone(_ error: any Error) -> Bool {
+    /// Whether neither the log nor the source has what is needed.
+    private static func isMissing(_ error: any Error) -> Bool {
         switch error {
         case StreamError.purged, RelayError.missing: true
         default: false
@@ -214,11 +224,16 @@ final class MigrationRelay: Sendable {
 
 extension Relay.RelayStatus {
     /// For the status of whoever reads it.
-    fileprivate var shown: MigrationStatus.Relay {
+    var shown: MigrationStatus.Relay {
         MigrationStatus.Relay(
             state: state.rawValue, reason: reason, bytes: bytes, limitBytes: limitBytes,
             position: position?.description)
     }
+}
+
+extension RelayLog {
+    /// For the status of whoever keeps it.
+    var shown: MigrationStatus.Relay { status.shown }
 }
 
 extension SourceRelay {

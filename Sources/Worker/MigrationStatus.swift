@@ -41,6 +41,8 @@ public struct MigrationStatus: Sendable, Hashable, Codable {
         public var limitBytes: UInt64?
         /// How far it is written.
         public var position: String?
+        /// Whether it is a copy of another worker's.
+        public var isCopy: Bool?
 
         /// Makes an entry.
         public init(

@@ -18,6 +18,10 @@ final class SourceRelay: Sendable {
         var serverID: UInt32
         var limitBytes: Int?
         var windowBytes = 64 << 20
+        /// Makes the connections to other workers that keep the source's relay log.
+        var peers: @Sendable () -> [any RelayConnection] = { [] }
+        /// Told of a log that is open, and of its end.
+        var opened: @Sendable (RelayLog?) -> Void = { _ in }
     }
 
     private struct State {
@@ -29,12 +33,21 @@ final class SourceRelay: Sendable {
         var readers: Set<String>?
         /// Who has asked, and from where on they must read.
         var asked: [String: SourcePosition?] = [:]
+        /// Who the newest log was opened for, and from where. The log itself is not held: its folder
+        /// is locked as long as it lives.
+        var opened:
+            (id: ObjectIdentifier, asked: [String: SourcePosition?], lowest: SourcePosition?)?
     }
     private let options: Options
     /// Whether what ends the log ends ``run()``; else the next one who asks opens it anew.
     private let endsWithLog: Bool
     private let logger: Logger
-    private let opened = Mailbox<RelayLog>()
+    /// A log, and the workers that it may be fetched from.
+    private struct Opened: Sendable {
+        let log: RelayLog
+        let peers: [any RelayConnection]
+    }
+    private let opened = Mailbox<Opened>()
     private let state = Mutex(State())
 
     /// How long the first one waits for the others that are expected.
@@ -82,14 +95,17 @@ final class SourceRelay: Sendable {
             return try await open(for: name, needed: needed)
         }
         do {
-            let log = try await open()
+            let fresh = try await open()
+            let log = fresh.log
+            let lowest = lowest()
             state.withLock { state in
                 state.log = log
                 state.opening = nil
+                state.opened = (ObjectIdentifier(log), state.asked, lowest)
                 state.asked = [:]
             }
             opening.give(.success(log))
-            opened.send(log)
+            opened.send(fresh)
             return log
         } catch {
             state.withLock { $0.opening = nil }
@@ -98,7 +114,7 @@ final class SourceRelay: Sendable {
         }
     }
 
-    private func open() async throws -> RelayLog {
+    private func open() async throws -> Opened {
         let deadline = ContinuousClock.now + Self.gathering
         while !state.withLock({ $0.expected.isSubset(of: $0.asked.keys) }),
             ContinuousClock.now < deadline
@@ -109,12 +125,14 @@ final class SourceRelay: Sendable {
             path: options.folder, source: options.source, serverID: options.serverID)
         relay.windowBytes = options.windowBytes
         relay.keepSeconds = 3600
+        let peers = options.peers()
+        relay.peers = peers
         if let lowest = lowest() {
             relay.start = .from(lowest.binlog, of: lowest.origin.server, gtids: lowest.gtids)
         }
         let (start, limit) = (relay, options.limitBytes)
         let (readers, asked) = state.withLock { ($0.readers, $0.asked) }
-        return try await withThread("control") {
+        let log = try await withThread("control") {
             var options = start
             options.limitBytes = try limit.map { UInt64($0) } ?? RelayLog.defaultLimit(options.path)
             let log = try RelayLog(options)
@@ -126,6 +144,7 @@ final class SourceRelay: Sendable {
             }
             return log
         }
+        return Opened(log: log, peers: peers)
     }
 
     /// Those who ask know better than what they once wrote down: a need of the time before the source
@@ -151,18 +170,67 @@ final class SourceRelay: Sendable {
         }
     }
 
+    /// Forgets what migrations need that do not run; blocks.
+    ///
+    /// - Returns: those that needed something.
+    func giveUpNeeds(of names: Set<String>) throws -> Set<String> {
+        guard let log else { return [] }
+        let needed = try RelayArchive(path: options.folder).files().flatMap(\.neededBy)
+        let lost = names.intersection(needed)
+        for name in lost { try log.forgetNeed(name) }
+        return lost
+    }
+
+    /// Whether a log that could not begin, since neither it nor the source has what is needed, has
+    /// failed because of what one migration needs. The others need not share its end: the next
+    /// log is opened without it.
+    func isToBlame(_ name: String, for log: RelayLog) -> Bool {
+        state.withLock { state in
+            guard let opened = state.opened, opened.id == ObjectIdentifier(log),
+                let lowest = opened.lowest
+            else {
+                return true
+            }
+            guard let position = opened.asked[name] ?? nil else { return false }
+            return position.origin.server == lowest.origin.server
+                && position.binlog.file == lowest.binlog.file
+        }
+    }
+
+    private func run(_ opened: Opened) async throws {
+        try await withThrowingTaskGroup(of: Bool.self) { group in
+            for peer in opened.peers {
+                group.addTask {
+                    // Who is not there is left out.
+                    try? await peer.run()
+                    return false
+                }
+            }
+            group.addTask {
+                try await opened.log.run()
+                return true
+            }
+            defer { group.cancelAll() }
+            while let isOver = try await group.next() { if isOver { return } }
+        }
+    }
+
     /// Runs the log whenever there is one, until the task is cancelled.
     func run() async throws {
         while true {
-            let log = try await opened.next()
+            let next = try await opened.next()
+            let log = next.log
+            // Also when this is cancelled: the folder is locked as long as the log lives.
+            defer { state.withLock { if $0.log === log { $0.log = nil } } }
             do {
-                try await log.run()
+                options.opened(log)
+                defer { options.opened(nil) }
+                try await run(next)
             } catch {
                 try Task.checkCancellation()
                 if endsWithLog { throw error }
                 logger.error("the relay log has ended", metadata: ["reason": "\(error)"])
             }
-            state.withLock { if $0.log === log { $0.log = nil } }
         }
     }
 }

@@ -89,7 +89,9 @@ struct DocumentTests {
             try await send(
                 "POST", "\(sources)/s/relay/purge", "\(source)/relay/purge",
                 #"{"relay_binlog_name":"b.2"}"#)
-            for path in ["cluster/info", "cluster/workers", "local/status"] {
+            try await send("POST", "\(tasks)/t/check", "\(task)/check")
+            try await send("POST", "/api/v1/checks", "/api/v1/checks", TestAPI.task("u", ["s"]))
+            for path in ["cluster/info", "cluster/workers", "local/status", "local/store"] {
                 try await send("GET", "/api/v1/\(path)", "/api/v1/\(path)")
             }
         }

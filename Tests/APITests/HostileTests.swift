@@ -1,10 +1,13 @@
-import API
 import Cluster
 import Foundation
 import Glibc
+import Logging
 import Metadata
 import Settings
+import Synchronization
 import Testing
+
+@testable import API
 
 @Suite("Wrong, hostile and unlucky requests", .enabled(if: TestAPI.isAvailable))
 struct HostileTests {
@@ -81,6 +84,50 @@ struct HostileTests {
             #expect(try await http.send("GET", "/healthz").status == 200)
             #expect(try await api.client.count(.prefix(KeyLayout.sources)) == 0)
         }
+    }
+
+    @Test("a name that somebody has made to point to a worker is not the worker's, on any address")
+    func names() async throws {
+        try await TestAPI.with(configure: {
+            $0.host = "0.0.0.0"
+            $0.isInsecure = true
+            $0.advertisedHost = "Worker.example"
+        }) { _, workers in
+            let http = workers[0].http
+            for (host, status) in [
+                ("evil.example:8261", 403), ("evil.example", 403), ("127.0.0.1.evil.example", 403),
+                ("", 403), ("worker.example:8261", 200), ("10.0.0.2:8261", 200),
+                ("[fe80::1]:8261", 200), ("localhost:1", 200),
+            ] {
+                let answer = try await http.send(
+                    "GET", "/api/v1/sources", headers: ["Host: \(host)"])
+                #expect(answer.status == status, "\(host): \(answer.body)")
+            }
+        }
+    }
+
+    @Test("a store that refuses to be read ends nothing; what it said last is answered")
+    func refusedReading() async throws {
+        let followed = FollowedState()
+        let tries = Mutex(0)
+        let running = Task {
+            try await followed.run(Logger(label: "api") { _ in SwiftLogNoOpLogHandler() }) { tell in
+                switch tries.withLock({
+                    $0 += 1
+                    return $0
+                }) {
+                case 1: throw MetadataError(.refused, "permission denied")
+                case 2:
+                    tell(.all([], at: 7))
+                    throw MetadataError(.invalid, "corrupt")
+                default: try await Task.sleep(for: .seconds(3600))
+                }
+            }
+        }
+        try await eventually { tries.withLock { $0 } == 3 }
+        #expect(followed.isKnown && followed.cluster.revision == 7)
+        running.cancel()
+        await #expect(throws: CancellationError.self) { try await running.value }
     }
 
     @Test("a body that is too large or too slow is refused, and a silent client is let go")
@@ -175,7 +222,8 @@ struct HostileTests {
                 try await http.send("GET", "/api/v1/sources/s").object?["revision"] as? Int ?? 0
             let updated = try await all { number in
                 try await http.send(
-                    "PUT", "/api/v1/sources/s", "source: mysql://u@h\(number)",
+                    "PUT", "/api/v1/sources/s",
+                    "source: {url: 'mysql://u@h\(number)', password: p}",
                     headers: ["If-Match: \(seen)"]
                 ).status
             }

@@ -1,6 +1,9 @@
 import API
 import Cluster
+import Foundation
 import Metadata
+import MySQLClient
+import Settings
 import Synchronization
 import Testing
 import Worker
@@ -24,7 +27,13 @@ struct RequestTests {
                 read.head.contains("ETag: \"\(revision)\"")
                     || read.head.contains("etag: \"\(revision)\""))
             // Another worker's answer, in YAML, without the name that is in the path.
-            let yaml = "source: mysql://reader@db9:3307\nworkers: [w1, w2]\nrelay: false\n"
+            // The password goes to another server only when it is given again.
+            let yaml = """
+                source: {url: 'mysql://reader@db9:3307', password: pw}
+                workers: [w1, w2]
+                relay: false
+
+                """
             let put = try await http.send(
                 "PUT", "/api/v1/sources/main", yaml,
                 headers: ["Content-Type: application/yaml", "If-Match: \"\(revision)\""])
@@ -74,6 +83,191 @@ struct RequestTests {
             "POST", purge, #"{"relay_binlog_name":"binlog.000001"}"#)
         #expect(refused.status == 409 && refused.code == "relay.refused")
         #expect(refused.body.contains("needed by task 't'"))
+    }
+
+    @Test("a password stays with its server, user and TLS; elsewhere it has to be given again")
+    func passwords() async throws {
+        try await TestAPI.with { api, workers in
+            let http = workers[0].http
+            func put(_ path: String, _ body: String) async throws -> RawHTTP.Answer {
+                try await http.send("PUT", "/api/v1/\(path)", body)
+            }
+            _ = try await http.send("POST", "/api/v1/sources", TestAPI.source("s"))
+            _ = try await http.send("POST", "/api/v1/tasks", TestAPI.task("t", ["s"]))
+            func password() async throws -> String {
+                let key = KeyLayout.source("s")
+                let value = try #require(try await api.client.get(key))
+                let record = try JSONDecoder().decode(SourceRecord.self, from: Data(value.value))
+                return try SourceSettings(stored: record.settings, api.secrets, key: key).server
+                    .password.text
+            }
+            let same = #"{"source":{"host":"db1","user":"reader"},"server-id":77}"#
+            #expect(try await put("sources/s", same).status == 200)
+            #expect(try await password() == "pw")
+            for (field, value) in [
+                ("host", #""evil""#), ("port", "3399"), ("user", #""other""#),
+                ("tls", #""disabled""#), ("socket", #""/tmp/s""#),
+            ] {
+                var server = ["host": #""db1""#, "user": #""reader""#]
+                server[field] = value
+                let fields = server.map { "\"\($0)\":\($1)" }.joined(separator: ",")
+                let answer = try await put("sources/s", "{\"source\":{\(fields)}}")
+                #expect(answer.status == 400 && answer.code == "settings.password", "\(field)")
+            }
+            #expect(try await password() == "pw")
+            let task = TestAPI.task("t", ["s"], password: "")
+            #expect(try await put("tasks/t", task).status == 200)
+            let moved = task.replacing("db2", with: "evil")
+            #expect(try await put("tasks/t", moved).code == "settings.password")
+            let given = TestAPI.task("t", ["s"]).replacing("db2", with: "db9")
+            #expect(try await put("tasks/t", given).status == 200)
+        }
+    }
+
+    @Test("the status of 1,000 tasks on three workers comes in one answer")
+    func manyTasks() async throws {
+        try await TestAPI.with(["w0", "w1", "w2"]) { api, workers in
+            let count = 1000
+            for n in 0..<count {
+                let (source, task) = (KeyLayout.source("s\(n)"), KeyLayout.task("t\(n)"))
+                let settings = #"{"name":"t\#(n)","sources":["s\#(n)"],"tables":["a.*"]}"#
+                try await api.client.transaction(then: [
+                    .put(source, try SourceRecord(settings: "{}").bytes()),
+                    .put(task, try TaskRecord(settings: settings).bytes()),
+                    .put(KeyLayout.stage(task: "t\(n)", source: "s\(n)"), Stage.running.bytes),
+                    .put(
+                        KeyLayout.binding("s\(n)"),
+                        try Binding(worker: "w\(n % 3)", epoch: 1).bytes()),
+                ])
+            }
+            for (index, worker) in workers.enumerated() {
+                worker.control.current.withLock {
+                    $0.subtasks = stride(from: index, to: count, by: 3).map {
+                        FakeControl.subtask("t\($0)", "s\($0)")
+                    }
+                }
+            }
+            let http = workers[0].http
+            try await eventually { try await http.send("GET", "/api/v1/tasks").data.count == count }
+            let begun = ContinuousClock.now
+            let answer = try await http.send("GET", "/api/v1/tasks?with_status=true")
+            print("status of 1,000 tasks: \(begun.duration(to: .now))")
+            let stages = answer.data.flatMap { $0["status_list"] as? [[String: Any]] ?? [] }
+            #expect(stages.count { $0["stage"] as? String == "Running" } == count)
+        }
+    }
+
+    @Test("what has reached its goal runs again only when it is meant")
+    func finished() async throws {
+        try await TestAPI.with { api, workers in
+            let http = workers[0].http
+            for name in ["a", "b"] {
+                _ = try await http.send("POST", "/api/v1/sources", TestAPI.source(name))
+            }
+            _ = try await http.send(
+                "POST", "/api/v1/tasks?start=true", TestAPI.task("t", ["a", "b"]))
+            func finish(_ source: String) async throws {
+                var history = SubtaskHistory()
+                history.isStarted = true
+                history.finish = .init(position: "b:4", time: 1)
+                try await api.client.put(
+                    KeyLayout.history(task: "t", source: source), history.bytes())
+            }
+            func history(_ source: String) async throws -> SubtaskHistory? {
+                try await api.client.get(KeyLayout.history(task: "t", source: source))
+                    .flatMap { SubtaskHistory(bytes: $0.value) }
+            }
+            func post(_ action: String, _ body: String? = nil) async throws {
+                let answer = try await http.send("POST", "/api/v1/tasks/t/\(action)", body)
+                #expect(answer.status == 200, "\(answer.body)")
+            }
+            try await finish("a")
+            // It is known without its worker.
+            try await eventually {
+                try await http.send("GET", "/api/v1/tasks/t/status").body.contains("Finished")
+            }
+            for action in ["resume", "start", "pause", "resume", "stop", "start"] {
+                try await post(action)
+                #expect(try await history("a")?.finish != nil, "\(action)")
+            }
+            try await post("resume", #"{"source_name_list":["a","a"]}"#)
+            #expect(try await history("a")?.finish == nil)
+            #expect(try await history("a")?.isStarted == true)
+            // All of them are over: it can only be meant.
+            for source in ["a", "b"] { try await finish(source) }
+            try await post("start")
+            for source in ["a", "b"] { #expect(try await history(source)?.finish == nil) }
+            // Nothing is left of a task that is removed.
+            #expect(try await http.send("DELETE", "/api/v1/tasks/t?force=true").status == 200)
+            #expect(try await api.client.count(.prefix(KeyLayout.histories)) == 0)
+        }
+    }
+
+    @Test("resuming a subtask that its target refuses gives it an epoch above the target's")
+    func fenced() async throws {
+        try await TestAPI.with { api, workers in
+            let http = workers[0].http
+            _ = try await http.send("POST", "/api/v1/sources", TestAPI.source("s"))
+            _ = try await http.send("POST", "/api/v1/tasks?start=true", TestAPI.task("t", ["s"]))
+            let key = KeyLayout.history(task: "t", source: "s")
+            func fence(by epoch: Int64) async throws {
+                var history = SubtaskHistory()
+                history.isStarted = true
+                history.fencedBy = epoch
+                try await api.client.put(key, history.bytes())
+            }
+            func epoch() async throws -> Int? {
+                try await http.send("GET", "/api/v1/sources/s").object?["epoch"] as? Int
+            }
+            func worker() async throws -> String? {
+                try await http.send("GET", "/api/v1/sources/s").object?["worker"] as? String
+            }
+            try await api.bind("s", "w1", epoch: 1)
+            try await fence(by: 40)
+            #expect(try await http.send("POST", "/api/v1/tasks/t/pause").status == 200)
+            #expect(try await epoch() == 1)
+            #expect(try await http.send("POST", "/api/v1/tasks/t/resume").status == 200)
+            #expect(try await epoch() == 41)
+            #expect(try await worker() == "w1")
+            #expect(try await http.send("POST", "/api/v1/tasks/t/resume").status == 200)
+            #expect(try await epoch() == 41)
+            // Bound anew since: what was found then is no reason any more.
+            try await fence(by: 40)
+            #expect(try await http.send("POST", "/api/v1/tasks/t/resume").status == 200)
+            #expect(try await epoch() == 41)
+            try await fence(by: .max)
+            let refused = try await http.send("POST", "/api/v1/tasks/t/resume")
+            #expect(refused.status == 409 && refused.code == "task.fenced")
+        }
+    }
+
+    @Test("a task is checked by a worker, from settings and by its name, and nothing is stored")
+    func checks() async throws {
+        try await TestAPI.with { api, workers in
+            let http = workers[0].http
+            for name in ["good", "bad"] {
+                _ = try await http.send("POST", "/api/v1/sources", TestAPI.source(name))
+            }
+            let task = TestAPI.task("t", ["good", "bad"], password: "target-pw")
+            let checked = try await http.send("POST", "/api/v1/checks", task)
+            #expect(checked.status == 200, "\(checked.body)")
+            #expect(
+                checked.data.map { $0["source_name"] as? String } == ["bad", "good"]
+                    && checked.data.map { $0["is_passed"] as? Bool } == [false, true])
+            #expect(!checked.body.contains("target-pw"))
+            #expect(try await http.send("GET", "/api/v1/tasks").data.isEmpty)
+            #expect(
+                Set(workers[0].control.calls.withLock { $0 })
+                    == ["check good target-pw", "check bad target-pw"])
+            _ = try await http.send("POST", "/api/v1/tasks", task)
+            let known = try await http.send("POST", "/api/v1/tasks/t/check")
+            #expect(known.body == checked.body)
+            #expect(
+                try await http.send("POST", "/api/v1/tasks/x/check").code == "task.unknown")
+            let unknown = try await http.send(
+                "POST", "/api/v1/checks", TestAPI.task("t", ["nowhere"]))
+            #expect(unknown.code == "source.unknown")
+        }
     }
 
     @Test("a task is added, started, paused, changed, stopped and removed")

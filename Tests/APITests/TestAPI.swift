@@ -3,6 +3,7 @@ import Cluster
 import Foundation
 import Logging
 import Metadata
+import MySQLClient
 import Settings
 import Synchronization
 import TestServers
@@ -24,6 +25,14 @@ final class FakeControl: WorkerControl {
         if file == "binlog.000001" { throw Refusal(description: "\(file) is needed by task 't'") }
         calls.withLock { $0.append("purge \(source) \(file) \(inUse)") }
         return 4096
+    }
+
+    func check(_ settings: MigrationSettings, source: String) async -> SourceCheck {
+        calls.withLock { $0.append("check \(source) \(settings.target.password.text)") }
+        var result = CheckResult(
+            name: "grants", verdict: source == "bad" ? .error : .warning, message: "m", remedy: "r")
+        result.isIgnored = false
+        return SourceCheck(sourceName: source, results: [result])
     }
 
     func verify(task: String, source: String) async throws {

@@ -89,6 +89,40 @@ struct MembershipTests {
         }
     }
 
+    @Test("a leader whose write has failed tries again soon, though nothing changes")
+    func failedWrite() async throws {
+        try await TestCluster.with { cluster in
+            // It would look again by itself in an hour.
+            let worker = try TestWorker(
+                "w", cluster.endpoint, leaseSeconds: 30, settlingTime: .seconds(7200),
+                failingWrites: 3)
+            let running = Task { try await worker.run() }
+            defer { running.cancel() }
+            try await cluster.eventually { try await cluster.leader() == "w" }
+            try await cluster.addSource("s")
+            try await cluster.eventually { try await cluster.bindings()["s"]?.worker == "w" }
+        }
+    }
+
+    @Test("a store that takes no writes still tells whose key it has")
+    func fullStore() async throws {
+        try await TestCluster.with(["--quota-backend-bytes=1048576"]) { cluster in
+            let client = cluster.client
+            let claimed = try await client.claim(KeyLayout.secretKey, [1])
+            let filler = [UInt8](repeating: 7, count: 200_000)
+            var refusal: MetadataError?
+            do {
+                for n in 0..<100 { try await client.put("filler/\(n)", filler) }
+            } catch let error as MetadataError {
+                refusal = error
+            }
+            #expect(claimed && refusal?.code == .noSpace)
+            let isOurs = try await client.claim(KeyLayout.secretKey, [1])
+            let isTheirs = try await client.claim(KeyLayout.secretKey, [2])
+            #expect(isOurs && !isTheirs)
+        }
+    }
+
     @Test("a second worker with a name is refused; the same worker that comes back is not")
     func names() async throws {
         try await TestCluster.with { cluster in

@@ -1,7 +1,9 @@
-import Cluster
 import Logging
 import Metadata
+import Synchronization
 import TestServers
+
+@testable import Cluster
 
 /// The cluster's part of a worker: it is a member, campaigns, and places sources when it leads.
 final class TestWorker: Sendable {
@@ -11,7 +13,8 @@ final class TestWorker: Sendable {
     private let leader: Leader
 
     init(
-        _ name: String, _ endpoint: EtcdEndpoint, identity: String? = nil, leaseSeconds: Int = 2
+        _ name: String, _ endpoint: EtcdEndpoint, identity: String? = nil, leaseSeconds: Int = 2,
+        settlingTime: Duration = .milliseconds(100), failingWrites: Int = 0
     ) throws {
         self.name = name
         let log = Logger(label: name) { _ in SwiftLogNoOpLogHandler() }
@@ -21,7 +24,16 @@ final class TestWorker: Sendable {
         membership = Membership(
             WorkerSession(name: name, identity: identity ?? name, address: "\(name):1"),
             client: client, leaseSeconds: leaseSeconds, log: log)
-        leader = Leader(client: client, settlingTime: .milliseconds(100), log: log)
+        let client = client
+        let failures = Atomic(failingWrites)
+        leader = Leader(
+            client: client, settlingTime: settlingTime, log: log, otherDuties: { _ in },
+            write: {
+                if failures.wrappingAdd(-1, ordering: .relaxed).oldValue > 0 {
+                    throw MetadataError(.unavailable, "for the test")
+                }
+                return try await client.transaction(if: $0, then: $1, otherwise: [$2])
+            })
     }
 
     func run() async throws {
@@ -44,14 +56,14 @@ final class TestCluster: Sendable {
 
     var endpoint: EtcdEndpoint { store.settings.clientEndpoint }
 
-    init() throws {
+    init(_ options: [String] = []) throws {
         let folder = try TestPlaces.newFolder("cluster")
         var settings = EtcdServerSettings(
             name: "store", folder: folder,
             clientEndpoint: EtcdEndpoint(host: "127.0.0.1", port: TestPlaces.freePort()),
             peerEndpoint: EtcdEndpoint(host: "127.0.0.1", port: TestPlaces.freePort()))
         settings.program = try TestPlaces.unprivileged(settings.program)
-        settings.options = ["--unsafe-no-fsync"]
+        settings.options = ["--unsafe-no-fsync"] + options
         try TestPlaces.makePrivateFolder(folder + "/data")
         store = EtcdServer(settings, log: Logger(label: "etcd") { _ in SwiftLogNoOpLogHandler() })
         var patience = EtcdClient.Patience()
@@ -59,8 +71,10 @@ final class TestCluster: Sendable {
         client = try EtcdClient(endpoints: [settings.clientEndpoint], patience: patience)
     }
 
-    static func with(_ body: @Sendable @escaping (TestCluster) async throws -> Void) async throws {
-        let cluster = try TestCluster()
+    static func with(
+        _ options: [String] = [], _ body: @Sendable @escaping (TestCluster) async throws -> Void
+    ) async throws {
+        let cluster = try TestCluster(options)
         try await withThrowingTaskGroup(of: Bool.self) { group in
             group.addTask {
                 try await cluster.store.run(.alone)

@@ -16,13 +16,37 @@ enum Fault: String, CaseIterable, Sendable {
     case storeKilled
     /// The worker that runs a source is stopped for longer than its lease, and goes on.
     case ownerStopped
+    /// The store's member of the worker that runs a source is stopped for a while, and goes on.
+    case storeStopped
+    /// The target's network takes nothing from a source's worker any more, or answers nothing, or
+    /// both; then its connections are reset.
+    case targetCut
 
     static func rounds(_ count: Int, _ dice: inout Dice) -> [Fault] {
         (0..<count).map { _ in allCases[Int(dice.roll(allCases.count))] }
     }
 
-    func happen(to cluster: ClusterTrial, source: String) async throws {
+    /// - Parameter target: the network before the source's target.
+    func happen(
+        to cluster: ClusterTrial, source: String, target: FaultProxy, _ dice: inout Dice
+    ) async throws {
         switch self {
+        case .storeStopped:
+            guard let owner = try await cluster.owner(source) else { throw Overdue("no owner") }
+            try await cluster.eventually("a member of the store") { owner.etcd != nil }
+            guard let etcd = owner.etcd else { return }
+            kill(etcd, SIGSTOP)
+            try await Task.sleep(for: .milliseconds(500 + 100 * Int(dice.roll(60))))
+            kill(etcd, SIGCONT)
+        case .targetCut:
+            switch dice.roll(3) {
+            case 0: target.freeze(.toServer)
+            case 1: target.freeze(.toClient)
+            default: target.freeze(.toServer, .toClient)
+            }
+            try await Task.sleep(for: .milliseconds(100 * Int(dice.roll(40))))
+            target.cut()
+            target.resume()
         case .leaderKilled:
             guard let leader = try await cluster.leader() else { throw Overdue("nobody leads") }
             try await restart(leader, cluster)

@@ -24,11 +24,11 @@ final class ServeProcess: Sendable {
         keyFile = state.path + "/key"
     }
 
-    /// The first of three free ports in a row.
+    /// The first of four free ports in a row.
     private static func freePorts() -> Int {
         while true {
             let port = FreePort.next()
-            let others = [Loopback.listen(port + 1), Loopback.listen(port + 2)]
+            let others = (1...3).map { Loopback.listen(port + $0) }
             for socket in others { if let socket { close(socket) } }
             if !others.contains(nil) { return Int(port) }
         }
@@ -176,7 +176,10 @@ final class ClusterTrial: Sendable {
     }
 
     /// Writes a source and a task that migrates a trial's schema from it.
-    func add(_ trial: Trial, source: String, _ more: String = "") async throws {
+    func add(
+        _ trial: Trial, source: String, _ more: String = "", sourceMore: String = "",
+        stage: Cluster.Stage = .running
+    ) async throws {
         // The first worker makes the key.
         try await eventually("the key") { access(self.workers[0].keyFile, F_OK) == 0 }
         let secrets = try SecretCipher(file: workers[0].keyFile)
@@ -184,6 +187,7 @@ final class ClusterTrial: Sendable {
             Array(
                 """
                 source: {url: '\(trial.sourceURL)', tls: disabled, password: \(TestServer.password)}
+                \(sourceMore)
                 """.utf8), .yaml, file: "source", name: source)
         let task = try TaskSettings(
             Array(
@@ -196,13 +200,12 @@ final class ClusterTrial: Sendable {
                 \(more)
                 """.utf8), .yaml, file: "task", name: trial.schema)
         let (sourceKey, taskKey) = (KeyLayout.source(source), KeyLayout.task(trial.schema))
+        var record = SourceRecord(settings: try from.stored(secrets, key: sourceKey))
+        record.relayReplicas = from.relayReplicas
         try await client.transaction(then: [
-            .put(
-                sourceKey,
-                try SourceRecord(settings: from.stored(secrets, key: sourceKey)).bytes()),
+            .put(sourceKey, try record.bytes()),
             .put(taskKey, try TaskRecord(settings: task.stored(secrets, key: taskKey)).bytes()),
-            .put(
-                KeyLayout.stage(task: trial.schema, source: source), Cluster.Stage.running.bytes),
+            .put(KeyLayout.stage(task: trial.schema, source: source), stage.bytes),
         ])
     }
 

@@ -54,11 +54,15 @@ extension MigrationTests {
         func faults() async throws {
             let seed = Dice.seed("faults")
             var dice = Dice(seed: seed)
-            let trials = [
+            var trials = [
                 try await Trial(.mariadb, "trio", Shop.schema(rows: 1000)),
                 try await Trial(.mariadb, "trio", Shop.schema(rows: 1000)),
                 try await Trial(.mariadb, "trio", Shop.schema(rows: 1000)),
             ]
+            let network = try FaultProxy(to: trials[1].target)
+            defer { network.close() }
+            trials[1].targetURL = network.url
+            let all = trials
             let sources = ["s0", "s1", "s2"]
             let cluster = try ClusterTrial("w0", "w1", "w2")
             let loads = trials.enumerated().map { number, trial in
@@ -67,15 +71,20 @@ extension MigrationTests {
                     pause: .milliseconds(15), Shop.step)
             }
             let faults = MigrationTests.isFull ? Fault.rounds(30, &dice) : Fault.allCases
+            let rolls = dice
             try await cluster.running {
+                var dice = rolls
+                let trials = all
                 try await cluster.startAll()
                 for (trial, source) in zip(trials, sources) {
                     try await cluster.add(trial, source: source)
                 }
                 for trial in trials { try await cluster.copied(trial) }
+                let audits = try trials.map { try CommitAudit($0) }
                 for fault in faults {
                     let epochs = try await cluster.cluster().bindings.mapValues { $0.record.epoch }
-                    try await fault.happen(to: cluster, source: "s1")
+                    try await fault.happen(
+                        to: cluster, source: "s1", target: network, &dice)
                     for trial in trials { try await cluster.applied(trial) }
                     let state = try await cluster.cluster()
                     for source in sources {
@@ -87,6 +96,11 @@ extension MigrationTests {
                     }
                 }
                 for load in loads { try await load.stop() }
+                for audit in audits {
+                    let (runs, commits) = try audit.check()
+                    #expect(commits > 0)
+                    print("commits of \(runs) runs: \(commits)")
+                }
                 for (trial, source) in zip(trials, sources) {
                     try await cluster.applied(trial)
                     try await trial.expectEqual(verifying: false)

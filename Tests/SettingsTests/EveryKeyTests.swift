@@ -276,7 +276,7 @@ struct EveryKeyTests {
         .init("purge.remain-space", 9), .init("checker", ["check-enable": false]),
         .init("checker.check-enable", false), .init("checker.backoff-rollback", "9m"),
         .init("checker.backoff-max", "9m"), .init("relay-limit", "1GiB"),
-        .init("workers", ["w1"]),
+        .init("relay-replicas", 2), .init("relay-workers", ["w2"]), .init("workers", ["w1"]),
     ]
 
     @Test(
@@ -292,9 +292,11 @@ struct EveryKeyTests {
         let settings = try read(changed)
         #expect(settings != (try read(Self.source)))
         #expect(try read(settings.sent()) == settings)
-        // The record beside the text has these two.
+        // The record beside the text has these.
         var stored = settings
         stored.allowedWorkers = nil
+        stored.relayReplicas = 1
+        stored.relayWorkers = []
         stored.isEnabled = true
         #expect(
             try SourceSettings(stored: settings.stored(secrets, key: "k"), secrets, key: "k")

@@ -19,6 +19,8 @@ public struct APIProblem: Error, Sendable, Hashable, Codable, CustomStringConver
         case sourceInUse = "source.in-use"
         case taskRunning = "task.running"
         case taskStopped = "task.stopped"
+        case taskFenced = "task.fenced"
+        case passwordNeeded = "settings.password"
         case workerAlive = "worker.alive"
         case workerUnfit = "worker.unfit"
         case workerUnreachable = "worker.unreachable"
@@ -35,14 +37,15 @@ public struct APIProblem: Error, Sendable, Hashable, Codable, CustomStringConver
         /// The status of HTTP that fits.
         public var status: Int {
             switch self {
-            case .malformed, .settings: 400
+            case .malformed, .settings, .passwordNeeded: 400
             case .unauthenticated: 401
             case .forbidden, .wrongHost: 403
             case .unknownPath, .unknownSource, .unknownTask, .unknownWorker: 404
             case .wrongMethod: 405
             case .tooSlow: 408
             case .sourceExists, .taskExists, .sourceInUse, .taskRunning, .taskStopped,
-                .workerAlive, .workerUnfit, .notBound, .unreadable, .relayRefused, .verifyRefused:
+                .taskFenced, .workerAlive, .workerUnfit, .notBound, .unreadable, .relayRefused,
+                .verifyRefused:
                 409
             case .changed: 412
             case .tooLarge: 413

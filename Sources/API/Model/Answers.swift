@@ -51,6 +51,26 @@ public struct SourceStatusAnswer: Codable, Sendable, Hashable {
     public var errorMsg: String?
 }
 
+/// What pre-checks say of a task on one source.
+public struct CheckAnswer: Codable, Sendable, Hashable {
+    /// The source.
+    public var sourceName: String
+    /// The worker that has looked.
+    public var workerName: String
+    /// Whether nothing stands against the task on this source.
+    public var isPassed: Bool
+    /// What each check has found.
+    public var results: [CheckResult]
+    /// Why there are no results.
+    public var error: SubtaskError?
+}
+
+/// Where a worker reaches the cluster's store.
+public struct StoreAnswer: Codable, Sendable, Hashable {
+    /// Members of the store, as `host:port`, the best first.
+    public var endpointList: [String]
+}
+
 /// A task as it is wanted.
 public struct TaskAnswer: Codable, Sendable, Hashable {
     /// The task's name.
@@ -179,6 +199,15 @@ public struct TransferRequest: Codable, Sendable, Hashable {
 
     /// Names a worker.
     public init(workerName: String) { self.workerName = workerName }
+}
+
+/// Which worker is to keep a copy of a relay log, or no more.
+public struct RelayRequest: Codable, Sendable, Hashable {
+    /// The worker; `nil` means the one that runs the source.
+    public var workerName: String?
+
+    /// Names a worker, or none.
+    public init(workerName: String? = nil) { self.workerName = workerName }
 }
 
 /// Which files of a relay log are to be removed.

@@ -65,13 +65,7 @@ extension ClusterStore {
     /// Makes sure that this worker's key is the one that the cluster's passwords are encrypted with.
     func checkSecretKey() async throws {
         let own = Array(secrets.fingerprint.utf8)
-        let found = try await client.transaction(
-            if: [.missing(KeyLayout.secretKey)], then: [.put(KeyLayout.secretKey, own, lease: nil)],
-            otherwise: [.get(.key(KeyLayout.secretKey))])
-        guard !found.succeeded, case .values(let values) = found.results.first,
-            let value = values.first
-        else { return }
-        guard value.value == own else {
+        guard try await client.claim(KeyLayout.secretKey, own) else {
             throw SettingsError(
                 "this worker has another key file than the cluster: copy the key file of a worker "
                     + "that is in it")

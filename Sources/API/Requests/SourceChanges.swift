@@ -22,16 +22,31 @@ extension ClusterStore {
         try Self.checkSupport(settings.unsupported)
         try await changeSource(settings.name, seen: seen) { old in
             var settings = settings
-            if settings.server.password.isEmpty {
-                settings.server.password = old.server.password
-            }
+            try keepPassword(
+                of: old.server, in: &settings.server, "source '\(settings.name)'")
             return settings
         }
     }
 
+    /// Lets a server keep the password that it had, when the request has none. One that is to be
+    /// sent elsewhere, or less protected, has to be given again: who may change settings need not
+    /// know it.
+    func keepPassword(
+        of old: ConnectionOptions, in server: inout ConnectionOptions, _ what: String
+    ) throws(APIProblem) {
+        guard server.password.isEmpty, !old.password.isEmpty else { return }
+        guard server.server == old.server, server.user == old.user, server.tls == old.tls else {
+            throw APIProblem(
+                .passwordNeeded,
+                "\(what) is another server, user or TLS setting now: its password is not taken over",
+                remedy: "give the password, too")
+        }
+        server.password = old.password
+    }
+
     /// Reads a source's settings, changes them, and writes them.
     func changeSource(
-        _ name: String, seen: Revision? = nil, _ change: (SourceSettings) -> SourceSettings
+        _ name: String, seen: Revision? = nil, _ change: (SourceSettings) throws -> SourceSettings
     ) async throws {
         let key = KeyLayout.source(name)
         try await untilUnchanged("source '\(name)'") { () -> Void? in
@@ -52,6 +67,31 @@ extension ClusterStore {
             guard var record = decoded(SourceRecord.self, value) else { throw unreadable(value) }
             if record.isEnabled == isEnabled { return () }
             record.isEnabled = isEnabled
+            return try await commit(
+                if: [.modRevision(value.key, value.modRevision)],
+                [.put(value.key, try record.bytes(), lease: nil)]) ? () : nil
+        }
+    }
+
+    /// Lets a worker keep a copy of a source's relay log, or no more. The settings stay as they are,
+    /// to the byte.
+    func setRelayCopy(_ name: String, at worker: String, _ isWanted: Bool) async throws {
+        if isWanted, try await value(KeyLayout.session(worker)) == nil {
+            throw APIProblem.unknownWorker(worker)
+        }
+        try await untilUnchanged("source '\(name)'") { () -> Void? in
+            let value = try await source(name)
+            guard var record = decoded(SourceRecord.self, value) else { throw unreadable(value) }
+            var workers = record.relayWorkers ?? []
+            if isWanted {
+                workers.insert(worker)
+            } else if workers.remove(worker) == nil {
+                throw APIProblem(
+                    .unknownWorker,
+                    "worker '\(worker)' was not told to keep a relay log of '\(name)'",
+                    remedy: "`relay-replicas` of the source says how many workers do")
+            }
+            record.relayWorkers = workers.isEmpty ? nil : workers
             return try await commit(
                 if: [.modRevision(value.key, value.modRevision)],
                 [.put(value.key, try record.bytes(), lease: nil)]) ? () : nil
@@ -139,14 +179,19 @@ extension ClusterStore {
         guard let record = decoded(SourceRecord.self, value) else { throw unreadable(value) }
         var settings = try SourceSettings(stored: record.settings, secrets, key: value.key)
         settings.allowedWorkers = record.allowedWorkers
+        settings.relayReplicas = record.relayReplicas ?? 1
+        settings.relayWorkers = record.relayWorkers ?? []
         settings.isEnabled = record.isEnabled
         return settings
     }
 
     func record(_ settings: SourceSettings) throws(SettingsError) -> SourceRecord {
-        SourceRecord(
+        var record = SourceRecord(
             settings: try settings.stored(secrets, key: KeyLayout.source(settings.name)),
             allowedWorkers: settings.allowedWorkers, isEnabled: settings.isEnabled)
+        if settings.relayReplicas != 1 { record.relayReplicas = settings.relayReplicas }
+        if !settings.relayWorkers.isEmpty { record.relayWorkers = settings.relayWorkers }
+        return record
     }
 
     /// What a newer worker has written is not replaced by a guess.

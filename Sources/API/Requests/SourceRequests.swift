@@ -101,11 +101,29 @@ extension RequestHandlers {
                 try await store.transferSource(name, to: worker)
                 return "source '\(name)' is bound to worker '\(worker)'"
             },
-            sourceAction("relay/enable", "Keeps the source's binlog on its worker.") { name, _ in
+            sourceAction(
+                "relay/enable",
+                "Keeps the source's binlog on its worker, or a copy of it on the one that is named.",
+                .json("RelayRequest", isRequired: false)
+            ) { name, request in
+                if let worker = try request.json(RelayRequest.self).workerName {
+                    guard RecordName.isValid(worker) else { throw APIProblem.unknownWorker(worker) }
+                    try await store.setRelayCopy(name, at: worker, true)
+                    return "worker '\(worker)' keeps a copy of the relay log of source '\(name)'"
+                }
                 try await store.changeSource(name) { $0.keepingRelay(true) }
                 return "a relay log of source '\(name)' is kept"
             },
-            sourceAction("relay/disable", "Keeps no more binlog of the source.") { name, _ in
+            sourceAction(
+                "relay/disable",
+                "Keeps no more binlog of the source, or no copy on the worker that is named.",
+                .json("RelayRequest", isRequired: false)
+            ) { name, request in
+                if let worker = try request.json(RelayRequest.self).workerName {
+                    guard RecordName.isValid(worker) else { throw APIProblem.unknownWorker(worker) }
+                    try await store.setRelayCopy(name, at: worker, false)
+                    return "worker '\(worker)' is not told to keep a copy any more"
+                }
                 try await store.changeSource(name) { $0.keepingRelay(false) }
                 return "no relay log of source '\(name)' is kept"
             },
@@ -203,6 +221,12 @@ extension RequestHandlers {
             if !record.isEnabled { object["enable"] = .flag(false) }
             if let workers = record.allowedWorkers {
                 object["workers"] = .list(workers.sorted().map { .text($0) })
+            }
+            if let count = record.relayReplicas {
+                object["relay-replicas"] = .integer(Int64(count))
+            }
+            if let workers = record.relayWorkers {
+                object["relay-workers"] = .list(workers.sorted().map { .text($0) })
             }
             settings = .object(object)
         }

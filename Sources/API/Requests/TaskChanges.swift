@@ -2,6 +2,7 @@ internal import Cluster
 internal import Metadata
 internal import MySQLClient
 internal import Settings
+internal import Worker
 
 // Changes of tasks.
 
@@ -61,9 +62,9 @@ extension ClusterStore {
                     remedy: "pause or stop it first")
             }
             var settings = settings
-            if settings.target.password.isEmpty {
-                settings.target.password = try self.settings(value).target.password
-            }
+            try keepPassword(
+                of: try self.settings(task: value).target, in: &settings.target,
+                "the target of task '\(name)'")
             let old = Set(stages.map(\.source))
             let added = settings.sources.filter { !old.contains($0) }
             let removed = stages.filter { !settings.sources.contains($0.source) }
@@ -78,7 +79,9 @@ extension ClusterStore {
                     + stages.map { .modRevision($0.key, $0.revision) }
                     + added.map { .exists(KeyLayout.source($0)) },
                 [.put(value.key, try record(settings).bytes(), lease: nil)]
-                    + removed.map { .delete(.key($0.key)) }
+                    + removed.flatMap {
+                        [.delete(.key($0.key)), .delete(history(name, $0.source))]
+                    }
                     + added.flatMap { begin($0, of: name, .stopped) })
             if isDone { return () }
             for name in added { _ = try await source(name) }
@@ -103,19 +106,24 @@ extension ClusterStore {
                 [
                     .delete(.key(value.key)),
                     .delete(.prefix(KeyLayout.stages + name + "/")),
+                    .delete(.prefix(KeyLayout.histories + name + "/")),
                 ]) ? () : nil
         }
     }
 
     /// Changes what subtasks are to do. A stage that is wanted already is written again: a worker
     /// whose subtask waits after an error takes that as the word to try now.
+    ///
+    /// One that has reached its goal is over. A request to run lets it run again only when it
+    /// names its source, or when all of the task are over: what somebody asks for another one must
+    /// not write to a target that has been handed over.
     func change(
         _ name: String, _ change: StageChange, sources wanted: [String]?
     ) async throws -> [String] {
         try await untilUnchanged("task '\(name)'") {
             let value = try await task(name)
             let all = try sources(value)
-            let sources = wanted ?? all
+            let sources = wanted.map { unique($0) } ?? all
             if sources.isEmpty {
                 throw APIProblem(.malformed, "the list of sources is empty")
             }
@@ -136,12 +144,69 @@ extension ClusterStore {
                 let key = KeyLayout.stage(task: name, source: source)
                 conditions.append(old.map { .modRevision(key, $0.revision) } ?? .missing(key))
             }
-            return try await commit(
-                if: conditions,
-                sources.map {
-                    .put(KeyLayout.stage(task: name, source: $0), change.wanted.bytes, lease: nil)
-                }) ? sources : nil
+            var puts = sources.map {
+                Operation.put(
+                    KeyLayout.stage(task: name, source: $0), change.wanted.bytes, lease: nil)
+            }
+            if change.wanted == .running {
+                let histories = try await self.histories(name).filter { sources.contains($0.key) }
+                guard try await raiseEpochs(histories) else { return nil }
+                let isOver = sources.allSatisfy { histories[$0]?.history.finish != nil }
+                for (_, old) in histories.sorted(by: { $0.key < $1.key })
+                where old.history.finish != nil && (wanted != nil || isOver) {
+                    var history = old.history
+                    history.finish = nil
+                    conditions.append(.modRevision(old.key, old.revision))
+                    puts.append(.put(old.key, try history.bytes(), lease: nil))
+                }
+            }
+            return try await commit(if: conditions, puts) ? sources : nil
         }
+    }
+
+    /// Gives the bindings of subtasks whose targets hold a greater epoch one that is greater still:
+    /// whoever asks for them to run means to take them over.
+    ///
+    /// - Returns: false when something has changed meanwhile.
+    private func raiseEpochs(_ histories: [String: StoredHistory]) async throws -> Bool {
+        for (source, old) in histories.sorted(by: { $0.key < $1.key }) {
+            guard let stored = old.history.fencedBy else { continue }
+            var history = old.history
+            history.fencedBy = nil
+            let key = KeyLayout.binding(source)
+            let value = try await self.value(key)
+            var binding = try value.map(self.binding) ?? Binding(worker: nil, epoch: 0)
+            if binding.epoch <= stored {
+                let (next, isOver) = stored.addingReportingOverflow(1)
+                guard !isOver else {
+                    throw APIProblem(
+                        .taskFenced, "the target holds the greatest epoch that there is",
+                        remedy: "correct the subtask's row in the meta schema")
+                }
+                binding.epoch = next
+            }
+            let isDone = try await commit(
+                if: [
+                    .modRevision(old.key, old.revision),
+                    value.map { .modRevision(key, $0.modRevision) } ?? .missing(key),
+                ],
+                [
+                    .put(old.key, try history.bytes(), lease: nil),
+                    .put(key, try binding.bytes(), lease: nil),
+                ])
+            guard isDone else { return false }
+        }
+        return true
+    }
+
+    private func binding(_ value: KeyValue) throws -> Binding {
+        guard let binding = decoded(Binding.self, value) else { throw unreadable(value) }
+        return binding
+    }
+
+    private func unique(_ names: [String]) -> [String] {
+        var seen: Set<String> = []
+        return names.filter { seen.insert($0).inserted }
     }
 
     // MARK: Records
@@ -171,6 +236,27 @@ extension ClusterStore {
         }
     }
 
+    private struct StoredHistory {
+        let key: String
+        let history: SubtaskHistory
+        let revision: Revision
+    }
+
+    private func histories(_ task: String) async throws -> [String: StoredHistory] {
+        let prefix = KeyLayout.histories + task + "/"
+        var out: [String: StoredHistory] = [:]
+        for value in try await client.list(.prefix(prefix)).values {
+            guard let history = SubtaskHistory(bytes: value.value) else { throw unreadable(value) }
+            out[String(value.key.dropFirst(prefix.count))] = StoredHistory(
+                key: value.key, history: history, revision: value.modRevision)
+        }
+        return out
+    }
+
+    private func history(_ task: String, _ source: String) -> KeyRange {
+        .key(KeyLayout.history(task: task, source: source))
+    }
+
     private func begin(
         _ source: String, of task: String, _ stage: Stage
     ) -> [Metadata.Operation] {
@@ -195,7 +281,8 @@ extension ClusterStore {
         return sources
     }
 
-    private func settings(_ value: KeyValue) throws -> TaskSettings {
+    /// A task's settings with the password, out of its record.
+    func settings(task value: KeyValue) throws -> TaskSettings {
         guard let record = decoded(TaskRecord.self, value) else { throw unreadable(value) }
         return try TaskSettings(stored: record.settings, secrets, key: value.key)
     }

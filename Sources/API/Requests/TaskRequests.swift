@@ -91,10 +91,16 @@ extension RequestHandlers {
 
     private var taskActionRoutes: [Route] {
         [
-            stageRoute(.start, "Lets subtasks run, from their checkpoints where they have any."),
+            stageRoute(
+                .start,
+                "Lets subtasks run, from their checkpoints where they have any. Those that "
+                    + "have reached their goal only when they are named, or when all have."),
             stageRoute(.stop, "Ends subtasks; their checkpoints stay."),
             stageRoute(.pause, "Lets subtasks rest on their workers."),
-            stageRoute(.resume, "Lets subtasks go on that rest, or that wait after an error."),
+            stageRoute(
+                .resume,
+                "Lets subtasks go on that rest, or that wait after an error. Those that "
+                    + "have reached their goal only when they are named, or when all have."),
             Route(
                 method: "POST", path: "/api/v1/tasks/{task_name}/verify", access: .admin,
                 id: "verifyTask", summary: "Compares the tables of source and target now.",
@@ -169,7 +175,8 @@ extension RequestHandlers {
                     let it = ClusterState.Subtask(task: name, source: stage.sourceName)
                     return subtask(
                         it, wanted: stage.stage, worker, worker.flatMap { reports[$0]?[it] },
-                        worker.flatMap { problems[$0] })
+                        worker.flatMap { problems[$0] },
+                        isOver: state.histories[it]?.record.finish != nil)
                 }
             }
             return answer
@@ -178,11 +185,14 @@ extension RequestHandlers {
 
     private func subtask(
         _ it: ClusterState.Subtask, wanted: String, _ worker: String?, _ status: SubtaskStatus?,
-        _ problem: String?
+        _ problem: String?, isOver: Bool
     ) -> SubtaskAnswer {
         var stage = status?.stage.rawValue ?? "Unknown"
         var reason = problem
-        if status == nil, problem == nil {
+        if status == nil, wanted != Stage.stopped.rawValue, isOver {
+            // Known without a worker.
+            stage = SubtaskStatus.Stage.finished.rawValue
+        } else if status == nil, problem == nil {
             if wanted == Stage.stopped.rawValue {
                 stage = SubtaskStatus.Stage.stopped.rawValue
             } else if worker == nil {

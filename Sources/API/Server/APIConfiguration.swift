@@ -26,6 +26,8 @@ public struct APIConfiguration: Sendable {
     public var version: String
     /// The address to listen on.
     public var host = "127.0.0.1"
+    /// The name or address that others are told, when it is another one.
+    public var advertisedHost: String?
     /// The port; 0 takes a free one.
     public var port: Int
     /// TLS; `nil`: plain text.
@@ -56,6 +58,16 @@ public struct APIConfiguration: Sendable {
     /// Whether only this machine's programs can connect.
     public var isLoopback: Bool { isLoopbackHost(host) }
 
+    /// Whether a request may be meant for this worker, by the host that it names. A name that
+    /// somebody else has made to point here is none of ours; an address can't be made to.
+    func isOwn(host: String) -> Bool {
+        if isLoopbackHost(host) { return true }
+        if isLoopback { return false }
+        let bare = host.hasPrefix("[") ? String(host.dropFirst().dropLast()) : host
+        let own = [self.host, advertisedHost].compactMap { $0?.lowercased() }
+        return own.contains(bare.lowercased()) || isAddress(bare)
+    }
+
     /// Refuses to serve strangers.
     ///
     /// - Throws: beyond loopback without TLS and tokens, unless it is wanted so.
@@ -79,4 +91,10 @@ func isLoopbackHost(_ host: String) -> Bool {
     if host.lowercased() == "localhost" || host == "::1" || host == "[::1]" { return true }
     let parts = host.split(separator: ".", omittingEmptySubsequences: false)
     return parts.count == 4 && parts[0] == "127" && parts.allSatisfy { UInt8($0) != nil }
+}
+
+/// Whether a text is an address, and no name.
+private func isAddress(_ text: String) -> Bool {
+    var (v4, v6) = (in_addr(), in6_addr())
+    return inet_pton(AF_INET, text, &v4) == 1 || inet_pton(AF_INET6, text, &v6) == 1
 }

@@ -170,10 +170,13 @@ struct APIResponder: HTTPResponder {
         let host =
             authority.hasPrefix("[")
             ? String(authority.prefix { $0 != "]" }) + "]" : String(authority.prefix { $0 != ":" })
-        guard !configuration.isLoopback || isLoopbackHost(host) else {
+        guard configuration.isOwn(host: host) else {
+            let place = configuration.advertisedHost ?? configuration.host
             throw APIProblem(
-                .wrongHost, "this worker is not \(TextForm.shown(authority)): it serves loopback",
-                remedy: "connect to \(configuration.host)")
+                .wrongHost,
+                "this worker is not \(TextForm.shown(authority)): without tokens it answers to its "
+                    + "own name and to addresses only",
+                remedy: "connect to \(place) or its address, or give the workers tokens")
         }
         if let origin = request.headers[.origin], origin != "http://\(authority)",
             origin != "https://\(authority)"

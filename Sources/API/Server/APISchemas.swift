@@ -13,6 +13,7 @@ enum APISchemas {
         "Done": object(["message": text, "freed_bytes": integer], required: ["message"]),
         "TransferRequest": object(["worker_name": text], required: ["worker_name"]),
         "SourceListRequest": object(["source_name_list": list(text)]),
+        "RelayRequest": object(["worker_name": text]),
         "RelayPurgeRequest": object(
             ["relay_binlog_name": text, "force": flag], required: ["relay_binlog_name"]),
         "Source": object(
@@ -53,16 +54,30 @@ enum APISchemas {
             [
                 "task": text, "source": text, "stage": text, "unit": text, "epoch": integer,
                 "attempts": integer, "progress": anything,
-                "error": object(
-                    [
-                        "code": text, "message": text, "remedy": text, "is_retryable": flag,
-                        "time": number, "position": text,
-                    ], required: ["code", "message", "is_retryable", "time"]),
+                "error": reference("SubtaskError"),
             ], required: ["task", "source", "stage", "unit", "epoch", "attempts"]),
+        "Check": object(
+            [
+                "source_name": text, "worker_name": text, "is_passed": flag,
+                "results": list(
+                    object(
+                        [
+                            "name": text, "verdict": words(["ok", "warning", "error", "skipped"]),
+                            "message": text, "remedy": text, "is_ignored": flag,
+                        ], required: ["name", "verdict", "message", "remedy", "is_ignored"])),
+                "error": reference("SubtaskError"),
+            ], required: ["source_name", "worker_name", "is_passed", "results"]),
+        "CheckList": page("Check"),
+        "Store": object(["endpoint_list": list(text)], required: ["endpoint_list"]),
+        "SubtaskError": object(
+            [
+                "code": text, "message": text, "remedy": text, "is_retryable": flag,
+                "time": number, "position": text,
+            ], required: ["code", "message", "is_retryable", "time"]),
         "RelayLog": object(
             [
                 "state": text, "reason": text, "bytes": integer, "limit_bytes": integer,
-                "position": text,
+                "position": text, "is_copy": flag,
             ], required: ["state", "bytes"]),
         "WorkerStatus": object(
             [
@@ -103,7 +118,8 @@ enum APISchemas {
         "ShortSource": object(
             [
                 "source-id": text, "source": reference("Server"), "relay": flag,
-                "relay-dir": text, "relay-limit": size, "server-id": integer,
+                "relay-dir": text, "relay-limit": size, "relay-replicas": integer,
+                "relay-workers": list(text), "server-id": integer,
                 "workers": list(text), "enable": flag,
             ], required: ["source"]),
         "TaskSettings": .object([

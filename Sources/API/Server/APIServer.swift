@@ -53,7 +53,14 @@ public final class APIServer: Sendable {
         let service = try application(peers)
         do {
             try await withThrowingTaskGroup(of: Void.self) { group in
-                group.addTask { try await self.followed.run(self.client) }
+                group.addTask {
+                    try await self.followed.run(self.log) { tell in
+                        try await self.client.follow(.prefix(KeyLayout.root)) { update in
+                            tell(update)
+                            return true
+                        }
+                    }
+                }
                 group.addTask { try await self.compareSecretKey() }
                 group.addTask { try await self.serve(service) }
                 defer { group.cancelAll() }
@@ -125,8 +132,8 @@ public final class APIServer: Sendable {
         while true {
             do {
                 return try await store.checkSecretKey()
-            } catch let error as MetadataError where error.isTransient {
-                try await Task.sleep(for: .milliseconds(200))
+            } catch let error as MetadataError where error.code != .closed {
+                try await Task.sleep(for: error.isTransient ? .milliseconds(200) : .seconds(2))
             }
         }
     }

@@ -1,4 +1,5 @@
 internal import Cluster
+internal import Logging
 internal import Metadata
 internal import Synchronization
 
@@ -24,11 +25,21 @@ final class FollowedState: Sendable {
         state.withLock { $0.candidates.values.min { $0.since < $1.since }?.worker }
     }
 
-    /// Follows the store until the task is cancelled.
-    func run(_ client: EtcdClient) async throws {
-        try await client.follow(.prefix(KeyLayout.root)) { update in
-            self.state.withLock { $0.apply(update) }
-            return true
+    /// Follows the store until the task is cancelled. A store that refuses is no reason to end what
+    /// the worker runs: what was known last is answered.
+    ///
+    /// - Parameter follow: tells everything, and then every change; normally it only returns by
+    ///   throwing.
+    func run(
+        _ log: Logger, _ follow: (@escaping @Sendable (KeyUpdate) -> Void) async throws -> Void
+    ) async throws {
+        while true {
+            do {
+                try await follow { update in self.state.withLock { $0.apply(update) } }
+            } catch let error as MetadataError where error.code != .closed {
+                log.error("the API can't read the store", metadata: ["reason": "\(error)"])
+            }
+            try await Task.sleep(for: .seconds(1))
         }
     }
 

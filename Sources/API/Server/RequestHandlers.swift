@@ -15,7 +15,7 @@ struct RequestHandlers: Sendable {
 
     /// Every operation, in the order of the document.
     var routes: [Route] {
-        clusterRoutes + sourceRoutes + taskRoutes + localRoutes + machineRoutes
+        clusterRoutes + sourceRoutes + taskRoutes + checkRoutes + localRoutes + machineRoutes
     }
 
     // MARK: For machines
@@ -66,6 +66,14 @@ struct RequestHandlers: Sendable {
                 summary: "What the worker that is asked does; other workers ask for it.",
                 answer: "WorkerStatus"
             ) { _ in try .json(control.status()) },
+            Route(
+                method: "GET", path: "/api/v1/local/store", access: .read, id: "getLocalStore",
+                summary:
+                    "Where the worker that is asked reaches the store; a worker that joins asks.",
+                answer: "Store"
+            ) { _ in
+                try .json(StoreAnswer(endpointList: store.client.endpoints.map(\.description)))
+            },
             Route(
                 method: "POST", path: "/api/v1/local/relays/{source_name}/purge", access: .admin,
                 id: "purgeLocalRelay",

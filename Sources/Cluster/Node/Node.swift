@@ -41,7 +41,6 @@ public final class Node: Sendable {
         self.host = host
         self.log = log
         folder = try DataFolder(settings.dataFolder, worker: settings.name)
-        state = Mutex(State(book: OrderBook(worker: settings.name, read: settings.read)))
         var session = WorkerSession(
             name: settings.name, identity: folder.identity, address: settings.address)
         switch settings.store {
@@ -71,7 +70,16 @@ public final class Node: Sendable {
             session.storeEndpoint = own.clientEndpoint.description
             session.peerURL = server.peerURL
         }
+        session.relayAddress = settings.relayAddress
         membership = Membership(session, client: client, log: log)
+        let client = client
+        state = Mutex(
+            State(
+                book: OrderBook(
+                    worker: settings.name,
+                    journal: {
+                        HistoryJournal(client: client, subtask: $0, binding: $1, stage: $2)
+                    }, readSource: settings.readSource, read: settings.read)))
     }
 
     private static func serverSettings(
@@ -186,9 +194,11 @@ public final class Node: Sendable {
     private func identify() async throws {
         let own = try folder.cluster()
         if case .own(let store) = settings.store, let own, !store.join.isEmpty {
-            try await compare(own, with: store.join)
+            let located = await store.locate?() ?? []
+            try await compare(own, with: located + store.join)
         }
         while true {
+            await locate()
             do {
                 if let token = try await token(own) {
                     try await compareKey()
@@ -197,8 +207,26 @@ public final class Node: Sendable {
                 }
             } catch let error as MetadataError where error.isTransient {
                 log.info("the store does not answer yet", metadata: ["reason": "\(error)"])
+            } catch let error as MetadataError where error.code != .closed {
+                // It is full, say, or must be repaired: the worker is there when it is well again.
+                log.error("the store refuses this worker", metadata: ["reason": "\(error)"])
+                try await Task.sleep(for: .seconds(1))
             }
             try await Task.sleep(for: .milliseconds(200))
+        }
+    }
+
+    /// Looks where the store is, as the workers to be joined know it.
+    private func locate() async {
+        guard case .own(let own) = settings.store, !own.join.isEmpty,
+            let found = await own.locate?()
+        else { return }
+        let fresh = found.filter { !client.endpoints.contains($0) }
+        guard !fresh.isEmpty else { return }
+        do {
+            try client.setEndpoints(fresh + client.endpoints)
+        } catch {
+            log.warning("an endpoint of the store can't be used", metadata: ["reason": "\(error)"])
         }
     }
 
@@ -223,14 +251,7 @@ public final class Node: Sendable {
     /// Makes sure that this worker can read the passwords in the store.
     private func compareKey() async throws {
         guard let own = settings.keyFingerprint.map({ Array($0.utf8) }) else { return }
-        let found = try await client.transaction(
-            if: [.missing(KeyLayout.secretKey)], then: [.put(KeyLayout.secretKey, own)],
-            otherwise: [.get(.key(KeyLayout.secretKey))])
-        if case .values(let values) = found.results.first, let value = values.first,
-            value.value != own
-        {
-            throw ClusterError.otherKey
-        }
+        guard try await client.claim(KeyLayout.secretKey, own) else { throw ClusterError.otherKey }
     }
 
     /// A worker that is in a cluster is told to join another one: its own store would not notice.
@@ -271,8 +292,13 @@ public final class Node: Sendable {
             if endpoints != client.endpoints { try client.setEndpoints(endpoints) }
             let texts = endpoints.map(\.description)
             if texts != saved {
-                try folder.setEndpoints(texts)
-                saved = texts
+                do {
+                    try folder.setEndpoints(texts)
+                    saved = texts
+                } catch {
+                    // The disk is full, say: the file is needed at the next start, not now.
+                    log.warning("cannot save where the store is", metadata: ["reason": "\(error)"])
+                }
             }
         }
     }
@@ -315,10 +341,17 @@ public final class Node: Sendable {
     private func followOnce() async throws {
         try await client.follow(.prefix(KeyLayout.root)) { update in
             self.state.withLock { state in
+                let known = state.cluster.unreadable
                 state.cluster.apply(update)
                 state.isKnown = true
+                for key in state.cluster.unreadable.subtracting(known) {
+                    self.log.error(
+                        "a record can't be read; what it said before counts",
+                        metadata: ["key": "\(key)"])
+                }
                 let orders = state.book.orders(state.cluster)
-                if !state.isOver { self.host.order(orders) }
+                let copies = state.book.copies(state.cluster)
+                if !state.isOver { self.host.order(orders, copies: copies) }
             }
             self.member?.setWanted(self.cluster.voters.contains(self.settings.name))
             return true
@@ -367,7 +400,7 @@ public final class Node: Sendable {
         }
         state.withLock { state in
             state.isOver = true
-            host.order([:])
+            host.order([:], copies: [:])
         }
         await waiting(upTo: Self.drainLimit) { host.activeSources.isEmpty }
     }

@@ -26,6 +26,9 @@ public struct NodeSettings: Sendable {
         /// Members of the store of the cluster to join; empty: a cluster of one is formed, unless
         /// the worker is in one already.
         public var join: [EtcdEndpoint] = []
+        /// Asks the workers that are to be joined where members of the store are: they need not
+        /// have one themselves.
+        public var locate: (@Sendable () async -> [EtcdEndpoint])?
         /// The store's program; `nil` for Debian's.
         public var program: String?
         /// Further options of the program.
@@ -44,6 +47,11 @@ public struct NodeSettings: Sendable {
     public var dataFolder: String
     /// Where other workers, and clients, reach its API.
     public var address: String
+    /// Where it serves its relay logs to other workers; `nil`: it does not.
+    public var relayAddress: String?
+    /// Reads a source's settings out of its name and their text; `nil`: no copies of relay logs are
+    /// kept here.
+    public var readSource: (@Sendable (String, String) throws -> SourceSettings)?
     /// Where it listens only to show that it lives; `nil` when the API is served there.
     public var presence: EtcdEndpoint?
     /// What tells the key of the cluster's passwords from another; `nil`: it is not compared.

@@ -1,3 +1,4 @@
+internal import Metadata
 internal import Settings
 internal import Worker
 
@@ -10,12 +11,32 @@ struct OrderBook {
     }
     private let worker: String
     private let read: @Sendable (SubtaskRecords) throws -> MigrationSettings
+    /// Makes the journal of an order that was made of these revisions of its binding and its stage.
+    typealias Journal =
+        @Sendable (ClusterState.Subtask, _ binding: Revision, _ stage: Revision) ->
+        any SubtaskJournal
+    private let journal: Journal?
+    /// Reads a source's settings, out of its name and their text.
+    typealias SourceReader = @Sendable (String, String) throws -> SourceSettings
+    private let readSource: SourceReader?
+    /// Settings of sources as they were read.
+    private var sources: [String: KnownSource] = [:]
+    private struct KnownSource {
+        var text: String
+        var settings: Result<SourceSettings, any Error>
+        var revision: Int64
+    }
     /// Settings as they were read, so that they are read again only when their text changes.
     private var entries: [ClusterState.Subtask: Entry] = [:]
     private var revision: Int64 = 0
 
-    init(worker: String, read: @Sendable @escaping (SubtaskRecords) throws -> MigrationSettings) {
+    init(
+        worker: String, journal: Journal? = nil, readSource: SourceReader? = nil,
+        read: @Sendable @escaping (SubtaskRecords) throws -> MigrationSettings
+    ) {
         self.worker = worker
+        self.journal = journal
+        self.readSource = readSource
         self.read = read
     }
 
@@ -26,6 +47,9 @@ struct OrderBook {
             // A source that was removed is unbound soon.
             guard state.sources[source] != nil else { continue }
             out[source] = SourceOrder(epoch: binding.record.epoch, subtasks: [:])
+            out[source]?.holders = (state.relays[source] ?? []).sorted().compactMap {
+                holder($0, state)
+            }
         }
         for (subtask, stage) in state.stages {
             guard out[subtask.source] != nil, let source = state.sources[subtask.source],
@@ -36,12 +60,54 @@ struct OrderBook {
                 SubtaskRecords(
                     task: subtask.task, source: subtask.source,
                     taskSettings: task.record.settings, sourceSettings: source.record.settings))
-            out[subtask.source]?.subtasks[subtask.task] = SubtaskOrder(
+            let asked = state.stageRevisions[subtask] ?? 0
+            var order = SubtaskOrder(
                 wanted: stage.wanted, settings: entry.settings, settingsRevision: entry.revision,
-                requestRevision: state.stageRevisions[subtask] ?? 0)
+                requestRevision: asked)
+            let key = KeyLayout.history(task: subtask.task, source: subtask.source)
+            if let history = state.histories[subtask] {
+                order.history = history.record
+            } else if state.unreadable.contains(key) {
+                // It may be over: nothing runs on a guess.
+                order.settings = .failure(ClusterError.unreadable(key))
+            }
+            order.journal = journal?(subtask, state.bindings[subtask.source]?.revision ?? 0, asked)
+            out[subtask.source]?.subtasks[subtask.task] = order
         }
         entries = entries.filter { out[$0.key.source]?.subtasks[$0.key.task] != nil }
         return out
+    }
+
+    /// The sources of whose relay logs this worker keeps a copy.
+    mutating func copies(_ state: ClusterState) -> [String: RelayCopyOrder] {
+        guard let readSource else { return [:] }
+        var out: [String: RelayCopyOrder] = [:]
+        for (source, workers) in state.relayCopies() where workers.contains(worker) {
+            guard let text = state.sources[source]?.record.settings,
+                let bound = state.bindings[source]?.record.worker,
+                let original = holder(bound, state)
+            else { continue }
+            if sources[source]?.text != text {
+                revision += 1
+                sources[source] = KnownSource(
+                    text: text, settings: Result { try readSource(source, text) },
+                    revision: revision)
+            }
+            guard let known = sources[source] else { continue }
+            if case .success(let settings) = known.settings, !settings.keepsRelay { continue }
+            out[source] = RelayCopyOrder(
+                settings: known.settings, settingsRevision: known.revision, original: original)
+        }
+        sources = sources.filter { out[$0.key] != nil }
+        return out
+    }
+
+    /// Another worker, where it can be asked for relay logs.
+    private func holder(_ name: String, _ state: ClusterState) -> RelayHolder? {
+        guard name != worker, let address = state.sessions[name]?.record.relayAddress else {
+            return nil
+        }
+        return RelayHolder(worker: name, address: address)
     }
 
     private mutating func entry(

@@ -12,17 +12,27 @@ final class PeerWatch: Sendable {
     private struct Peer {
         var session: ClusterState.Stored<WorkerSession>
         var connection: ProbeConnection?
+        /// One that is being begun.
+        var attempt: ProbeAttempt?
         var wasConnected = false
         var nextTry = ContinuousClock.now
     }
     private let name: String
     private let client: EtcdClient
     private let log: Logger
+    private let connect: @Sendable (EtcdEndpoint) -> ProbeConnection?
 
-    init(name: String, client: EtcdClient, log: Logger) {
+    /// - Parameter connect: begins to connect; may wait when the endpoint's host is a name.
+    init(
+        name: String, client: EtcdClient, log: Logger,
+        connect: @Sendable @escaping (EtcdEndpoint) -> ProbeConnection? = {
+            ProbeConnection(to: $0)
+        }
+    ) {
         self.name = name
         self.client = client
         self.log = log
+        self.connect = connect
     }
 
     /// Watches until the task is cancelled.
@@ -43,9 +53,9 @@ final class PeerWatch: Sendable {
             for (name, session) in wanted {
                 var peer = known[name] ?? Peer(session: session)
                 peer.session = session
-                var isGone = Self.look(at: &peer)
+                var isGone = look(at: &peer)
                 // One that was closed is made anew at once.
-                if !isGone, peer.connection == nil { isGone = Self.look(at: &peer) }
+                if !isGone, peer.connection == nil { isGone = look(at: &peer) }
                 known[name] = peer
                 guard isGone else { continue }
                 log.notice("a worker's process has gone", metadata: ["worker": "\(name)"])
@@ -62,13 +72,22 @@ final class PeerWatch: Sendable {
     /// Looks at a connection, without waiting.
     ///
     /// - Returns: whether the process has gone.
-    private static func look(at peer: inout Peer) -> Bool {
+    private func look(at peer: inout Peer) -> Bool {
+        if let attempt = peer.attempt {
+            guard attempt.isOver else { return false }
+            peer.attempt = nil
+            peer.connection = attempt.connection
+        }
         guard let connection = peer.connection else {
             guard peer.nextTry <= .now else { return false }
-            peer.connection = EtcdEndpoint(peer.session.record.address).flatMap {
-                ProbeConnection(to: $0)
-            }
             peer.nextTry = .now + .seconds(1)
+            guard let endpoint = EtcdEndpoint(peer.session.record.address) else { return false }
+            if endpoint.isAddress {
+                peer.connection = connect(endpoint)
+            } else {
+                let connect = connect
+                peer.attempt = ProbeAttempt { connect(endpoint) }
+            }
             return false
         }
         switch connection.condition {

@@ -1,5 +1,7 @@
 internal import Glibc
 internal import Metadata
+internal import Runtime
+internal import Synchronization
 
 /// A TCP connection over which nothing is sent: it shows whether the other side is there.
 final class ProbeConnection: Sendable {
@@ -16,10 +18,12 @@ final class ProbeConnection: Sendable {
     private let socket: Int32
     private let begun = ContinuousClock.now
 
-    /// Begins to connect; `nil` when the address can't be used. A host name may take a while.
+    /// Begins to connect; `nil` when the address can't be used. Returns at once for an address; the
+    /// look-up of a name takes as long as name servers let it wait.
     init?(to endpoint: EtcdEndpoint) {
         var hints = unsafe addrinfo()
         unsafe hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
+        if endpoint.isAddress { unsafe hints.ai_flags = AI_NUMERICHOST }
         var found: UnsafeMutablePointer<addrinfo>?
         guard unsafe getaddrinfo(endpoint.host, "\(endpoint.port)", &hints, &found) == 0,
             let address = unsafe found
@@ -58,6 +62,45 @@ final class ProbeConnection: Sendable {
         default: return .failed
         }
     }
+}
+
+extension EtcdEndpoint {
+    /// Whether the host is an address, and no name that has to be looked up.
+    var isAddress: Bool {
+        var v4 = in_addr()
+        var v6 = in6_addr()
+        if unsafe inet_pton(AF_INET, host, &v4) == 1 { return true }
+        return unsafe inet_pton(AF_INET6, host, &v6) == 1
+    }
+}
+
+/// A connection that is being begun on a thread of its own, because its host has to be looked up
+/// first. Nobody waits for the thread: name servers may let it wait for half a minute, and the pool's
+/// threads, or the end of a worker, must not.
+final class ProbeAttempt: Sendable {
+    private struct Outcome {
+        var isOver = false
+        var connection: ProbeConnection?
+    }
+    private let outcome = Mutex(Outcome())
+
+    /// Begins one.
+    ///
+    /// - Parameter connect: makes the connection, and may wait.
+    init(connect: @escaping @Sendable () -> ProbeConnection?) {
+        let thread = ThreadExecutor(name: "lookup")
+        // Nobody's child, since a parent would have to wait for it; it ends by itself.
+        Task(executorPreference: thread) {
+            let connection = connect()
+            self.outcome.withLock { $0 = Outcome(isOver: true, connection: connection) }
+            thread.stop()
+        }
+    }
+
+    /// Whether it is over.
+    var isOver: Bool { outcome.withLock { $0.isOver } }
+    /// The connection, when it is over and there is one.
+    var connection: ProbeConnection? { outcome.withLock { $0.connection } }
 }
 
 /// Accepts connections at a worker's address, and does nothing with them: others see that it lives.

@@ -38,7 +38,7 @@ final class StoreMember: Sendable {
             if let next = formation {
                 try await runUntilRemoved(next)
                 log.notice("this worker's member of the store was removed")
-                try server.discardData()
+                await discard()
                 formation = nil
             }
             while !isWanted.withLock({ $0 }) { try await Task.sleep(for: .milliseconds(100)) }
@@ -48,6 +48,19 @@ final class StoreMember: Sendable {
                 log.warning("cannot join the store yet", metadata: ["reason": "\(error)"])
                 try await Task.sleep(for: .seconds(1))
             }
+        }
+    }
+
+    /// Removes what a member that was removed has left: it must never start with it again. A disk
+    /// that refuses is no reason to end what runs here.
+    private func discard() async {
+        while !Task.isCancelled {
+            do {
+                return try server.discardData()
+            } catch {
+                log.error("cannot put the store's data aside", metadata: ["reason": "\(error)"])
+            }
+            try? await Task.sleep(for: .seconds(5))
         }
     }
 

@@ -83,6 +83,11 @@ final class VoterKeeper: Sendable {
             for member in members {
                 let url = member.peerURLs.first ?? ""
                 if out.contains(where: { $0.name == member.name || $0.peerURL == url }) { continue }
+                if state.liveWorkers.contains(member.name) {
+                    // Its session can't be read.
+                    out.append(VoterCandidate(name: member.name, peerURL: url, isAlive: true))
+                    continue
+                }
                 // One that has never started has no name.
                 let name = member.hasStarted ? member.name : "(\(url))"
                 gone.insert(name)

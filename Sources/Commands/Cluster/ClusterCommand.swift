@@ -5,7 +5,9 @@ internal import ArgumentParser
 struct ClusterCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "cluster", abstract: "Look at the cluster, and make tokens for it.",
-        subcommands: [ClusterStatusCommand.self, ClusterTokenCommand.self])
+        subcommands: [
+            ClusterStatusCommand.self, ClusterTokenCommand.self, ClusterPlaceCommand.self,
+        ])
 }
 
 /// `skein cluster status`.

@@ -25,12 +25,17 @@ struct EndpointFlags: ParsableArguments {
             valueName: "file"))
     var ca: String?
 
-    @Option(help: ArgumentHelp("How long one worker may take.", valueName: "span"))
-    var timeout = "10s"
+    @Option(
+        help: ArgumentHelp("How long one worker may take (default: 10s).", valueName: "span"))
+    var timeout: String?
 
     /// Asks workers.
-    func ask<Result>(_ body: (APIClient) async throws -> Result) async throws -> Result {
-        guard let limit = TimeSpan(timeout)?.duration, limit > .zero else {
+    ///
+    /// - Parameter standard: how long one may take where nothing is said.
+    func ask<Result>(
+        atLeast standard: Duration = .seconds(10), _ body: (APIClient) async throws -> Result
+    ) async throws -> Result {
+        guard let limit = timeout.map({ TimeSpan($0)?.duration }) ?? standard, limit > .zero else {
             throw SettingsError("--timeout must be a time such as 10s")
         }
         let variable = environmentValue("SKEIN_ENDPOINT") ?? ""

@@ -5,10 +5,14 @@ internal import Worker
 /// `skein relay start`.
 struct RelayStartCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "start", abstract: "Keep a source's binlog on its worker.")
+        commandName: "start",
+        abstract: "Keep a source's binlog on its worker, or a copy of it on another.")
 
     @Argument(help: "The source.")
     var source: String
+
+    @Option(help: "A worker that keeps a copy, beside the one that runs the source.")
+    var worker: String?
 
     @OptionGroup var endpoints: EndpointFlags
     @OptionGroup var answers: AnswerFlags
@@ -16,7 +20,9 @@ struct RelayStartCommand: AsyncParsableCommand {
     func run() async throws {
         try await endpoints.ask { client in
             try answers.showDone(
-                await client.send("POST", "/api/v1/sources/\(pathPart(source))/relay/enable"))
+                await client.send(
+                    "POST", "/api/v1/sources/\(pathPart(source))/relay/enable",
+                    body: .json(RelayRequest(workerName: worker))))
         }
     }
 }
@@ -24,10 +30,13 @@ struct RelayStartCommand: AsyncParsableCommand {
 /// `skein relay stop`.
 struct RelayStopCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "stop", abstract: "Keep no more of a source's binlog.")
+        commandName: "stop", abstract: "Keep no more of a source's binlog, or no copy on a worker.")
 
     @Argument(help: "The source.")
     var source: String
+
+    @Option(help: "A worker that keeps a copy, beside the one that runs the source.")
+    var worker: String?
 
     @OptionGroup var endpoints: EndpointFlags
     @OptionGroup var answers: AnswerFlags
@@ -35,7 +44,9 @@ struct RelayStopCommand: AsyncParsableCommand {
     func run() async throws {
         try await endpoints.ask { client in
             try answers.showDone(
-                await client.send("POST", "/api/v1/sources/\(pathPart(source))/relay/disable"))
+                await client.send(
+                    "POST", "/api/v1/sources/\(pathPart(source))/relay/disable",
+                    body: .json(RelayRequest(workerName: worker))))
         }
     }
 }

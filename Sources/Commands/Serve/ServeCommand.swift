@@ -4,6 +4,7 @@ internal import Cluster
 internal import Glibc
 internal import Logging
 internal import Metadata
+internal import Peer
 internal import Runtime
 internal import Settings
 internal import Worker
@@ -27,7 +28,8 @@ struct ServeCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Where it listens. The two ports above are for its member of the store.",
+            "Where it listens. The three ports above are for its member of the store, and for relay "
+                + "logs.",
             valueName: "host:port"))
     var listen = "127.0.0.1:8261"
 
@@ -102,20 +104,60 @@ struct ServeCommand: AsyncParsableCommand {
     func run() async throws {
         let terminal = Terminal()
         let logger = Logger.command("skein", terminal, level: logLevel.level, isJSON: false)
-        let (settings, configuration) = try configure()
+        let (configured, configuration) = try configure()
+        var settings = configured
+        if case .own(var own) = settings.store, !join.isEmpty {
+            let locator = StoreLocator(workers: join, configuration: configuration, log: logger)
+            own.locate = { await locator.endpoints().compactMap { EtcdEndpoint($0) } }
+            settings.store = .own(own)
+        }
+        let exchange = try exchange(&settings, configuration, logger)
         let runtime = WorkerRuntime(
-            name: name, dataFolder: settings.dataFolder, describe: { SubtaskError(operator: $0) },
-            logger: logger)
+            name: name, dataFolder: settings.dataFolder, exchange: exchange,
+            describe: { SubtaskError(operator: $0) }, logger: logger)
         let node = try Node(settings, host: runtime, log: logger)
         try await StopSignals.shared.handling { _ in
             node.stop()
         } _: {
             try await node.run {
-                try await APIServer(
-                    configuration: configuration, client: node.client, control: runtime, log: logger
-                ).run()
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    if let exchange { group.addTask { try await exchange.run() } }
+                    group.addTask {
+                        try await APIServer(
+                            configuration: configuration, client: node.client, control: runtime,
+                            log: logger
+                        ).run()
+                    }
+                    defer { group.cancelAll() }
+                    while try await group.next() != nil {}
+                }
             }
         }
+    }
+
+    /// What lets workers read each other's relay logs: on loopback, or with certificates.
+    private func exchange(
+        _ settings: inout NodeSettings, _ configuration: APIConfiguration, _ logger: Logger
+    ) throws -> PeerExchange? {
+        let security: PeerSecurity
+        if let tls = settings.tls {
+            security = .mutual(
+                authorityFile: tls.authorityFile, certificateFile: tls.certificateFile,
+                keyFile: tls.keyFile)
+        } else if configuration.isLoopback {
+            security = .plaintext
+        } else {
+            logger.notice("relay logs are not served to other workers: that needs certificates")
+            return nil
+        }
+        guard let told = EtcdEndpoint(settings.address) else { return nil }
+        let secrets = configuration.secrets
+        settings.relayAddress = PeerAddress(host: told.host, port: told.port + 3).description
+        settings.readSource = { source, text in
+            try SourceSettings(stored: text, secrets, key: KeyLayout.source(source))
+        }
+        return try PeerExchange(
+            PeerAddress(host: configuration.host, port: configuration.port + 3), security)
     }
 
     private func configure() throws -> (NodeSettings, APIConfiguration) {
@@ -124,8 +166,8 @@ struct ServeCommand: AsyncParsableCommand {
         }
         let here = try endpoint(listen, "--listen")
         let told = try advertise.map { try endpoint($0, "--advertise") } ?? here
-        guard here.port <= 65_533 else {
-            throw SettingsError("--listen needs the two ports above its own too")
+        guard here.port <= 65_532 else {
+            throw SettingsError("--listen needs the three ports above its own too")
         }
         guard !["0.0.0.0", "::"].contains(told.host) else {
             throw SettingsError("--advertise is missing: others can't connect to \(told)")
@@ -153,6 +195,7 @@ struct ServeCommand: AsyncParsableCommand {
         var configuration = APIConfiguration(
             worker: name, version: Version.text, port: here.port, secrets: secrets)
         configuration.host = here.host
+        configuration.advertisedHost = told.host
         configuration.isInsecure = insecure
         if let tokens { configuration.tokens = try AccessTokens(file: tokens) }
         switch (tlsCert, tlsKey) {
@@ -210,13 +253,21 @@ struct ServeCommand: AsyncParsableCommand {
 }
 
 extension SubtaskError {
+    /// What to do in a cluster, where that is not what a command's user does.
+    private static let remedies = [
+        "checkpoint.fenced": "make sure that nobody else writes to the target for this task; "
+            + "`skein task resume` then takes it over with a greater epoch",
+        "checkpoint.missing": "restore the meta schema together with the data; to begin anew, "
+            + "remove the task, empty its tables on the target, and add it again",
+    ]
+
     /// What the API tells of an error: the same as the command line does.
     init(operator error: any Error) {
         let known = OperatorError(error)
         self.init(
             code: known.code,
             message: known.place.map { "\(known.message) (\($0))" } ?? known.message,
-            remedy: known.action.isEmpty ? nil : known.action,
+            remedy: Self.remedies[known.code] ?? (known.action.isEmpty ? nil : known.action),
             isRetryable: known.recovery == .later,
             time: Double(wallClockMicroseconds()) / 1e6)
     }

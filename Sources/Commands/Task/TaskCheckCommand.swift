@@ -6,15 +6,20 @@ internal import Settings
 struct TaskCheckCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "check",
-        abstract: "Look at a task's file: what it means, and what stands in its way.",
+        abstract: "Look at a task: what its file means, and what stands in its way.",
         discussion: """
-            Prints the settings with every default in place, without passwords; warnings go to \
-            standard error. With --source-file the servers are asked too, and every pre-check is \
-            shown. Nothing is changed, and no worker is asked.
+            Of a file, prints the settings with every default in place, without passwords; warnings \
+            go to standard error. With --source-file the servers are asked too, and every pre-check \
+            is shown; no worker is asked. With --cluster, or for the name of a task that is there, a \
+            worker runs the pre-checks of all its sources, which must have been added, from where it \
+            is. Nothing is changed. Exit status 5: a check refuses the task.
             """)
 
-    @Argument(help: "The task's file, YAML or JSON; - is standard input.")
+    @Argument(help: "The task's file, YAML or JSON (- is standard input), or a task's name.")
     var file: String
+
+    @Flag(help: "Let a worker look.")
+    var cluster = false
 
     @Option(
         help: ArgumentHelp(
@@ -22,9 +27,25 @@ struct TaskCheckCommand: AsyncParsableCommand {
             valueName: "path"))
     var sourceFile: [String] = []
 
+    @OptionGroup var endpoints: EndpointFlags
     @OptionGroup var answers: AnswerFlags
 
+    func validate() throws {
+        if cluster, !sourceFile.isEmpty {
+            throw ValidationError("--cluster and --source-file exclude each other")
+        }
+    }
+
     func run() async throws {
+        let worker = TaskWorkerCheck(endpoints: endpoints, answers: answers)
+        guard InputFile.isFile(file) else { return try await worker.run(name: file) }
+        if cluster {
+            let report = try TaskSettings.reported(
+                InputFile.bytes(file, "task's file"), InputFile.format(file), file: file,
+                passwords: PasswordSource.standard)
+            show(report.warnings)
+            return try await worker.run(settings: report.supported())
+        }
         let isJSON = answers.output == .json
         let passwords = sourceFile.isEmpty ? PasswordSource.withoutPrompt : .standard
         let task = try TaskSettings.reported(

@@ -29,6 +29,18 @@ public struct KeyValue: Sendable, Hashable {
     /// The lease that the key goes with.
     public let lease: LeaseID?
 
+    /// Describes a key.
+    public init(
+        key: String, value: [UInt8], createRevision: Revision, modRevision: Revision,
+        lease: LeaseID? = nil
+    ) {
+        self.key = key
+        self.value = value
+        self.createRevision = createRevision
+        self.modRevision = modRevision
+        self.lease = lease
+    }
+
     init(_ message: EtcdKeyValue) {
         key = String(decoding: message.key, as: UTF8.self)
         value = [UInt8](message.value)
@@ -109,6 +121,21 @@ extension EtcdClient {
         let request = EtcdRangeRequest.with { $0.key = Data(key.utf8) }
         return try await call(EtcdMethods.range, request, within: limit).kvs.first
             .map { KeyValue($0) }
+    }
+
+    /// Whether a key has a value, which is written where the key is missing. A store that takes no
+    /// writes still answers for a key that is there.
+    public func claim(_ key: String, _ value: [UInt8]) async throws -> Bool {
+        if let found = try await get(key) { return found.value == value }
+        let claimed = try await transaction(
+            if: [.missing(key)], then: [.put(key, value, lease: nil)],
+            otherwise: [.get(.key(key))])
+        if claimed.succeeded { return true }
+        guard case .values(let values) = claimed.results.first, let found = values.first else {
+            // It was there, and has gone.
+            return try await claim(key, value)
+        }
+        return found.value == value
     }
 
     /// All keys of a range as they are at one revision, read in pages.

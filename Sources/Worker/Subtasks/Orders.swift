@@ -6,6 +6,8 @@ public struct SourceOrder: Sendable {
     public var epoch: Int64
     /// Its subtasks, by the task's name.
     public var subtasks: [String: SubtaskOrder]
+    /// The other workers that keep its relay log.
+    public var holders: [RelayHolder] = []
 
     /// Makes an order.
     public init(epoch: Int64, subtasks: [String: SubtaskOrder]) {
@@ -34,6 +36,10 @@ public struct SubtaskOrder: Sendable {
     public var settingsRevision: Int64
     /// Grows with every request: a subtask that an error has ended is then tried again.
     public var requestRevision: Int64
+    /// What is known of its earlier runs.
+    public var history = SubtaskHistory()
+    /// Where its history goes on; `nil`: nowhere.
+    public var journal: (any SubtaskJournal)?
 
     /// Makes an order.
     public init(
@@ -52,8 +58,9 @@ public protocol SourceHost: WorkerControl {
     /// Runs what was ordered last until the task is cancelled, and then ends all at once: what has
     /// begun is taken up again from the checkpoints.
     func run() async
-    /// Says what is to run, by the source's name; what is not named is drained, and ends.
-    func order(_ orders: [String: SourceOrder])
+    /// Says what is to run, and of which sources copies of the relay log are to be kept, by the
+    /// source's name; what is not named is drained, and ends.
+    func order(_ orders: [String: SourceOrder], copies: [String: RelayCopyOrder])
     /// The sources of which something still runs.
     var activeSources: Set<String> { get }
 }

@@ -1,4 +1,5 @@
 internal import Logging
+internal import Relay
 internal import Runtime
 internal import Settings
 internal import Synchronization
@@ -11,6 +12,7 @@ final class SourceRunner: Sendable {
     }
     let source: String
     private let folder: String
+    private let exchange: (any RelayExchange)?
     private let describe: @Sendable (any Error) -> SubtaskError
     private let logger: Logger
     private let orders: Watched<SourceOrder?>
@@ -19,11 +21,12 @@ final class SourceRunner: Sendable {
 
     /// - Parameter folder: for the source's relay log, unless its settings name one.
     init(
-        source: String, order: SourceOrder, folder: String,
+        source: String, order: SourceOrder, folder: String, exchange: (any RelayExchange)?,
         describe: @Sendable @escaping (any Error) -> SubtaskError, logger: Logger
     ) {
         self.source = source
         self.folder = folder
+        self.exchange = exchange
         self.describe = describe
         self.logger = logger
         orders = Watched(order)
@@ -36,6 +39,7 @@ final class SourceRunner: Sendable {
     func run() async {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await self.runRelays() }
+            group.addTask { await self.keepRoom() }
             await self.runSubtasks()
             group.cancelAll()
         }
@@ -113,6 +117,22 @@ final class SourceRunner: Sendable {
         }
     }
 
+    /// Keeps subtasks that rest from holding up the others. What they need of the relay log stays
+    /// for as long as there is room; when the log has to pause, it is given up, and they read it
+    /// from the source when they go on.
+    private func keepRoom() async {
+        while !Task.isCancelled {
+            try? await Task.sleep(for: .milliseconds(500))
+            let (runners, relay) = state.withLock { ($0.subtasks, $0.relay?.relay) }
+            guard let relay, relay.log?.status.state == .paused else { continue }
+            let resting = runners.filter { $0.value.isAtRest }
+            guard !resting.isEmpty, resting.count < runners.count else { continue }
+            let names = Set(resting.keys)
+            let lost = try? await withThread("relay-needs") { try relay.giveUpNeeds(of: names) }
+            for task in lost ?? [] { resting[task]?.warnOfLostNeed() }
+        }
+    }
+
     /// The relay log for a subtask; `nil` when it is to read from the source itself.
     private func relay(_ settings: MigrationSettings) -> SourceRelay? {
         guard settings.keepsRelay else { return nil }
@@ -121,19 +141,45 @@ final class SourceRunner: Sendable {
         let serverID =
             settings.serverID != 0
             ? settings.serverID : UInt32.random(in: 0x4000_0000...0x7FFF_FFFF)
-        let options = MigrationRelay.options(settings, serverID: serverID)
+        var options = MigrationRelay.options(settings, serverID: serverID)
+        // Not held by the log, which is held by this: its folder is locked as long as it lives.
+        options.peers = { [weak self] in self?.peers() ?? [] }
+        options.opened = { [exchange, source] log in
+            if let log {
+                exchange?.serve(log, as: source)
+            } else {
+                exchange?.withdraw(source)
+            }
+        }
+        let shared = options
         let (relay, isNew) = state.withLock { state in
-            if let known = state.relay, known.options.isSame(as: options) {
+            if let known = state.relay, known.options.isSame(as: shared) {
                 return (known.relay, false)
             }
-            let relay = SourceRelay(options, endsWithLog: false, logger: logger)
+            let relay = SourceRelay(shared, endsWithLog: false, logger: logger)
             relay.expect(
                 Set(state.subtasks.filter { $0.value.isActive }.keys), of: Set(state.subtasks.keys))
-            state.relay = (options, relay)
+            state.relay = (shared, relay)
             return (relay, true)
         }
         if isNew { relays.send(relay) }
         return relay
+    }
+
+    /// Connections to the other workers that keep the source's relay log: what is needed and not
+    /// here is fetched from them before the source is asked.
+    private func peers() -> [any RelayConnection] {
+        guard let exchange, let holders = orders.value?.holders else { return [] }
+        return holders.compactMap { holder in
+            do {
+                return try exchange.connection(to: holder.address, source: source)
+            } catch {
+                logger.warning(
+                    "a worker's relay log can't be read",
+                    metadata: ["worker": "\(holder.worker)", "reason": "\(error)"])
+                return nil
+            }
+        }
     }
 
     // MARK: what it does

@@ -9,7 +9,8 @@ internal import Synchronization
 ///
 /// A run goes on for ever through errors that may pass. Any other error ends it, and so does the
 /// target when it says that another has taken over: then nothing is tried again before somebody
-/// asks for it, or, in the latter case, before there is a newer epoch.
+/// asks for it or there is a newer epoch. What has reached its goal is over for all workers, as
+/// the subtask's history says.
 final class SubtaskRunner: Sendable {
     /// An order, and the epoch of the binding that it comes with.
     struct Order: Sendable {
@@ -31,11 +32,12 @@ final class SubtaskRunner: Sendable {
 
         /// Whether an order asks for nothing that was not tried.
         func settles(_ order: Order) -> Bool {
+            let (old, new) = (self.order.subtask, order.subtask)
+            guard old.requestRevision == new.requestRevision else { return false }
+            if isFinished { return true }
             if isReplaced { return order.epoch <= self.order.epoch }
-            let isSame =
-                order.subtask.settingsRevision == self.order.subtask.settingsRevision
-                && order.subtask.requestRevision == self.order.subtask.requestRevision
-            return isSame && (isFinished || order.epoch == self.order.epoch)
+            return old.settingsRevision == new.settingsRevision
+                && order.epoch == self.order.epoch
         }
     }
 
@@ -46,6 +48,8 @@ final class SubtaskRunner: Sendable {
         var progress: MigrationStatus?
         var error: SubtaskError?
         var ending: Ending?
+        /// What the operator must know about the next run.
+        var warnings: [String] = []
     }
 
     private let task: String
@@ -84,8 +88,25 @@ final class SubtaskRunner: Sendable {
         return order.subtask.wanted == .running && !isSettled(order)
     }
 
+    /// Whether nothing of it runs, or is about to.
+    var isAtRest: Bool { !isActive && state.withLock { $0.migration == nil } }
+
+    /// Says that the relay log has given up what this subtask, which rests, would need of it.
+    func warnOfLostNeed() {
+        let text =
+            "the relay log has reached its limit while this subtask rested, and has given up "
+            + "the files that it needs: it reads them from the source, as long as that has them"
+        state.withLock { state in
+            guard !state.warnings.contains(text) else { return }
+            state.warnings.append(text)
+            state.progress?.warnings.append(text)
+        }
+        logger.warning("\(text)")
+    }
+
     private func isSettled(_ order: Order) -> Bool {
-        state.withLock { $0.ending?.settles(order) ?? false }
+        order.subtask.history.finish != nil
+            || state.withLock { $0.ending?.settles(order) ?? false }
     }
 
     /// Runs until there is no order any more, or the task is cancelled.
@@ -97,16 +118,27 @@ final class SubtaskRunner: Sendable {
                 await attempt(order)
                 continue
             }
-            state.withLock { state in
-                switch order.subtask.wanted {
-                case .running: state.stage = state.ending?.isFinished == true ? .finished : .paused
-                case .paused:
-                    // What is asked for is done: the error was another matter.
-                    state.stage = state.ending?.isFinished == true ? .finished : .paused
-                case .stopped: state.stage = .stopped
-                }
-            }
+            rest(order)
             await orders.change(after: version)
+        }
+    }
+
+    /// Shows what an order asks for that lets nothing run.
+    private func rest(_ order: Order) {
+        let finish = order.subtask.history.finish
+        state.withLock { state in
+            let isFinished = finish != nil || state.ending?.isFinished == true
+            if let finish {
+                // It may have been another worker that has finished it.
+                if state.progress == nil { state.progress = MigrationStatus() }
+                state.progress?.phase = .done
+                if let position = finish.position { state.progress?.position = position }
+                state.error = nil
+            }
+            switch order.subtask.wanted {
+            case .running, .paused: state.stage = isFinished ? .finished : .paused
+            case .stopped: state.stage = .stopped
+            }
         }
     }
 
@@ -115,21 +147,27 @@ final class SubtaskRunner: Sendable {
         do {
             settings = try order.subtask.settings.get()
         } catch {
-            end(order, .failure(error))
+            await end(order, .failure(error))
             return
         }
+        let binding = Migration.Bound(
+            epoch: UInt64(max(0, order.epoch)), isStarted: order.subtask.history.isStarted,
+            begun: { try await self.begun(order, insists: $0) })
         let migration = Migration(
-            settings: settings, epoch: UInt64(max(0, order.epoch)), relay: relay(settings),
-            logger: logger)
+            settings: settings, binding: binding, relay: relay(settings), logger: logger)
         state.withLock { state in
+            let warnings = state.warnings
+            if !warnings.isEmpty { migration.board.update { $0.warnings += warnings } }
+            state.warnings = []
             state.migration = migration
             state.stage = .running
             state.epoch = order.epoch
             state.error = nil
+            state.ending = nil
         }
         logger.info("the subtask runs", metadata: ["epoch": "\(order.epoch)"])
         let outcome = await run(migration, while: order)
-        end(order, outcome)
+        await end(order, outcome)
         if case .success(.stopped) = outcome, orders.value?.continues(order) == true {
             // Nobody has asked for that: not in a tight circle, at least.
             try? await Task.sleep(for: .seconds(1))
@@ -170,37 +208,110 @@ final class SubtaskRunner: Sendable {
         }
     }
 
-    private func end(_ order: Order, _ outcome: Result<MigrationOutcome, any Error>) {
+    /// Notes how a run has ended. That its goal is reached is durable before it is shown: whoever
+    /// sees it may let others write to the target.
+    private func end(_ order: Order, _ outcome: Result<MigrationOutcome, any Error>) async {
         var error: (any Error)?
-        var isFinished = false
+        var finish: SubtaskHistory.Finish?
+        let now = Double(wallClockMicroseconds()) / 1e6
         switch outcome {
-        case .success(.reached), .success(.finished): isFinished = true
-        case .success(.stopped): break
-        case .failure(MigrationError.alreadyFinished): isFinished = true
-        case .failure(is CancellationError): break
+        case .success(.reached(let position)): finish = .init(position: position, time: now)
+        case .success(.finished), .failure(MigrationError.alreadyFinished):
+            let position = state.withLock { $0.migration?.board.current.position }
+            finish = .init(position: position, time: now)
+        case .success(.stopped), .failure(is CancellationError): break
         case .failure(let it): error = it
         }
-        let described = error.map(describe)
+        if let finish {
+            let isDurable =
+                (try? await record(.finished(finish), for: order, insists: true)) ?? false
+            // Otherwise another order counts now: it begins where this one has ended.
+            if !isDurable { return forget(order) }
+        }
         var isReplaced = false
-        if case .some(CheckpointError.fenced) = error { isReplaced = true }
+        if case .some(CheckpointError.fenced) = error {
+            isReplaced = true
+            await reportFence(order)
+        }
+        note(
+            Ending(order: order, isFinished: finish != nil, isReplaced: isReplaced),
+            error.map(describe))
+    }
+
+    /// Ends a run that says nothing about the next one.
+    private func forget(_ order: Order) {
         state.withLock { state in
             state.progress = state.migration?.board.current ?? state.progress
             state.migration = nil
+        }
+    }
+
+    private func note(_ ending: Ending, _ described: SubtaskError?) {
+        forget(ending.order)
+        state.withLock { state in
             if var described {
                 described.isRetryable = false
                 described.position = described.position ?? state.progress?.position
                 state.error = described
             }
-            if isFinished || error != nil {
-                state.ending = Ending(
-                    order: order, isFinished: isFinished, isReplaced: isReplaced)
-            }
+            if ending.isFinished || described != nil { state.ending = ending }
         }
         if let described {
             logger.error(
                 "the subtask has ended",
                 metadata: ["code": "\(described.code)", "reason": "\(described.message)"])
         }
+    }
+
+    // MARK: its history
+
+    /// Makes it durable that the subtask has begun.
+    private func begun(_ order: Order, insists: Bool) async throws {
+        if try await record(.started, for: order, insists: insists) || !insists { return }
+        // Another order counts, and this run is over.
+        throw CancellationError()
+    }
+
+    /// Says which epoch the target has, so that a request to go on can be given a greater one.
+    private func reportFence(_ order: Order) async {
+        let migration = state.withLock { $0.migration }
+        guard let stored = try? await migration?.storedEpoch(),
+            let epoch = Int64(exactly: stored), epoch > order.epoch
+        else { return }
+        _ = try? await record(.fenced(by: epoch), for: order, insists: false)
+    }
+
+    /// Adds to the subtask's history.
+    ///
+    /// - Parameter insists: tries as long as the order counts.
+    /// - Returns: whether it is durable; where it is not, another order counts, or it was not
+    ///   insisted on.
+    private func record(
+        _ event: SubtaskEvent, for order: Order, insists: Bool
+    ) async throws -> Bool {
+        var backoff = Backoff(first: .milliseconds(50), limit: .seconds(2))
+        while true {
+            try Task.checkCancellation()
+            // The newest one's journal: after a request that changes nothing for this run the
+            // older one's is void.
+            guard let now = orders.value, now.continues(order) else { return false }
+            guard let journal = now.subtask.journal else { return true }
+            do {
+                if try await journal.record(event) {
+                    showWaiting(nil)
+                    return true
+                }
+            } catch {
+                try Task.checkCancellation()
+                showWaiting("the cluster's store has to take note first: \(error)")
+            }
+            if !insists { return false }
+            try await Task.sleep(for: backoff.delay())
+        }
+    }
+
+    private func showWaiting(_ text: String?) {
+        state.withLock { $0.migration }?.board.update { $0.waiting = text }
     }
 
     /// What it does now.

@@ -1,3 +1,5 @@
+public import Settings
+
 /// What a worker does, for the API, the command line and metrics.
 public struct WorkerStatus: Sendable, Hashable, Codable {
     /// The worker's name.
@@ -119,6 +121,8 @@ public protocol WorkerControl: Sendable {
     /// - Returns: how many bytes were freed.
     /// - Throws: when the worker keeps no relay log of the source, or the file is unknown or needed.
     func purgeRelay(of source: String, before file: String, inUse: Bool) async throws -> UInt64
+    /// Looks whether a task could run on a source, from this worker. Nothing is written.
+    func check(_ settings: MigrationSettings, source: String) async -> SourceCheck
     /// Compares a subtask's tables now, in the background; the status tells of it.
     func verify(task: String, source: String) async throws
 }

@@ -1,0 +1,134 @@
+internal import Logging
+internal import Relay
+internal import Runtime
+internal import Settings
+internal import Synchronization
+
+/// Keeps a copy of the relay log of a source that another worker runs: it reads from that worker,
+/// not from the source, so that neither a lost machine nor a purge at the source loses binlog.
+final class RelayCopyRunner: Sendable {
+    private struct State {
+        var log: RelayLog?
+        var problem: String?
+    }
+    let source: String
+    private let folder: String
+    private let exchange: any RelayExchange
+    private let logger: Logger
+    private let orders: Watched<RelayCopyOrder?>
+    private let state = Mutex(State())
+
+    /// Files that were closed longer ago go; nobody says here what subtasks need of them.
+    private static let keepSeconds: Int64 = 86_400
+
+    /// - Parameter folder: for the copy, unless the source's settings name one.
+    init(
+        source: String, order: RelayCopyOrder, folder: String, exchange: any RelayExchange,
+        logger: Logger
+    ) {
+        self.source = source
+        self.folder = folder
+        self.exchange = exchange
+        var logger = logger
+        logger[metadataKey: "source"] = "\(source)"
+        self.logger = logger
+        orders = Watched(order)
+    }
+
+    /// Gives another order; without one, it ends.
+    func order(_ order: RelayCopyOrder?) { orders.set(order) }
+
+    /// Copies until there is no order any more, or the task is cancelled.
+    func run() async {
+        var backoff = Backoff(first: .milliseconds(200), limit: .seconds(15))
+        while !Task.isCancelled {
+            let (order, version) = orders.versioned
+            guard let order else { return }
+            do {
+                try await copy(order) { backoff.reset() }
+            } catch is CancellationError {
+                // Another order, or none.
+                continue
+            } catch {
+                state.withLock { $0.problem = "\(error)" }
+                logger.warning("the relay log can't be copied", metadata: ["reason": "\(error)"])
+            }
+            await waiting(for: backoff.delay(), unlessAfter: version)
+        }
+    }
+
+    /// Sleeps, but not through another order.
+    private func waiting(for delay: Duration, unlessAfter version: Int) async {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { try? await Task.sleep(for: delay) }
+            group.addTask { await self.orders.change(after: version) }
+            await group.next()
+            group.cancelAll()
+        }
+    }
+
+    private func copy(_ order: RelayCopyOrder, _ succeeded: () -> Void) async throws {
+        let settings = try order.settings.get()
+        let original = try exchange.connection(to: order.original.address, source: source)
+        var options = RelayOptions(
+            path: settings.relayFolder ?? folder, source: settings.server,
+            serverID: settings.serverID != 0
+                ? settings.serverID : UInt32.random(in: 0x4000_0000...0x7FFF_FFFF))
+        options.original = original
+        options.keepSeconds = Self.keepSeconds
+        // It has no readers of its own but those that catch up.
+        options.windowBytes = 8 << 20
+        let (base, limit) = (options, settings.relayLimitBytes)
+        let log = try await withThread("control") {
+            var options = base
+            options.limitBytes = try limit.map { UInt64($0) } ?? RelayLog.defaultLimit(options.path)
+            return try RelayLog(options)
+        }
+        state.withLock { $0 = State(log: log, problem: nil) }
+        exchange.serve(log, as: source)
+        defer {
+            exchange.withdraw(source)
+            state.withLock { $0.log = nil }
+        }
+        try await withThrowingTaskGroup(of: Bool.self) { group in
+            group.addTask {
+                try await original.run()
+                return false
+            }
+            group.addTask {
+                try await log.run()
+                return false
+            }
+            group.addTask {
+                try await log.ready()
+                return true
+            }
+            group.addTask {
+                while true {
+                    let (now, version) = self.orders.versioned
+                    guard now?.continues(order) == true else { throw CancellationError() }
+                    await self.orders.change(after: version)
+                    try Task.checkCancellation()
+                }
+            }
+            defer { group.cancelAll() }
+            while let isReady = try await group.next() {
+                guard isReady else { continue }
+                succeeded()
+                logger.info(
+                    "the relay log is copied", metadata: ["from": "\(order.original.worker)"])
+            }
+        }
+    }
+
+    /// How the copy is.
+    var status: RelayStatus {
+        let (log, problem) = state.withLock { ($0.log, $0.problem) }
+        var shown =
+            log?.shown
+            ?? MigrationStatus.Relay(
+                state: "connecting", reason: problem, bytes: 0, limitBytes: nil, position: nil)
+        shown.isCopy = true
+        return RelayStatus(source: source, log: shown)
+    }
+}

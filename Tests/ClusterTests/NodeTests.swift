@@ -1,0 +1,149 @@
+import Glibc
+import Logging
+import Metadata
+import Synchronization
+import TestServers
+import Testing
+import Worker
+
+@testable import Cluster
+
+@Suite("A worker but for its engines", .serialized, .enabled(if: TestCluster.isAvailable))
+struct NodeTests {
+    @Test("a disk that takes no file does not end a worker that runs")
+    func fullDisk() async throws {
+        let folder = try TestPlaces.newFolder("full")
+        // The file can't be written: its draft is a folder.
+        try DataFolder.make(folder + "/data/endpoints.new")
+        let node = try TestNode("w", store: nil, folder: folder)
+        let running = Task { try await node.node.run() }
+        defer { running.cancel() }
+        try await within("it leads") { node.node.cluster.leader == "w" }
+        // It has tried to save where the store is.
+        try await Task.sleep(for: .seconds(3))
+        let record = try SourceRecord(settings: "").bytes()
+        try await node.node.client.put(KeyLayout.source("s"), record)
+        try await within("it is ordered to run") { node.host.current["s"] != nil }
+        running.cancel()
+        await #expect(throws: CancellationError.self) { try await running.value }
+    }
+
+    @Test("the history of a subtask is written as long as its order counts, and not later")
+    func journal() async throws {
+        try await TestCluster.with { cluster in
+            let node = try TestNode("w", store: cluster.endpoint)
+            let running = Task { try await node.node.run() }
+            defer { running.cancel() }
+            let client = cluster.client
+            try await client.put(KeyLayout.task("t"), TaskRecord(settings: "").bytes())
+            let stage = KeyLayout.stage(task: "t", source: "s")
+            try await client.put(stage, Stage.running.bytes)
+            try await cluster.addSource("s")
+            func order() -> SubtaskOrder? { node.host.current["s"]?.subtasks["t"] }
+            try await within("it is ordered to run") { order() != nil }
+            let first = try #require(order()?.journal)
+            #expect(try await first.record(.started))
+            try await within("it is told so") { order()?.history.isStarted == true }
+            #expect(try await first.record(.fenced(by: 40)))
+            #expect(try await first.record(.fenced(by: 30)))
+            try await within("both") { order()?.history.fencedBy == 40 }
+
+            // Another request: what the run before it has to say is void.
+            let asked = try #require(order()).requestRevision
+            try await client.put(stage, Stage.running.bytes)
+            try await within("the request") { order()?.requestRevision != asked }
+            let finish = SubtaskEvent.finished(.init(position: "b:4", time: 1))
+            #expect(try await !first.record(finish))
+            let second = try #require(order()?.journal)
+            #expect(try await second.record(finish))
+            try await within("it is over") { order()?.history.finish?.position == "b:4" }
+
+            // Another worker has it.
+            try await client.put(
+                KeyLayout.binding("s"), Binding(worker: "w", epoch: 9).bytes())
+            try await within("the epoch") { node.host.current["s"]?.epoch == 9 }
+            #expect(try await !second.record(.fenced(by: 99)))
+            #expect(order()?.history.fencedBy == 40)
+        }
+    }
+
+    @Test("name servers that do not answer hold up neither the other peers nor the worker's end")
+    func slowNames() async throws {
+        try await TestCluster.with { cluster in
+            let listener = try #require(Listener())
+            let lease = try await cluster.client.grantLease(seconds: 3600)
+            let addresses = ["127.0.0.1:\(listener.port)"] + (0..<16).map { "name\($0).invalid:1" }
+            for (index, address) in addresses.enumerated() {
+                let name = "w\(index)"
+                let session = WorkerSession(name: name, identity: name, address: address)
+                try await cluster.client.put(
+                    KeyLayout.session(name), session.bytes(), lease: index == 0 ? lease.id : nil)
+            }
+            let sessions = Array(try await cluster.state().sessions.values)
+            let asked = Atomic(0)
+            let watch = PeerWatch(
+                name: "me", client: cluster.client,
+                log: Logger(label: "watch") { _ in SwiftLogNoOpLogHandler() },
+                connect: {
+                    if $0.isAddress { return ProbeConnection(to: $0) }
+                    asked.wrappingAdd(1, ordering: .relaxed)
+                    sleep(40)
+                    return nil
+                })
+            let watching = Task { try await watch.run { sessions } }
+            try await within("all are looked up") { asked.load(ordering: .relaxed) == 16 }
+            try await Task.sleep(for: .milliseconds(500))
+            listener.end()
+            let begun = ContinuousClock.now
+            try await cluster.eventually { try await cluster.state().sessions["w0"] == nil }
+            watching.cancel()
+            await #expect(throws: CancellationError.self) { try await watching.value }
+            #expect(begun.duration(to: .now) < .seconds(30), "it waited for the name servers")
+            // Nothing is asked for twice while the first question is open.
+            #expect(asked.load(ordering: .relaxed) == 16)
+        }
+    }
+
+    private func within(
+        _ what: String, _ condition: () -> Bool
+    ) async throws {
+        let deadline = ContinuousClock.now + .seconds(90)
+        while !condition() {
+            guard ContinuousClock.now < deadline else {
+                throw MetadataError(.unavailable, "it did not come to be: \(what)")
+            }
+            try await Task.sleep(for: .milliseconds(10))
+        }
+    }
+}
+
+/// A worker's address, as far as others can tell.
+private final class Listener: Sendable {
+    let port: Int
+    private let socket: Int32
+    private let isOpen = Atomic(true)
+
+    init?() {
+        port = TestPlaces.freePort()
+        socket = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = in_port_t(port).bigEndian
+        address.sin_addr.s_addr = in_addr_t(0x7F00_0001).bigEndian
+        var on: Int32 = 1
+        setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &on, socklen_t(MemoryLayout<Int32>.size))
+        let isBound = withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(socket, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+            }
+        }
+        guard isBound == 0, listen(socket, 16) == 0 else { return nil }
+    }
+
+    deinit { end() }
+
+    /// Closes it: connections that nobody has accepted are reset.
+    func end() {
+        if isOpen.exchange(false, ordering: .relaxed) { close(socket) }
+    }
+}

@@ -1,0 +1,148 @@
+import Metadata
+import Settings
+import Synchronization
+import Testing
+import Worker
+
+@testable import Cluster
+
+@Suite("What a worker knows of the store")
+struct StateTests {
+    private static func value(
+        _ key: String, _ bytes: [UInt8], at revision: Revision, lease: LeaseID? = nil
+    ) -> KeyValue {
+        KeyValue(
+            key: key, value: bytes, createRevision: revision, modRevision: revision, lease: lease)
+    }
+
+    private static let damaged = Array("{\"a newer\": \"record\"}".utf8)
+
+    private static func session(_ name: String) throws -> [UInt8] {
+        try WorkerSession(name: name, identity: name, address: "\(name):1").bytes()
+    }
+
+    /// One worker that runs one subtask.
+    private static func values() throws -> [KeyValue] {
+        try [
+            value(KeyLayout.session("w"), session("w"), at: 1, lease: LeaseID(7)),
+            value(KeyLayout.source("s"), SourceRecord(settings: "{}").bytes(), at: 2),
+            value(KeyLayout.task("t"), TaskRecord(settings: "{}").bytes(), at: 3),
+            value(KeyLayout.stage(task: "t", source: "s"), Stage.running.bytes, at: 4),
+            value(KeyLayout.binding("s"), Binding(worker: "w", epoch: 3).bytes(), at: 5),
+        ]
+    }
+
+    private static var keys: [String] {
+        [
+            KeyLayout.session("w"), KeyLayout.source("s"), KeyLayout.task("t"),
+            KeyLayout.stage(task: "t", source: "s"), KeyLayout.binding("s"),
+        ]
+    }
+
+    private static func orders(_ state: ClusterState) -> [String: SourceOrder] {
+        var book = OrderBook(worker: "w") { _ in throw SettingsError("not read here") }
+        return book.orders(state)
+    }
+
+    @Test(
+        "a record that can't be read says what it said last, and is told of",
+        arguments: keys, [false, true])
+    func unreadable(_ key: String, _ isReadAnew: Bool) throws {
+        var state = ClusterState()
+        state.apply(.all(try Self.values(), at: 5))
+        let before = Self.orders(state)
+        #expect(before["s"]?.subtasks["t"]?.wanted == .running)
+        let damaged = Self.value(key, Self.damaged, at: 6, lease: LeaseID(7))
+        if isReadAnew {
+            let others = try Self.values().filter { $0.key != key }
+            state.apply(.all(others + [damaged], at: 6))
+        } else {
+            state.apply(.changes([.put(damaged)]))
+        }
+        #expect(state.unreadable == [key])
+        #expect(state.changedBindings(balancing: true) == [])
+        let after = Self.orders(state)
+        #expect(after["s"]?.epoch == 3)
+        #expect(after["s"]?.subtasks["t"]?.wanted == .running)
+        // Readable again, and gone.
+        let good = try #require(try Self.values().first { $0.key == key })
+        state.apply(.changes([.put(good)]))
+        #expect(state.unreadable.isEmpty)
+        state.apply(.changes([.put(damaged), .delete(key, at: 8)]))
+        #expect(state.unreadable.isEmpty)
+    }
+
+    @Test("what was never read is left alone: no binding is taken away, no worker is dead")
+    func neverRead() throws {
+        for key in [KeyLayout.session("w"), KeyLayout.source("s")] {
+            var state = ClusterState()
+            let others = try Self.values().filter { $0.key != key }
+            state.apply(.all(others + [Self.value(key, Self.damaged, at: 6)], at: 6))
+            #expect(state.changedBindings(balancing: true) == [], "\(key)")
+        }
+    }
+
+    @Test("without its history, nothing of a subtask runs on a guess")
+    func unreadableHistory() throws {
+        let key = KeyLayout.history(task: "t", source: "s")
+        var state = ClusterState()
+        state.apply(.all(try Self.values() + [Self.value(key, Self.damaged, at: 6)], at: 6))
+        let order = try #require(Self.orders(state)["s"]?.subtasks["t"])
+        #expect(throws: ClusterError.unreadable(key)) { try order.settings.get() }
+    }
+
+    private static func copies(
+        _ replicas: Int, named: Set<String>? = nil, allowed: Set<String>? = nil,
+        workers: [String], holders: [String] = [], draining: String? = nil
+    ) throws -> Set<String> {
+        var record = SourceRecord(settings: "{}", allowedWorkers: allowed)
+        record.relayReplicas = replicas
+        record.relayWorkers = named
+        var values = try workers.map { name in
+            value(KeyLayout.session(name), try session(name), at: 1, lease: LeaseID(7))
+        }
+        values.append(value(KeyLayout.source("s"), try record.bytes(), at: 2))
+        values.append(
+            value(KeyLayout.binding("s"), try Binding(worker: "w", epoch: 1).bytes(), at: 3))
+        for holder in holders {
+            values.append(value(KeyLayout.relay(source: "s", worker: holder), [], at: 4))
+        }
+        if let draining { values.append(value(KeyLayout.drain(draining), [], at: 5)) }
+        var state = ClusterState()
+        state.apply(.all(values, at: 5))
+        return state.relayCopies()["s"] ?? []
+    }
+
+    @Test("copies of a relay log are as many as wanted, elsewhere, and stay where they are")
+    func copies() throws {
+        let all = ["w", "a", "b", "c", "d"]
+        #expect(try Self.copies(1, workers: all).isEmpty)
+        #expect(try Self.copies(3, workers: ["w"]).isEmpty)
+        let two = try Self.copies(3, workers: all)
+        #expect(two.count == 2 && !two.contains("w"))
+        // One of the others goes: nothing changes.
+        let other = try #require(all.first { $0 != "w" && !two.contains($0) })
+        #expect(try Self.copies(3, workers: all.filter { $0 != other }) == two)
+        // Those that have it keep it, whatever the names say.
+        for holder in ["a", "b", "c", "d"] {
+            #expect(try Self.copies(2, workers: all, holders: [holder, "w"]) == [holder])
+            #expect(try Self.copies(2, named: [holder], workers: all) == [holder])
+            #expect(try Self.copies(1, named: [holder, "w"], workers: all) == [holder])
+            #expect(try Self.copies(2, allowed: ["w", holder], workers: all) == [holder])
+            #expect(
+                try !Self.copies(2, workers: all, holders: [holder], draining: holder)
+                    .contains(holder))
+        }
+        #expect(try Self.copies(9, workers: all) == ["a", "b", "c", "d"])
+        #expect(try Self.copies(2, named: ["gone"], workers: all).count == 1)
+    }
+
+    @Test("an epoch that nothing is greater than is no reason to crash")
+    func lastEpoch() throws {
+        var state = ClusterState()
+        let binding = try Binding(worker: "gone", epoch: .max).bytes()
+        state.apply(.all(try Self.values(), at: 5))
+        state.apply(.changes([.put(Self.value(KeyLayout.binding("s"), binding, at: 6))]))
+        #expect(state.changedBindings(balancing: true) == [])
+    }
+}

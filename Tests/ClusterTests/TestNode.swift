@@ -1,0 +1,68 @@
+import Cluster
+import Logging
+import Metadata
+import Settings
+import Synchronization
+import TestServers
+import Worker
+
+/// A worker's engines, played: what it was ordered counts as running at once.
+final class FakeHost: SourceHost {
+    private let orders = Mutex<[String: SourceOrder]>([:])
+
+    var current: [String: SourceOrder] { orders.withLock { $0 } }
+
+    func order(_ orders: [String: SourceOrder], copies: [String: RelayCopyOrder]) {
+        self.orders.withLock { $0 = orders }
+    }
+
+    var activeSources: Set<String> { Set(current.keys) }
+
+    func run() async {
+        while !Task.isCancelled { try? await Task.sleep(for: .seconds(1)) }
+    }
+
+    func status() -> WorkerStatus { WorkerStatus(name: "fake") }
+
+    func purgeRelay(of: String, before: String, inUse: Bool) async throws -> UInt64 { 0 }
+
+    func check(_ settings: MigrationSettings, source: String) async -> SourceCheck {
+        SourceCheck(sourceName: source, results: [])
+    }
+
+    func verify(task: String, source: String) async throws {}
+}
+
+/// A whole worker but for its engines.
+struct TestNode {
+    let name: String
+    let host: FakeHost
+    let node: Node
+    let folder: String
+
+    /// - Parameter store: the store's endpoint; `nil` for a member of its own.
+    init(
+        _ name: String, store: EtcdEndpoint?, folder: String? = nil, host: FakeHost = FakeHost()
+    ) throws {
+        self.name = name
+        self.host = host
+        let folder = try folder ?? TestPlaces.newFolder("node")
+        self.folder = folder
+        let shared: NodeSettings.Store
+        if let store {
+            shared = .given([store])
+        } else {
+            var own = NodeSettings.OwnStore(
+                clientEndpoint: EtcdEndpoint(host: "127.0.0.1", port: TestPlaces.freePort()),
+                peerEndpoint: EtcdEndpoint(host: "127.0.0.1", port: TestPlaces.freePort()))
+            own.options = ["--unsafe-no-fsync"]
+            shared = .own(own)
+        }
+        let settings = NodeSettings(
+            name: name, dataFolder: folder + "/data",
+            address: "127.0.0.1:\(TestPlaces.freePort())",
+            store: shared, read: { _ in throw SettingsError("played engines read nothing") })
+        node = try Node(
+            settings, host: host, log: Logger(label: name) { _ in SwiftLogNoOpLogHandler() })
+    }
+}
