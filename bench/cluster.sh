@@ -123,7 +123,7 @@ failover() {
             beat
             next_beat "$newest" || return 1
             gap=$(compute "$seen - $last")
-            longest=$(compute "$gap > $longest ? $gap : $longest")
+            longest=$(compute "(($gap > $longest) ? $gap : $longest)")
             last=$seen
         done
         wait "${worker[$name]}" 2> /dev/null || true
