@@ -35,7 +35,8 @@ final class TablePlan: Sendable {
     let merging: Merging
     /// Indexes of the columns of the other unique keys.
     let otherUnique: [Int]
-    /// Whether ``otherUnique`` holds all of them: none is over an expression or a generated column.
+    /// Whether ``otherUnique`` holds all of them: none is over an expression or a generated column,
+    /// and the target's are the same.
     let knowsUnique: Bool
     /// Whether a foreign key of the table refers to the table itself.
     let refersToItself: Bool
@@ -119,7 +120,8 @@ final class TablePlan: Sendable {
                 shape.columns[i].generation == nil ? i : nil
             }
         }
-        knowsUnique = !parts.contains(nil)
+        // Where tables are merged the target may have other keys.
+        knowsUnique = !isMerged && !parts.contains(nil)
         otherUnique =
             Set(parts.compactMap { $0 }).subtracting(identity).sorted()
         let names = columns.filter(\.isWritten).map { String(decoding: $0.name, as: UTF8.self) }

@@ -99,7 +99,8 @@ struct CopyRun: Sendable {
         for object in objects where object.kind == .table {
             owned[object.name] = String(decoding: object.definition, as: UTF8.self)
         }
-        let chunks = try await startOver(recorded, objects, &owned)
+        let chunks = try await startOver(
+            recorded, objects, &owned, isFirst: state.lowWater == nil)
         try await createTables(chunks, &owned)
         let lacked = try await schema.lackedIndexes(plan, owned)
 
@@ -119,15 +120,19 @@ struct CopyRun: Sendable {
     /// Empties tables whose unfinished copy can't go on, and forgets their chunks; drops those
     /// that this subtask created by a definition which the source has no more.
     ///
+    /// - Parameter isFirst: whether no change has been applied yet.
     /// - Returns: the chunks that stay.
     private func startOver(
-        _ chunks: [ChunkRecord], _ objects: [StoredObject], _ owned: inout [TableName: String]
+        _ chunks: [ChunkRecord], _ objects: [StoredObject], _ owned: inout [TableName: String],
+        isFirst: Bool
     ) async throws -> [ChunkRecord] {
         var anew = Set(objects.filter { $0.kind == .restart }.map(\.name))
-        // What the source has no more is not left behind; it may come again as another table.
+        // What the source has no more is not left behind; it may come again as another table. Once
+        // changes have been applied, they will drop it.
         let planned = Set(plan.tables.map(\.name))
         let vanished =
-            configuration.sharesTargets ? [] : owned.keys.filter { !planned.contains($0) }.sorted()
+            configuration.sharesTargets || !isFirst
+            ? [] : owned.keys.filter { !planned.contains($0) }.sorted()
         if !vanished.isEmpty {
             try await schema.drop(try vanished.map { try plan.mapping.target(of: $0) })
             try await control.forget(vanished, dropped: vanished)
