@@ -9,7 +9,7 @@ import Testing
 @testable import Snapshot
 
 /// Copies of tables that get other names on the target.
-@Suite struct RouteTests {
+@Suite(.serialized) struct RouteTests {
     /// Everything of `schema` goes to `schema`_new; tables `part_N` go to one table, which says of
     /// each row where it is from.
     private static func mapping(_ schema: String, _ patterns: [String]) throws -> TableMapping {

@@ -90,7 +90,7 @@ extension TestServer.Family {
             "--innodb-buffer-pool-size=64M", "--performance-schema=OFF",
             "--max-allowed-packet=256M", "--local-infile=ON", "--log-bin=bin",
             // A handshake may be held up for long on a busy machine.
-            "--connect-timeout=600",
+            "--connect-timeout=600", "--max-connections=1000",
             "--innodb-flush-log-at-trx-commit=\(durable ? 1 : 2)",
             "--sync-binlog=\(durable ? 1 : 0)",
         ]
