@@ -152,6 +152,9 @@ public final class Migration: Sendable {
 
     private func work() async throws -> MigrationOutcome {
         var backoff = Backoff(first: .milliseconds(200), limit: .seconds(15))
+        // Tables that came, went or changed while a copy was prepared: nothing is out of order, and
+        // where they do so all the time only a quick try finds a moment of rest.
+        var replanning = Backoff(first: .milliseconds(50), limit: .seconds(1))
         var isPrepared = false
         var changed: TableName?
         while true {
@@ -169,6 +172,7 @@ public final class Migration: Sendable {
                 }
                 let outcome = try await advance {
                     backoff.reset()
+                    replanning.reset()
                     self.trouble.withLock { $0 = nil }
                 }
                 if let outcome { return outcome }
@@ -177,7 +181,8 @@ public final class Migration: Sendable {
                 if case RelayError.missing = error, relay.bypass() { continue }
                 if case ReplicationError.changedDuringCopy(let table, _) = error { changed = table }
                 guard let reason = retryReason(error) else { throw error }
-                let delay = backoff.delay()
+                let isReplanned = (error as? SnapshotError)?.isRetryable == true
+                let delay = isReplanned ? replanning.delay() : backoff.delay()
                 trouble.withLock {
                     $0 = Trouble(error: error, attempts: ($0?.attempts ?? 0) + 1)
                 }
