@@ -326,7 +326,11 @@ struct BatchRenderer: ~Copyable {
             sql.append(form == .replace ? plan.replaceHead : plan.insertHead)
             var rows: UInt64 = 0
             var invalid: UInt32 = 0
-            while i < images.count, rows == 0 || sql.count - start < statementBytes {
+            // Servers count no more than 65,535 warnings of a statement.
+            let limit: UInt64 = isLenient ? 1000 : .max
+            while i < images.count, rows < limit,
+                rows == 0 || sql.count - start < statementBytes
+            {
                 if rows > 0 { sql.append(UInt8(ascii: ",")) }
                 try writeTuple(plan, images[i], updated, &sql)
                 if isLenient { invalid += invalidEnums(plan, images[i]) }

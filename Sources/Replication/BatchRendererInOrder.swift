@@ -8,12 +8,16 @@ extension BatchRenderer {
     mutating func arrange(_ transactions: ContiguousArray<SourceTransaction>) {
         guard let first = owners.first, let last = owners.last, first != last else { return }
         order.find(transactions)
+        // Rows of one event are of one kind.
+        var known: (source: Int32, kind: Int32) = (-1, 0)
         let kinds = inOrder.map { row in
+            guard row.source != known.source else { return known.kind }
             let source = sources[Int(row.source)]
             let flags: Int32 =
                 (source.converges ? 1 : 0) | (source.ignoresForeignKeys ? 2 : 0)
                 | (row.images.beforeOffset < 0 ? 4 : 0) | (row.images.afterOffset < 0 ? 8 : 0)
-            return number(of: source.plan) << 4 | flags
+            known = (row.source, number(of: source.plan) << 4 | flags)
+            return known.kind
         }
         let old = inOrder
         inOrder = order.arranged(transactions: owners, kinds: kinds).map { old[Int($0)] }

@@ -2,6 +2,7 @@ internal import Checkpoint
 internal import MySQLBinlog
 internal import MySQLClient
 internal import MySQLCore
+internal import Rules
 internal import Runtime
 
 /// A DDL statement as it is sent to the target.
@@ -21,8 +22,9 @@ struct DDLRequest: Sendable {
     var mayFail: Bool
     /// Rows of the same transaction follow.
     var isOpening = false
-    /// A schema of the target that goes: its views and routines go with it.
-    var emptiedSchema: String?
+    /// A schema of the target that goes: its views and routines go with it, as far as they are
+    /// migrated. They go first: while the tables are there, all of it is run again after a crash.
+    var emptiedSchema: (name: String, mapping: TableMapping)?
 }
 
 /// What a run found of its predecessor's last statement.
@@ -223,26 +225,28 @@ final class DDLWorker {
             _ = try? connection.execute("SET SESSION sql_mode='STRICT_ALL_TABLES'")
             _ = try? connection.execute("SET SESSION autocommit=0")
         }
+        if let schema = request.emptiedSchema { try dropObjects(of: schema) }
         if sql.count > 0 { try connection.execute(sql) { _ in } }
-        guard let schema = request.emptiedSchema else { return }
-        for object in try objects(in: schema) {
+    }
+
+    private func dropObjects(
+        of schema: (name: String, mapping: TableMapping)
+    ) throws(MySQLError) {
+        let name = utf8Literal(schema.name)
+        let found = try session.connection.rows(
+            "SELECT 'VIEW', TABLE_NAME FROM information_schema.VIEWS WHERE TABLE_SCHEMA=\(name) "
+                + "UNION ALL SELECT ROUTINE_TYPE, ROUTINE_NAME FROM information_schema.ROUTINES "
+                + "WHERE ROUTINE_SCHEMA=\(name) AND ROUTINE_TYPE IN ('PROCEDURE','FUNCTION')")
+        for row in found {
+            let object = TableName(schema: schema.name, name: row[1] ?? "")
+            guard schema.mapping.keeps(object: object) else { continue }
             do throws(MySQLError) {
-                try connection.execute("DROP \(object)")
+                try session.connection.execute("DROP \(row[0] ?? "") IF EXISTS \(object.quoted)")
             } catch {
                 // Somebody else's, which this user may not drop.
                 if error.isConnectionLost { throw error }
             }
         }
-    }
-
-    /// The views and routines of a schema, as `VIEW name` and so on.
-    private func objects(in schema: String) throws(MySQLError) -> [String] {
-        let name = utf8Literal(schema)
-        return try session.connection.rows(
-            "SELECT 'VIEW', TABLE_NAME FROM information_schema.VIEWS WHERE TABLE_SCHEMA=\(name) "
-                + "UNION ALL SELECT ROUTINE_TYPE, ROUTINE_NAME FROM information_schema.ROUTINES "
-                + "WHERE ROUTINE_SCHEMA=\(name) AND ROUTINE_TYPE IN ('PROCEDURE','FUNCTION')"
-        ).map { "\($0[0] ?? "") IF EXISTS \(TableName(schema: schema, name: $0[1] ?? "").quoted)" }
     }
 
     /// Whether a setting needs a privilege on some servers and is as it should be already.

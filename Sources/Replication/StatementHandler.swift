@@ -419,7 +419,7 @@ struct StatementHandler {
             sql: targets.isEmpty ? [] : Array(dropStatement(targets).utf8), defaultSchema: nil,
             settings: ["foreign_key_checks=0"], tables: targets, existAfter: [],
             goneAfter: targets, isIdempotent: true, mayFail: false)
-        if isWhole { request.emptiedSchema = schema }
+        if isWhole { request.emptiedSchema = (schema, catalog.mapping) }
         return .run(request, effects, event.context)
     }
 

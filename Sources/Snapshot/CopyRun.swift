@@ -134,6 +134,13 @@ struct CopyRun: Sendable {
             configuration.sharesTargets || !isFirst
             ? [] : owned.keys.filter { !planned.contains($0) }.sorted()
         if !vanished.isEmpty {
+            // Should one come again before it is forgotten here, what was copied must not count.
+            let stored = StoredObjects(meta: configuration.meta, key: configuration.key)
+            try await control.write(
+                vanished.map {
+                    stored.storeStatement(
+                        StoredObject(kind: .restart, name: $0, definition: []))
+                })
             try await schema.drop(try vanished.map { try plan.mapping.target(of: $0) })
             try await control.forget(vanished, dropped: vanished)
             for table in vanished { owned[table] = nil }

@@ -389,7 +389,6 @@ public final class Migration: Sendable {
                         + "statement was refused, see the warnings; create it there, or drop it on "
                         + "the source, and --finish again")
             }
-            try switchOver.run(session)
             if !self.settings.sharesTargets {
                 var tables: [TableName: TableName] = [:]
                 let shapes = try StoredShapes(meta: self.meta, key: self.key)
@@ -397,6 +396,8 @@ public final class Migration: Sendable {
                 for shape in shapes { tables[shape.name] = try mapping.target(of: shape.name) }
                 try switchOver.raiseCounters(from: source, on: session.connection, tables)
             }
+            // Last of all: with triggers nothing may be applied any more.
+            try switchOver.run(session)
             try coordinator.setPhase("finished")
             return state
         }

@@ -3,6 +3,7 @@ import Glibc
 import MySQLClient
 import MySQLCore
 import Stream
+import Synchronization
 import TestServers
 import Testing
 
@@ -310,12 +311,10 @@ extension InTurn {
         }
 
         /// Counts.
-        private final class Ticks: @unchecked Sendable {
-            // SAFETY: the lock guards the number.
-            private let lock = NSLock()
-            private var number = 0
-            var count: Int { lock.withLock { number } }
-            func add() { lock.withLock { number += 1 } }
+        private final class Ticks: Sendable {
+            private let number = Mutex(0)
+            var count: Int { number.withLock { $0 } }
+            func add() { number.withLock { $0 += 1 } }
         }
     }
 }
