@@ -124,20 +124,21 @@ private final class Listener: Sendable {
     private let isOpen = Atomic(true)
 
     init?() {
-        port = TestPlaces.freePort()
-        socket = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        // The kernel chooses the port: one that was free a moment ago may not be any more.
+        let file = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
-        address.sin_port = in_port_t(port).bigEndian
         address.sin_addr.s_addr = in_addr_t(0x7F00_0001).bigEndian
-        var on: Int32 = 1
-        setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &on, socklen_t(MemoryLayout<Int32>.size))
-        let isBound = withUnsafePointer(to: &address) {
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let isBound = withUnsafeMutablePointer(to: &address) {
             $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                bind(socket, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+                bind(file, $0, length) == 0 && listen(file, 16) == 0
+                    && getsockname(file, $0, &length) == 0
             }
         }
-        guard isBound == 0, listen(socket, 16) == 0 else { return nil }
+        socket = file
+        port = Int(UInt16(bigEndian: address.sin_port))
+        guard isBound else { return nil }
     }
 
     deinit { end() }

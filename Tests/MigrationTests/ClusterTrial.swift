@@ -19,19 +19,9 @@ final class ServeProcess: Sendable {
 
     init(_ name: String, in state: LocalState) {
         self.name = name
-        port = Self.freePorts()
+        port = Int(FreePort.next(4))
         folder = state.path + "/" + name
         keyFile = state.path + "/key"
-    }
-
-    /// The first of four free ports in a row.
-    private static func freePorts() -> Int {
-        while true {
-            let port = FreePort.next()
-            let others = (1...3).map { Loopback.listen(port + $0) }
-            for socket in others { if let socket { close(socket) } }
-            if !others.contains(nil) { return Int(port) }
-        }
     }
 
     var address: String { "127.0.0.1:\(port)" }

@@ -5,19 +5,25 @@ import Synchronization
 enum FreePort {
     private static let handedOut = Mutex<Set<UInt16>>([])
 
-    /// A port that nothing listens on and that this process did not give away before. Another
-    /// process may still take it first: whoever binds it tries again with another.
+    /// The first of so many ports in a row that nothing listens on and that this process did not
+    /// give away before. Another process may still take one first: whoever binds it tries again
+    /// with another.
     ///
     /// Ports are below the range that the kernel gives to outgoing connections, so that none of
     /// these takes the port of a server that is about to be restarted.
-    static func next() -> UInt16 {
+    static func next(_ count: UInt16 = 1) -> UInt16 {
         while true {
-            let port = UInt16.random(in: 15_000..<32_000)
-            let fresh = handedOut.withLock { $0.insert(port).inserted }
-            if fresh, let socket = Loopback.listen(port) {
-                close(socket)
-                return port
+            let first = UInt16.random(in: 15_000..<32_000)
+            let row = first..<first + count
+            let isFresh = handedOut.withLock { given in
+                guard given.isDisjoint(with: row) else { return false }
+                given.formUnion(row)
+                return true
             }
+            guard isFresh else { continue }
+            let sockets = row.map { Loopback.listen($0) }
+            for socket in sockets { if let socket { close(socket) } }
+            if !sockets.contains(nil) { return first }
         }
     }
 }
