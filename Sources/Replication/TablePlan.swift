@@ -135,10 +135,13 @@ final class TablePlan: Sendable {
             .map { String(decoding: $1.name, as: UTF8.self) }
         var assignments = (rest.isEmpty ? names : rest).map { "\($0)=VALUES(\($0))" }
         if unique.count > 1, !identity.isEmpty {
-            // A row that was found by another key: NULL is refused in a column of this one.
+            // A row that was found by another key is an error: the sum is out of range. (NULL would
+            // be refused of plain columns alone, AUTO_INCREMENT and TIMESTAMP make a value of it.)
+            // Nothing of it is constant, so that no server computes it where the keys agree.
             let key = identity.map { String(decoding: columns[$0].name, as: UTF8.self) }
             let isSame = key.map { "\($0)=VALUES(\($0))" }.joined(separator: " AND ")
-            assignments.insert("\(key[0])=IF(\(isSame),\(key[0]),NULL)", at: 0)
+            let failure = "18446744073709551615+(1+CHAR_LENGTH(\(key[0])))"
+            assignments.insert("\(key[0])=IF((\(isSame)) OR \(failure),\(key[0]),\(key[0]))", at: 0)
         }
         let assigned = assignments.joined(separator: ",")
         upsertTail = Array(" ON DUPLICATE KEY UPDATE \(assigned)".utf8)

@@ -156,6 +156,7 @@ public final class Migration: Sendable {
         // where they do so all the time only a quick try finds a moment of rest.
         var replanning = Backoff(first: .milliseconds(50), limit: .seconds(1))
         var isPrepared = false
+        let begun = ContinuousClock.now
         var changed: TableName?
         while true {
             try Task.checkCancellation()
@@ -181,6 +182,12 @@ public final class Migration: Sendable {
                 if case RelayError.missing = error, relay.bypass() { continue }
                 if case ReplicationError.changedDuringCopy(let table, _) = error { changed = table }
                 guard let reason = retryReason(error) else { throw error }
+                // A person who mistypes an address is told so; a worker waits for its servers.
+                if !isPrepared, binding == nil, (error as? MySQLError)?.retry == .connection,
+                    begun.duration(to: .now) > Self.firstContact
+                {
+                    throw error
+                }
                 let isReplanned = (error as? SnapshotError)?.isRetryable == true
                 let delay = isReplanned ? replanning.delay() : backoff.delay()
                 trouble.withLock {
@@ -196,6 +203,10 @@ public final class Migration: Sendable {
             }
         }
     }
+
+    /// For how long servers are waited for that have not answered since the start; once they have,
+    /// a lost connection is tried again for as long as it takes.
+    private static let firstContact = Duration.seconds(30)
 
     /// Why trying again can help; `nil` when it can't.
     private func retryReason(_ error: any Error) -> String? {
