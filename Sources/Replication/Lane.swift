@@ -124,7 +124,7 @@ final class Lane {
             try session.connection.execute("ROLLBACK")
             throw error
         }
-        sql.shrink(to: 1 << 20)
+        sql.shrink(to: Self.keptBytes)
     }
 
     private func begin(_ done: [UInt8]) {
@@ -187,7 +187,7 @@ final class Lane {
         // Alone, and only now that every reply was read: a packet that went wrong in the middle
         // must never be followed by a COMMIT.
         try session.connection.execute("COMMIT")
-        sql.shrink(to: 1 << 20)
+        sql.shrink(to: Self.keptBytes)
     }
 
     /// One round trip instead of two, for light load: every statement is followed by a guard, so
@@ -225,7 +225,7 @@ final class Lane {
         }
         sql.append("COMMIT")
         try session.connection.execute(sql) { _ in }
-        sql.shrink(to: 1 << 20)
+        sql.shrink(to: Self.keptBytes)
     }
 
     /// Sends a packet and checks what each of its statements reports.
@@ -280,6 +280,10 @@ final class Lane {
         sql.removeAll()
         expectations.removeAll(keepingCapacity: true)
     }
+
+    /// What a lane keeps of its text's memory: to give it back after every batch of wide rows costs
+    /// more, in pages that the kernel clears again, than to write them.
+    private static let keptBytes = 4 << 20
 
     /// `WARN_DATA_TRUNCATED`: among others, strict mode's answer to ENUM's invalid member.
     private static let dataTruncated: UInt32 = 1265

@@ -65,13 +65,14 @@ final class TablePlan: Sendable {
     ///   - shape: the source's shape, which row images follow.
     ///   - route: where its rows go.
     ///   - isMerged: whether rows of other tables go there, too, under the same keys.
+    ///   - isShared: whether rows of other sources may go there, too.
     ///   - parents: where the tables go that its foreign keys refer to; those that are missing keep
     ///     their names.
     ///   - targetKeys: unique keys of the target that the source lacks.
     ///   - targetColumns: the table's columns on the target, as far as they are known.
     ///   - family: all migrated tables, for foreign keys.
     init(
-        shape: TableShape, route: Route, isMerged: Bool = false,
+        shape: TableShape, route: Route, isMerged: Bool = false, isShared: Bool = false,
         parents: [TableName: TableName] = [:], targetKeys: [KeyShape],
         targetColumns: [ColumnShape] = [], related: ForeignKeyGraph, number: Int
     ) {
@@ -121,7 +122,7 @@ final class TablePlan: Sendable {
             }
         }
         // Where tables are merged the target may have other keys.
-        knowsUnique = !isMerged && !parts.contains(nil)
+        knowsUnique = !isMerged && !isShared && !parts.contains(nil)
         otherUnique =
             Set(parts.compactMap { $0 }).subtracting(identity).sorted()
         let names = columns.filter(\.isWritten).map { String(decoding: $0.name, as: UTF8.self) }

@@ -182,14 +182,14 @@ public final class Migration: Sendable {
                 if case RelayError.missing = error, relay.bypass() { continue }
                 if case ReplicationError.changedDuringCopy(let table, _) = error { changed = table }
                 guard let reason = retryReason(error) else { throw error }
+                let isReplanned = (error as? SnapshotError)?.isRetryable == true
+                let delay = isReplanned ? replanning.delay() : backoff.delay()
                 // A person who mistypes an address is told so; a worker waits for its servers.
                 if !isPrepared, binding == nil, (error as? MySQLError)?.retry == .connection,
-                    begun.duration(to: .now) > Self.firstContact
+                    begun.duration(to: .now) + delay > Self.firstContact
                 {
                     throw error
                 }
-                let isReplanned = (error as? SnapshotError)?.isRetryable == true
-                let delay = isReplanned ? replanning.delay() : backoff.delay()
                 trouble.withLock {
                     $0 = Trouble(error: error, attempts: ($0?.attempts ?? 0) + 1)
                 }

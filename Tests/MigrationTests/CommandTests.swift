@@ -102,18 +102,16 @@ extension MigrationTests {
             #expect(!outcome.text.contains("secret"), "\(outcome.text)")
         }
 
-        @Test(
-            "a server that nobody has seen yet is waited for, but not for ever",
-            arguments: [
-                (["--source", "mysql://a@127.0.0.1:9"], "server.unreachable"),
-                (["--source", "mysql://a@nobody.invalid"], "server.unknown-host"),
-            ])
-        func firstContact(_ source: [String], code: String) async throws {
+        @Test("a server that nobody has seen yet is waited for, but not for ever")
+        func firstContact() async throws {
             let skein = try SkeinProcess(
-                ["migrate", "--target", "mysql://a@127.0.0.1:9", "--tables", "a.*"] + source)
+                [
+                    "migrate", "--target", "mysql://a@127.0.0.1:9", "--tables", "a.*", "--source",
+                    "mysql://a@127.0.0.1:9",
+                ])
             try await skein.waiting(for: "a reason") { skein.text.contains("next try in") }
             let outcome = try await skein.end()
-            #expect(outcome.status == 1 && outcome.text.contains(code), "\(outcome.text)")
+            #expect(outcome.status == 1 && outcome.text.contains("server.unreachable"))
         }
 
         @Test("--fix-sql writes statements that make the tables equal, for its owner's eyes only")
