@@ -38,8 +38,8 @@ final class TablePlan: Sendable {
     /// Whether ``otherUnique`` holds all of them: none is over an expression or a generated column,
     /// and the target's are the same.
     let knowsUnique: Bool
-    /// Whether a foreign key of the table refers to the table itself.
-    let refersToItself: Bool
+    /// Whether rows that go must go one by one: others of the table may have to go before.
+    let deletesSingly: Bool
     /// Values of the columns that only the target has, to follow those of a row: `,'a','b'`.
     let constantValues: [UInt8]
     /// The same as a condition that goes before others: `` `c`='a' AND ``.
@@ -47,8 +47,11 @@ final class TablePlan: Sendable {
     /// Depth below the topmost parent, where foreign keys tie tables together.
     let level: Int
     let keys: [KeyPlan]
-    /// Keys of whole child tables that a change of a parent row writes, by the action it fires.
-    let cascades: [KeyUse]
+    /// Keys of whole tables that a row uses when it goes, for what actions of foreign keys do, and
+    /// for those that must have been done.
+    let deleteUses: [KeyUse]
+    /// The same when columns change that others refer to.
+    let updateUses: [KeyUse]
     /// Columns whose change fires an action, besides the row's deletion; `nil` when a row image
     /// does not tell.
     let actingColumns: [Int]?
@@ -100,14 +103,16 @@ final class TablePlan: Sendable {
         let unique = shape.keys.filter(\.isUnique) + targetKeys
         keys = Self.keyPlans(
             shape, target, parents, unique, targetColumns, identity.isEmpty, related)
-        cascades = related.blindCascadeTargets(of: shape.name).map {
-            KeyUse(Self.seed($0, "children"), writes: true)
-        }
+        deleteUses = Self.actionUses(shape.name, isDelete: true, related)
+        updateUses = Self.actionUses(shape.name, isDelete: false, related)
         let acting = related.actingColumns(of: shape.name).map { shape.columnIndex($0) }
         actingColumns =
             acting.contains { $0.map { shape.columns[$0].generation != nil } ?? true }
             ? nil : acting.compactMap { $0 }.sorted()
-        refersToItself = shape.foreignKeys.contains { $0.parent == shape.name }
+        let contested = related.contested(by: shape.name, isDelete: true)
+        deletesSingly =
+            shape.foreignKeys.contains { $0.parent == shape.name }
+            || !contested.changed.isDisjoint(with: contested.asked)
         level = related.level(of: shape.name)
         if identity.isEmpty || isMerged {
             merging = .inOrder
@@ -158,6 +163,19 @@ final class TablePlan: Sendable {
         text.append(0)
         text.append(what)
         return Digest.hash(text.bytes, seed: 1) & ~1
+    }
+
+    /// What changes of other tables' rows use of keys that are not logged.
+    private static func actionUses(
+        _ table: TableName, isDelete: Bool, _ related: ForeignKeyGraph
+    ) -> [KeyUse] {
+        let contested = related.contested(by: table, isDelete: isDelete)
+        // Actions may come in any order; what can be refused comes in its place among them.
+        let reads = contested.changed.subtracting(contested.asked)
+        return related.blindCascadeTargets(of: table).map {
+            KeyUse(seed($0, "children"), writes: true)
+        } + reads.map { KeyUse(seed($0, "refused"), writes: false) }
+            + contested.asked.map { KeyUse(seed($0, "refused"), writes: true) }
     }
 
     private static func keyPlans(
@@ -231,6 +249,11 @@ final class TablePlan: Sendable {
             out.append(
                 KeyPlan(
                     parts: [], seed: seed(shape.name, "children"), isOpaque: true, writes: false))
+        }
+        if related.isAskedUnseen(shape.name) {
+            out.append(
+                KeyPlan(
+                    parts: [], seed: seed(shape.name, "refused"), isOpaque: true, writes: false))
         }
         return out
     }
