@@ -496,10 +496,24 @@ struct StatementHandlerTests {
         #expect(
             try rig.sent("ALTER TABLE a CONVERT TO CHARACTER SET utf8mb4")
                 == "ALTER TABLE a CONVERT TO CHARACTER SET utf8mb4\(name)")
+        // A collation counts where it stands.
+        #expect(
+            try rig.sent(
+                "CREATE TABLE c (a CHAR(9) COLLATE utf8mb4_bin, b CHAR(9)) CHARSET=utf8mb4")
+                == "CREATE TABLE c (a CHAR(9) COLLATE utf8mb4_bin, b CHAR(9)) CHARSET=utf8mb4\(name)"
+        )
+        #expect(
+            try rig.sent(
+                "ALTER TABLE a ADD (s CHAR(9) CHARSET utf8mb4, t ENUM('a','b') CHARSET utf8mb4 COLLATE utf8mb4_bin), ADD u TEXT CHARSET utf8mb4, COLLATE utf8mb4_bin"
+            )
+                == "ALTER TABLE a ADD (s CHAR(9) CHARSET utf8mb4\(name), t ENUM('a','b') CHARSET utf8mb4 COLLATE utf8mb4_bin), ADD u TEXT CHARSET utf8mb4\(name), COLLATE utf8mb4_bin"
+        )
         // What says it, says something else, or converts a value, stays as it is.
         for sql in [
             "ALTER TABLE a ADD s CHAR(9) CHARSET utf8mb4 COLLATE utf8mb4_bin",
             "ALTER TABLE a ADD s CHAR(9) CHARSET latin1",
+            "ALTER TABLE a CHARSET utf8mb4, COLLATE utf8mb4_bin",
+            "CREATE TABLE c (a CHAR(9)) COLLATE=utf8mb4_bin, ENGINE=InnoDB, CHARSET=utf8mb4",
             "ALTER TABLE a ADD s CHAR(9) CHARSET utf8mb4 BINARY",
             "ALTER TABLE a ADD s CHAR(9) AS (CAST(id AS CHAR CHARACTER SET utf8mb4))",
         ] { #expect(try rig.sent(sql) == sql) }
