@@ -97,7 +97,7 @@ extension BatchRenderer {
     /// identifying key, and can't meet another one by any other key.
     private mutating func canUpsert(_ plan: TablePlan, _ row: Int) -> Bool {
         let source = sources[Int(inOrder[row].source)]
-        guard !plan.isKeyless, plan.knowsUnique, Self.isWhole(source),
+        guard !plan.isKeyless, plan.knowsUnique, !isPlain(plan), Self.isWhole(source),
             !toleratesInvalidEnums || plan.enums.isEmpty, locate(before(row)),
             locateOther(after(row))
         else { return false }

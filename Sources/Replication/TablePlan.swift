@@ -38,6 +38,8 @@ final class TablePlan: Sendable {
     /// Whether ``otherUnique`` holds all of them: none is over an expression or a generated column,
     /// and the target's are the same.
     let knowsUnique: Bool
+    /// Whether a column is JSON, whose binary form can differ where the text is the same.
+    let hasJSON: Bool
     /// Whether rows that go must go one by one: others of the table may have to go before.
     let deletesSingly: Bool
     /// Values of the columns that only the target has, to follow those of a row: `,'a','b'`.
@@ -103,6 +105,7 @@ final class TablePlan: Sendable {
         let unique = shape.keys.filter(\.isUnique) + targetKeys
         keys = Self.keyPlans(
             shape, target, parents, unique, targetColumns, identity.isEmpty, related)
+        hasJSON = shape.columns.contains { $0.type.kind == .json }
         deleteUses = Self.actionUses(shape.name, isDelete: true, related)
         updateUses = Self.actionUses(shape.name, isDelete: false, related)
         let acting = related.actingColumns(of: shape.name).map { shape.columnIndex($0) }
