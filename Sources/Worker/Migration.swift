@@ -25,6 +25,7 @@ public enum MigrationOutcome: Sendable, Hashable {
 public final class Migration: Sendable {
     /// What it is doing; may be read at any time from anywhere.
     public let board = StatusBoard()
+    private let measures: EngineMeasures
     let settings: MigrationSettings
     let logger: Logger
     let meta: MetaSchema
@@ -72,7 +73,12 @@ public final class Migration: Sendable {
     /// - Parameters:
     ///   - binding: without one, every start of the process begins a new epoch.
     ///   - relay: the source's relay log, which others read too.
-    init(settings: MigrationSettings, binding: Bound?, relay: SourceRelay?, logger: Logger) {
+    ///   - measures: gets what the engines measure.
+    init(
+        settings: MigrationSettings, binding: Bound?, relay: SourceRelay?,
+        measures: EngineMeasures = EngineMeasures(), logger: Logger
+    ) {
+        self.measures = measures
         self.settings = settings
         self.logger = logger
         self.binding = binding
@@ -416,7 +422,7 @@ public final class Migration: Sendable {
         let (origin, plan) = try await withThread("control") { try self.planCopy() }
         guard !plan.tables.isEmpty else { throw MigrationError.nothingSelected }
         let configuration = snapshotConfiguration(origin)
-        let progress = SnapshotProgress()
+        let progress = SnapshotProgress(chunkTimes: measures.chunk)
         let engine = SnapshotEngine(configuration: configuration, plan: plan, progress: progress)
         let (token, epoch) = nextRun()
         let order = plan.tables.map(\.name)
@@ -492,7 +498,7 @@ public final class Migration: Sendable {
         configuration.memoryBudget = settings.memoryBudget
         configuration.events = relay.events
         configuration.end = end
-        let progress = ReplicationProgress()
+        let progress = ReplicationProgress(measures: measures.replication)
         let engine = ReplicationEngine(configuration, progress: progress)
         let (token, epoch) = nextRun()
         let base = board.current
