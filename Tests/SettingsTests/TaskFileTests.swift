@@ -428,7 +428,7 @@ struct TaskFileTests {
             "start-time: 2026-05-01T10:00:00Z")
         #expect(timed.start == .time(.instant(1_777_629_600)))
         #expect { try run("all", sources(""), "start-time: 2026-05-01 10:00:00") } throws: {
-            "\($0)".contains("task.yaml:5:1: \"start-time\" needs \"task-mode: incremental\"")
+            "\($0)".contains("task.yaml:5:13: \"start-time\" needs \"task-mode: incremental\"")
         }
         #expect { try run("full", sources(""), "until: bin.000007:1234") } throws: {
             "\($0)".contains("until contradicts the mode full")
@@ -448,6 +448,33 @@ struct TaskFileTests {
             let report = try Self.report(text + sources(""))
             #expect(report.unsupported.contains { $0.description.contains("\"task-mode\"") })
         }
+    }
+
+    @Test("variables of sessions reach the servers, but for those that Skein sets by itself")
+    func sessions() throws {
+        func report(_ session: String) throws -> SettingsReport<TaskSettings> {
+            try Self.report(
+                Self.with(
+                    "  - source-id: s",
+                    "target-database: {host: h, user: u, session: {\(session)}}"))
+        }
+        let good = try report("tidb_skip_utf8_check: 1, Max_Sort_Length: 2048")
+        #expect(good.unsupported.isEmpty)
+        #expect(
+            good.value.target.session == ["tidb_skip_utf8_check": "1", "Max_Sort_Length": "2048"])
+        for name in ["SQL_MODE", "time_zone", "character_set_client", "'a=1, b'", "'@@global.x'"] {
+            let bad = try report("\(name): 1")
+            #expect(bad.unsupported.count == 1 && bad.value.target.session.isEmpty, "\(name)")
+            #expect(throws: SettingsError.self) { try bad.supported() }
+        }
+        func source(_ name: String) throws -> SourceSettings {
+            try SourceSettings(
+                Array("source-id: s\nfrom: {host: h, user: u, session: {\(name): 5}}".utf8),
+                .yaml, file: "s.yaml")
+        }
+        #expect(try source("sort_buffer_size").server.session == ["sort_buffer_size": "5"])
+        #expect(try source("sort_buffer_size").unsupported.isEmpty)
+        #expect(try source("sql_mode").unsupported.count == 1)
     }
 
     @Test("what the engines can act on reaches them, by source")
