@@ -59,12 +59,18 @@ final class DDLWorker {
     private let session: TargetSession
     private let ledger: DDLLedger
     private let marks: MarkBoard
+    private let times: DurationHistogram
     private var knownMark: UInt64 = 0
 
-    init(session: TargetSession, ledger: DDLLedger, marks: MarkBoard) {
+    /// - Parameter times: how long statements take.
+    init(
+        session: TargetSession, ledger: DDLLedger, marks: MarkBoard,
+        times: DurationHistogram = DurationHistogram()
+    ) {
         self.session = session
         self.ledger = ledger
         self.marks = marks
+        self.times = times
     }
 
     /// Serves requests until the end.
@@ -83,8 +89,11 @@ final class DDLWorker {
                     throw error
                 }
             case .run(let request, let reply):
+                let start = ContinuousClock.now
                 do {
-                    reply.resolve(.success(try perform(request)))
+                    let outcome = try perform(request)
+                    times.record(since: start)
+                    reply.resolve(.success(outcome))
                 } catch {
                     reply.resolve(.failure(error))
                     throw error

@@ -96,4 +96,10 @@ public struct MigrationSettings: Sendable {
         mapping = try TableMapping(rules)
         self.rules = rules
     }
+
+    /// Names the task's other sources; to be called when rules have been taken.
+    mutating func share(with others: [String: TableMapping]) {
+        sharesTargets = !others.isEmpty
+        mapping.share(with: others)
+    }
 }

@@ -196,7 +196,6 @@ public struct TaskSettings: Sendable, Hashable {
         settings.relayFolder = source.relayFolder
         settings.relayLimitBytes = source.relayLimitBytes
         settings.serverID = source.serverID
-        settings.sharesTargets = sources.count > 1
         if var part = file?.part(of: source.name) {
             part.rules = rules(source) ?? part.rules
             settings.selection = part.selection ?? settings.selection
@@ -206,7 +205,29 @@ public struct TaskSettings: Sendable, Hashable {
                 throw SettingsError("task '\(name)': \(error)")
             }
         }
+        settings.share(with: try otherMappings(than: source.name, settings.mapping))
         return settings
+    }
+
+    /// Where tables of the task's other sources go.
+    ///
+    /// - Parameter own: what the short form's sources all have.
+    private func otherMappings(
+        than source: String, _ own: TableMapping
+    ) throws(SettingsError) -> [String: TableMapping] {
+        var out: [String: TableMapping] = [:]
+        for other in sources where other != source {
+            guard let part = file?.part(of: other) else {
+                out[other] = own
+                continue
+            }
+            do throws(RuleError) {
+                out[other] = try TableMapping(part.rules)
+            } catch {
+                throw SettingsError("task '\(name)': \(error)")
+            }
+        }
+        return out
     }
 
     /// The rules that a subtask has: the task's, and those that every task of the source has.

@@ -25,6 +25,7 @@ public enum MigrationOutcome: Sendable, Hashable {
 public final class Migration: Sendable {
     /// What it is doing; may be read at any time from anywhere.
     public let board = StatusBoard()
+    private let measures: EngineMeasures
     let settings: MigrationSettings
     let logger: Logger
     let meta: MetaSchema
@@ -72,7 +73,12 @@ public final class Migration: Sendable {
     /// - Parameters:
     ///   - binding: without one, every start of the process begins a new epoch.
     ///   - relay: the source's relay log, which others read too.
-    init(settings: MigrationSettings, binding: Bound?, relay: SourceRelay?, logger: Logger) {
+    ///   - measures: gets what the engines measure.
+    init(
+        settings: MigrationSettings, binding: Bound?, relay: SourceRelay?,
+        measures: EngineMeasures = EngineMeasures(), logger: Logger
+    ) {
+        self.measures = measures
         self.settings = settings
         self.logger = logger
         self.binding = binding
@@ -158,6 +164,7 @@ public final class Migration: Sendable {
         // where they do so all the time only a quick try finds a moment of rest.
         var replanning = Backoff(first: .milliseconds(50), limit: .seconds(1))
         var isPrepared = false
+        let begun = ContinuousClock.now
         var changed: TableName?
         while true {
             try Task.checkCancellation()
@@ -185,6 +192,12 @@ public final class Migration: Sendable {
                 guard let reason = retryReason(error) else { throw error }
                 let isReplanned = (error as? SnapshotError)?.isRetryable == true
                 let delay = isReplanned ? replanning.delay() : backoff.delay()
+                // A person who mistypes an address is told so; a worker waits for its servers.
+                if !isPrepared, binding == nil, (error as? MySQLError)?.retry == .connection,
+                    begun.duration(to: .now) + delay > Self.firstContact
+                {
+                    throw error
+                }
                 trouble.withLock {
                     $0 = Trouble(error: error, attempts: ($0?.attempts ?? 0) + 1)
                 }
@@ -198,6 +211,10 @@ public final class Migration: Sendable {
             }
         }
     }
+
+    /// For how long servers are waited for that have not answered since the start; once they have,
+    /// a lost connection is tried again for as long as it takes.
+    private static let firstContact = Duration.seconds(30)
 
     /// Why trying again can help; `nil` when it can't.
     private func retryReason(_ error: any Error) -> String? {
@@ -409,7 +426,7 @@ public final class Migration: Sendable {
         let (origin, plan) = try await withThread("control") { try self.planCopy() }
         guard !plan.tables.isEmpty else { throw MigrationError.nothingSelected }
         let configuration = snapshotConfiguration(origin)
-        let progress = SnapshotProgress()
+        let progress = SnapshotProgress(chunkTimes: measures.chunk)
         let engine = SnapshotEngine(configuration: configuration, plan: plan, progress: progress)
         let (token, epoch) = nextRun()
         let order = plan.tables.map(\.name)
@@ -485,7 +502,7 @@ public final class Migration: Sendable {
         configuration.memoryBudget = settings.memoryBudget
         configuration.events = relay.events
         configuration.end = end
-        let progress = ReplicationProgress()
+        let progress = ReplicationProgress(measures: measures.replication)
         let engine = ReplicationEngine(configuration, progress: progress)
         let (token, epoch) = nextRun()
         let base = board.current

@@ -31,8 +31,12 @@ final class SkeinProcess: Sendable {
 
     /// Starts the product with these arguments.
     ///
-    /// - Parameter environment: variables over the usual ones (the passwords of test users).
-    init(_ arguments: [String], environment: [String: String] = [:]) throws {
+    /// - Parameters:
+    ///   - environment: variables over the usual ones (the passwords of test users).
+    ///   - prefix: a program that runs it in its own place, and what that is told.
+    init(
+        _ arguments: [String], environment: [String: String] = [:], prefix: [String] = []
+    ) throws {
         output = try Self.makeFile()
         errors = try Self.makeFile()
         let input = open("/dev/null", O_RDONLY | O_CLOEXEC)
@@ -43,7 +47,8 @@ final class SkeinProcess: Sendable {
         ]
         variables.merge(environment) { _, new in new }
         let command =
-            ["env"] + variables.map { "\($0.key)=\($0.value)" }.sorted() + [Self.binary] + arguments
+            ["env"] + variables.map { "\($0.key)=\($0.value)" }.sorted() + prefix
+            + [Self.binary] + arguments
         pid = try ChildProcess.spawn(
             command, as: .ourselves, input: input, output: output, errors: errors)
     }

@@ -364,7 +364,10 @@ public final class Node: Sendable {
             try await Task.sleep(for: .seconds(1))
             guard state.withLock({ $0.isKnown }) else { continue }
             let name = settings.name
-            let kept = Set(host.status().relays.map(\.source))
+            let cluster = cluster
+            let kept = Set(host.status().relays.map(\.source)).filter {
+                cluster.sources[$0] != nil
+            }
             let known = Set(cluster.relays.filter { $0.value.contains(name) }.keys)
             do {
                 for source in kept.subtracting(known) {

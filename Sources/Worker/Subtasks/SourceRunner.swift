@@ -190,6 +190,14 @@ final class SourceRunner: Sendable {
         return (runners.map(\.status), relay?.shownStatus.map { .init(source: source, log: $0) })
     }
 
+    /// What was measured of its subtasks.
+    var measures: [SubtaskMeasures] {
+        state.withLock { Array($0.subtasks.values) }.map(\.measures)
+    }
+
+    /// How its relay log was kept, when there was one.
+    var relayOptions: SourceRelay.Options? { state.withLock { $0.relay?.options } }
+
     /// Where its relay log is; `nil` when it keeps none.
     var relayFolder: String? {
         state.withLock { $0.relay?.relay.log == nil ? nil : $0.relay?.relay.folder }
