@@ -292,9 +292,13 @@ public final class Migration: Sendable {
         if known.phase == "finished" {
             throw MigrationError.alreadyFinished(name: settings.name)
         }
-        if let stored = MigrationIdentity(encoded: known.identity),
+        if known.phase != "start", let stored = MigrationIdentity(encoded: known.identity),
             let difference = stored.difference(to: identity)
         {
+            // Without a cluster a flag that was forgotten would be taken for a change.
+            guard binding != nil else {
+                throw MigrationError.otherMigration(name: settings.name, detail: difference)
+            }
             try changeRules(
                 known, from: stored, to: identity, because: difference, source, target)
         }

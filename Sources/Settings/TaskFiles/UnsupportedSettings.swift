@@ -36,9 +36,9 @@ extension TaskFile {
             if: onlineDDL == true)
         add("shadow-table-rules", "leave it out", if: !shadowRules.isEmpty)
         add("trash-table-rules", "leave it out", if: !trashRules.isEmpty)
-        add(
-            "target-database.session", "set the variables for the user or the server",
-            if: !target.session.isEmpty)
+        for name in SessionVariables.refused(target.session) {
+            add("target-database.session", SessionVariables.remedy(name))
+        }
         add(
             "target-database.security.cert-allowed-cn", "\"tls: verify-identity\" checks the host",
             if: !target.security.allowedNames.isEmpty)
@@ -76,10 +76,9 @@ extension SourceFile {
     /// What of the file the engines can't act on.
     public var unsupported: [UnsupportedSetting] {
         var out: [UnsupportedSetting] = []
-        if !server.session.isEmpty {
+        for name in SessionVariables.refused(server.session) {
             out.append(
-                UnsupportedSetting(
-                    path: "from.session", remedy: "set the variables for the user or the server"))
+                UnsupportedSetting(path: "from.session", remedy: SessionVariables.remedy(name)))
         }
         if !server.security.allowedNames.isEmpty {
             out.append(
