@@ -156,7 +156,7 @@ extension MigrationTests {
             try await trial.copied(skein)
             try await trial.stop(skein)
             trial.targetURL = proxy.url
-            let held = proxy.holdNext(.toServer, matching: "'finished'", closingClient: false)
+            let held = proxy.holdNext(.toServer, matching: "66696E6973686564", closingClient: false)
             let finishing = try trial.migrate("--finish", "--until", "caught-up")
             try await held.caught()
             finishing.kill()
