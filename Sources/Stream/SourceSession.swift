@@ -95,6 +95,10 @@ public enum StreamError: Error, Sendable, Hashable, CustomStringConvertible {
     case purged(BinlogPosition, detail: String)
     /// Another server answers now; a new stream begins from the checkpoint.
     case upstreamChanged
+    /// The source does not have everything yet that is known of it, and can still get it.
+    case behind(String)
+    /// The source has lost what was read of it last: whoever reads begins again at the checkpoint.
+    case takenBack
 
     /// One sentence, with what to do.
     public var description: String {
@@ -114,6 +118,10 @@ public enum StreamError: Error, Sendable, Hashable, CustomStringConvertible {
                 + "what happened since is lost, start over with --fresh"
         case .upstreamChanged:
             "another server answers in place of the source; reading begins again there"
+        case .behind(let detail):
+            "the source is behind what was read of it before: \(detail)"
+        case .takenBack:
+            "the source has lost what was read of it last; reading begins again at the checkpoint"
         }
     }
 }
