@@ -92,6 +92,9 @@ public final class Migration: Sendable {
             settings: settings, board: board, serverID: serverID, shared: relay, logger: logger)
     }
 
+    /// Whether it reads a relay log when it follows.
+    var readsRelay: Bool { relay.isRead }
+
     /// What is being tried again, and how often it was since it last went well.
     var currentTrouble: Trouble? { trouble.withLock { $0 } }
 
@@ -221,7 +224,9 @@ public final class Migration: Sendable {
         switch error {
         case let error as MySQLError where error.retry != .no: error.description
         case let error as SnapshotError where error.isRetryable: error.description
-        case ReplicationError.changedDuringCopy, StreamError.upstreamChanged: "\(error)"
+        case ReplicationError.changedDuringCopy, StreamError.upstreamChanged, StreamError.takenBack,
+            StreamError.behind:
+            "\(error)"
         case RelayError.inUse where binding != nil: "\(error)"
         default: nil
         }
@@ -501,6 +506,7 @@ public final class Migration: Sendable {
         }
         configuration.lanes = settings.lanes
         configuration.memoryBudget = settings.memoryBudget
+        let generation = relay.generation
         configuration.events = relay.events
         configuration.end = end
         let progress = ReplicationProgress(measures: measures.replication)
@@ -512,25 +518,33 @@ public final class Migration: Sendable {
         if stopRequest.isSet { engine.stop() }
         let goal = FollowGoal(
             settings: settings, board: board, progress: progress, base: base, relay: relay,
-            end: end)
+            end: end, generation: generation)
         return try await withThrowingTaskGroup(of: FollowEvent.self) {
             group -> MigrationOutcome? in
             group.addTask {
                 try await engine.run(epoch: epoch, token: token) { self.didTakeOver($0) }
                 return .ended
             }
-            group.addTask { .reached(try await goal.watch()) }
+            group.addTask { .due(try await goal.watch()) }
             var reached: String?
+            var isRelayBack = false
             do {
                 while let event = try await group.next() {
                     switch event {
-                    case .reached(let position):
-                        reached = position
+                    case .due(let end):
+                        switch end {
+                        case .reached(let position): reached = position
+                        case .relayIsBack: isRelayBack = true
+                        }
                         engine.stop()
                     case .ended:
                         group.cancelAll()
                         goal.show()
                         let position = board.current.position
+                        if isRelayBack, !stopRequest.isSet {
+                            relay.reopen()
+                            return nil
+                        }
                         if let end, reached != nil || !stopRequest.isSet {
                             // It ends there by itself too. The next step says what follows.
                             guard progress.snapshot.mark?.reaches(end) == true else {
@@ -561,7 +575,7 @@ public final class Migration: Sendable {
 
 private enum FollowEvent: Sendable {
     case ended
-    case reached(String)
+    case due(FollowEnd)
 }
 
 extension SnapshotProgress.Stage {

@@ -79,7 +79,8 @@ extension OperatorError {
         case .corrupt: self.init("source.corrupt", error)
         case .sourceLostEvents: self.init("source.lost", error)
         case .unreadable: self.init("source.unreadable", error)
-        case .upstreamChanged: self.init("source.changed", error, nil, .restart)
+        case .upstreamChanged, .takenBack: self.init("source.changed", error, nil, .restart)
+        case .behind: self.init("source.behind", error, nil, .later)
         case .noPlace: self.init("source.place", error)
         }
     }

@@ -144,6 +144,7 @@ final class SourceRunner: Sendable {
         var options = MigrationRelay.options(settings, serverID: serverID)
         // Not held by the log, which is held by this: its folder is locked as long as it lives.
         options.peers = { [weak self] in self?.peers() ?? [] }
+        options.checkpoints = { [weak self] in try await self?.checkpoints($0) ?? [] }
         options.opened = { [exchange, source] log in
             if let log {
                 exchange?.serve(log, as: source)
@@ -164,6 +165,19 @@ final class SourceRunner: Sendable {
         }
         if isNew { relays.send(relay) }
         return relay
+    }
+
+    /// What the targets of all subtasks hold, also of those that rest: they may go on.
+    private func checkpoints(_ isRead: Bool) async throws -> [RelayCheckpoint] {
+        guard let order = orders.value else { throw CancellationError() }
+        let runners = state.withLock { $0.subtasks }
+        let asked = try order.subtasks.compactMap { task, subtask in
+            subtask.history.finish == nil
+                ? (try subtask.settings.get(), isRead && runners[task]?.readsRelay == true) : nil
+        }
+        return try await withThread("checkpoint") {
+            try asked.compactMap { try RelayCheckpoint.read($0.0, reads: $0.1) }
+        }
     }
 
     /// Connections to the other workers that keep the source's relay log: what is needed and not
@@ -202,6 +216,9 @@ final class SourceRunner: Sendable {
     var relayFolder: String? {
         state.withLock { $0.relay?.relay.log == nil ? nil : $0.relay?.relay.folder }
     }
+
+    /// Its relay log; `nil` when it keeps none.
+    var relayLog: RelayLog? { state.withLock { $0.relay }?.relay.log }
 }
 
 extension SourceRelay.Options {

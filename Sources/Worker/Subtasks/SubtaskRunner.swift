@@ -89,6 +89,9 @@ final class SubtaskRunner: Sendable {
         return order.subtask.wanted == .running && !isSettled(order)
     }
 
+    /// Whether a run of it reads the source's relay log, or will; also one that still drains.
+    var readsRelay: Bool { state.withLock { $0.migration }?.readsRelay ?? isActive }
+
     /// Whether nothing of it runs, or is about to.
     var isAtRest: Bool { !isActive && state.withLock { $0.migration == nil } }
 

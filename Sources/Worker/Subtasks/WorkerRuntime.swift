@@ -205,19 +205,14 @@ public final class WorkerRuntime: SourceHost {
     public func purgeRelay(
         of source: String, before file: String, inUse: Bool
     ) async throws -> UInt64 {
-        guard let folder = state.withLock({ $0.runners[source] })?.relayFolder else {
-            throw WorkerError.noRelay(source: source)
-        }
+        let runner = state.withLock { $0.runners[source] }
+        guard runner?.relayLog != nil else { throw WorkerError.noRelay(source: source) }
         return try await withThread("purge") {
-            func bytes() throws -> UInt64 {
-                try RelayArchive(path: folder).files().reduce(0) { $0 + $1.size }
-            }
-            let archive = try RelayArchive(path: folder)
-            let before = try bytes()
-            _ = try archive.purge(
-                before: file, olderSeconds: nil, isForced: inUse,
-                now: wallClockMicroseconds() / 1_000_000)
-            let after = try bytes()
+            // Not held for longer: its folder is locked as long as it lives.
+            guard let log = runner?.relayLog else { throw WorkerError.noRelay(source: source) }
+            let before = log.status.bytes
+            _ = try log.purge(before: file, isForced: inUse)
+            let after = log.status.bytes
             // It may have grown meanwhile.
             return before > after ? before - after : 0
         }
