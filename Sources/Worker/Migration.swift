@@ -361,6 +361,7 @@ public final class Migration: Sendable {
             try await begin()
             return nil
         }
+        if let outcome = try await goOnFinishing(state) { return outcome }
         if let outcome = try await settle(state) { return outcome }
         try await openRelay(state)
         if state.phase == "copy" {

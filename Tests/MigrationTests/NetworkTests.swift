@@ -25,15 +25,17 @@ private final class NetworkTrial: Sendable {
 
     deinit { for worker in workers.withLock({ $0 }) { worker?.kill() } }
 
-    static func endpoint(_ machine: Int) -> String { Network.address(machine) + ":8261" }
+    static func address(_ machine: Int) -> String { Network.address(machine) + ":8261" }
+    /// Beyond loopback it would be HTTPS.
+    static func endpoint(_ machine: Int) -> String { "http://" + address(machine) }
 
     func start(_ machine: Int) throws {
         var arguments = [
             "serve", "--name", "w\(machine)", "--data-dir", state.path + "/w\(machine)",
-            "--listen", Self.endpoint(machine), "--insecure", "--key-file", state.path + "/key",
+            "--listen", Self.address(machine), "--insecure", "--key-file", state.path + "/key",
             "--etcd-option=--unsafe-no-fsync", "--log-level", "info",
         ]
-        if machine > 0 { arguments += ["--join", Self.endpoint(0)] }
+        if machine > 0 { arguments += ["--join", Self.address(0)] }
         let process = try SkeinProcess(arguments, prefix: network.prefix(machine))
         workers.withLock { $0[machine] = process }
     }

@@ -37,6 +37,7 @@ extension OperatorError {
         switch error {
         case .otherMigration: self.init("migration.other", error)
         case .alreadyFinished: self.init("migration.finished", error)
+        case .finishing: self.init("migration.finishing", error)
         case .nothingSelected: self.init("migration.nothing", error)
         case .badPosition: self.init("migration.position", error)
         case .targetLacks(let table, _): self.init("migration.target", error, table)
