@@ -316,9 +316,8 @@ extension MigrationTests {
                 try await load.stop()
                 try worker.start()
                 // A marker may overtake what it does not depend on: the mark does not.
-                let end = try #require(
-                    MariaDBGTIDPosition(
-                        trial.source.connect().value("SELECT @@gtid_binlog_pos") ?? ""))
+                let reached = try trial.source.connect().value("SELECT @@gtid_binlog_pos") ?? ""
+                let end = try #require(MariaDBGTIDPosition(reached))
                 try await cluster.eventually("everything", within: .seconds(240)) {
                     let text = (try? column("HEX(low_water)", of: "more")) ?? ""
                     return (try? SourcePosition(encoded: Self.bytes(text)))?.gtids
