@@ -43,7 +43,7 @@ final class RelayRest: Sendable {
             logger.info(
                 "the relay log is kept for others", metadata: ["folder": "\(options.folder)"])
             while await !isOver.isSet(within: Self.houseInterval), !Task.isCancelled {
-                guard try await purge() else { return }
+                guard try await purge(log) else { return }
             }
         } catch {
             logger.warning(
@@ -71,14 +71,13 @@ final class RelayRest: Sendable {
     /// Removes old files.
     ///
     /// - Returns: whether any is left that is not old.
-    private func purge() async throws -> Bool {
+    private func purge(_ log: RelayLog) async throws -> Bool {
         try await withThread("relay-house") {
-            let archive = try RelayArchive(path: self.options.folder)
-            let now = wallClockMicroseconds() / 1_000_000
             // Needs are those of subtasks that write them down elsewhere now.
-            _ = try archive.purge(
-                before: nil, olderSeconds: Self.keepSeconds, isForced: true, now: now)
-            return archive.files().contains { $0.changedSeconds + Self.keepSeconds > now }
+            _ = try log.purge(before: nil, olderSeconds: Self.keepSeconds, isForced: true)
+            let now = wallClockMicroseconds() / 1_000_000
+            return try RelayArchive(path: self.options.folder).files()
+                .contains { $0.changedSeconds + Self.keepSeconds > now }
         }
     }
 
