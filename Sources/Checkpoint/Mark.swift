@@ -37,16 +37,24 @@ public struct Coordinator {
     ///   - carried: transactions above it that earlier runs applied.
     ///   - tail: digest of the newest transaction in the mark.
     ///   - shapes: tables whose shape changed up to the mark; `nil` for dropped ones.
+    ///   - online: online schema changes that have come on up to the mark, in order; without a
+    ///     definition those that are over.
     /// - Throws: ``CheckpointError/fenced(detail:)`` when the run was replaced.
     public func write(
         mark: SourcePosition, carried: IdentitySet, tail: [UInt8],
-        shapes: [(TableName, TableShape?)] = []
+        shapes: [(TableName, TableShape?)] = [], online: [OnlineChange] = []
     ) throws {
+        let objects = StoredObjects(meta: meta, key: key)
         try transaction { connection in
             try update(
                 "low_water=\(hexLiteral(mark.encoded)), carried=\(hexLiteral(carried.encoded)), "
                     + "tail=\(hexLiteral(tail))", connection)
             for (name, shape) in shapes { try writeShape(name, shape, connection) }
+            for change in online {
+                try connection.execute(
+                    change.stored.map { objects.storeStatement($0) }
+                        ?? objects.removeStatement(.online, change.table))
+            }
         }
     }
 
@@ -64,6 +72,8 @@ public struct Coordinator {
             try update(
                 "phase='follow', \(low)consistent_from=\(hexLiteral(consistentFrom.encoded))",
                 connection)
+            try connection.execute(
+                StoredObjects(meta: meta, key: key).removeStatement(.identity))
             if replacing == nil {
                 try connection.execute(
                     "DELETE FROM \(meta.table("shape")) WHERE \(key.condition)")
@@ -142,6 +152,20 @@ public struct Coordinator {
             VALUES (\(key.values),\(utf8Literal(name.schema)),\(utf8Literal(name.name)),\
             \(hexLiteral(encoded)))
             """)
+    }
+}
+
+/// What becomes of the record of an online schema change when the mark moves.
+public struct OnlineChange: Sendable, Hashable {
+    /// The table that it is recorded under.
+    public var table: TableName
+    /// The new record; `nil` where it is forgotten.
+    public var stored: StoredObject?
+
+    /// Makes one of a value, which is stored as JSON.
+    public init(table: TableName, _ value: (some Encodable)?) throws {
+        self.table = table
+        stored = try value.map { try StoredObject(kind: .online, name: table, encoding: $0) }
     }
 }
 

@@ -12,6 +12,9 @@ public enum ReplicationError: Error, Sendable, Hashable, CustomStringConvertible
     case unsupported(SourcePosition, detail: String)
     /// DDL changed a table between the positions of its copy: it must be copied again.
     case changedDuringCopy(TableName, SourcePosition)
+    /// An online schema change tool has put a table in another one's place, and what it did to it
+    /// can't be done to that one on the target.
+    case onlineChange(TableName, SourcePosition, detail: String)
     /// What is known of a DDL statement that was running when a run ended does not decide whether
     /// it has run.
     case undecidedDDL(statement: String, detail: String)
@@ -34,6 +37,9 @@ public enum ReplicationError: Error, Sendable, Hashable, CustomStringConvertible
         case .changedDuringCopy(let table, let position):
             "\(table) was changed by DDL while it was copied (at \(position)); "
                 + "it is copied again"
+        case .onlineChange(let table, let position, let detail):
+            "\(table) at \(position): an online schema change has replaced it, and \(detail). "
+                + "Start over with --fresh"
         case .undecidedDDL(let statement, let detail):
             "it is not certain whether this statement has run on the target: \(statement). "
                 + "\(detail)"

@@ -109,12 +109,17 @@ extension TableCatalog {
             there[name] = shape
         }
         var out: [TableName: TableShape?] = [:]
-        for statement in ddl {
-            let before = state.tables
+        // What the target has is what all of them have left: a table is compared with it behind the
+        // last one that names it.
+        let before = state.tables
+        for (i, statement) in ddl.enumerated() {
+            let later = Set(ddl[(i + 1)...].flatMap { $0.tablesBefore + $0.tablesAfter })
             let (changed, isCarried) = change { state in
                 Self.carry(statement, context, &state, target: there, mapping)
             }
-            if isCarried { try check(statement, before, there, position) }
+            if isCarried {
+                try check(statement, before, there.filter { !later.contains($0.key) }, position)
+            }
             for name in changed { out[name] = state.tables[name] }
         }
         return out.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }

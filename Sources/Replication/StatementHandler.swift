@@ -21,8 +21,8 @@ struct StatementHandler {
         case run(DDLRequest, [DDL], SyntaxContext)
     }
 
-    private let catalog: TableCatalog
-    private let applied: AppliedState
+    let catalog: TableCatalog
+    let applied: AppliedState
 
     init(catalog: TableCatalog, applied: AppliedState) {
         self.catalog = catalog
@@ -41,7 +41,7 @@ struct StatementHandler {
         do {
             statement = try parseStatement(query.sql, context: context)
         } catch {
-            let wanted = error.tables.contains { catalog.mapping.selects($0.name) }
+            let wanted = error.tables.contains { catalog.mapping.concerns($0.name) }
             if !wanted, !error.tables.isEmpty { return .pass }
             throw ReplicationError.unsupported(
                 position, detail: "a statement is not understood (\(error))")
@@ -50,7 +50,7 @@ struct StatementHandler {
         case .transactionControl, .administrative, .empty: return .pass
         case .dml(let kind): return try dml(kind, statement, query, end, context, position)
         case .unknown(let words):
-            guard statement.tables.contains(where: { catalog.mapping.selects($0.name) }) else {
+            guard statement.tables.contains(where: { catalog.mapping.concerns($0.name) }) else {
                 return .pass
             }
             throw ReplicationError.unsupported(
@@ -95,6 +95,7 @@ struct StatementHandler {
         if ddl.isTemporary { return .pass }
         let event = Event(
             query: query, end: end, context: context, timestamp: timestamp, position: position)
+        if let decision = try onlineChange(ddl, statement, event) { return decision }
         switch ddl {
         case .createObject(let object) where object.kind == .sequence:
             guard catalog.mapping.selects(object.name), catalog.use(of: object.name) != .skip
@@ -132,13 +133,30 @@ struct StatementHandler {
         }
         try refuseFailed(event)
         if applied.contains(end.identity) { return .shapesOnly([ddl], context) }
+        return .run(
+            DDLRequest(
+                identity: end.identity,
+                parts: [try part(ddl, statement, wanted, event, catalog.state)]),
+            [ddl], context)
+    }
+
+    /// A statement as one that the target runs.
+    ///
+    /// - Parameters:
+    ///   - wanted: the migrated ones of the tables that it names.
+    ///   - state: the tables before it.
+    func part(
+        _ ddl: DDL, _ statement: Statement, _ wanted: Set<TableName>, _ event: Event,
+        _ state: SchemaState
+    ) throws -> DDLRequest.Part {
         if case .createTable(let create) = ddl, create.isFromSelect {
             throw ReplicationError.unsupported(
-                position, detail: "a table was made of a SELECT by a statement instead of rows")
+                event.position,
+                detail: "a table was made of a SELECT by a statement instead of rows")
         }
         if let engine = ddl.engineWithoutTransactions {
             throw ReplicationError.unsupported(
-                position,
+                event.position,
                 detail: "\(someName(wanted)) gets engine \(engine), "
                     + "which rolls nothing back: a transaction that is tried again would leave its "
                     + "rows twice. Exclude the table, or give it InnoDB, and start over with --fresh"
@@ -148,26 +166,23 @@ struct StatementHandler {
         let isEmpty = if case .createTable = ddl { true } else { false }
         if !isEmpty, let reason = statement.nondeterministicReason {
             throw ReplicationError.unsupported(
-                position, detail: "a statement gives other values on the target (\(reason))")
+                event.position,
+                detail: "a statement gives other values on the target (\(reason))")
         }
-        try refuseAfterwards(ddl, wanted, event)
+        try refuseAfterwards(ddl, wanted, event, state)
         let gone = Set(ddl.tablesBefore).subtracting(ddl.tablesAfter)
-        return .run(
-            DDLRequest(
-                identity: end.identity,
-                sql: withoutRows(ddl, try text(statement, context)),
-                defaultSchema: catalog.mapping.movesTables
-                    ? nil : String(decoding: query.schema, as: UTF8.self),
-                settings: try settings(event), tables: try catalog.targets(wanted),
-                existAfter: try catalog.targets(
-                    ddl.tablesAfter.filter { wanted.contains($0) }),
-                goneAfter: try catalog.targets(gone.filter { wanted.contains($0) }),
-                isIdempotent: ddl.isSafeToRunIfUnseen, mayFail: false),
-            [ddl], context)
+        return DDLRequest.Part(
+            sql: withoutRows(ddl, try text(statement, event.context)),
+            defaultSchema: catalog.mapping.movesTables
+                ? nil : String(decoding: event.query.schema, as: UTF8.self),
+            settings: try settings(event), tables: try catalog.targets(wanted),
+            existAfter: try catalog.targets(ddl.tablesAfter.filter { wanted.contains($0) }),
+            goneAfter: try catalog.targets(gone.filter { wanted.contains($0) }),
+            isIdempotent: ddl.isSafeToRunIfUnseen)
     }
 
     /// Whether filters of events leave the whole statement out.
-    private func isFilteredOut(_ statement: Statement, _ event: Event) throws -> Bool {
+    func isFilteredOut(_ statement: Statement, _ event: Event) throws -> Bool {
         let parts: [RoutedStatement.Part]
         do throws(RuleError) {
             parts =
@@ -228,7 +243,7 @@ struct StatementHandler {
     }
 
     /// A statement, with what came with it.
-    private struct Event {
+    struct Event {
         let query: QueryEvent
         let end: GroupEnd
         let context: SyntaxContext
@@ -238,7 +253,7 @@ struct StatementHandler {
 
     /// A table that comes into the selection under another name, or a partition that does, brings
     /// rows that were never copied.
-    private func refuseMoves(
+    func refuseMoves(
         _ ddl: DDL, _ named: Set<TableName>, _ wanted: Set<TableName>, _ position: SourcePosition
     ) throws {
         switch ddl {
@@ -254,7 +269,7 @@ struct StatementHandler {
 
     /// What a table must not become.
     private func refuseAfterwards(
-        _ ddl: DDL, _ wanted: Set<TableName>, _ event: Event
+        _ ddl: DDL, _ wanted: Set<TableName>, _ event: Event, _ state: SchemaState
     ) throws {
         if ddl.addsSystemVersioning {
             throw ReplicationError.unsupported(
@@ -264,10 +279,10 @@ struct StatementHandler {
         }
         // Whose cascades are logged by the source come as rows.
         guard !catalog.session.source.logsCascades else { return }
-        var after = catalog.state
+        var after = state
         guard (try? after.apply(ddl, context: event.context)) != nil else { return }
         for name in ddl.tablesAfter where wanted.contains(name) {
-            let before = catalog.state.tables[name]?.foreignKeys ?? []
+            let before = state.tables[name]?.foreignKeys ?? []
             for key in after.tables[name]?.foreignKeys ?? [] where !before.contains(key) {
                 guard key.onDelete.changesChildren || key.onUpdate.changesChildren,
                     !catalog.mapping.selects(key.parent)
@@ -287,7 +302,7 @@ struct StatementHandler {
 
     /// What the tables that are merged into one need on the target is known only when all of them
     /// have it.
-    private func refuseMerged(
+    func refuseMerged(
         _ tables: Set<TableName>, _ position: SourcePosition
     ) throws {
         guard let table = try tables.sorted().first(where: { try catalog.isMerged($0) }) else {
@@ -300,7 +315,7 @@ struct StatementHandler {
     }
 
     /// Statements that failed half-way are logged too; what they did is known of few.
-    private func refuseFailed(_ event: Event) throws {
+    func refuseFailed(_ event: Event) throws {
         guard event.query.errorCode != 0 else { return }
         throw ReplicationError.unsupported(
             event.position,

@@ -303,7 +303,9 @@ final class StreamReader {
         case .lastPart(let part, let end):
             try checkTail(end)
             try await apply(part, .commit)
-            keeper.append(end, isPassed: false, shapes: opening.shapes)
+            keeper.append(
+                end, isPassed: false, shapes: opening.shapes,
+                online: try catalog.takeOnlineChanges())
             try await close()
         case .abandoned(let end):
             try checkTail(end)
@@ -320,11 +322,15 @@ final class StreamReader {
             try await open(query, end, chunk, entry)
         case .passed(let end):
             try checkTail(end)
-            keeper.append(end, isPassed: true, shapes: opening.shapes)
+            keeper.append(
+                end, isPassed: true, shapes: opening.shapes, online: try catalog.takeOnlineChanges()
+            )
             try await close()
         case .transaction(let transaction, let end):
             try checkTail(end)
-            keeper.append(end, isPassed: false, shapes: opening.shapes)
+            keeper.append(
+                end, isPassed: false, shapes: opening.shapes,
+                online: try catalog.takeOnlineChanges())
             _ = try run.scheduler.add(transaction)
             try await close()
         case .none: break
@@ -435,17 +441,19 @@ final class StreamReader {
             query, end, timestamp: Int64(header.timestamp), position: position)
         switch decision {
         case .pass:
-            keeper.append(end, isPassed: true)
+            keeper.append(end, isPassed: true, online: try catalog.takeOnlineChanges())
         case .leaveOut(let warning):
             keeper.append(end, isPassed: true)
             progress.update { $0.warnings.append(warning) }
         case .filtered(let ddl, let context):
             let changed = try catalog.carry(ddl, context, position, target: [:])
-            keeper.append(end, isPassed: true, shapes: changed)
+            keeper.append(
+                end, isPassed: true, shapes: changed, online: try catalog.takeOnlineChanges())
         case .shapesOnly(let ddl, let context):
             let changed = try catalog.carry(
                 ddl, context, position, target: try await targetShapes(ddl))
-            keeper.append(end, isPassed: true, shapes: changed)
+            keeper.append(
+                end, isPassed: true, shapes: changed, online: try catalog.takeOnlineChanges())
         case .run(let request, let ddl, let context):
             // Everything before it first, the statement alone, then the rest.
             // The mark too: after a crash at most one statement is ahead of it, and the target's
@@ -456,7 +464,8 @@ final class StreamReader {
             run.ddlMailbox.send(.run(request, reply))
             let outcome = try await reply.value()
             let changed = try catalog.carry(ddl, context, position, target: outcome.shapes)
-            keeper.append(end, isPassed: false, shapes: changed)
+            keeper.append(
+                end, isPassed: false, shapes: changed, online: try catalog.takeOnlineChanges())
             let refused = outcome.warning.map {
                 "a statement on a view or routine was refused (at \(position)): \($0)"
             }

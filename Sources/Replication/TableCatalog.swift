@@ -47,6 +47,11 @@ final class TableCatalog {
     private var filters: [TableName: RowFilter?] = [:]
     private var planNumber = 0
 
+    /// Online schema changes that are under way; `nil` where their tools' tables are as any other.
+    var onlineChanges: OnlineSchemaChangeStateMachine?
+    /// What of them is on its way to the checkpoint.
+    private var noted: [TableName: OnlineSchemaChangeStateMachine.Entry] = [:]
+
     /// What to tell of statements that were carried, until somebody does.
     var warnings: [String] = []
 
@@ -60,7 +65,8 @@ final class TableCatalog {
     init(
         sourceVersion: ServerVersion, mapping: TableMapping, state: SchemaState,
         windows: [TableName: CopyRange], consistentFrom: SourcePosition?,
-        session: StatementSession? = nil
+        session: StatementSession? = nil,
+        online: [TableName: OnlineSchemaChangeStateMachine.Entry] = [:]
     ) {
         self.sourceVersion = sourceVersion
         self.mapping = mapping
@@ -70,7 +76,21 @@ final class TableCatalog {
         self.windows = windows
         self.consistentFrom = consistentFrom
         graph = ForeignKeyGraph(state.tables.values)
+        if let names = mapping.onlineNames {
+            onlineChanges = OnlineSchemaChangeStateMachine(names, entries: online) {
+                mapping.selects($0)
+            }
+            noted = online
+        }
         if mapping.movesTables { makeGraph() }
+    }
+
+    /// What statements have changed of online schema changes since this was asked last: to be
+    /// stored with the mark that holds those statements.
+    func takeOnlineChanges() throws -> [OnlineChange] {
+        guard let machine = onlineChanges, machine.entries != noted else { return [] }
+        defer { noted = machine.entries }
+        return try machine.changes(since: noted).map { try OnlineChange(table: $0.0, $0.1) }
     }
 
     /// Unique keys that tables have on the target only.

@@ -47,6 +47,8 @@ public struct SettingsDraft: Sendable, Hashable {
     public var relayFolder: String?
     /// Bytes that the relay log may take.
     public var relayLimit: Int?
+    /// Whether tables of online schema change tools are told by their names; never from a file.
+    public var onlineDDL: Bool?
     /// The binlog reader's server id.
     public var serverID: UInt32?
 
@@ -76,6 +78,7 @@ public struct SettingsDraft: Sendable, Hashable {
         relay = other.relay ?? relay
         relayFolder = other.relayFolder ?? relayFolder
         relayLimit = other.relayLimit ?? relayLimit
+        onlineDDL = other.onlineDDL ?? onlineDDL
         serverID = other.serverID ?? serverID
     }
 
@@ -128,6 +131,7 @@ public struct SettingsDraft: Sendable, Hashable {
             settings.relayLimitBytes = try checkedSize(
                 relayLimit, "relay-limit", Limits.relayLimit)
         }
+        settings.followsOnlineDDL = onlineDDL ?? false
         if let serverID { settings.serverID = serverID }
         return settings
     }

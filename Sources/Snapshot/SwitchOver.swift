@@ -18,12 +18,17 @@ public struct SwitchOver: Sendable {
     ///
     /// - Parameters:
     ///   - isSelected: whether a table (of a trigger), or an event, is migrated.
+    ///   - isLeftOut: whether a trigger is not, although its table is.
     ///   - coordinator: that of the run that owns the subtask.
     public func refresh(
-        from source: Connection, where isSelected: (TableName) -> Bool, by coordinator: Coordinator
+        from source: Connection, where isSelected: (TableName) -> Bool,
+        exceptTriggers isLeftOut: (TableName) -> Bool = { _ in false },
+        by coordinator: Coordinator
     ) throws {
         let stored = StoredObjects(meta: meta, key: key)
-        let now = try WaitingObjects.read(source, where: isSelected).map { try $0.stored() }
+        let now = try WaitingObjects.read(
+            source, where: isSelected, exceptTriggers: isLeftOut
+        ).map { try $0.stored() }
         var statements = [stored.removeStatement(.trigger), stored.removeStatement(.event)]
         statements += now.map { stored.storeStatement($0) }
         try stored.write(statements, by: coordinator)

@@ -377,7 +377,7 @@ public final class Migration: Sendable {
             let mapping = self.settings.mapping
             try switchOver.refresh(
                 from: Connection(self.settings.source), where: { mapping.keeps(object: $0) },
-                by: coordinator)
+                exceptTriggers: { mapping.isToolTrigger($0) }, by: coordinator)
             let source = try Connection(self.settings.source)
             let lacking = try switchOver.missingObjects(
                 from: source, on: session.connection, where: { mapping.keeps(object: $0) })

@@ -4,7 +4,7 @@ import Synchronization
 
 @testable import TestServers
 
-/// A run of the product: the binary that was built beside the test bundle.
+/// A run of the product, or of a program beside it: the binary that was built beside the test bundle.
 final class SkeinProcess: Sendable {
     /// How a run ended.
     struct Outcome: Sendable {
@@ -31,8 +31,13 @@ final class SkeinProcess: Sendable {
 
     /// Starts the product with these arguments.
     ///
-    /// - Parameter environment: variables over the usual ones (the passwords of test users).
-    init(_ arguments: [String], environment: [String: String] = [:]) throws {
+    /// - Parameters:
+    ///   - environment: variables over the usual ones (the passwords of test users).
+    ///   - program: what is started; by default the product.
+    init(
+        _ arguments: [String], environment: [String: String] = [:],
+        program: String = SkeinProcess.binary
+    ) throws {
         output = try Self.makeFile()
         errors = try Self.makeFile()
         let input = open("/dev/null", O_RDONLY | O_CLOEXEC)
@@ -43,7 +48,7 @@ final class SkeinProcess: Sendable {
         ]
         variables.merge(environment) { _, new in new }
         let command =
-            ["env"] + variables.map { "\($0.key)=\($0.value)" }.sorted() + [Self.binary] + arguments
+            ["env"] + variables.map { "\($0.key)=\($0.value)" }.sorted() + [program] + arguments
         pid = try ChildProcess.spawn(
             command, as: .ourselves, input: input, output: output, errors: errors)
     }

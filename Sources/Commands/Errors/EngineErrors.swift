@@ -66,6 +66,8 @@ extension OperatorError {
         case .unsupported(let position, _): self.init("apply.unsupported", error, at: position)
         case .changedDuringCopy(let table, let position):
             self.init("apply.changed", error, table, at: position, .restart)
+        case .onlineChange(let table, let position, _):
+            self.init("apply.online-ddl", error, table, at: position)
         case .undecidedDDL: self.init("apply.ddl", error)
         case .lostTransaction: self.init("source.lost", error)
         }
