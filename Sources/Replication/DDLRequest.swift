@@ -23,6 +23,8 @@ struct DDLRequest: Sendable {
     var parts: [Part]
     /// Objects without rows (views, routines): a refusal is a warning.
     var mayFail = false
+    /// Something of the source's statement is left out.
+    var isPartial = false
     /// Rows of the same transaction follow.
     var isOpening = false
     /// A schema of the target that goes: its views and routines go with it, as far as they are

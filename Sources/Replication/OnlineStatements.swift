@@ -153,25 +153,33 @@ extension StatementHandler {
         var effects: [DDL] = []
         let isApplied = applied.contains(event.end.identity)
         var isAnyLeft = false
+        func add(_ ddl: DDL, _ statement: Statement, _ piece: Piece) throws {
+            isAnyLeft = true
+            let named = Set(ddl.tablesBefore + ddl.tablesAfter)
+            let wanted = named.filter { catalog.mapping.selects($0) }
+            try refuseMoves(ddl, named, wanted, event.position)
+            try refuseMerged(wanted, event.position)
+            try refuseFailed(piece.event)
+            guard !isApplied else { return }
+            request.parts.append(try part(ddl, statement, wanted, piece.event, state))
+        }
         for piece in pieces {
             guard let ddl = piece.statement.ddl else { continue }
             effects.append(ddl)
-            let named = Set(ddl.tablesBefore + ddl.tablesAfter)
-            let wanted = named.filter { catalog.mapping.selects($0) }
-            if try !isFilteredOut(piece.statement, piece.event) {
-                isAnyLeft = true
-                try refuseMoves(ddl, named, wanted, event.position)
-                try refuseMerged(wanted, event.position)
-                try refuseFailed(piece.event)
-                if !isApplied {
-                    request.parts.append(
-                        try part(ddl, piece.statement, wanted, piece.event, state))
+            switch try filtering(of: piece.statement, piece.event) {
+            case .whole: try add(ddl, piece.statement, piece)
+            case .leftOut: request.isPartial = true
+            case .parts(let statements):
+                request.isPartial = true
+                for statement in statements {
+                    if let ddl = statement.ddl { try add(ddl, statement, piece) }
                 }
             }
             _ = try? state.apply(ddl, context: piece.event.context)
         }
         let context = pieces[0].event.context
-        if !isAnyLeft { return .filtered(effects, context) }
+        // The target is not to become what the source has: it is not compared.
+        if !isAnyLeft || isApplied && request.isPartial { return .filtered(effects, context) }
         return isApplied
             ? .shapesOnly(effects, context) : .run(request, effects, context)
     }

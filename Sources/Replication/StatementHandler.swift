@@ -125,12 +125,19 @@ struct StatementHandler {
             throw ReplicationError.changedDuringCopy(changing.key, position)
         }
         if !uses.isEmpty, uses.values.allSatisfy({ $0 == .skip }) { return .pass }
-        if try isFilteredOut(statement, event) { return .filtered([ddl], context) }
+        let filtering = try filtering(of: statement, event)
+        if case .leftOut = filtering { return .filtered([ddl], context) }
+        if case .dropTables(let drop) = ddl {
+            try refuseMerged(wanted, position)
+            return try dropTables(
+                drop, where: { uses[$0] == .exact && filtering.runs(on: $0) },
+                leftOut: drop.tables.filter { !filtering.runs(on: $0) }, event)
+        }
+        if case .parts = filtering {
+            return try run([Piece(statement: statement, event: event)], event)
+        }
         try refuseMoves(ddl, named, wanted, position)
         try refuseMerged(wanted, position)
-        if case .dropTables(let drop) = ddl {
-            return try dropTables(drop, where: { uses[$0] == .exact }, event)
-        }
         try refuseFailed(event)
         if applied.contains(end.identity) { return .shapesOnly([ddl], context) }
         return .run(
@@ -179,36 +186,6 @@ struct StatementHandler {
             existAfter: try catalog.targets(ddl.tablesAfter.filter { wanted.contains($0) }),
             goneAfter: try catalog.targets(gone.filter { wanted.contains($0) }),
             isIdempotent: ddl.isSafeToRunIfUnseen)
-    }
-
-    /// Whether filters of events leave the whole statement out.
-    func isFilteredOut(_ statement: Statement, _ event: Event) throws -> Bool {
-        let parts: [RoutedStatement.Part]
-        do throws(RuleError) {
-            parts =
-                try catalog.mapping.filtered(statement, context: event.context) {
-                    catalog.state.tables[$0]
-                }?.parts ?? []
-        } catch {
-            throw ReplicationError.refused(nil, detail: "\(error)")
-        }
-        var leavesOut = 0
-        for part in parts {
-            switch part.outcome {
-            case .run, .leaveOut(.notSelected), .leaveOut(.sameTarget): break
-            case .leaveOut(.filtered): leavesOut += 1
-            case .stop(let table, let rule):
-                throw ReplicationError.unsupported(
-                    event.position,
-                    detail: "a statement on \(table) came, and the filter \(rule) says that a "
-                        + "person must decide: change the filter, and go on")
-            }
-        }
-        guard leavesOut > 0, leavesOut < parts.count else { return leavesOut > 0 }
-        throw ReplicationError.unsupported(
-            event.position,
-            detail: "a statement is left out in part by filters (\(parts.count) parts, "
-                + "\(leavesOut) left out), which can't be done: change the filters")
     }
 
     /// The statement as the target must read it.
@@ -326,9 +303,13 @@ struct StatementHandler {
 
     /// A DROP of several tables drops the migrated ones alone, and none that was copied later.
     private func dropTables(
-        _ drop: DropTables, where isWanted: (TableName) -> Bool, _ event: Event
+        _ drop: DropTables, where isWanted: (TableName) -> Bool, leftOut: [TableName],
+        _ event: Event
     ) throws -> Decision {
         var drop = drop
+        // The source has none of them any more.
+        let filtered: [DDL] =
+            leftOut.isEmpty ? [] : [.dropTables(DropTables(tables: leftOut, ifExists: true))]
         let all = drop.tables.count
         drop.tables.removeAll { !isWanted($0) }
         // The tables that were there are gone, the others never were. MariaDB logs that without
@@ -337,8 +318,9 @@ struct StatementHandler {
         if !failed { try refuseFailed(event) }
         let lacksSome = failed || !drop.tables.allSatisfy { catalog.state.tables[$0] != nil }
         if applied.contains(event.end.identity) {
-            return .shapesOnly([.dropTables(drop)], event.context)
+            return .shapesOnly([.dropTables(drop)] + filtered, event.context)
         }
+        if drop.tables.isEmpty { return .filtered(filtered, event.context) }
         let targets = try catalog.targets(drop.tables)
         let isOwnText =
             lacksSome || drop.tables.count < all || targets != drop.tables.sorted()
@@ -354,7 +336,7 @@ struct StatementHandler {
                 settings: try settings(event, isOwnText: isOwnText), tables: targets,
                 existAfter: [], goneAfter: targets,
                 isIdempotent: DDL.dropTables(drop).isSafeToRunIfUnseen, mayFail: false),
-            [.dropTables(drop)], event.context)
+            [.dropTables(drop)] + filtered, event.context)
     }
 
     private func object(_ ddl: DDL, _ event: Event) -> Decision {

@@ -463,7 +463,8 @@ final class StreamReader {
             let reply = Reply<DDLOutcome>()
             run.ddlMailbox.send(.run(request, reply))
             let outcome = try await reply.value()
-            let changed = try catalog.carry(ddl, context, position, target: outcome.shapes)
+            let changed = try catalog.carry(
+                ddl, context, position, target: outcome.shapes, isCompared: !request.isPartial)
             keeper.append(
                 end, isPassed: false, shapes: changed, online: try catalog.takeOnlineChanges())
             let refused = outcome.warning.map {
