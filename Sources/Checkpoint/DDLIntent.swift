@@ -252,6 +252,16 @@ public final class DDLLedger {
         }
     }
 
+    /// Records the statement that the subtask stops at, in the place of an earlier one.
+    public func note(_ stopped: StoppedStatement) throws {
+        let objects = StoredObjects(meta: meta, key: key)
+        let object = try StoredObject(
+            kind: .stopped, name: StoppedStatement.name, encoding: stopped)
+        try transaction { connection in
+            try connection.execute(objects.storeStatement(object))
+        }
+    }
+
     /// Leaves out of the lane's `done` what a durable mark holds, from the next write on.
     public func forget(heldBy mark: SourcePosition) { done.subtract(heldBy: mark) }
 

@@ -37,12 +37,11 @@ public struct Coordinator {
     ///   - carried: transactions above it that earlier runs applied.
     ///   - tail: digest of the newest transaction in the mark.
     ///   - shapes: tables whose shape changed up to the mark; `nil` for dropped ones.
-    ///   - online: online schema changes that have come on up to the mark, in order; without a
-    ///     definition those that are over.
+    ///   - objects: records that change with the mark, in order.
     /// - Throws: ``CheckpointError/fenced(detail:)`` when the run was replaced.
     public func write(
         mark: SourcePosition, carried: IdentitySet, tail: [UInt8],
-        shapes: [(TableName, TableShape?)] = [], online: [OnlineChange] = []
+        shapes: [(TableName, TableShape?)] = [], objects changes: [ObjectChange] = []
     ) throws {
         let objects = StoredObjects(meta: meta, key: key)
         try transaction { connection in
@@ -50,10 +49,10 @@ public struct Coordinator {
                 "low_water=\(hexLiteral(mark.encoded)), carried=\(hexLiteral(carried.encoded)), "
                     + "tail=\(hexLiteral(tail))", connection)
             for (name, shape) in shapes { try writeShape(name, shape, connection) }
-            for change in online {
+            for change in changes {
                 try connection.execute(
                     change.stored.map { objects.storeStatement($0) }
-                        ?? objects.removeStatement(.online, change.table))
+                        ?? objects.removeStatement(change.kind, change.name))
             }
         }
     }
@@ -155,17 +154,27 @@ public struct Coordinator {
     }
 }
 
-/// What becomes of the record of an online schema change when the mark moves.
-public struct OnlineChange: Sendable, Hashable {
-    /// The table that it is recorded under.
-    public var table: TableName
+/// What becomes of a record of the subtask when the mark moves.
+public struct ObjectChange: Sendable, Hashable {
+    /// Its kind.
+    public var kind: StoredObject.Kind
+    /// What it is recorded under.
+    public var name: TableName
     /// The new record; `nil` where it is forgotten.
     public var stored: StoredObject?
 
-    /// Makes one of a value, which is stored as JSON.
-    public init(table: TableName, _ value: (some Encodable)?) throws {
-        self.table = table
-        stored = try value.map { try StoredObject(kind: .online, name: table, encoding: $0) }
+    /// A record is forgotten.
+    public init(removing kind: StoredObject.Kind, _ name: TableName) {
+        self.kind = kind
+        self.name = name
+    }
+
+    /// A value is recorded, as JSON; nothing is left where it is `nil`.
+    public init(
+        _ kind: StoredObject.Kind, _ name: TableName, _ value: (some Encodable)?
+    ) throws {
+        self.init(removing: kind, name)
+        stored = try value.map { try StoredObject(kind: kind, name: name, encoding: $0) }
     }
 }
 

@@ -23,6 +23,9 @@ public struct StoppedStatement: Sendable, Hashable, Codable {
     /// Why it stops the subtask.
     public var reason: String
 
+    /// The name that the record is stored under: there is one at most.
+    public static let name = TableName(schema: "", name: "")
+
     /// Makes one.
     public init(
         identity: TransactionIdentity, position: String, statement: String, reason: String
@@ -34,17 +37,27 @@ public struct StoppedStatement: Sendable, Hashable, Codable {
     }
 }
 
+/// Why nothing can be decided.
+public struct UndecidableStatement: Error, Sendable, Hashable, CustomStringConvertible {
+    /// Why, in words.
+    public var detail: String
+    /// One sentence.
+    public var description: String { "nothing can be decided: \(detail)" }
+}
+
 /// Statements that stop a subtask, and what an operator has decided about them. Both are records
 /// of the subtask in the meta schema. The run that handles the statement removes them in the
 /// transaction that moves the mark over it: until then it reads them again after every crash.
 ///
 /// A decision needs no token: it changes no data, and a run takes note of it when it begins.
 public struct StatementDecisions: Sendable {
+    private let meta: MetaSchema
     private let key: SubtaskKey
     private let objects: StoredObjects
 
     /// Makes an accessor for one subtask.
     public init(meta: MetaSchema, key: SubtaskKey) {
+        self.meta = meta
         self.key = key
         objects = StoredObjects(meta: meta, key: key)
     }
@@ -69,8 +82,8 @@ public struct StatementDecisions: Sendable {
     /// about it counts no more. It takes effect when the subtask goes on.
     ///
     /// - Returns: that statement.
-    /// - Throws: ``CheckpointError/inconsistent(detail:)`` where there is none, or parts of it have
-    ///   run already.
+    /// - Throws: ``UndecidableStatement`` where there is none, parts of it have run already, or
+    ///   the subtask is running.
     public func decide(
         _ decision: StatementDecision, _ connection: Connection
     ) throws -> StoppedStatement {
@@ -93,18 +106,28 @@ public struct StatementDecisions: Sendable {
     ) throws -> StoppedStatement {
         let found = try read(connection)
         guard let stopped = found.stopped else {
-            throw CheckpointError.undecided(detail: "no statement has stopped \(key)")
+            throw UndecidableStatement(detail: "no statement has stopped \(key)")
         }
         try connection.execute("START TRANSACTION")
         do {
+            // A run reads what was decided when it begins: while one goes on, it would not know.
+            let run = try connection.value(
+                "SELECT HEX(run) FROM \(meta.table("subtask")) WHERE \(key.condition) FOR UPDATE")
+            let token = unhex(run)
+            if token.count == 16,
+                try connection.value("SELECT IS_USED_LOCK(\(RunToken(token).lockName("c")))") != nil
+            {
+                throw UndecidableStatement(
+                    detail: "the subtask is running: pause it first, or wait until it has stopped")
+            }
             // A statement whose intent is there has run in part: the list of what runs can't be
             // another one any more.
             let begun = try connection.rows(
-                "SELECT HEX(identity) FROM \(objects.table("ddl")) WHERE \(key.condition) FOR UPDATE")
+                "SELECT HEX(identity) FROM \(meta.table("ddl")) WHERE \(key.condition) FOR UPDATE")
             for row in begun {
                 let set = try IdentitySet(encoded: unhex(row[0]))
                 guard set.identities.first?.decisionKey != stopped.key else {
-                    throw CheckpointError.undecided(
+                    throw UndecidableStatement(
                         detail: "parts of the statement have run: remove the reason on the target, "
                             + "and let the subtask go on")
                 }
@@ -119,7 +142,7 @@ public struct StatementDecisions: Sendable {
     }
 
     /// The name that a decision is stored under.
-    static func name(_ key: String) -> TableName { TableName(schema: "", name: key) }
+    public static func name(_ key: String) -> TableName { TableName(schema: "", name: key) }
 }
 
 extension TransactionIdentity {

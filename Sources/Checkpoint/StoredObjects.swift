@@ -23,6 +23,10 @@ public struct StoredObject: Sendable, Hashable {
         case event
         /// What tells a table from one that takes its name while it is copied.
         case identity
+        /// The statement of the source that the subtask has stopped at.
+        case stopped
+        /// What an operator has decided about a statement.
+        case decision
         /// An online schema change that is under way, as of the low-water mark.
         case online
     }

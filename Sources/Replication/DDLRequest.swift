@@ -21,6 +21,8 @@ struct DDLRequest: Sendable {
     var identity: TransactionIdentity
     /// What runs, in this order; the same after a crash.
     var parts: [Part]
+    /// Where it is in the source's binlog.
+    var position: SourcePosition?
     /// Objects without rows (views, routines): a refusal is a warning.
     var mayFail = false
     /// Something of the source's statement is left out.

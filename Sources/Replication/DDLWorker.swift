@@ -28,6 +28,8 @@ final class DDLWorker {
         case run(DDLRequest, Reply<DDLOutcome>)
         /// Asks for tables as they are on the target; those that don't exist are missing.
         case shapes([TableName], Reply<[TableName: TableShape]>)
+        /// A statement stops the subtask.
+        case stop(StoppedStatement, Reply<Void>)
         /// The rows behind an opening statement are committed.
         case close(Reply<Void>)
         case ping
@@ -65,6 +67,13 @@ final class DDLWorker {
             case .run(let request, let reply):
                 do {
                     reply.resolve(.success(try perform(request)))
+                } catch {
+                    reply.resolve(.failure(error))
+                    throw error
+                }
+            case .stop(let statement, let reply):
+                do {
+                    reply.resolve(.success(try ledger.note(statement)))
                 } catch {
                     reply.resolve(.failure(error))
                     throw error
@@ -212,9 +221,15 @@ final class DDLWorker {
             let words = shown == text ? error.description : "ERROR \(error.code)"
             if !request.mayFail {
                 try forget(number, of: request.identity)
-                throw ReplicationError.refused(
-                    part.tables.first,
-                    detail: "\(words). The statement: \(Self.shortened(shown))")
+                let refusal = ReplicationError.refusedStatement(
+                    part.tables.first, request.position, statement: Self.shortened(shown),
+                    detail: words)
+                try ledger.note(
+                    StoppedStatement(
+                        identity: request.identity,
+                        position: request.position.map { "\($0)" } ?? "",
+                        statement: Self.shortened(shown), reason: words))
+                throw refusal
             }
             warning = words
         }
@@ -292,7 +307,7 @@ final class DDLWorker {
         return value.map { "\(name)=\($0)" } == setting
     }
 
-    private static func shortened(_ sql: String) -> String {
+    static func shortened(_ sql: String) -> String {
         sql.count > 300 ? sql.prefix(300) + " .." : sql
     }
 }

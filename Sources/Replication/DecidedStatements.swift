@@ -64,7 +64,9 @@ extension StatementHandler {
             if case .changedDuringCopy = error { throw error }
             guard
                 let ddl = (try? parseStatement(event.query.sql, context: event.context))?.ddl,
-                ddl.tablesBefore.allSatisfy({ catalog.mapping.onlineNames?.kind(of: $0) ?? .real == .real })
+                ddl.tablesBefore.allSatisfy({
+                    catalog.mapping.onlineNames?.kind(of: $0) ?? .real == .real
+                })
             else { return nil }
             var state = catalog.state
             let isTold = (try? state.apply(ddl, context: event.context)) != nil

@@ -12,7 +12,7 @@ final class MarkKeeper: Sendable {
         var carried: IdentitySet
         var tail: Tail?
         var shapes: [(TableName, TableShape?)]
-        var online: [OnlineChange]
+        var objects: [ObjectChange]
         var ordinal: UInt64
         /// How many groups the mark passes.
         var count: Int
@@ -23,7 +23,7 @@ final class MarkKeeper: Sendable {
         /// Filtered, empty, or applied by an earlier run: counts as committed.
         var isPassed: Bool
         var shapes: [(TableName, TableShape?)]
-        var online: [OnlineChange]
+        var objects: [ObjectChange]
     }
 
     /// A place in the binlog of one server life.
@@ -109,11 +109,11 @@ final class MarkKeeper: Sendable {
     @discardableResult
     func append(
         _ end: GroupEnd, isPassed: Bool, shapes: [(TableName, TableShape?)] = [],
-        online: [OnlineChange] = []
+        objects: [ObjectChange] = []
     ) -> Int {
         state.withLock { state in
             state.entries.append(
-                Entry(end: end, isPassed: isPassed, shapes: shapes, online: online))
+                Entry(end: end, isPassed: isPassed, shapes: shapes, objects: objects))
             // What the mark holds is read again, which may lie in an older file.
             if !state.mark.contains(end.identity) {
                 state.isReadingAgain = false
@@ -167,7 +167,7 @@ final class MarkKeeper: Sendable {
             var carried = state.carried
             var tail = state.tail
             var shapes: [(TableName, TableShape?)] = []
-            var online: [OnlineChange] = []
+            var objects: [ObjectChange] = []
             while next < state.entries.count {
                 let entry = state.entries[next]
                 let identity = entry.end.identity
@@ -183,7 +183,7 @@ final class MarkKeeper: Sendable {
                 }
                 tail = Tail(entry.end)
                 shapes += entry.shapes
-                online += entry.online
+                objects += entry.objects
                 next += 1
             }
             if next == state.entries.count {
@@ -198,7 +198,7 @@ final class MarkKeeper: Sendable {
             guard count > 0 || mark.binlog != state.written else { return nil }
             let ordinal = count > 0 ? state.entries[next - 1].end.ordinal : 0
             return Advance(
-                mark: mark, carried: carried, tail: tail, shapes: shapes, online: online,
+                mark: mark, carried: carried, tail: tail, shapes: shapes, objects: objects,
                 ordinal: ordinal, count: count)
         }
     }

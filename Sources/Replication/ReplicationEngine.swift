@@ -224,6 +224,9 @@ public final class ReplicationEngine: Sendable {
             }.filter { key in !shape.keys.contains { $0.isUnique && $0.parts == key.parts } }
             if !keys.isEmpty { extra[shape.name] = keys }
         }
+        (catalog.stopped, catalog.decisions) = try StatementDecisions(
+            meta: configuration.meta, key: configuration.key
+        ).read(target)
         catalog.setTargetKeys(extra)
         catalog.noteTarget(there)
         return catalog

@@ -117,15 +117,8 @@ extension TableCatalog {
         for (i, statement) in ddl.enumerated() {
             let later = Set(ddl[(i + 1)...].flatMap { $0.tablesBefore + $0.tablesAfter })
             let (changed, isCarried) = change { state in
-                Self.carry(statement, context, &state, target: there, mapping)
-            }
-            // The target's table is not the source's: it tells nothing of it.
-            guard isCarried || isCompared else {
-                throw ReplicationError.unsupported(
-                    position,
-                    detail: "what is left of a statement that filters leave out in part does not "
-                        + "tell the shapes of its tables: change the filters, and start over with "
-                        + "--fresh")
+                // A target that is not to become what the source has tells nothing of it.
+                Self.carry(statement, context, &state, target: isCompared ? there : [:], mapping)
             }
             if isCarried, isCompared {
                 try check(statement, before, there.filter { !later.contains($0.key) }, position)
@@ -149,8 +142,8 @@ extension TableCatalog {
             isCarried = false
             changed = Set(ddl.tablesBefore + ddl.tablesAfter)
             for name in changed {
-                guard let shape = target[name] else { continue }
-                state.tables[name] = shape
+                // Where nothing tells it, rows of the table must not be taken for what they were.
+                state.tables[name] = target[name]
             }
         }
         changed.formUnion(known.symmetricDifference(state.tables.keys))

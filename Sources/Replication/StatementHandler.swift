@@ -29,10 +29,10 @@ struct StatementHandler {
         self.applied = applied
     }
 
-    /// Decides.
+    /// Decides what becomes of a statement by itself.
     ///
     /// - Throws: ``ReplicationError`` for a statement that can't be replicated.
-    func decide(
+    func decideAlone(
         _ query: QueryEvent, _ end: GroupEnd, timestamp: Int64, position: SourcePosition
     ) throws -> Decision {
         if applied.lowWater.contains(end.identity) { return .pass }
@@ -124,7 +124,12 @@ struct StatementHandler {
         if let changing = uses.first(where: { $0.value == .converge }) {
             throw ReplicationError.changedDuringCopy(changing.key, position)
         }
-        if !uses.isEmpty, uses.values.allSatisfy({ $0 == .skip }) { return .pass }
+        if !uses.isEmpty, uses.values.allSatisfy({ $0 == .skip }) {
+            if case .alterTable = ddl {
+                for table in wanted { catalog.onlineChanges?.forgetShadows(of: table) }
+            }
+            return .pass
+        }
         let filtering = try filtering(of: statement, event)
         if case .leftOut = filtering { return .filtered([ddl], context) }
         if case .dropTables(let drop) = ddl {
@@ -189,7 +194,7 @@ struct StatementHandler {
     }
 
     /// The statement as the target must read it.
-    private func text(_ statement: Statement, _ context: SyntaxContext) throws -> [UInt8] {
+    func text(_ statement: Statement, _ context: SyntaxContext) throws -> [UInt8] {
         var statement = statement
         if let collation = catalog.session.spelledCollation(context) {
             let spelled = statement.spelling(
@@ -463,7 +468,7 @@ struct StatementHandler {
 
     // MARK: the session
 
-    private func settings(_ event: Event, isOwnText: Bool = false) throws -> [String] {
+    func settings(_ event: Event, isOwnText: Bool = false) throws -> [String] {
         do throws(UntranslatableSession) {
             return try catalog.session.assignments(
                 for: event.query, timestamp: event.timestamp, isOwnText: isOwnText)

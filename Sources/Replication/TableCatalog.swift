@@ -52,6 +52,13 @@ final class TableCatalog {
     /// What of them is on its way to the checkpoint.
     private var noted: [TableName: OnlineSchemaChangeStateMachine.Entry] = [:]
 
+    /// The statement that an earlier run has stopped at.
+    var stopped: StoppedStatement?
+    /// What an operator has decided about statements, by their keys.
+    var decisions: [String: StatementDecision] = [:]
+    /// Records that are to go with the mark.
+    private var removed: [ObjectChange] = []
+
     /// What to tell of statements that were carried, until somebody does.
     var warnings: [String] = []
 
@@ -85,12 +92,32 @@ final class TableCatalog {
         if mapping.movesTables { makeGraph() }
     }
 
-    /// What statements have changed of online schema changes since this was asked last: to be
+    /// What an operator has decided about a statement.
+    func decision(about identity: TransactionIdentity) -> StatementDecision? {
+        decisions.isEmpty ? nil : decisions[identity.decisionKey]
+    }
+
+    /// A statement is dealt with: it stops nobody any more, and nothing is to be decided.
+    func settle(_ identity: TransactionIdentity) {
+        guard stopped != nil || !decisions.isEmpty else { return }
+        let key = identity.decisionKey
+        if stopped?.key == key {
+            stopped = nil
+            removed.append(ObjectChange(removing: .stopped, StoppedStatement.name))
+        }
+        if decisions.removeValue(forKey: key) != nil {
+            removed.append(ObjectChange(removing: .decision, StatementDecisions.name(key)))
+        }
+    }
+
+    /// What statements have changed of the subtask's records since this was asked last: to be
     /// stored with the mark that holds those statements.
-    func takeOnlineChanges() throws -> [OnlineChange] {
-        guard let machine = onlineChanges, machine.entries != noted else { return [] }
+    func takeChanges() throws -> [ObjectChange] {
+        defer { removed = [] }
+        guard let machine = onlineChanges, machine.entries != noted else { return removed }
         defer { noted = machine.entries }
-        return try machine.changes(since: noted).map { try OnlineChange(table: $0.0, $0.1) }
+        return try removed
+            + machine.changes(since: noted).map { try ObjectChange(.online, $0.0, $0.1) }
     }
 
     /// Unique keys that tables have on the target only.

@@ -121,6 +121,15 @@ public struct OnlineSchemaChangeStateMachine: Sendable {
             .filter { entries[$0] != earlier[$0] }.map { ($0, entries[$0]) }
     }
 
+    /// A table was changed in a way that its shapes here do not tell, or tell already: what a copy
+    /// of it is to become is not certain any more.
+    public mutating func forgetShadows(of table: TableName) {
+        for (name, entry) in entries {
+            guard case .shadow = entry, names.realNames(of: name).contains(table) else { continue }
+            entries[name] = nil
+        }
+    }
+
     /// Handles a DDL statement: one action, or one for each renaming of a RENAME TABLE. The state
     /// is unchanged when it throws.
     ///

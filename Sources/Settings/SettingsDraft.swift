@@ -1,5 +1,5 @@
 public import Rules
-internal import MySQLClient
+public import MySQLClient
 internal import MySQLCore
 
 /// Settings as far as one place says them: a file, or flags. `nil` leaves a setting to the next
@@ -80,6 +80,15 @@ public struct SettingsDraft: Sendable, Hashable {
         relayLimit = other.relayLimit ?? relayLimit
         onlineDDL = other.onlineDDL ?? onlineDDL
         serverID = other.serverID ?? serverID
+    }
+
+    /// How to reach the target, for a command that needs nothing else.
+    public func targetOptions(
+        _ passwords: PasswordSource
+    ) throws(SettingsError) -> ConnectionOptions {
+        var options = try target.options("target")
+        options.password = try passwords.password(.target, options, target.passwordFile)
+        return options
     }
 
     /// The finished settings, defaults filled in and every limit checked.

@@ -278,7 +278,7 @@ struct DDLWorkerTests {
         await #expect {
             try await perform(request, first)
         } throws: {
-            if case ReplicationError.refused = $0 { true } else { false }
+            if case ReplicationError.refusedStatement = $0 { true } else { false }
         }
         #expect(try hasIntent(rig))
         // The reason is gone, and the rest runs.
@@ -345,7 +345,7 @@ struct DDLWorkerTests {
         let (rig, _) = try await rig(family, "ddlsession")
         let error = try await refusal(
             rig, "ALTER TABLE a ADD COLUMN c INT", settings: ["sql_mode='NONE_SUCH'"])
-        guard case ReplicationError.refused? = error as? ReplicationError else {
+        guard case ReplicationError.refusedStatement? = error as? ReplicationError else {
             Issue.record("\(String(describing: error))")
             return
         }

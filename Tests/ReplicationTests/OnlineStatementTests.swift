@@ -61,18 +61,18 @@ struct OnlineStatementTests {
     func durable() throws {
         let rig = try StatementRig()
         for sql in Self.begin { try rig.decide(sql) }
-        let changes = try rig.catalog.takeOnlineChanges()
-        #expect(changes.map(\.table.name) == ["_a_gho"])
-        #expect(try rig.catalog.takeOnlineChanges().isEmpty)
+        let changes = try rig.catalog.takeChanges()
+        #expect(changes.map(\.name.name) == ["_a_gho"])
+        #expect(try rig.catalog.takeChanges().isEmpty)
         var online: [TableName: OnlineSchemaChangeStateMachine.Entry] = [:]
         for change in changes {
-            online[change.table] = try change.stored?.decoded(
+            online[change.name] = try change.stored?.decoded(
                 as: OnlineSchemaChangeStateMachine.Entry.self)
         }
         let next = try StatementRig(online: online)
         #expect(try next.sent([Self.swap]) == ["ALTER TABLE `shop`.`a` ADD x INT"])
-        let over = try next.catalog.takeOnlineChanges()
-        #expect(over.map(\.table.name) == ["_a_gho"] && over[0].stored == nil)
+        let over = try next.catalog.takeChanges()
+        #expect(over.map(\.name.name) == ["_a_gho"] && over[0].stored == nil)
     }
 
     @Test("a swap that has run is followed by the shapes alone")

@@ -13,11 +13,13 @@ struct StatementFilteringTests {
     ) throws -> StatementRig {
         try StatementRig(
             applied: applied,
-            rules: SourceRules(eventFilters: [
-                EventFilterRule(
-                    name: "f", schemaPattern: "shop", tablePattern: table, events: events,
-                    sqlPatterns: sql, action: .ignore)
-            ]))
+            rules: SourceRules(
+                tables: BlockAllowList(doSchemas: ["shop"]),
+                eventFilters: [
+                    EventFilterRule(
+                        name: "f", schemaPattern: "shop", tablePattern: table, events: events,
+                        sqlPatterns: sql, action: .ignore)
+                ]))
     }
 
     private func columns(_ rig: StatementRig, _ table: String) -> [String]? {
