@@ -90,6 +90,42 @@ public struct Coordinator {
         }
     }
 
+    /// Replaces what the subtask is stored for, and drops tables from it. Nothing may be applied
+    /// above the mark.
+    ///
+    /// - Returns: false, with nothing done, while a DDL statement is not decided.
+    public func change(identity: [UInt8], leaving: [TableName]) throws -> Bool {
+        var isDone = false
+        try transaction { connection in
+            try update("phase=phase", connection)
+            let open = try connection.value(
+                "SELECT COUNT(*) FROM \(meta.table("ddl")) WHERE \(key.condition)")
+            guard open == "0" else { return }
+            try update("identity=\(hexLiteral(identity))", connection)
+            for table in leaving {
+                try writeShape(table, nil, connection)
+                try connection.execute(
+                    """
+                    DELETE FROM \(meta.table("chunk")) WHERE \(key.condition) \
+                    AND schema_name=\(utf8Literal(table.schema)) \
+                    AND table_name=\(utf8Literal(table.name))
+                    """)
+            }
+            isDone = true
+        }
+        return isDone
+    }
+
+    /// Forgets the subtask: its row, and all that hangs on it.
+    public func forget() throws {
+        try transaction { connection in
+            try update("phase=phase", connection)
+            for name in ["lane", "ddl", "shape", "snapshot", "chunk", "object", "subtask"] {
+                try connection.execute("DELETE FROM \(meta.table(name)) WHERE \(key.condition)")
+            }
+        }
+    }
+
     /// Shows that the run lives, and keeps the session open.
     public func beat() throws {
         try transaction { connection in try update("phase=phase", connection) }

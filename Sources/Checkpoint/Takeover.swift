@@ -18,7 +18,9 @@ public struct SubtaskState: Sendable {
     public var epoch: UInt64
     /// The new run's token.
     public var run: RunToken
-    /// How far the subtask is: `copy`, `follow`, `finished`.
+    /// How far the subtask is: `start` (changes are to be followed from a place that is not
+    /// settled yet), `copy`, `follow`, `complete` (the copy is whole, and nothing more is wanted),
+    /// `finished`.
     public var phase: String
     /// Identities of source and target and the selection of tables, as the task recorded them.
     public var identity: [UInt8]
@@ -47,15 +49,16 @@ public struct Takeover: Sendable {
 
     /// Inserts the subtask's row if there is none. Only for a subtask that was never started.
     ///
+    /// - Parameter phase: what the subtask begins with.
     /// - Returns: whether the row is new.
     public func create(
-        _ session: TargetSession, identity: [UInt8], rules: [UInt8]
+        _ session: TargetSession, identity: [UInt8], rules: [UInt8], phase: String = "copy"
     ) throws(MySQLError) -> Bool {
         let inserted = try session.connection.execute(
             """
             INSERT IGNORE INTO \(meta.table("subtask")) \
             (task, source, epoch, run, beat, phase, identity, rules, carried, tail) VALUES \
-            (\(key.values), 0, x'00000000000000000000000000000000', 0, 'copy', \
+            (\(key.values), 0, x'00000000000000000000000000000000', 0, \(utf8Literal(phase)), \
             \(hexLiteral(identity)), \(hexLiteral(rules)), '', '')
             """)
         try session.connection.execute("COMMIT")

@@ -42,40 +42,29 @@ extension Statement {
     }
 
     /// The statement with a character set's collation spelled out wherever it names the character
-    /// set alone, so that it means the same on a server with another default. A statement that
-    /// spells any collation is left as it is.
+    /// set alone, so that it means the same on a server with another default. A definition, or the
+    /// table's options, that spell a collation are left as they are.
     ///
     /// - Parameter context: the one that the statement was parsed under.
     public func spelling(
         collation: String, of charset: String, context: SyntaxContext
     ) -> [UInt8] {
         let tokens = Lexer.tokens(source, context: context)
-        guard !tokens.contains(where: { $0.keyword == .collate }) else { return source }
+        let pieces = Pieces(tokens, source)
         var changes: [(range: Range<Int>, text: String)] = []
-        // Of each open parenthesis, whether a conversion stands before it.
-        var conversions: [Bool] = []
         for (i, token) in tokens.enumerated() {
-            switch (token.kind, token.range.count == 1 ? source[token.range.lowerBound] : 0) {
-            case (.punctuation, UInt8(ascii: "(")):
-                let word = i > 0 ? source[tokens[i - 1].range] : []
-                let name = String(decoding: word, as: UTF8.self).uppercased()
-                conversions.append(name == "CAST" || name == "CONVERT")
-                continue
-            case (.punctuation, UInt8(ascii: ")")):
-                _ = conversions.popLast()
-                continue
-            default: break
-            }
             var at = i
             if token.keyword == .charset {
                 at += 1
-            } else if token.keyword == .character, tokens[i + 1].keyword == .set {
+            } else if token.keyword == .character, i + 1 < tokens.count,
+                tokens[i + 1].keyword == .set
+            {
                 at += 2
             } else {
                 continue
             }
             if at < tokens.count, tokens[at].kind == .symbol { at += 1 }
-            guard at + 1 < tokens.count, !conversions.contains(true),
+            guard at + 1 < tokens.count, !pieces.spellsCollation(i),
                 tokens[at + 1].keyword != .binary
             else { continue }
             let name = String(decoding: source[tokens[at].range], as: UTF8.self)
@@ -85,6 +74,68 @@ extension Statement {
             changes.append((end..<end, " COLLATE \(collation)"))
         }
         return replacing(changes)
+    }
+
+    /// What commas and parentheses make of a statement: definitions of columns, and options.
+    private struct Pieces {
+        private struct Piece {
+            var depth: Int
+            /// Whether it defines a column, by its first word; of those in parentheses all may.
+            var isDefinition: Bool
+            var isConversion: Bool
+            var hasCollation = false
+        }
+
+        private var pieces: [Piece] = []
+        private var ofToken: [Int] = []
+
+        init(_ tokens: [Token], _ source: [UInt8]) {
+            var open: [Int] = []
+            func word(_ i: Int) -> String {
+                i >= 0 && i < tokens.count
+                    ? String(decoding: source[tokens[i].range], as: UTF8.self).uppercased() : ""
+            }
+            func begin(_ i: Int, isConversion: Bool) {
+                let isDefinition = open.isEmpty && Self.actions.contains(word(i))
+                open.append(pieces.count)
+                pieces.append(
+                    Piece(
+                        depth: open.count - 1, isDefinition: isDefinition || open.count > 1,
+                        isConversion: isConversion))
+            }
+            // ALTER TABLE t ADD ..: the first piece begins with what names the table.
+            let action =
+                word(0) == "ALTER" ? tokens.indices.first { Self.actions.contains(word($0)) } : nil
+            begin(action ?? 0, isConversion: false)
+            for (i, token) in tokens.enumerated() {
+                ofToken.append(open.last ?? 0)
+                switch word(i) {
+                case "(" where token.kind == .punctuation:
+                    let isInside = open.last.map { pieces[$0].isConversion } ?? false
+                    begin(
+                        i + 1, isConversion: isInside || ["CAST", "CONVERT"].contains(word(i - 1)))
+                case ")" where token.kind == .punctuation && open.count > 1: open.removeLast()
+                case "," where token.kind == .punctuation:
+                    let ended = open.removeLast()
+                    begin(i + 1, isConversion: pieces[ended].isConversion)
+                default:
+                    if token.keyword == .collate, let piece = open.last {
+                        pieces[piece].hasCollation = true
+                    }
+                }
+            }
+        }
+
+        private static let actions: Set<String> = ["ADD", "CHANGE", "MODIFY"]
+
+        /// Whether what the token stands in names a collation, or converts a value.
+        func spellsCollation(_ token: Int) -> Bool {
+            let piece = pieces[ofToken[token]]
+            if piece.hasCollation || piece.isConversion { return true }
+            // The options of a table, with commas or without.
+            guard piece.depth == 0, !piece.isDefinition else { return false }
+            return pieces.contains { $0.depth == 0 && !$0.isDefinition && $0.hasCollation }
+        }
     }
 
     /// The statement without its `DEFINER = ..` (or with another one, as SQL text).

@@ -22,7 +22,7 @@ final class FileReader {
     private(set) var format: FormatDescription?
     private var capacity = pieceBytes
     private var isSkipping = false
-    private let pool = ChunkPool(pieceBytes: pieceBytes, limit: 4)
+    private let pool = ChunkPool(pieceBytes: pieceBytes, limit: 32)
     private static let pieceBytes = 256 << 10
 
     init(

@@ -46,6 +46,11 @@ struct BatchRenderer: ~Copyable {
     /// Whether rows may hold ENUM's invalid member, which the target takes in another mode only.
     /// Rows of tables with ENUM columns are then written one change at a time.
     var toleratesInvalidEnums = false
+    /// Which tables' updates go out as what they are, one statement a row, each of which counts the
+    /// row that it finds. An upsert that leaves a row as it is can't be told from one that finds
+    /// none; it is one where images differ that mean the same, as those of JSON can.
+    var plainUpdates = PlainUpdates.none
+    enum PlainUpdates { case none, json, all }
     /// What the fence leaves in `@skein`, to be checked by the next guard.
     var fenceProof: UInt64?
 
@@ -89,7 +94,7 @@ struct BatchRenderer: ~Copyable {
             transaction.sources.contains {
                 $0.plan.merging == .related
                     && ($0.ignoresForeignKeys || !Self.isWhole($0)
-                        || tolerates && !$0.plan.enums.isEmpty)
+                        || tolerates && !$0.plan.enums.isEmpty || isPlain($0.plan))
             }
         }
         let unmerged = Self.unmergedPlans(transactions, withEnums: tolerates)
@@ -129,9 +134,19 @@ struct BatchRenderer: ~Copyable {
         let source = sources[Int(source)]
         switch source.plan.merging {
         case .byKey, .bySet:
-            return unmerged.isEmpty || !unmerged.contains(ObjectIdentifier(source.plan))
+            return !isPlain(source.plan)
+                && (unmerged.isEmpty || !unmerged.contains(ObjectIdentifier(source.plan)))
         case .related: return !keepsRelatedOrder
         case .inOrder: return false
+        }
+    }
+
+    /// Whether updates of the table are written one by one.
+    func isPlain(_ plan: TablePlan) -> Bool {
+        switch plainUpdates {
+        case .none: false
+        case .json: plan.hasJSON
+        case .all: true
         }
     }
 
@@ -343,6 +358,7 @@ struct BatchRenderer: ~Copyable {
                 Expectation(
                     count: count, plan: plan,
                     kind: form == .insert ? "insert" : form == .upsert ? "update" : "replace",
+                    isUpsert: form == .upsert,
                     warnings: isLenient ? invalid : nil),
                 &sql, flush)
             if isLenient { setMode(TargetSession.strictMode, &sql) }

@@ -56,9 +56,9 @@ extension BatchRenderer {
             let images = run.map { after($0) }
             try writeRows(plan, images, first.converges ? .replace : .insert, &sql, flush)
         } else if isDelete, !plan.isKeyless {
-            // Rows that refer to rows of their own table go one by one, children first, as the
-            // source did.
-            if plan.refersToItself {
+            // Rows that refer to rows of their own table, or whose actions let others of them go,
+            // go one by one, as the source did.
+            if plan.deletesSingly {
                 for row in run {
                     try writeDeletes(
                         plan, [before(row)], &sql, flush, converging: first.converges)
@@ -97,7 +97,7 @@ extension BatchRenderer {
     /// identifying key, and can't meet another one by any other key.
     private mutating func canUpsert(_ plan: TablePlan, _ row: Int) -> Bool {
         let source = sources[Int(inOrder[row].source)]
-        guard !plan.isKeyless, plan.knowsUnique, Self.isWhole(source),
+        guard !plan.isKeyless, plan.knowsUnique, !isPlain(plan), Self.isWhole(source),
             !toleratesInvalidEnums || plan.enums.isEmpty, locate(before(row)),
             locateOther(after(row))
         else { return false }

@@ -9,6 +9,9 @@ struct Expectation: Sendable {
     var plan: TablePlan?
     /// What the statement is, for messages.
     var kind: StaticString
+    /// Whether it writes rows over those that have their keys: it reports two for each, one where
+    /// the row was the same already, and one, too, where there was none.
+    var isUpsert = false
     /// Warnings that it must leave; `nil` where they are not counted.
     var warnings: UInt32?
 }

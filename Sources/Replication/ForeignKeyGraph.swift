@@ -15,6 +15,13 @@ struct ForeignKeyGraph: Sendable {
     /// Children of actions whose unique keys, every one of them, hold all columns of the foreign
     /// keys with actions: which values a row gives free can be told from its parent.
     private var coveredChildren: Set<TableName> = []
+    /// What follows when rows of a parent go, and when what is referred to changes.
+    private var deletes: [TableName: ForeignKeyReach] = [:]
+    private var updates: [TableName: ForeignKeyReach] = [:]
+    /// Tables whose rows refuse changes of others which they refer to, where it is not to be seen
+    /// in what is logged which of them are there: actions change them, or what they refer to.
+    private var contested: Set<TableName> = []
+    private var askedUnseen: Set<TableName> = []
 
     /// - Parameter constrained: tables that have more unique keys on the target.
     init(_ shapes: some Collection<TableShape>, constrained: Set<TableName> = []) {
@@ -30,10 +37,33 @@ struct ForeignKeyGraph: Sendable {
         }
         for table in childTables.keys { cascadeChildren.formUnion(cascadeTargets(of: table)) }
         guard !involved.isEmpty else { return }
+        findReach(shapes)
         findOpaque(shapes)
         findCovered(shapes, constrained)
         findLevels(shapes)
         findSimple(shapes, constrained)
+    }
+
+    private mutating func findReach(_ shapes: some Collection<TableShape>) {
+        guard !childTables.isEmpty else { return }
+        var byParent: [TableName: [(child: TableName, key: ForeignKeyShape)]] = [:]
+        for shape in shapes {
+            for key in shape.foreignKeys {
+                byParent[key.parent, default: []].append((shape.name, key))
+            }
+        }
+        for parent in byParent.keys {
+            deletes[parent] = ForeignKeyReach(of: parent, isDelete: true, byParent)
+            updates[parent] = ForeignKeyReach(of: parent, isDelete: false, byParent)
+        }
+        var changed: Set<TableName> = []
+        var asked: Set<TableName> = []
+        for reach in Array(deletes.values) + Array(updates.values) {
+            changed.formUnion(reach.changed)
+            asked.formUnion(reach.asked)
+            askedUnseen.formUnion(reach.askedUnseen)
+        }
+        contested = changed.intersection(asked).union(askedUnseen)
     }
 
     private mutating func findOpaque(_ shapes: some Collection<TableShape>) {
@@ -197,11 +227,29 @@ struct ForeignKeyGraph: Sendable {
         return out
     }
 
-    /// This table's columns, in lower case, that foreign keys with actions refer to.
+    /// Tables whose rows are not what others rely on before and after a change of this one: such
+    /// changes keep their order.
+    ///
+    /// - Parameter isDelete: whether rows go; otherwise what is referred to changes.
+    /// - Returns: those whose rows actions change, and those that can refuse the change.
+    func contested(
+        by table: TableName, isDelete: Bool
+    ) -> (changed: Set<TableName>, asked: Set<TableName>) {
+        guard let reach = (isDelete ? deletes : updates)[table] else { return ([], []) }
+        return (reach.changed.intersection(contested), reach.asked.intersection(contested))
+    }
+
+    /// Whether rows of the table can refuse a change of rows that they do not refer to, by an action
+    /// that reaches what they refer to.
+    func isAskedUnseen(_ table: TableName) -> Bool { askedUnseen.contains(table) }
+
+    /// This table's columns, in lower case, whose change matters to rows of others that are not
+    /// logged: foreign keys with actions refer to them, or keys of tables that such actions change.
     func actingColumns(of table: TableName) -> Set<String> {
         var out: Set<String> = []
+        let isAsked = !contested(by: table, isDelete: false).asked.isEmpty
         for key in children[table] ?? []
-        where key.onDelete.changesChildren || key.onUpdate.changesChildren {
+        where isAsked || key.onDelete.changesChildren || key.onUpdate.changesChildren {
             out.formUnion(key.parentColumns.map { $0.lowercased() })
         }
         return out

@@ -32,6 +32,9 @@ public struct ReplicationConfiguration: Sendable {
     public var serverID: UInt32
     /// Where the source's events come from; over a connection of its own when `nil`.
     public var events: (any EventSource)?
+    /// No transaction that starts there or later is applied: the run ends by itself. On another
+    /// server than its own it does not count. `nil`: as long as nobody stops it.
+    public var end: SourcePosition?
 
     /// Makes a configuration with defaults.
     public init(
@@ -71,7 +74,7 @@ public final class ReplicationEngine: Sendable {
 
     private var isStopping: Bool { stopping.withLock { $0.isRequested } }
 
-    /// Takes the subtask over and applies until ``stop()``.
+    /// Takes the subtask over and applies until ``stop()``, or the end that was configured.
     ///
     /// - Parameters:
     ///   - epoch: how the takeover chooses its epoch.

@@ -73,6 +73,7 @@ struct StatementHandler {
         // A restarted server logs that its MEMORY tables are empty.
         if kind == .delete, catalog.state.tables[first.name]?.engine?.uppercased() == "MEMORY" {
             if applied.contains(end.identity) { return .pass }
+            try refuseMerged([first.name], position)
             let target = try catalog.target(of: first.name)
             let sql = Array("DELETE FROM \(target.quoted)".utf8)
             return .run(
@@ -402,6 +403,7 @@ struct StatementHandler {
         let tables = try tables(in: schema, event)
         var effects: [DDL] = []
         if !tables.isEmpty {
+            try refuseMerged(Set(tables), event.position)
             try refuseFailed(event)
             effects.append(.dropTables(DropTables(tables: tables, ifExists: true)))
         }
@@ -412,6 +414,7 @@ struct StatementHandler {
         let isWhole =
             all.count == tables.count && (try? catalog.target(ofSchema: schema)) == schema
             && catalog.use(of: TableName(schema: schema, name: "")) != .skip
+            && !catalog.mapping.hasOthers
         if applied.contains(event.end.identity) || tables.isEmpty && !isWhole {
             return .shapesOnly(effects, event.context)
         }
@@ -452,6 +455,7 @@ struct StatementHandler {
         let tables = schema.orReplace ? try tables(in: schema.name, event) : []
         let targets = try catalog.targets(tables)
         if !tables.isEmpty {
+            try refuseMerged(Set(tables), event.position)
             sql.append(dropStatement(targets))
             effects.insert(.dropTables(DropTables(tables: tables, ifExists: true)), at: 0)
         }

@@ -127,6 +127,8 @@ final class StreamReader {
     private let handler: StatementHandler
     private let progress: ReplicationProgress
     private let origin: Origin
+    private let end: SourcePosition?
+    private var isAtEnd = false
     private var assembler: TransactionAssembler
     private var expectedTail: Tail?
     private var order: StreamOrder
@@ -148,6 +150,7 @@ final class StreamReader {
         self.catalog = catalog
         self.progress = progress
         self.origin = origin
+        end = configuration.end
         self.expectedTail = expectedTail
         order = StreamOrder(
             carried: applied.carried, after: applied.lowWater, tail: expectedTail?.identity)
@@ -158,13 +161,13 @@ final class StreamReader {
             bytesLimit: configuration.memoryBudget / 4)
     }
 
-    /// Reads and schedules until `isStopping`.
+    /// Reads and schedules until `isStopping`, or what comes is behind the end that is wanted.
     func loop(_ isStopping: () -> Bool) async throws {
         let keeper = try await run.keeper.value()
         keeper.begin(origin: origin, readsAgain: expectedTail != nil)
         let lane = try await run.firstLane.value()
         var pace = Pace()
-        while !isStopping() {
+        while !isStopping(), !isAtEnd {
             if !stream.hasMore { try goDry(lane, &pace) }
             let began = ContinuousClock.now
             let chunk = try await next()
@@ -179,6 +182,7 @@ final class StreamReader {
                     try await take(output, chunk, entry, keeper)
                 }
             }
+            if isAtEnd, let end { keeper.streamMoved(to: end.binlog) }
             for change in assembler.takePreparedChanges() { keeper.note(change) }
             if catalog.hasWindows { catalog.forgetWindows(passedBy: keeper.positions.mark) }
             let bytes = UInt64(chunk.byteCount)
@@ -242,6 +246,10 @@ final class StreamReader {
         through chunk: EventChunk, from next: inout Int, _ keeper: MarkKeeper
     ) throws -> Pause? {
         while next < chunk.entries.count || isUnpacking {
+            if let end, isBehind(end, chunk, next) {
+                isAtEnd = true
+                return nil
+            }
             let entry: EventChunk.Entry
             let output: TransactionAssembler.Output
             if isUnpacking {
@@ -278,6 +286,15 @@ final class StreamReader {
             }
         }
         return nil
+    }
+
+    /// Whether the next event is no more wanted.
+    private func isBehind(_ end: SourcePosition, _ chunk: EventChunk, _ next: Int) -> Bool {
+        guard !isUnpacking, !opening.isActive, assembler.isBetweenGroups,
+            (stream.server ?? origin.server) == end.origin.server
+        else { return false }
+        let place = BinlogPosition(file: chunk.file, offset: chunk.entries[next].position)
+        return place >= end.binlog
     }
 
     /// The first transaction must be the one that the target holds as its newest, byte for byte.

@@ -87,8 +87,12 @@ final class TableCatalog {
             onlineChanges = OnlineSchemaChangeStateMachine(names, entries: online) {
                 mapping.selects($0)
             }
-            noted = online
         }
+        // What other rules have noted nobody goes on with: it is not complete any more.
+        let known = onlineChanges?.entries ?? [:]
+        noted = known
+        removed = online.keys.filter { known[$0] == nil }.sorted()
+            .map { ObjectChange(removing: .online, $0) }
         if mapping.movesTables { makeGraph() }
     }
 
@@ -168,9 +172,17 @@ final class TableCatalog {
         return try Set(tables.map { try target(of: $0) }).sorted()
     }
 
-    /// Whether rows of another table, too, go where this one's go.
+    /// Whether rows of another table, too, go where this one's go, or may: a table of this source,
+    /// or of another one of the task.
+    ///
+    /// - Parameter table: also one that there is not yet.
     func isMerged(_ table: TableName) throws -> Bool {
-        try !merged.isEmpty && merged.contains(target(of: table))
+        let target = try target(of: table)
+        if mapping.mayBeShared(target: target) { return true }
+        guard mapping.movesTables else { return false }
+        return try state.tables.keys.contains {
+            try $0 != table && mapping.selects($0) && self.target(of: $0) == target
+        }
     }
 
     private func makeGraph() {
@@ -350,7 +362,8 @@ final class TableCatalog {
         for key in shape.foreignKeys { parents[key.parent] = try target(of: key.parent) }
         let plan = TablePlan(
             shape: shape, route: route, isMerged: merged.contains(route.target),
-            parents: parents, targetKeys: targetKeys[name] ?? [],
+            isShared: mapping.mayBeShared(target: route.target), parents: parents,
+            targetKeys: targetKeys[name] ?? [],
             targetColumns: targetColumns[route.target] ?? [], related: graph, number: planNumber)
         plans[name] = plan
         return plan

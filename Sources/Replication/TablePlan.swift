@@ -38,8 +38,10 @@ final class TablePlan: Sendable {
     /// Whether ``otherUnique`` holds all of them: none is over an expression or a generated column,
     /// and the target's are the same.
     let knowsUnique: Bool
-    /// Whether a foreign key of the table refers to the table itself.
-    let refersToItself: Bool
+    /// Whether a column is JSON, whose binary form can differ where the text is the same.
+    let hasJSON: Bool
+    /// Whether rows that go must go one by one: others of the table may have to go before.
+    let deletesSingly: Bool
     /// Values of the columns that only the target has, to follow those of a row: `,'a','b'`.
     let constantValues: [UInt8]
     /// The same as a condition that goes before others: `` `c`='a' AND ``.
@@ -47,8 +49,11 @@ final class TablePlan: Sendable {
     /// Depth below the topmost parent, where foreign keys tie tables together.
     let level: Int
     let keys: [KeyPlan]
-    /// Keys of whole child tables that a change of a parent row writes, by the action it fires.
-    let cascades: [KeyUse]
+    /// Keys of whole tables that a row uses when it goes, for what actions of foreign keys do, and
+    /// for those that must have been done.
+    let deleteUses: [KeyUse]
+    /// The same when columns change that others refer to.
+    let updateUses: [KeyUse]
     /// Columns whose change fires an action, besides the row's deletion; `nil` when a row image
     /// does not tell.
     let actingColumns: [Int]?
@@ -65,13 +70,14 @@ final class TablePlan: Sendable {
     ///   - shape: the source's shape, which row images follow.
     ///   - route: where its rows go.
     ///   - isMerged: whether rows of other tables go there, too, under the same keys.
+    ///   - isShared: whether rows of other sources may go there, too.
     ///   - parents: where the tables go that its foreign keys refer to; those that are missing keep
     ///     their names.
     ///   - targetKeys: unique keys of the target that the source lacks.
     ///   - targetColumns: the table's columns on the target, as far as they are known.
     ///   - family: all migrated tables, for foreign keys.
     init(
-        shape: TableShape, route: Route, isMerged: Bool = false,
+        shape: TableShape, route: Route, isMerged: Bool = false, isShared: Bool = false,
         parents: [TableName: TableName] = [:], targetKeys: [KeyShape],
         targetColumns: [ColumnShape] = [], related: ForeignKeyGraph, number: Int
     ) {
@@ -99,14 +105,17 @@ final class TablePlan: Sendable {
         let unique = shape.keys.filter(\.isUnique) + targetKeys
         keys = Self.keyPlans(
             shape, target, parents, unique, targetColumns, identity.isEmpty, related)
-        cascades = related.blindCascadeTargets(of: shape.name).map {
-            KeyUse(Self.seed($0, "children"), writes: true)
-        }
+        hasJSON = shape.columns.contains { $0.type.kind == .json }
+        deleteUses = Self.actionUses(shape.name, isDelete: true, related)
+        updateUses = Self.actionUses(shape.name, isDelete: false, related)
         let acting = related.actingColumns(of: shape.name).map { shape.columnIndex($0) }
         actingColumns =
             acting.contains { $0.map { shape.columns[$0].generation != nil } ?? true }
             ? nil : acting.compactMap { $0 }.sorted()
-        refersToItself = shape.foreignKeys.contains { $0.parent == shape.name }
+        let contested = related.contested(by: shape.name, isDelete: true)
+        deletesSingly =
+            shape.foreignKeys.contains { $0.parent == shape.name }
+            || !contested.changed.isDisjoint(with: contested.asked)
         level = related.level(of: shape.name)
         if identity.isEmpty || isMerged {
             merging = .inOrder
@@ -121,7 +130,7 @@ final class TablePlan: Sendable {
             }
         }
         // Where tables are merged the target may have other keys.
-        knowsUnique = !isMerged && !parts.contains(nil)
+        knowsUnique = !isMerged && !isShared && !parts.contains(nil)
         otherUnique =
             Set(parts.compactMap { $0 }).subtracting(identity).sorted()
         let names = columns.filter(\.isWritten).map { String(decoding: $0.name, as: UTF8.self) }
@@ -135,10 +144,13 @@ final class TablePlan: Sendable {
             .map { String(decoding: $1.name, as: UTF8.self) }
         var assignments = (rest.isEmpty ? names : rest).map { "\($0)=VALUES(\($0))" }
         if unique.count > 1, !identity.isEmpty {
-            // A row that was found by another key: NULL is refused in a column of this one.
+            // A row that was found by another key is an error: the sum is out of range. (NULL would
+            // be refused of plain columns alone, AUTO_INCREMENT and TIMESTAMP make a value of it.)
+            // Nothing of it is constant, so that no server computes it where the keys agree.
             let key = identity.map { String(decoding: columns[$0].name, as: UTF8.self) }
             let isSame = key.map { "\($0)=VALUES(\($0))" }.joined(separator: " AND ")
-            assignments.insert("\(key[0])=IF(\(isSame),\(key[0]),NULL)", at: 0)
+            let failure = "18446744073709551615+(1+CHAR_LENGTH(\(key[0])))"
+            assignments.insert("\(key[0])=IF((\(isSame)) OR \(failure),\(key[0]),\(key[0]))", at: 0)
         }
         let assigned = assignments.joined(separator: ",")
         upsertTail = Array(" ON DUPLICATE KEY UPDATE \(assigned)".utf8)
@@ -154,6 +166,19 @@ final class TablePlan: Sendable {
         text.append(0)
         text.append(what)
         return Digest.hash(text.bytes, seed: 1) & ~1
+    }
+
+    /// What changes of other tables' rows use of keys that are not logged.
+    private static func actionUses(
+        _ table: TableName, isDelete: Bool, _ related: ForeignKeyGraph
+    ) -> [KeyUse] {
+        let contested = related.contested(by: table, isDelete: isDelete)
+        // Actions may come in any order; what can be refused comes in its place among them.
+        let reads = contested.changed.subtracting(contested.asked)
+        return related.blindCascadeTargets(of: table).map {
+            KeyUse(seed($0, "children"), writes: true)
+        } + reads.map { KeyUse(seed($0, "refused"), writes: false) }
+            + contested.asked.map { KeyUse(seed($0, "refused"), writes: true) }
     }
 
     private static func keyPlans(
@@ -227,6 +252,11 @@ final class TablePlan: Sendable {
             out.append(
                 KeyPlan(
                     parts: [], seed: seed(shape.name, "children"), isOpaque: true, writes: false))
+        }
+        if related.isAskedUnseen(shape.name) {
+            out.append(
+                KeyPlan(
+                    parts: [], seed: seed(shape.name, "refused"), isOpaque: true, writes: false))
         }
         return out
     }

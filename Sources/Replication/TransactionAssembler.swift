@@ -462,7 +462,7 @@ struct TransactionAssembler: ~Copyable {
                     imageAt: images.afterOffset, columns: rows.after, in: event, into: &values)
                 change.afterKey = key(event, plan, group.transaction)
             }
-            if !fires, !plan.cascades.isEmpty, let acting = plan.actingColumns,
+            if !fires, !plan.updateUses.isEmpty, let acting = plan.actingColumns,
                 images.beforeOffset >= 0
             {
                 try table.map.locate(
@@ -477,7 +477,10 @@ struct TransactionAssembler: ~Copyable {
         }
         count(chunk, group.transaction, from: first)
         // An update that leaves what children refer to fires nothing.
-        if fires { group.transaction.keys.append(contentsOf: plan.cascades) }
+        if fires {
+            group.transaction.keys.append(
+                contentsOf: rows.kind == .delete ? plan.deleteUses : plan.updateUses)
+        }
     }
 
     private mutating func isLeftOut(

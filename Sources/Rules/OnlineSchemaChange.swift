@@ -102,7 +102,7 @@ public struct OnlineSchemaChangeStateMachine: Sendable {
     /// Changes that are under way, by the names of shadow tables and of real ones that are away.
     public private(set) var entries: [TableName: Entry]
 
-    /// Goes on from a state.
+    /// Goes on from a state, as far as it is of these rules.
     ///
     /// - Parameter isMigrated: whether a real table is; the tools' tables of others are nobody's
     ///   business.
@@ -111,8 +111,14 @@ public struct OnlineSchemaChangeStateMachine: Sendable {
         isMigrated: @escaping @Sendable (TableName) -> Bool = { _ in true }
     ) {
         self.names = names
-        self.entries = entries
         self.isMigrated = isMigrated
+        self.entries = entries.filter { name, entry in
+            switch (entry, names.kind(of: name)) {
+            case (.shadow, .shadow): names.realNames(of: name).contains { isMigrated($0) }
+            case (.away, .real): isMigrated(name)
+            default: false
+            }
+        }
     }
 
     /// What has changed since `earlier`, sorted by name; `nil` for what is over.

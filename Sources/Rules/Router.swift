@@ -161,6 +161,17 @@ public struct Router: Sendable {
         return matching.first?.targetSchema ?? schema
     }
 
+    /// Whether a rule may lead a table that is not known yet to this one of the target.
+    ///
+    /// Says yes too often rather than too seldom: names are compared without regard to case.
+    func mayLead(to target: TableName) -> Bool {
+        rules.contains { rule in
+            rule.targetSchema.lowercased() == target.schema.lowercased()
+                && (rule.targetTable.isEmpty
+                    || rule.targetTable.lowercased() == target.name.lowercased())
+        }
+    }
+
     private func schemaRules(_ schema: String) -> [Rule] {
         rules.filter { $0.table == nil && $0.schema.matches(schema) }
     }

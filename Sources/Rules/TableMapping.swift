@@ -14,6 +14,8 @@ public struct TableMapping: Sendable {
     private let compiled: CompiledRules?
     /// How tables of online schema change tools are told; `nil` when they are tables as any other.
     public let onlineNames: OnlineSchemaChangeNames?
+    /// Of the task's other sources, by their names.
+    private var others: [String: TableMapping] = [:]
 
     /// Every selected table keeps its name, and nothing is left out.
     ///
@@ -32,6 +34,14 @@ public struct TableMapping: Sendable {
         self.compiled = compiled
         onlineNames = compiled.onlineNames
     }
+
+    /// Names the task's other sources, whose tables may go where this one's go.
+    ///
+    /// - Parameter others: their mappings, by the sources' names.
+    public mutating func share(with others: [String: TableMapping]) { self.others = others }
+
+    /// Whether the task has other sources.
+    public var hasOthers: Bool { !others.isEmpty }
 
     private var router: Router? { compiled?.router }
     private var events: EventFilter? { compiled?.events }
@@ -77,6 +87,21 @@ public struct TableMapping: Sendable {
     /// The table on the target.
     public func target(of table: TableName) throws(RuleError) -> TableName {
         try route(of: table).target
+    }
+
+    /// Whether a table of another source of the task may go to this table of the target: by the
+    /// rules, which know no more of the other sources' tables than their names.
+    public func mayBeShared(target: TableName) -> Bool {
+        others.values.contains { other in
+            if other.router?.mayLead(to: target) == true { return true }
+            guard other.selects(target) else { return false }
+            return (try? other.target(of: target)) ?? target == target
+        }
+    }
+
+    /// Where a table of another source of the task goes; `nil` when that is not known.
+    public func target(of table: TableName, source: String) -> TableName? {
+        others[source].flatMap { try? $0.target(of: table) }
     }
 
     /// Whether a view, routine, trigger or event is migrated: its text names tables, so those of

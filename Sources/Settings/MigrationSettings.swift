@@ -4,6 +4,16 @@ public import Rules
 
 /// Everything that `skein migrate` needs to know, from flags or a file.
 public struct MigrationSettings: Sendable {
+    /// What is migrated.
+    public enum Mode: String, Sendable, Hashable, CaseIterable {
+        /// The rows that are there, then every change.
+        case all
+        /// The rows that are there, as they are at one place of the source's binlog.
+        case full
+        /// Every change from a place on; the target holds what was before.
+        case incremental
+    }
+
     /// When a run ends by itself.
     public enum Until: Sendable, Hashable {
         /// Never: it follows until it is stopped.
@@ -40,6 +50,10 @@ public struct MigrationSettings: Sendable {
     public var sourceID: String?
     /// The meta schema's name on the target.
     public var metaSchema = "skein_meta"
+    /// What is migrated.
+    public var mode = Mode.all
+    /// Where a migration of changes alone begins, when it is started for the first time.
+    public var start = StartPlace.now
     /// Target connections that apply transactions.
     public var lanes = 3
     /// Pairs of connections that copy; `nil` chooses by the machine.
@@ -92,5 +106,11 @@ public struct MigrationSettings: Sendable {
     public mutating func take(_ rules: SourceRules) throws(RuleError) {
         mapping = try TableMapping(rules)
         self.rules = rules
+    }
+
+    /// Names the task's other sources; to be called when rules have been taken.
+    mutating func share(with others: [String: TableMapping]) {
+        sharesTargets = !others.isEmpty
+        mapping.share(with: others)
     }
 }

@@ -1,6 +1,6 @@
-public import Rules
 public import MySQLClient
-internal import MySQLCore
+public import MySQLCore
+public import Rules
 
 /// Settings as far as one place says them: a file, or flags. `nil` leaves a setting to the next
 /// place, and at last to its default.
@@ -19,6 +19,14 @@ public struct SettingsDraft: Sendable, Hashable {
     public var sourceID: String?
     /// The meta schema's name.
     public var metaSchema: String?
+    /// What is migrated.
+    public var mode: MigrationSettings.Mode?
+    /// Where changes are followed from: a position.
+    public var startPosition: BinlogPosition?
+    /// Where changes are followed from: behind a GTID set.
+    public var startGTIDs: String?
+    /// When changes are followed from.
+    public var startTime: StartTime?
     /// Target connections that apply transactions.
     public var lanes: Int?
     /// Pairs of connections that copy.
@@ -64,6 +72,12 @@ public struct SettingsDraft: Sendable, Hashable {
         name = other.name ?? name
         sourceID = other.sourceID ?? sourceID
         metaSchema = other.metaSchema ?? metaSchema
+        mode = other.mode ?? mode
+        if other.hasStart {
+            startPosition = other.startPosition
+            startGTIDs = other.startGTIDs
+            startTime = other.startTime
+        }
         lanes = other.lanes ?? lanes
         readers = other.readers ?? readers
         memoryBudget = other.memoryBudget ?? memoryBudget
@@ -91,6 +105,31 @@ public struct SettingsDraft: Sendable, Hashable {
         return options
     }
 
+    /// Whether it says where changes are followed from.
+    var hasStart: Bool { startPosition != nil || startGTIDs != nil || startTime != nil }
+
+    /// Where changes are followed from.
+    private func start() throws(SettingsError) -> StartPlace {
+        let place: StartPlace
+        switch (startPosition, startGTIDs, startTime) {
+        case (nil, nil, nil): return .now
+        case (let position?, nil, nil): place = .position(position)
+        case (nil, let set?, nil): place = .gtids(set)
+        case (let position?, let set?, nil): place = .either(gtids: set, position: position)
+        case (nil, nil, let time?): place = .time(time)
+        default:
+            throw SettingsError(
+                "start-time contradicts start-position and start-gtid: a migration begins at one "
+                    + "place")
+        }
+        guard mode == .incremental else {
+            throw SettingsError(
+                "start-position, start-gtid and start-time need the mode incremental: with the rows "
+                    + "that are there, changes are followed from where they were read")
+        }
+        return place
+    }
+
     /// The finished settings, defaults filled in and every limit checked.
     ///
     /// - Parameter passwords: asked for each server that has its options.
@@ -116,6 +155,12 @@ public struct SettingsDraft: Sendable, Hashable {
                 throw SettingsError(
                     "meta-schema can't be \"\(metaSchema)\": it is the server's own")
             }
+        }
+        settings.mode = mode ?? .all
+        settings.start = try start()
+        if settings.mode == .full, let until, until != .caughtUp {
+            throw SettingsError(
+                "until contradicts the mode full, which ends where the copy is whole")
         }
         if let lanes { settings.lanes = try checked(lanes, "lanes", Limits.lanes) }
         if let readers { settings.readers = try checked(readers, "readers", Limits.readers) }

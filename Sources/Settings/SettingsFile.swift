@@ -1,13 +1,14 @@
-internal import MySQLCore
+public import MySQLCore
 internal import Rules
 internal import Yams
 
 extension SettingsDraft {
     /// The keys of a settings file, in the order of the documentation.
     static let fileKeys = [
-        "source", "target", "tables", "exclude", "name", "source-id", "meta-schema", "lanes",
-        "readers", "memory", "chunk-rows", "chunk-bytes", "until", "into-existing", "finish",
-        "ignore-checks", "state-dir", "relay", "relay-dir", "relay-limit", "server-id",
+        "source", "target", "tables", "exclude", "name", "source-id", "meta-schema", "mode",
+        "start-position", "start-gtid", "start-time", "lanes", "readers", "memory", "chunk-rows",
+        "chunk-bytes", "until", "into-existing", "finish", "ignore-checks", "state-dir",
+        "relay", "relay-dir", "relay-limit", "server-id",
     ]
 
     /// Reads a settings file: YAML, UTF-8, at most 256 KiB.
@@ -60,6 +61,12 @@ extension SettingsDraft {
         name = try map.text("name")
         sourceID = try map.text("source-id")
         metaSchema = try map.text("meta-schema")
+        mode = try map.parsed("mode", MigrationSettings.Mode.forms) { .init(rawValue: $0) }
+        startPosition = try map.parsed("start-position", "a position (file:offset)") {
+            BinlogPosition(startAt: $0)
+        }
+        startGTIDs = try map.parsed("start-gtid", "a GTID set") { isGTIDSet($0) ? $0 : nil }
+        startTime = try map.parsed("start-time", StartTime.forms) { StartTime($0) }
         lanes = try map.number("lanes", Limits.lanes)
         readers = try map.number("readers", Limits.readers)
         memoryBudget = try map.size("memory", Limits.memory)
@@ -98,4 +105,28 @@ extension MigrationSettings.Until {
             return nil
         }
     }
+}
+
+extension MigrationSettings.Mode {
+    /// What can be written, for messages.
+    public static let forms = "all, full or incremental"
+}
+
+extension StartTime {
+    /// What can be written, for messages.
+    public static let forms =
+        "a time such as 2026-05-01 10:00:00 (the source's clock), or 2026-05-01T10:00:00Z"
+}
+
+extension BinlogPosition {
+    /// Parses where a migration can begin: `file:offset`.
+    public init?(startAt text: String) {
+        guard case .position(let position) = MigrationSettings.Until(text) else { return nil }
+        self = position
+    }
+}
+
+/// Whether a text is a GTID set of either family.
+public func isGTIDSet(_ text: String) -> Bool {
+    if case .gtids = MigrationSettings.Until(text) { true } else { false }
 }

@@ -1,6 +1,6 @@
 public import MySQLClient
+public import MySQLCore
 public import Rules
-internal import MySQLCore
 internal import Yams
 
 /// A task as a cluster is told of it: which tables of which sources go into which target, and how.
@@ -14,7 +14,7 @@ public struct TaskSettings: Sendable, Hashable {
     /// The sources, each in its own subtask.
     public let sources: [String]
     /// What is written beside that.
-    private let content: Content
+    private var content: Content
 
     private enum Content: Sendable, Hashable {
         /// The short form; the rest has its defaults when it runs.
@@ -25,8 +25,9 @@ public struct TaskSettings: Sendable, Hashable {
 
     /// The keys of a migration's file that a task has, beside its servers.
     private static let sharedKeys = [
-        "name", "tables", "exclude", "meta-schema", "lanes", "readers", "memory", "chunk-rows",
-        "chunk-bytes", "until", "into-existing", "finish", "ignore-checks",
+        "name", "tables", "exclude", "meta-schema", "mode", "start-position", "start-gtid",
+        "start-time", "lanes", "readers", "memory", "chunk-rows", "chunk-bytes", "until",
+        "into-existing", "finish", "ignore-checks",
     ]
     static let keys = ["target", "sources"] + sharedKeys
     /// Keys that only DM's form has: one is enough to tell it.
@@ -134,6 +135,14 @@ public struct TaskSettings: Sendable, Hashable {
         guard let tables = draft.tables, !tables.isEmpty else {
             throw SettingsError("\"tables\" is missing: patterns such as 'shop.*'", file: file)
         }
+        for (key, isGiven) in [
+            ("start-position", draft.startPosition != nil), ("start-gtid", draft.startGTIDs != nil),
+        ] where isGiven && sources.count > 1 {
+            throw map.error(
+                key,
+                "means one source, and the task has \(sources.count): write it in DM's form, "
+                    + "where each source has its own \"meta\"")
+        }
         self.name = name
         self.sources = sources
         content = .short(draft)
@@ -142,6 +151,30 @@ public struct TaskSettings: Sendable, Hashable {
 
     /// Every key of DM's form, old spellings aside: `mysql-instances[].source-id`.
     public static var filePaths: [String] { TaskFile.keyPaths }
+
+    /// The same task, begun at a time instead of where its text says.
+    ///
+    /// - Throws: when it copies the rows that are there.
+    public func beginning(at time: StartTime) throws(SettingsError) -> TaskSettings {
+        var out = self
+        let isIncremental: Bool
+        switch content {
+        case .short(var draft):
+            isIncremental = draft.mode == .incremental
+            (draft.startPosition, draft.startGTIDs, draft.startTime) = (nil, nil, time)
+            out.content = .short(draft)
+        case .file(var file):
+            isIncremental = file.mode == .incremental
+            file.startTime = time
+            out.content = .file(file)
+        }
+        guard isIncremental else {
+            throw SettingsError(
+                "a start time needs the mode incremental: with the rows that are there, changes are "
+                    + "followed from where they were read")
+        }
+        return out
+    }
 
     /// What of the settings the engines can't act on: a task that has any is not to begin.
     public var unsupported: [UnsupportedSetting] { file?.unsupported ?? [] }
@@ -163,7 +196,6 @@ public struct TaskSettings: Sendable, Hashable {
         settings.relayFolder = source.relayFolder
         settings.relayLimitBytes = source.relayLimitBytes
         settings.serverID = source.serverID
-        settings.sharesTargets = sources.count > 1
         if var part = file?.part(of: source.name) {
             part.rules = rules(source) ?? part.rules
             settings.selection = part.selection ?? settings.selection
@@ -173,7 +205,29 @@ public struct TaskSettings: Sendable, Hashable {
                 throw SettingsError("task '\(name)': \(error)")
             }
         }
+        settings.share(with: try otherMappings(than: source.name, settings.mapping))
         return settings
+    }
+
+    /// Where tables of the task's other sources go.
+    ///
+    /// - Parameter own: what the short form's sources all have.
+    private func otherMappings(
+        than source: String, _ own: TableMapping
+    ) throws(SettingsError) -> [String: TableMapping] {
+        var out: [String: TableMapping] = [:]
+        for other in sources where other != source {
+            guard let part = file?.part(of: other) else {
+                out[other] = own
+                continue
+            }
+            do throws(RuleError) {
+                out[other] = try TableMapping(part.rules)
+            } catch {
+                throw SettingsError("task '\(name)': \(error)")
+            }
+        }
+        return out
     }
 
     /// The rules that a subtask has: the task's, and those that every task of the source has.
@@ -269,6 +323,10 @@ public struct TaskSettings: Sendable, Hashable {
             out["exclude"] = .list(exclude.map { .text($0.description) })
         }
         out["meta-schema"] = draft.metaSchema.map { .text($0) }
+        out["mode"] = draft.mode.map { .text($0.rawValue) }
+        out["start-position"] = draft.startPosition.map { .text($0.description) }
+        out["start-gtid"] = draft.startGTIDs.map { .text($0) }
+        out["start-time"] = draft.startTime.map { .text($0.description) }
         set("lanes", draft.lanes)
         set("readers", draft.readers)
         setSize("memory", draft.memoryBudget)

@@ -147,26 +147,11 @@ struct CopyRun: Sendable {
         let begun = Set(chunks.map(\.table))
         var anew = Set(objects.filter { $0.kind == .restart }.map(\.name))
         anew.formUnion(replaced.filter { begun.contains($0) })
-        // What the source has no more is not left behind; it may come again as another table. Once
-        // changes have been applied, they will drop it.
-        let planned = Set(plan.tables.map(\.name))
-        let vanished =
-            configuration.sharesTargets || !isFirst
-            ? [] : owned.keys.filter { !planned.contains($0) }.sorted()
-        if !vanished.isEmpty {
-            // Should one come again before it is forgotten here, what was copied must not count.
-            let stored = StoredObjects(meta: configuration.meta, key: configuration.key)
-            try await control.write(
-                vanished.map {
-                    stored.storeStatement(
-                        StoredObject(kind: .restart, name: $0, definition: []))
-                })
-            try await schema.drop(try vanished.map { try plan.mapping.target(of: $0) })
-            try await control.forget(vanished, dropped: vanished)
-            for table in vanished { owned[table] = nil }
-            anew.subtract(vanished)
-        }
-        let chunks = chunks.filter { !vanished.contains($0.table) }
+        // Once changes have been applied, they will drop what the source has no more.
+        let gone = isFirst ? try await dropVanished(chunks, owned) : []
+        for table in gone { owned[table] = nil }
+        anew.subtract(gone)
+        let chunks = chunks.filter { !gone.contains($0.table) }
         let changed = try await schema.changed(owned)
         anew.formUnion(changed)
         let byTable = Dictionary(grouping: chunks, by: \.table)
@@ -181,41 +166,75 @@ struct CopyRun: Sendable {
             if !done || snapshots.count > 1 { anew.formUnion(begun) }
         }
         // Tables that are merged into one start over together: their rows can't be told apart.
-        let targets = Dictionary(
-            plan.tables.map { ($0.name, $0.target) }, uniquingKeysWith: { a, _ in a })
-        let groups = plan.byTarget
-        for table in anew {
-            anew.formUnion((targets[table].flatMap { groups[$0] } ?? []).map(\.name))
-        }
+        for table in anew { anew.formUnion(try merged(with: table)) }
         let tables = anew.sorted()
         guard !tables.isEmpty else { return chunks }
-        let ownTargets = Set(owned.keys.compactMap { targets[$0] })
+        let ownTargets = Set(try owned.keys.map { try plan.mapping.target(of: $0) })
         if configuration.intoExisting,
-            let table = tables.first(where: { !ownTargets.contains(targets[$0] ?? $0) })
+            let table = try tables.first(where: {
+                !ownTargets.contains(try plan.mapping.target(of: $0))
+            })
         {
             throw SnapshotError.targetExists(
                 table,
                 detail: "its copy must start over, which would delete rows that were there before")
         }
-        if configuration.sharesTargets {
-            for table in plan.tables where anew.contains(table.name) {
-                guard try await schema.isShared(table) else { continue }
-                throw SnapshotError.targetExists(
-                    table.target,
-                    detail: "the copy of \(table.name) into it must start over, which would delete "
-                        + "rows of other sources: delete the rows that came from it by hand, and "
-                        + "what \(configuration.meta.name) says of it, or start the whole task over"
-                )
-            }
+        let there = Set(try tables.map { try plan.mapping.target(of: $0) })
+        let dropped = Set(try changed.map { try plan.mapping.target(of: $0) })
+        for target in there.sorted() where plan.mapping.mayBeShared(target: target) {
+            // What others write meanwhile would go with a table; with a row it is seen.
+            let isTheirs = try await schema.isShared(target, plan.mapping)
+            guard isTheirs || dropped.contains(target) else { continue }
+            throw SharedTarget.refusal(target, "must start over", meta: configuration.meta)
         }
-        func there(_ tables: [TableName]) -> [TableName] {
-            Set(tables.map { targets[$0] ?? $0 }).sorted()
-        }
-        try await schema.empty(there(tables))
-        try await schema.drop(there(changed))
+        try await schema.empty(there.sorted(), plan.mapping)
+        try await schema.drop(dropped.sorted())
         try await control.forget(tables, dropped: changed)
         for table in changed { owned[table] = nil }
         return chunks.filter { !anew.contains($0.table) }
+    }
+
+    /// Tables of the plan that go where this one goes.
+    private func merged(with table: TableName) throws -> Set<TableName> {
+        let target = try plan.mapping.target(of: table)
+        return Set(plan.byTarget[target]?.map(\.name) ?? [])
+    }
+
+    /// Drops tables that this subtask created and the source has no more, with what was copied to
+    /// them: they may come again as other tables.
+    ///
+    /// - Returns: tables of which nothing is copied now, those among them that were merged with one
+    ///   that has gone.
+    private func dropVanished(
+        _ chunks: [ChunkRecord], _ owned: [TableName: String]
+    ) async throws -> Set<TableName> {
+        let begun = Set(chunks.map(\.table))
+        let vanished = begun.union(owned.keys).subtracting(plan.tables.map(\.name)).sorted()
+        var gone: Set<TableName> = []
+        var targets: Set<TableName> = []
+        for table in vanished {
+            let target = try plan.mapping.target(of: table)
+            if plan.mapping.mayBeShared(target: target) {
+                guard begun.contains(table) else { continue }
+                throw SharedTarget.refusal(
+                    target, "was begun, and \(table) is not on the source any more",
+                    meta: configuration.meta)
+            }
+            let all = try merged(with: table).union([table])
+            guard all.contains(where: { owned[$0] != nil }) else { continue }
+            gone.formUnion(all)
+            targets.insert(target)
+        }
+        guard !gone.isEmpty else { return [] }
+        // Should one come again before it is forgotten here, what was copied must not count.
+        let stored = StoredObjects(meta: configuration.meta, key: configuration.key)
+        try await control.write(
+            gone.sorted().map {
+                stored.storeStatement(StoredObject(kind: .restart, name: $0, definition: []))
+            })
+        try await schema.drop(targets.sorted())
+        try await control.forget(gone.sorted(), dropped: gone.sorted())
+        return gone
     }
 
     private static func isComplete(_ chunks: [ChunkRecord]) -> Bool {

@@ -107,19 +107,12 @@ actor SchemaCopier {
         if let table = unplanned.first { throw SnapshotError.tableAppeared(table) }
     }
 
-    /// Whether another source of the task may have rows in a table of the target.
-    func isShared(_ table: PlannedTable) throws -> Bool {
-        // Where the others' tables go is known for those that keep their names.
-        if table.target != table.name || !table.route.extracted.isEmpty { return true }
-        let (_, target) = try connections()
-        defer { _ = try? target.execute("COMMIT") }
-        let chunks = TableName(schema: configuration.meta.name, name: "chunk").quoted
-        return try !target.rows(
-            "SELECT 1 FROM \(chunks) WHERE task=\(utf8Literal(configuration.key.task)) "
-                + "AND source<>\(utf8Literal(configuration.key.source)) "
-                + "AND schema_name=\(utf8Literal(table.name.schema)) "
-                + "AND table_name=\(utf8Literal(table.name.name)) LIMIT 1"
-        ).isEmpty
+    /// Whether another source of the task has written to a table of the target, or created it.
+    func isShared(_ target: TableName, _ mapping: TableMapping) throws -> Bool {
+        let connection = try connections().target
+        defer { _ = try? connection.execute("COMMIT") }
+        return try SharedTarget(meta: configuration.meta, key: configuration.key, mapping: mapping)
+            .isWritten(target, connection)
     }
 
     /// Creates what is missing of databases and tables.
@@ -316,9 +309,13 @@ actor SchemaCopier {
     }
 
     /// Empties tables, by their names on the target, by fenced DELETEs: a copy that starts over.
-    func empty(_ tables: [TableName]) throws {
+    ///
+    /// - Throws: also when another source of the task turns out to write to one; its rows stay.
+    func empty(_ tables: [TableName], _ mapping: TableMapping) throws {
         let (_, target) = try connections()
         try target.execute("SET SESSION foreign_key_checks=0")
+        let shared = SharedTarget(
+            meta: configuration.meta, key: configuration.key, mapping: mapping)
         for table in tables {
             var deleted: UInt64 = 0
             repeat {
@@ -326,6 +323,14 @@ actor SchemaCopier {
                 do {
                     try fence?.run(target, done: [])
                     deleted = try target.execute("DELETE FROM \(table.quoted) LIMIT 50000")
+                    if mapping.mayBeShared(target: table) {
+                        // A row that was deleted was committed, and so was what tells whose it is.
+                        guard try !shared.isWritten(table, target, isCurrent: true) else {
+                            try target.execute("ROLLBACK")
+                            throw SharedTarget.refusal(
+                                table, "must start over", meta: configuration.meta)
+                        }
+                    }
                     try target.execute("COMMIT")
                 } catch let error as MySQLError where error.code == MySQLErrorCode.noSuchTable {
                     try target.execute("ROLLBACK")

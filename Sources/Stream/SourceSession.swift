@@ -95,6 +95,8 @@ public enum StreamError: Error, Sendable, Hashable, CustomStringConvertible {
     case purged(BinlogPosition, detail: String)
     /// Another server answers now; a new stream begins from the checkpoint.
     case upstreamChanged
+    /// The source has no such place to begin at.
+    case noPlace(String)
 
     /// One sentence, with what to do.
     public var description: String {
@@ -114,6 +116,8 @@ public enum StreamError: Error, Sendable, Hashable, CustomStringConvertible {
                 + "what happened since is lost, start over with --fresh"
         case .upstreamChanged:
             "another server answers in place of the source; reading begins again there"
+        case .noPlace(let detail):
+            "changes can't be followed from there: \(detail)"
         }
     }
 }

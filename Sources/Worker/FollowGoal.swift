@@ -14,6 +14,8 @@ struct FollowGoal: Sendable {
     let base: MigrationStatus
     /// Told what must stay.
     let relay: MigrationRelay
+    /// Where the run ends in any case.
+    let end: SourcePosition?
 
     /// Returns the position when the goal is reached; never, when there is none.
     func watch() async throws -> String {
@@ -37,6 +39,10 @@ struct FollowGoal: Sendable {
                 }
             }
             guard let mark = now.mark else { continue }
+            if let end {
+                if mark.reaches(end) { return mark.description }
+                continue
+            }
             let until: MigrationSettings.Until =
                 settings.finish && settings.until == .stopped ? .caughtUp : settings.until
             switch until {
@@ -76,12 +82,7 @@ struct FollowGoal: Sendable {
 
     private func sourcePosition() async throws -> SourcePosition {
         let place = try await withThread("control") {
-            let session = SourceSession(try Connection(self.settings.source))
-            // The position first: the GTIDs then hold all of it.
-            let position = try session.currentPosition()
-            return SourcePosition(
-                origin: Origin(server: try session.serverName(), life: 0), binlog: position,
-                gtids: try session.currentGTIDs())
+            try SourceSession(Connection(self.settings.source)).place()
         }
         let text = place.binlog.description
         board.update { $0.sourcePosition = text }

@@ -32,10 +32,12 @@ public final class Migration: Sendable {
     let serverID: UInt32
     private let stopRequest = Latch()
     private let engine = Mutex<ReplicationEngine?>(nil)
-    private let relay: MigrationRelay
+    let relay: MigrationRelay
     private let binding: Bound?
     private let own = Mutex<(tokens: Set<RunToken>, epoch: UInt64?)>(([], nil))
     private let trouble = Mutex<Trouble?>(nil)
+    /// Where a copy alone ends when that is not where it is whole.
+    let laterEnd = Mutex<SourcePosition?>(nil)
 
     /// What the newest try has ended with, while it is tried again.
     struct Trouble: Sendable {
@@ -156,6 +158,7 @@ public final class Migration: Sendable {
         // where they do so all the time only a quick try finds a moment of rest.
         var replanning = Backoff(first: .milliseconds(50), limit: .seconds(1))
         var isPrepared = false
+        let begun = ContinuousClock.now
         var changed: TableName?
         while true {
             try Task.checkCancellation()
@@ -183,6 +186,12 @@ public final class Migration: Sendable {
                 guard let reason = retryReason(error) else { throw error }
                 let isReplanned = (error as? SnapshotError)?.isRetryable == true
                 let delay = isReplanned ? replanning.delay() : backoff.delay()
+                // A person who mistypes an address is told so; a worker waits for its servers.
+                if !isPrepared, binding == nil, (error as? MySQLError)?.retry == .connection,
+                    begun.duration(to: .now) + delay > Self.firstContact
+                {
+                    throw error
+                }
                 trouble.withLock {
                     $0 = Trouble(error: error, attempts: ($0?.attempts ?? 0) + 1)
                 }
@@ -196,6 +205,10 @@ public final class Migration: Sendable {
             }
         }
     }
+
+    /// For how long servers are waited for that have not answered since the start; once they have,
+    /// a lost connection is tried again for as long as it takes.
+    private static let firstContact = Duration.seconds(30)
 
     /// Why trying again can help; `nil` when it can't.
     private func retryReason(_ error: any Error) -> String? {
@@ -219,7 +232,8 @@ public final class Migration: Sendable {
             let takeover = Takeover(meta: self.meta, key: self.key)
             let known = try self.meta.exists(target) ? try takeover.peek(target) : nil
             if let known {
-                try self.check(known, identity)
+                try self.checkMode(known)
+                try self.check(known, identity, source, target)
                 // What only the end asks for may have been no more than a warning at the start.
                 if self.settings.finish {
                     try self.precheck(source, target, only: ["trigger-privileges"])
@@ -233,9 +247,11 @@ public final class Migration: Sendable {
                 try self.precheck(source, target)
                 try self.meta.prepare(target)
                 let session = try TargetSession(self.settings.target, role: .coordinator)
-                _ = try takeover.create(session, identity: identity.encoded, rules: [1])
+                _ = try takeover.create(
+                    session, identity: identity.encoded, rules: [1],
+                    phase: self.settings.mode == .incremental ? "start" : "copy")
             }
-            return known.map { $0.phase != "copy" } ?? false
+            return known.map { $0.phase != "copy" && $0.phase != "start" } ?? false
         }
         // After the row, so that a crash in between refuses nobody who has never begun; before the
         // first row of data, so that a row that is lost later is missed. What follows already does
@@ -251,7 +267,7 @@ public final class Migration: Sendable {
         }
     }
 
-    private func precheck(
+    func precheck(
         _ source: Connection, _ target: Connection, only: Set<String>? = nil
     ) throws {
         let results = try Prechecks(settings: settings).run(
@@ -263,14 +279,18 @@ public final class Migration: Sendable {
         if results.contains(where: \.refuses) { throw PrecheckFailure(results: results) }
     }
 
-    private func check(_ known: SubtaskState, _ identity: MigrationIdentity) throws {
+    private func check(
+        _ known: SubtaskState, _ identity: MigrationIdentity, _ source: Connection,
+        _ target: Connection
+    ) throws {
+        if known.phase == "finished" {
+            throw MigrationError.alreadyFinished(name: settings.name)
+        }
         if let stored = MigrationIdentity(encoded: known.identity),
             let difference = stored.difference(to: identity)
         {
-            throw MigrationError.otherMigration(name: settings.name, detail: difference)
-        }
-        if known.phase == "finished" {
-            throw MigrationError.alreadyFinished(name: settings.name)
+            try changeRules(
+                known, from: stored, to: identity, because: difference, source, target)
         }
     }
 
@@ -282,6 +302,8 @@ public final class Migration: Sendable {
             return try Takeover(meta: self.meta, key: self.key).peek(target) != nil
         }
         guard known else { return }
+        // Of changes alone nothing is left but the checkpoint: the tables were there before.
+        if settings.mode == .incremental { return try await forgetCheckpoint() }
         let (origin, plan) = try await withThread("control") { try self.planCopy() }
         guard !settings.sharesTargets else {
             throw SnapshotError.targetExists(
@@ -299,8 +321,11 @@ public final class Migration: Sendable {
                     + "WHERE task=\(utf8Literal(self.key.task)) "
                     + "AND source=\(utf8Literal(self.key.source))")
         }
-        own.withLock { $0 = ([], nil) }
+        forgetRuns()
     }
+
+    /// The next takeover is the first one of this process.
+    func forgetRuns() { own.withLock { $0 = ([], nil) } }
 
     private func snapshotConfiguration(_ origin: Origin) -> SnapshotConfiguration {
         var configuration = SnapshotConfiguration(
@@ -322,13 +347,18 @@ public final class Migration: Sendable {
         guard let state else {
             throw CheckpointError.missing(detail: "the row of \(key) is gone")
         }
+        if state.phase == "start" {
+            try await begin()
+            return nil
+        }
+        if let outcome = try await settle(state) { return outcome }
         try await openRelay(state)
         if state.phase == "copy" {
             try await copy()
             succeeded()
             return nil
         }
-        return try await follow(succeeded)
+        return try await follow(to: end(of: state), succeeded)
     }
 
     /// Opens the relay log before anything is copied or read.
@@ -361,53 +391,8 @@ public final class Migration: Sendable {
         didTakeOver(state)
     }
 
-    /// The switch-over: triggers are created and events enabled, and the migration is over. No
-    /// lane runs any more, and the takeover here keeps it so.
-    private func finish() async throws {
-        board.update { $0.phase = .finishing }
-        let (token, epoch) = nextRun()
-        let state = try await withThread("control") {
-            let session = try TargetSession(self.settings.target, role: .coordinator)
-            let state = try Takeover(meta: self.meta, key: self.key).take(
-                session, token: token, epoch: epoch, lanes: 0)
-            let writer = try TargetSession(self.settings.target, role: .coordinator)
-            let coordinator = Coordinator(
-                session: writer, meta: self.meta, key: self.key, token: token)
-            let switchOver = SwitchOver(meta: self.meta, key: self.key)
-            let mapping = self.settings.mapping
-            try switchOver.refresh(
-                from: Connection(self.settings.source), where: { mapping.keeps(object: $0) },
-                exceptTriggers: { mapping.isToolTrigger($0) }, by: coordinator)
-            let source = try Connection(self.settings.source)
-            let lacking = try switchOver.missingObjects(
-                from: source, on: session.connection, where: { mapping.keeps(object: $0) })
-            if let object = lacking.first {
-                throw SnapshotError.unsupported(
-                    object: "view or routine \(object)",
-                    detail:
-                        "the source has it and the target has not (\(lacking.count) in all): its "
-                        + "statement was refused, see the warnings; create it there, or drop it on "
-                        + "the source, and --finish again")
-            }
-            if !self.settings.sharesTargets {
-                var tables: [TableName: TableName] = [:]
-                let shapes = try StoredShapes(meta: self.meta, key: self.key)
-                    .read(session.connection)
-                for shape in shapes { tables[shape.name] = try mapping.target(of: shape.name) }
-                try switchOver.raiseCounters(from: source, on: session.connection, tables)
-            }
-            // Last of all: with triggers nothing may be applied any more.
-            try switchOver.run(session)
-            try coordinator.setPhase("finished")
-            return state
-        }
-        didTakeOver(state)
-        relay.forget()
-        board.update { $0.phase = .done }
-    }
-
     /// A fresh token and the policy of the next takeover.
-    private func nextRun() -> (RunToken, EpochPolicy) {
+    func nextRun() -> (RunToken, EpochPolicy) {
         own.withLock { own in
             let token = RunToken(randomToken())
             let policy: EpochPolicy =
@@ -418,7 +403,7 @@ public final class Migration: Sendable {
         }
     }
 
-    private func didTakeOver(_ state: SubtaskState) {
+    func didTakeOver(_ state: SubtaskState) {
         own.withLock { $0.epoch = state.epoch }
         trouble.withLock { $0?.isOver = true }
         board.update { $0.waiting = nil }
@@ -491,7 +476,10 @@ public final class Migration: Sendable {
 
     // MARK: following
 
-    private func follow(_ succeeded: @escaping () -> Void) async throws -> MigrationOutcome? {
+    /// - Parameter end: nothing behind it is applied, and there the migration is complete.
+    private func follow(
+        to end: SourcePosition?, _ succeeded: @escaping () -> Void
+    ) async throws -> MigrationOutcome? {
         board.update { $0.phase = .following }
         var configuration = ReplicationConfiguration(
             source: settings.source, target: settings.target, tables: settings.mapping,
@@ -503,6 +491,7 @@ public final class Migration: Sendable {
         configuration.lanes = settings.lanes
         configuration.memoryBudget = settings.memoryBudget
         configuration.events = relay.events
+        configuration.end = end
         let progress = ReplicationProgress()
         let engine = ReplicationEngine(configuration, progress: progress)
         let (token, epoch) = nextRun()
@@ -511,8 +500,10 @@ public final class Migration: Sendable {
         defer { self.engine.withLock { $0 = nil } }
         if stopRequest.isSet { engine.stop() }
         let goal = FollowGoal(
-            settings: settings, board: board, progress: progress, base: base, relay: relay)
-        return try await withThrowingTaskGroup(of: FollowEvent.self) { group in
+            settings: settings, board: board, progress: progress, base: base, relay: relay,
+            end: end)
+        return try await withThrowingTaskGroup(of: FollowEvent.self) {
+            group -> MigrationOutcome? in
             group.addTask {
                 try await engine.run(epoch: epoch, token: token) { self.didTakeOver($0) }
                 return .ended
@@ -529,6 +520,15 @@ public final class Migration: Sendable {
                         group.cancelAll()
                         goal.show()
                         let position = board.current.position
+                        if let end, reached != nil || !stopRequest.isSet {
+                            // It ends there by itself too. The next step says what follows.
+                            guard progress.snapshot.mark?.reaches(end) == true else {
+                                throw CheckpointError.inconsistent(
+                                    detail: "everything up to \(end) was read, and the mark is "
+                                        + "\(position ?? "nowhere")")
+                            }
+                            return nil
+                        }
                         guard let reached else { return .stopped(position) }
                         if settings.finish {
                             try await finish()

@@ -1,3 +1,5 @@
+public import MySQLCore
+
 /// Why a migration is refused or stops, beyond what servers and engines say.
 public enum MigrationError: Error, Sendable, Hashable, CustomStringConvertible {
     /// The name stands for another migration.
@@ -8,6 +10,8 @@ public enum MigrationError: Error, Sendable, Hashable, CustomStringConvertible {
     case nothingSelected
     /// The position to stop at can't be understood.
     case badPosition(String)
+    /// Changes alone are to be followed, and a table of the target is not what they need.
+    case targetLacks(TableName, detail: String)
 
     /// One sentence, with what to do.
     public var description: String {
@@ -20,6 +24,9 @@ public enum MigrationError: Error, Sendable, Hashable, CustomStringConvertible {
                 + "Choose another --name, or start over with --fresh"
         case .nothingSelected: "no table of the source matches --tables"
         case .badPosition(let text): "\"\(text)\" is neither file:offset nor a GTID set"
+        case .targetLacks(let table, let detail):
+            "the target's table \(table) is not what the source's was where changes are to be "
+                + "followed from (\(detail)): make it so, with its rows, or exclude it"
         }
     }
 }

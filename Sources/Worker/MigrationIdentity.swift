@@ -3,8 +3,8 @@ internal import MySQLCore
 internal import Rules
 internal import Settings
 
-/// What a migration is stored under a name for: another source or selection under the same name
-/// is refused.
+/// What a migration is stored under a name for. Other rules under the same name are taken only
+/// where that loses nothing.
 struct MigrationIdentity: Codable, Hashable {
     var source: String
     var tables: [String]
@@ -24,6 +24,11 @@ struct MigrationIdentity: Codable, Hashable {
             encoder.outputFormatting = .sortedKeys
             rules = (try? encoder.encode(given)).map { String(decoding: $0, as: UTF8.self) }
         }
+    }
+
+    /// A task's rules as they were written; `nil` without any, and when they can't be read.
+    var sourceRules: SourceRules? {
+        rules.flatMap { try? JSONDecoder().decode(SourceRules.self, from: Data($0.utf8)) }
     }
 
     var encoded: [UInt8] {

@@ -102,6 +102,18 @@ extension MigrationTests {
             #expect(!outcome.text.contains("secret"), "\(outcome.text)")
         }
 
+        @Test("a server that nobody has seen yet is waited for, but not for ever")
+        func firstContact() async throws {
+            let skein = try SkeinProcess(
+                [
+                    "migrate", "--target", "mysql://a@127.0.0.1:9", "--tables", "a.*", "--source",
+                    "mysql://a@127.0.0.1:9",
+                ])
+            try await skein.waiting(for: "a reason") { skein.text.contains("next try in") }
+            let outcome = try await skein.end()
+            #expect(outcome.status == 1 && outcome.text.contains("server.unreachable"))
+        }
+
         @Test("--fix-sql writes statements that make the tables equal, for its owner's eyes only")
         func fixSQL() async throws {
             let trial = try await Trial(.mariadb, "fixsql", Self.tables)

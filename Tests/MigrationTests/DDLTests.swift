@@ -232,5 +232,35 @@ extension MigrationTests {
             try await trial.catchUp()
             try await trial.expectEqual()
         }
+
+        @Test("tables that come and go all the time do not keep a copy from its rows")
+        func churn() async throws {
+            let seed = Dice.seed("churn")
+            let trial = try await Trial(
+                .mariadb, "churn",
+                Self.tables + "INSERT INTO items (a, b) SELECT seq, seq FROM seq_1_to_5000;")
+            let load = Load(
+                trial.source, schema: trial.schema, threads: 1, seed: seed,
+                pause: .milliseconds(50)
+            ) { connection, dice in
+                let name = "work_\(dice.roll(1_000_000))"
+                try connection.execute("CREATE TABLE \(name) (id INT PRIMARY KEY, v INT)")
+                try connection.execute("INSERT INTO \(name) VALUES (1,1),(2,2)")
+                switch dice.roll(4) {
+                case 0: try connection.execute("RENAME TABLE \(name) TO kept_\(name)")
+                case 1: try connection.execute("TRUNCATE TABLE \(name)")
+                default: break
+                }
+                try connection.execute("DROP TABLE IF EXISTS \(name)")
+            }
+            try await load.more(5)
+            let skein = try trial.migrate()
+            try await trial.copied(skein)
+            try await trial.applied(skein)
+            try await load.stop()
+            try await trial.stop(skein)
+            try await trial.catchUp()
+            try await trial.expectEqual()
+        }
     }
 }

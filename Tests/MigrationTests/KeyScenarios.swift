@@ -21,6 +21,34 @@ extension Scenario {
                 START TRANSACTION; UPDATE swaps SET c=NULL; UPDATE swaps SET c=id*2; COMMIT;
                 """),
         Scenario(
+            name: "what refuses a change goes before it by an action",
+            tables: """
+                CREATE TABLE ord (id INT PRIMARY KEY);
+                CREATE TABLE prod (id INT PRIMARY KEY);
+                CREATE TABLE line (o INT, p INT, PRIMARY KEY (o, p),
+                    CONSTRAINT lo FOREIGN KEY (o) REFERENCES ord (id) ON DELETE CASCADE,
+                    CONSTRAINT lp FOREIGN KEY (p) REFERENCES prod (id));
+                CREATE TABLE note (id INT PRIMARY KEY, o INT, p INT,
+                    CONSTRAINT n FOREIGN KEY (o, p) REFERENCES line (o, p) ON DELETE CASCADE);
+                CREATE TABLE ad (id INT PRIMARY KEY);
+                CREATE TABLE shown (id INT PRIMARY KEY, big INT, small INT,
+                    CONSTRAINT sb FOREIGN KEY (big) REFERENCES ad (id) ON DELETE CASCADE,
+                    CONSTRAINT ss FOREIGN KEY (small) REFERENCES ad (id));
+                INSERT INTO ord VALUES (1),(2),(3),(4),(17); INSERT INTO prod VALUES (1),(2),(3),(4),(5),(9);
+                INSERT INTO line VALUES (1,1),(2,2),(2,3),(3,4),(17,5); INSERT INTO note VALUES (1,17,5),(2,3,4);
+                INSERT INTO ad VALUES (1),(2),(3),(4),(5); INSERT INTO shown VALUES (1,2,1),(2,5,4);
+                CREATE TABLE back (id INT PRIMARY KEY, n INT, CONSTRAINT b FOREIGN KEY (n) REFERENCES note (id));
+                INSERT INTO prod VALUES (11); INSERT INTO line VALUES (4,11); INSERT INTO note VALUES (3,4,11); INSERT INTO back VALUES (1,3);
+                """,
+            changes: """
+                DELETE FROM prod WHERE id=9; DELETE FROM ord WHERE id=17; DELETE FROM prod WHERE id=5;
+                DELETE FROM ord WHERE id=1; UPDATE prod SET id=10 WHERE id=1; DELETE FROM ord WHERE id=2;
+                START TRANSACTION; DELETE FROM prod WHERE id=3; DELETE FROM ord WHERE id=3;
+                DELETE FROM prod WHERE id IN (2,4); COMMIT;
+                DELETE FROM back; DELETE FROM ord WHERE id=4; DELETE FROM prod WHERE id=11;
+                DELETE FROM ad WHERE id=2; DELETE FROM ad WHERE id=1; DELETE FROM ad WHERE id>2 ORDER BY id DESC;
+                """, isBacklog: true),
+        Scenario(
             name: "rows change places under their only key",
             tables: """
                 CREATE TABLE places (id INT PRIMARY KEY, v VARCHAR(20));

@@ -12,6 +12,8 @@ struct Scenario: Sendable, CustomTestStringConvertible {
     var families: Set<TestServer.Family> = [.mariadb, .mysql]
     /// Whether servers of different families hold the same afterwards, by the letter.
     var crosses = true
+    /// Whether the changes are made while nobody follows, so that they are applied in large batches.
+    var isBacklog = false
 
     var testDescription: String { name }
 
@@ -23,6 +25,12 @@ struct Scenario: Sendable, CustomTestStringConvertible {
         let skein = try trial.migrate()
         try await trial.copied(skein)
         try await trial.applied(skein)
+        if isBacklog {
+            try await trial.stop(skein)
+            try trial.onSource(changes)
+            try await trial.catchUp()
+            return try await trial.expectEqual()
+        }
         try trial.onSource(changes)
         try await trial.applied(skein)
         try await trial.stop(skein)

@@ -144,4 +144,42 @@ struct ForeignKeyGraphTests {
         #expect(!graph.isSimple(Self.name("b")))
         #expect(graph.referencedColumns(of: Self.name("a")) == [["other"]])
     }
+
+    @Test("changes that an action makes possible are known, and no others")
+    func contested() {
+        func named(_ tables: Set<TableName>) -> [String] { tables.map(\.name).sorted() }
+        func expect(
+            _ graph: ForeignKeyGraph, _ table: String, isDelete: Bool = true, _ changed: [String],
+            _ asked: [String], sourceLocation: SourceLocation = #_sourceLocation
+        ) {
+            let found = graph.contested(by: Self.name(table), isDelete: isDelete)
+            #expect(named(found.changed) == changed, sourceLocation: sourceLocation)
+            #expect(named(found.asked) == asked, sourceLocation: sourceLocation)
+        }
+        var line = Self.table("line", ["order"], .cascade)
+        line.foreignKeys += Self.table("line", ["product"]).foreignKeys
+        line.columns += Self.table("line", ["product"]).columns.suffix(1)
+        let shop = ForeignKeyGraph([line, Self.table("order"), Self.table("product")])
+        expect(shop, "order", ["line"], [])
+        expect(shop, "product", [], ["line"])
+        expect(shop, "line", [], [])
+        expect(shop, "order", isDelete: false, [], ["line"])
+        #expect(shop.actingColumns(of: Self.name("product")) == ["id"])
+        // Through another table, and back to the first one.
+        let note = Self.table("note", ["line"], .cascade)
+        let deep = ForeignKeyGraph([
+            note, line, Self.table("order", ["note"]), Self.table("product"),
+        ])
+        expect(deep, "order", ["line", "note"], ["order"])
+        // Rows that only lose a reference stay, so that nobody asks those that refer to them.
+        let loose = ForeignKeyGraph([
+            Self.table("a"), Self.table("b", ["a"], .setNull), Self.table("c", ["b"]),
+        ])
+        expect(loose, "a", ["b"], [])
+        expect(loose, "b", [], [])
+        let plain = ForeignKeyGraph([Self.table("a"), Self.table("b", ["a"], .cascade)])
+        expect(plain, "a", ["b"], [])
+        expect(plain, "b", [], [])
+        expect(ForeignKeyGraph([Self.table("a"), Self.table("b", ["a"])]), "a", [], [])
+    }
 }

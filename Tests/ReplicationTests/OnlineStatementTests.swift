@@ -75,6 +75,21 @@ struct OnlineStatementTests {
         #expect(over.map(\.name.name) == ["_a_gho"] && over[0].stored == nil)
     }
 
+    @Test("what was noted under other rules is forgotten")
+    func otherRules() throws {
+        let rig = try StatementRig()
+        for sql in Self.begin { try rig.decide(sql) }
+        let online = rig.catalog.onlineChanges?.entries ?? [:]
+        #expect(online.count == 1)
+        for rules in [nil, OnlineSchemaChangeRules(shadowPatterns: ["tmp_(.+)"])] {
+            let other = try StatementRig(
+                rules: SourceRules(onlineSchemaChange: rules), online: online)
+            let changes = try other.catalog.takeChanges()
+            #expect(changes.map(\.kind) == [.online] && changes[0].stored == nil)
+            #expect(other.catalog.onlineChanges?.entries.isEmpty != false)
+        }
+    }
+
     @Test("a swap that has run is followed by the shapes alone")
     func applied() throws {
         let rig = try StatementRig(applied: 3)

@@ -17,6 +17,9 @@ struct StatementHandlerTests {
         var target = ServerDialect(version: ServerVersion("10.11.6-MariaDB"))
         var patterns = ["shop.*", "new.*"]
         var windows: [String: (low: Int, high: Int)] = [:]
+        /// Where tables go, in the place of the patterns.
+        var mapping: TableMapping?
+        var engine: String?
 
         init() {
             for dialect in [\Rig.source, \Rig.target] {
@@ -46,6 +49,7 @@ struct StatementHandlerTests {
                     keys: [
                         KeyShape(name: "PRIMARY", parts: [KeyPart(column: "id")], isUnique: true)
                     ], charset: "utf8mb4", collation: "utf8mb4_general_ci")
+                state.tables[table]?.engine = engine
             }
             state.schemas["shop"] = SchemaDefaults(
                 charset: "utf8mb4", collation: "utf8mb4_general_ci")
@@ -56,9 +60,10 @@ struct StatementHandlerTests {
             }
             return TableCatalog(
                 sourceVersion: source.version,
-                mapping: TableMapping(
-                    TableSelection(
-                        tables: try patterns.map { try #require(TablePattern($0)) })),
+                mapping: try mapping
+                    ?? TableMapping(
+                        TableSelection(
+                            tables: patterns.map { try #require(TablePattern($0)) })),
                 state: state, windows: ranges, consistentFrom: nil,
                 session: StatementSession(source: source, target: target))
         }
@@ -491,12 +496,95 @@ struct StatementHandlerTests {
         #expect(
             try rig.sent("ALTER TABLE a CONVERT TO CHARACTER SET utf8mb4")
                 == "ALTER TABLE a CONVERT TO CHARACTER SET utf8mb4\(name)")
+        // A collation counts where it stands.
+        #expect(
+            try rig.sent(
+                "CREATE TABLE c (a CHAR(9) COLLATE utf8mb4_bin, b CHAR(9)) CHARSET=utf8mb4")
+                == "CREATE TABLE c (a CHAR(9) COLLATE utf8mb4_bin, b CHAR(9)) CHARSET=utf8mb4\(name)"
+        )
+        #expect(
+            try rig.sent(
+                "ALTER TABLE a ADD (s CHAR(9) CHARSET utf8mb4, t ENUM('a','b') CHARSET utf8mb4 COLLATE utf8mb4_bin), ADD u TEXT CHARSET utf8mb4, COLLATE utf8mb4_bin"
+            )
+                == "ALTER TABLE a ADD (s CHAR(9) CHARSET utf8mb4\(name), t ENUM('a','b') CHARSET utf8mb4 COLLATE utf8mb4_bin), ADD u TEXT CHARSET utf8mb4\(name), COLLATE utf8mb4_bin"
+        )
         // What says it, says something else, or converts a value, stays as it is.
         for sql in [
             "ALTER TABLE a ADD s CHAR(9) CHARSET utf8mb4 COLLATE utf8mb4_bin",
             "ALTER TABLE a ADD s CHAR(9) CHARSET latin1",
+            "ALTER TABLE a CHARSET utf8mb4, COLLATE utf8mb4_bin",
+            "CREATE TABLE c (a CHAR(9)) COLLATE=utf8mb4_bin, ENGINE=InnoDB, CHARSET=utf8mb4",
             "ALTER TABLE a ADD s CHAR(9) CHARSET utf8mb4 BINARY",
             "ALTER TABLE a ADD s CHAR(9) AS (CAST(id AS CHAR CHARACTER SET utf8mb4))",
         ] { #expect(try rig.sent(sql) == sql) }
+    }
+
+    // MARK: tables of the target that others write to
+
+    private static func toAll(_ tables: String..., source: String = "") -> SourceRules {
+        SourceRules(
+            source: source, tables: BlockAllowList(doSchemas: ["shop"]),
+            routes: tables.enumerated().map { n, name in
+                RouteRule(
+                    name: "r\(n)", schemaPattern: "shop", tablePattern: name, targetSchema: "all",
+                    targetTable: "t")
+            })
+    }
+
+    /// Statements that take rows or columns from `shop.a`'s table of the target.
+    private static let harmful = [
+        "TRUNCATE TABLE a", "DROP TABLE a", "ALTER TABLE a ADD c INT", "DROP DATABASE shop",
+        "CREATE OR REPLACE DATABASE shop", "RENAME TABLE a TO z", "DELETE FROM a",
+        "CREATE OR REPLACE TABLE a (id INT PRIMARY KEY)",
+    ]
+
+    @Test("no statement takes the rows of a table that is merged with another", arguments: harmful)
+    func merged(_ sql: String) throws {
+        var rig = Rig()
+        rig.engine = "MEMORY"
+        rig.mapping = try TableMapping(Self.toAll("a"))
+        #expect(try rig.sent(sql) != nil)
+        rig.mapping = try TableMapping(Self.toAll("a", "b"))
+        expectRefused("merged into all.t") { _ = try rig.decide(sql) }
+        rig.mapping = try TableMapping(Self.toAll("a", "z"))
+        expectRefused("merged into all.t") {
+            _ = try rig.decide("CREATE OR REPLACE TABLE z (id INT)")
+        }
+    }
+
+    @Test("nor of one that another source of the task may write to", arguments: harmful)
+    func shared(_ sql: String) throws {
+        var rig = Rig()
+        rig.engine = "MEMORY"
+        let own = try TableMapping(SourceRules(tables: BlockAllowList(doSchemas: ["shop"])))
+        let elsewhere = try TableMapping(Self.toAll("*"))
+        for (other, isShared) in [(own, true), (elsewhere, false)] {
+            rig.mapping = own
+            rig.mapping?.share(with: ["other": other])
+            if isShared {
+                expectRefused("merged into shop.") { _ = try rig.decide(sql) }
+            } else {
+                #expect(try rig.sent(sql) != nil)
+            }
+        }
+    }
+
+    @Test("where tables of other sources may go is known by their rules")
+    func mayBeShared() throws {
+        func table(_ schema: String, _ name: String) -> TableName {
+            TableName(schema: schema, name: name)
+        }
+        var mapping = try TableMapping(Self.toAll("a"))
+        #expect(!mapping.mayBeShared(target: table("all", "t")))
+        mapping.share(with: ["s2": try TableMapping(Self.toAll("b*", source: "s2"))])
+        #expect(mapping.mayBeShared(target: table("all", "t")))
+        #expect(mapping.mayBeShared(target: table("ALL", "T")))
+        #expect(!mapping.mayBeShared(target: table("all", "u")))
+        // What the other source has under the name goes elsewhere, or stays.
+        #expect(!mapping.mayBeShared(target: table("shop", "bee")))
+        #expect(mapping.mayBeShared(target: table("shop", "a")))
+        #expect(!mapping.mayBeShared(target: table("else", "a")))
+        #expect(mapping.target(of: table("shop", "bee"), source: "s2") == table("all", "t"))
+        #expect(mapping.target(of: table("shop", "a"), source: "s3") == nil)
     }
 }

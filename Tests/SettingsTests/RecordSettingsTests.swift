@@ -89,6 +89,41 @@ struct RecordSettingsTests {
                 && run.until == .position(.init(file: "binlog.000004", offset: 1234)))
     }
 
+    @Test("a place to begin at means one source, and is kept")
+    func start() throws {
+        func task(_ sources: String, _ more: String) throws -> TaskSettings {
+            try TaskSettings(
+                Array(
+                    "target: mysql://u@h\nsources: \(sources)\ntables: [a.*]\n\(more)".utf8),
+                .yaml, file: "t.yaml", name: "t")
+        }
+        let source = SourceSettings(name: "a", server: ConnectionOptions(user: "u"))
+        let secrets = SecretCipher()
+        for (more, place) in [
+            ("start-position: bin.000007:1234", StartPlace.position(.init("bin.000007:1234")!)),
+            ("start-gtid: 0-1-100", .gtids("0-1-100")),
+            ("start-time: 2026-05-01 10:00:00", .time(StartTime("2026-05-01 10:00:00")!)),
+            ("", .now),
+        ] {
+            let given = try task("[a]", "mode: incremental\n\(more)")
+            let kept = try TaskSettings(
+                stored: given.stored(secrets, key: "k"), secrets, key: "k")
+            #expect(kept == given)
+            let run = try kept.migrationSettings(source)
+            #expect(run.start == place && run.mode == .incremental)
+        }
+        #expect(try task("[a, b]", "mode: full").migrationSettings(source).mode == .full)
+        for (sources, more) in [
+            ("[a, b]", "mode: incremental\nstart-position: bin.000007:1234"),
+            ("[a, b]", "mode: incremental\nstart-gtid: 0-1-100"),
+            ("[a]", "start-gtid: 0-1-100"), ("[a]", "mode: full\nstart-gtid: 0-1-100"),
+            ("[a]", "mode: incremental\nstart-gtid: 0-1-100\nstart-time: 2026-05-01 10:00:00"),
+            ("[a]", "mode: incremental\nstart-time: yesterday"), ("[a]", "mode: load"),
+        ] {
+            #expect(throws: SettingsError.self, "\(more)") { try task(sources, more) }
+        }
+    }
+
     @Test("a password decrypts for its own record only, with its own key only")
     func otherRecord() throws {
         let text = try source(Self.fullSource).stored(secrets, key: "k/main")

@@ -130,7 +130,9 @@ enum APISchemas {
         "ShortTask": object(
             [
                 "name": text, "target": reference("Server"), "sources": oneOrMore,
-                "tables": oneOrMore, "exclude": oneOrMore, "meta-schema": text, "lanes": integer,
+                "tables": oneOrMore, "exclude": oneOrMore, "meta-schema": text,
+                "mode": text, "start-position": text, "start-gtid": text, "start-time": text,
+                "lanes": integer,
                 "readers": integer, "memory": size, "chunk-rows": integer, "chunk-bytes": size,
                 "until": text, "into-existing": flag, "finish": flag,
                 "ignore-checks": oneOrMore,

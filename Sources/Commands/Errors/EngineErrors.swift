@@ -39,6 +39,7 @@ extension OperatorError {
         case .alreadyFinished: self.init("migration.finished", error)
         case .nothingSelected: self.init("migration.nothing", error)
         case .badPosition: self.init("migration.position", error)
+        case .targetLacks(let table, _): self.init("migration.target", error, table)
         }
     }
 
@@ -82,6 +83,7 @@ extension OperatorError {
         case .sourceLostEvents: self.init("source.lost", error)
         case .unreadable: self.init("source.unreadable", error)
         case .upstreamChanged: self.init("source.changed", error, nil, .restart)
+        case .noPlace: self.init("source.place", error)
         }
     }
 

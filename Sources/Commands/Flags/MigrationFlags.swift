@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import MySQLCore
 internal import Settings
 
 /// Flags of `skein migrate` that end up in its settings.
@@ -10,6 +11,31 @@ struct MigrationFlags: ParsableArguments {
         help: ArgumentHelp(
             "The source's name in the checkpoint (default: host:port).", valueName: "name"))
     var sourceId: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "What is migrated: all, full (rows only) or incremental (changes only).",
+            valueName: "mode"), transform: parseMode)
+    var mode: MigrationSettings.Mode?
+
+    @Option(
+        help: ArgumentHelp(
+            "Incremental: where changes are followed from (default: now).",
+            valueName: "file:offset"), transform: parsePosition)
+    var startPosition: BinlogPosition?
+
+    @Option(
+        help: ArgumentHelp(
+            "Incremental: the transactions that the target holds already.", valueName: "gtid-set"),
+        transform: parseSet)
+    var startGtid: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Incremental: from the first transaction that was committed then or later, on the "
+                + "source's clock unless a zone is given.", valueName: "time"),
+        transform: parseStartTime)
+    var startTime: StartTime?
 
     @Option(
         help: ArgumentHelp("Target connections that apply changes (default: 4).", valueName: "n"))
@@ -93,6 +119,10 @@ struct MigrationFlags: ParsableArguments {
     func apply(to draft: inout SettingsDraft) {
         draft.name = name
         draft.sourceID = sourceId
+        draft.mode = mode
+        draft.startPosition = startPosition
+        draft.startGTIDs = startGtid
+        draft.startTime = startTime
         draft.lanes = lanes
         draft.readers = readers
         draft.memoryBudget = memory
@@ -123,4 +153,30 @@ private func parseUntil(_ text: String) throws -> MigrationSettings.Until {
         throw ValidationError("must be \(MigrationSettings.Until.forms)")
     }
     return until
+}
+
+private func parseMode(_ text: String) throws -> MigrationSettings.Mode {
+    guard let mode = MigrationSettings.Mode(rawValue: text) else {
+        throw ValidationError("must be \(MigrationSettings.Mode.forms)")
+    }
+    return mode
+}
+
+private func parsePosition(_ text: String) throws -> BinlogPosition {
+    guard let position = BinlogPosition(startAt: text) else {
+        throw ValidationError("must be a position such as mysql-bin.000003:154")
+    }
+    return position
+}
+
+private func parseSet(_ text: String) throws -> String {
+    guard isGTIDSet(text) else { throw ValidationError("must be a GTID set") }
+    return text
+}
+
+func parseStartTime(_ text: String) throws -> StartTime {
+    guard let time = StartTime(text) else {
+        throw ValidationError("must be \(StartTime.forms)")
+    }
+    return time
 }

@@ -1,5 +1,6 @@
 internal import API
 internal import ArgumentParser
+internal import MySQLCore
 internal import Settings
 
 /// Flags of commands that change what subtasks are to do.
@@ -37,8 +38,22 @@ struct TaskStartCommand: AsyncParsableCommand {
 
     @OptionGroup var flags: SubtaskFlags
 
+    @Option(
+        help: ArgumentHelp(
+            "A new task of changes alone: from the first transaction that was committed then or "
+                + "later, on the source's clock unless a zone is given.", valueName: "time"),
+        transform: parseStartTime)
+    var startTime: StartTime?
+
     func run() async throws {
-        guard InputFile.isFile(flags.task) else { return try await flags.post("start") }
+        guard InputFile.isFile(flags.task) else {
+            guard startTime == nil else {
+                throw ValidationError(
+                    "--start-time is for a new task, which comes from a file: one that has begun "
+                        + "goes on from its checkpoint")
+            }
+            return try await flags.post("start")
+        }
         guard flags.source.isEmpty else {
             throw ValidationError("a new task is started on all its sources, without --source")
         }
@@ -46,7 +61,8 @@ struct TaskStartCommand: AsyncParsableCommand {
             InputFile.bytes(flags.task, "settings file"), InputFile.format(flags.task),
             file: flags.task, passwords: PasswordSource.standard)
         show(report.warnings)
-        let settings = try report.supported()
+        let supported = try report.supported()
+        let settings = try startTime.map { try supported.beginning(at: $0) } ?? supported
         try await flags.endpoints.ask { client in
             let answer = try await client.send(
                 "POST", "/api/v1/tasks?start=true", body: .settings(settings.sent()))

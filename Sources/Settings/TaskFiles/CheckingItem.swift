@@ -38,6 +38,7 @@ public enum CheckingItem: String, Sendable, CaseIterable {
         case .targetPrivilege: ["target-privileges"]
         case .connectionNumber: ["source-connections", "target-connections"]
         case .binlogFilters: ["binlog-filters"]
+        case .metaPosition: ["start-place"]
         case .tableSchema:
             [
                 "table-keys", "engines", "column-types", "table-kinds", "generated-columns",
@@ -47,7 +48,7 @@ public enum CheckingItem: String, Sendable, CaseIterable {
         case .downstreamVersion: ["target-version"]
         case .freeSpace: ["disk-space"]
         case .downstreamTableEmpty: ["target-tables"]
-        case .all, .onlineDDL, .metaPosition, .shardTables, .autoIncrement, .emptyRegion,
+        case .all, .onlineDDL, .shardTables, .autoIncrement, .emptyRegion,
             .regionDistribution, .downstreamMutexFeatures:
             []
         }

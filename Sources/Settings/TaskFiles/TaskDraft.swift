@@ -1,3 +1,4 @@
+internal import MySQLCore
 internal import Rules
 
 extension TaskFile {
@@ -12,6 +13,17 @@ extension TaskFile {
         draft.name = name
         draft.tables = selection?.tables ?? [TablePattern("*.*")].compactMap { $0 }
         draft.exclude = selection?.excluded
+        draft.mode = MigrationSettings.Mode(rawValue: mode.rawValue)
+        if mode == .incremental {
+            draft.startTime = startTime
+            if startTime == nil, let start = part?.start {
+                draft.startGTIDs = start.gtids.isEmpty ? nil : start.gtids
+                if !start.file.isEmpty {
+                    draft.startPosition = BinlogPosition(
+                        file: start.file, offset: max(4, start.offset))
+                }
+            }
+        }
         draft.metaSchema = metaSchema
         draft.memoryBudget = memoryBudget
         draft.chunkBytes = chunkBytes

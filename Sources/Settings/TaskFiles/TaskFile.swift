@@ -1,3 +1,4 @@
+public import MySQLCore
 public import Rules
 
 /// A task's file in DM's words: which tables of which sources go into which target, by which rules.
@@ -110,6 +111,8 @@ public struct TaskFile: SettingsBlock {
     public var memoryBudget: Int?
     /// `chunk-bytes`; `nil` for the default.
     public var chunkBytes: Int?
+    /// `start-time`; `nil`: what the sources' `meta` says, or now.
+    public var startTime: StartTime?
     /// `until`; `nil`: until it is stopped.
     public var until: MigrationSettings.Until?
     /// `into-existing`.
@@ -167,6 +170,9 @@ public struct TaskFile: SettingsBlock {
     ]
 
     private static let ownKeys: [SettingsKey<Self>] = [
+        .parsed(
+            "start-time", \.startTime, StartTime.forms, { StartTime($0).map { .some($0) } },
+            { ($0?.description).map { .text($0) } }),
         .size("memory", \.memoryBudget, Limits.memory),
         .size("chunk-bytes", \.chunkBytes, Limits.chunkBytes),
         .parsed(

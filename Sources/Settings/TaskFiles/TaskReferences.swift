@@ -75,6 +75,12 @@ extension TaskFile {
                 "does not change rows: instants stay instants, and DDL runs in the zone that it "
                     + "had on the source; it counts for expression filters only")
         }
+        if startTime != nil, mode != .incremental {
+            throw map.error(
+                "start-time",
+                "needs \"task-mode: incremental\": with the rows that are there, "
+                    + "changes are followed from where they were read")
+        }
         let checksForeignKeys = ["1", "on", "true"]
             .contains(target.session["foreign_key_checks"]?.lowercased() ?? "")
         for (index, instance) in instances.enumerated() {
@@ -84,6 +90,11 @@ extension TaskFile {
                     at: "\(path).meta",
                     "\"\(path).meta\" has no effect: only with \"task-mode: incremental\" does a "
                         + "task begin at a place that is given")
+            }
+            if instance.start != nil, startTime != nil {
+                map.reading.warn(
+                    at: "\(path).meta",
+                    "\"\(path).meta\" has no effect beside \"start-time\"")
             }
             let part = part(instance)
             warnOfDump(

@@ -24,7 +24,9 @@ extension TaskFile {
             let setting = UnsupportedSetting(path: path, remedy: remedy)
             if isGiven, seen.insert(setting).inserted { out.append(setting) }
         }
-        add("task-mode", "only \"all\" is there so far", if: mode != .all)
+        add(
+            "task-mode", "only all, full and incremental are there so far",
+            if: mode == .dump || mode == .load)
         add(
             writtenShardMode == .none ? "is-sharding" : "shard-mode",
             "tables can't be merged into one so far", if: shardMode != .none)

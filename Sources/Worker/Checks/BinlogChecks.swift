@@ -1,6 +1,7 @@
 internal import MySQLClient
 internal import MySQLCore
 internal import Settings
+internal import Stream
 
 extension Prechecks {
     /// What the source's binlog holds, and for how long.
@@ -92,6 +93,7 @@ extension Prechecks {
                     remedy: "remove the filters from the source's configuration and restart it")
         },
         Check("binlog-retention") { context in retention(context) },
+        Check("start-place") { context in try startPlace(context) },
         Check("server-id") { context in try serverID(context) },
     ]
 
@@ -111,15 +113,40 @@ extension Prechecks {
             seconds = days * 86_400
         }
         guard seconds > 0 else { return .ok("the binlog is not purged by itself") }
-        let copy = Double(context.bytes) / 20_000_000
+        let copies = context.settings.mode != .incremental
+        let copy = copies ? Double(context.bytes) / 20_000_000 : 0
         let hours = "\(Int(seconds) / 3600) h \(Int(seconds) / 60 % 60) min"
         let message =
-            "the source keeps its binlog for \(hours); the copy takes about "
-            + "\(max(1, Int(copy) / 60)) min if it moves 20 MB a second"
+            "the source keeps its binlog for \(hours)"
+            + (copies
+                ? "; the copy takes about \(max(1, Int(copy) / 60)) min if it moves 20 MB a second"
+                : "")
         let remedy = "SET GLOBAL binlog_expire_logs_seconds to a few days while it runs"
         if seconds < copy { return .error(message, remedy: remedy) }
         if seconds < 2 * copy + 7200 { return .warning(message, remedy: remedy) }
         return .ok(message)
+    }
+
+    /// Finds where changes alone begin, as the migration will.
+    private static func startPlace(_ context: CheckContext) throws -> Check.Finding {
+        let settings = context.settings
+        guard settings.mode == .incremental else {
+            return .ok("changes are followed from where the rows are read")
+        }
+        if context.isResuming { return .ok("an earlier run is continued from its checkpoint") }
+        if settings.start == .now {
+            return .ok("changes are followed from when the migration is started")
+        }
+        do {
+            let place = try StartSearch(
+                settings.source, serverID: UInt32.random(in: 0x4000_0000...0x7FFF_FFFF)
+            ).find(settings.start)
+            return .ok("changes are followed from \(place)")
+        } catch let error as StreamError {
+            return .error(
+                "\(error)",
+                remedy: "choose a place that the source has, or copy the rows that are there")
+        }
     }
 
     private static func serverID(_ context: CheckContext) throws -> Check.Finding {

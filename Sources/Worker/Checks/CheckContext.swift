@@ -43,7 +43,9 @@ struct CheckContext {
     }
 
     /// Whether an earlier run is continued, so that tables on the target are its own.
-    var isResuming: Bool { resumedPhase != nil && !settings.fresh }
+    var isResuming: Bool {
+        resumedPhase != nil && resumedPhase != "start" && !settings.fresh
+    }
 
     /// Whether any selected table was found.
     var hasTables: Bool { !sourceTables.tables.isEmpty }

@@ -65,14 +65,18 @@ public struct MigrationPlan: Sendable, Hashable, Codable {
             let action: Action =
                 context.isResuming
                 ? .resume
-                : !present.contains(entry.name)
-                    ? .create : settings.fresh ? .replace : .use
+                : settings.mode == .incremental
+                    ? .use
+                    : !present.contains(entry.name)
+                        ? .create : settings.fresh ? .replace : .use
             return Table(
                 name: entry.name, estimatedRows: entry.rows, estimatedBytes: entry.bytes,
                 action: action,
                 hasKey: context.sourceTables.shapes[entry.name]?.identifyingKey != nil)
         }
-        readViews = ReadViewMethod(context).rawValue
+        readViews =
+            settings.mode == .incremental
+            ? "none: no rows are copied" : ReadViewMethod(context).rawValue
         relayFolder = settings.keepsRelay ? MigrationRelay.folder(settings) : nil
         objects = try Self.objects(context)
     }

@@ -14,6 +14,8 @@ public struct Prechecks: Sendable {
     public static let names: [String] = all.map(\.name)
     /// The word that stands for all of them where they are ignored.
     public static let every = "all"
+    /// Checks of what only a copy needs.
+    private static let copying: Set<String> = ["read-views", "local-infile", "disk-space"]
     private let settings: MigrationSettings
 
     /// Makes the checks of a migration.
@@ -32,6 +34,12 @@ public struct Prechecks: Sendable {
     ) throws -> [CheckResult] {
         let context = try CheckContext(settings, source: source, target: target)
         return try Self.all.filter { only?.contains($0.name) ?? true }
-            .map { try $0.result(context) }
+            .map {
+                guard settings.mode == .incremental, Self.copying.contains($0.name) else {
+                    return try $0.result(context)
+                }
+                return CheckResult(
+                    name: $0.name, verdict: .skipped, message: "no rows are copied")
+            }
     }
 }

@@ -142,6 +142,14 @@ extension Prechecks {
                     + "binlog does not carry: \(someNames(broken))",
                 remedy: "select the parents too, or exclude the children")
         }
+        let refused = try refusedBaseColumns(context)
+        guard refused.isEmpty else {
+            return .error(
+                "MySQL takes no CASCADE or SET NULL on a column that a STORED generated column is "
+                    + "computed from: \(someNames(refused))",
+                remedy: "make the generated columns VIRTUAL or the actions RESTRICT on the source, "
+                    + "or --exclude the tables")
+        }
         guard !absentParents.isEmpty else { return .ok("no foreign key crosses the selection") }
         let condition = Set(absentParents.map(\.parent)).map {
             "(\(utf8Literal($0.schema)),\(utf8Literal($0.name)))"
@@ -164,5 +172,40 @@ extension Prechecks {
             "foreign keys point to tables that are not selected; the target's must keep up: "
                 + someNames(absentParents.map(\.key)),
             remedy: "select the parents too")
+    }
+
+    /// Foreign keys that MariaDB has and MySQL refuses with "Cannot add foreign key constraint".
+    private static func refusedBaseColumns(_ context: CheckContext) throws -> [String] {
+        guard context.source.isMariaDB, !context.target.isMariaDB else { return [] }
+        let candidates = context.sourceTables.shapes.values.filter { shape in
+            shape.columns.contains { $0.generation == .stored }
+                && shape.foreignKeys.contains {
+                    $0.onDelete.changesChildren || $0.onUpdate.changesChildren
+                }
+        }
+        guard !candidates.isEmpty else { return [] }
+        let list = candidates.map {
+            "(\(utf8Literal($0.name.schema)),\(utf8Literal($0.name.name)))"
+        }
+        let rows = try context.source.connection.rows(
+            """
+            SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, GENERATION_EXPRESSION \
+            FROM information_schema.COLUMNS WHERE EXTRA LIKE '%STORED%' \
+            AND (TABLE_SCHEMA, TABLE_NAME) IN (\(list.sorted().joined(separator: ",")))
+            """)
+        var out: [String] = []
+        for row in rows {
+            let name = TableName(schema: row[0] ?? "", name: row[1] ?? "")
+            // MariaDB writes every column of the expression in backticks.
+            let expression = row[3]?.lowercased() ?? ""
+            for key in context.sourceTables.shapes[name]?.foreignKeys ?? []
+            where key.onDelete.changesChildren || key.onUpdate.changesChildren {
+                for column in key.columns
+                where expression.contains(quoteIdentifier(column.lowercased())) {
+                    out.append("\(name) \(column) → \(key.parent) (\(row[2] ?? ""))")
+                }
+            }
+        }
+        return out.sorted()
     }
 }

@@ -41,27 +41,27 @@ extension Prechecks {
     private static func targetTables(_ context: CheckContext) throws -> Check.Finding {
         let tables = context.sourceTables.tables.map(\.name)
         let present = Set(context.targetTables.tables.map(\.name)).intersection(tables).sorted()
-        guard !present.isEmpty else { return .ok("no selected table exists on the target") }
+        let isIncremental = context.settings.mode == .incremental
+        guard !present.isEmpty || isIncremental else {
+            return .ok("no selected table exists on the target")
+        }
         if context.isResuming { return .ok("an earlier run is continued") }
-        if context.settings.fresh {
+        if context.settings.fresh, !isIncremental {
             return .ok("\(counted(present.count, "table")) of the target will be dropped")
         }
         var different: [String] = []
         let mapping = context.settings.mapping
         for name in present {
-            guard var ours = context.sourceTables.shapes[name],
+            guard let ours = context.sourceTables.shapes[name],
                 let theirs = context.targetTables.shapes[name]
             else { continue }
-            // Columns that routes fill: they may be part of its keys.
-            let filled = Set(try mapping.route(of: name).extracted.map { $0.name.lowercased() })
-            let more = theirs.columns.filter { filled.contains($0.name.lowercased()) }
-            if !more.isEmpty {
-                ours.columns += more
-                ours.keys = theirs.keys
-            }
-            if let why = ShapeDifference.first(ours, theirs) {
+            let filled = try mapping.route(of: name).extracted.map(\.name)
+            if let why = ShapeDifference.first(ours, theirs, filled: filled) {
                 different.append("\(name) (\(why))")
             }
+        }
+        if context.settings.mode == .incremental {
+            return existing(context, different, missing: Set(tables).subtracting(present))
         }
         if !different.isEmpty {
             return .error(
@@ -85,6 +85,28 @@ extension Prechecks {
                 remedy: "empty them, or --into-existing, or --fresh")
     }
 
+    /// For changes alone the tables must be there. What statements since the place to begin at have
+    /// made of them is known only when they are read.
+    private static func existing(
+        _ context: CheckContext, _ different: [String], missing: Set<TableName>
+    ) -> Check.Finding {
+        let all = different + missing.sorted().map { "\($0) (missing)" }
+        guard !all.isEmpty else {
+            return .ok("the target has all tables, as the source has them")
+        }
+        guard context.settings.start == .now else {
+            return .warning(
+                "tables of the target are not what they are on the source now: \(someNames(all))",
+                remedy:
+                    "none, where statements behind the place to begin at make them so; else it is "
+                    + "refused when it begins")
+        }
+        return .error(
+            "changes alone are to be followed, and tables of the target are not what they are on "
+                + "the source: \(someNames(all))",
+            remedy: "create them with their rows, or exclude them")
+    }
+
     /// Which tables have a row; many are asked in one statement.
     static func nonEmpty(
         _ connection: Connection, _ tables: [TableName]
@@ -104,6 +126,19 @@ extension Prechecks {
 
 /// How a target table's shape keeps a source table's rows from being written unchanged.
 enum ShapeDifference {
+    /// The same where routes fill columns of the target, which may be part of its keys.
+    static func first(
+        _ source: TableShape, _ target: TableShape, filled: [String]
+    ) -> String? {
+        let filled = Set(filled.map { $0.lowercased() })
+        let more = target.columns.filter { filled.contains($0.name.lowercased()) }
+        guard !more.isEmpty else { return first(source, target) }
+        var source = source
+        source.columns += more
+        source.keys = target.keys
+        return first(source, target)
+    }
+
     /// The first difference in words, `nil` when there is none. Names compare without case; JSON
     /// and LONGTEXT count as the same, since families map one to the other.
     static func first(_ source: TableShape, _ target: TableShape) -> String? {

@@ -1,0 +1,94 @@
+internal import Checkpoint
+internal import Logging
+internal import MySQLClient
+internal import MySQLCore
+internal import Rules
+internal import Settings
+
+// What is migrated, and how, may change while a migration rests: routes, filters, which tables. From
+// the mark on, the new rules count; so nothing may be applied above it, or it would have been
+// applied by the old ones there and by the new ones beside it (`protocol.md`, section 5). Tables may
+// leave. None may come whose rows were never copied, nor go to another place that does not have
+// them.
+
+extension Migration {
+    /// Takes other rules than those that the target holds, where that loses nothing. Nothing of the
+    /// migration runs meanwhile.
+    ///
+    /// - Throws: ``MigrationError/otherMigration(name:detail:)`` where they must stay.
+    func changeRules(
+        _ known: SubtaskState, from stored: MigrationIdentity, to identity: MigrationIdentity,
+        because difference: String, _ source: Connection, _ target: Connection
+    ) throws {
+        func refuse(_ why: String) -> MigrationError {
+            .otherMigration(name: settings.name, detail: "\(difference); \(why)")
+        }
+        guard known.phase == "follow" || known.phase == "complete" else {
+            throw refuse("they may change when the copy is done")
+        }
+        guard let old = stored.mapping else { throw refuse("those can't be read any more") }
+        let new = settings.mapping
+        let shapes = try StoredShapes(meta: meta, key: key).read(target)
+        let copied = Set(shapes.map(\.name))
+        for row in try source.rows(
+            "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES "
+                + "WHERE TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED')")
+        {
+            let table = TableName(schema: row[0] ?? "", name: row[1] ?? "")
+            // What the old rules have wanted, and is not there at the mark, comes with its CREATE.
+            guard new.selects(table), !copied.contains(table), !old.selects(table) else { continue }
+            throw refuse("\(table) would come in, and its rows were never copied")
+        }
+        var moved: [TableName] = []
+        for shape in shapes where new.selects(shape.name) {
+            let (before, now) = (try old.route(of: shape.name), try new.route(of: shape.name))
+            guard before != now else { continue }
+            moved.append(shape.name)
+            let filled = now.extracted.map(\.name)
+            let there = try SchemaReader(target).shape(of: now.target)
+            let why = there.map { ShapeDifference.first(shape, $0, filled: filled) }
+            guard let why else {
+                throw refuse(
+                    "\(shape.name) would go to \(now.target), which is not there: move its rows first"
+                )
+            }
+            if let why {
+                throw refuse("\(shape.name) would go to \(now.target), which differs: \(why)")
+            }
+        }
+        let leaving = copied.filter { !new.selects($0) }.sorted()
+        let (token, epoch) = nextRun()
+        let session = try TargetSession(settings.target, role: .coordinator)
+        let state = try Takeover(meta: meta, key: key).take(
+            session, token: token, epoch: epoch, lanes: 0)
+        didTakeOver(state)
+        let coordinator = Coordinator(session: session, meta: meta, key: key, token: token)
+        guard state.carried.isEmpty,
+            try coordinator.change(identity: identity.encoded, leaving: leaving)
+        else {
+            throw refuse(
+                "something is applied that its checkpoint has not passed yet: let it go on with the "
+                    + "old ones, pause or stop it orderly, and change them then")
+        }
+        logger.notice(
+            "the rules have changed",
+            metadata: ["left": "\(leaving)", "moved": "\(moved)"])
+    }
+}
+
+extension MigrationIdentity {
+    /// The rules as they act; `nil` when they can't be read.
+    fileprivate var mapping: TableMapping? {
+        guard let given = sourceRules else {
+            guard rules == nil else { return nil }
+            let tables = self.tables.map { TablePattern($0) }
+            let excluded = self.excluded.map { TablePattern($0) }
+            guard (tables + excluded).allSatisfy({ $0 != nil }) else { return nil }
+            return TableMapping(
+                TableSelection(
+                    tables: tables.compactMap { $0 }, excluded: excluded.compactMap { $0 }),
+                onlineNames: online == true ? .standard : nil)
+        }
+        return try? TableMapping(given)
+    }
+}
