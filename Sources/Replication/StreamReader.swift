@@ -457,24 +457,33 @@ final class StreamReader {
     ) async throws {
         let header = try EventHeader(chunk.event(entry))
         let position = SourcePosition(origin: origin, binlog: end.start, gtids: .none)
-        do {
-            let decision = try handler.decide(
+        let decision = try await noting(query, end, position) {
+            try handler.decide(
                 query, end, timestamp: Int64(header.timestamp), position: position)
-            try await follow(decision, end, position, keeper)
+        }
+        try await follow(decision, query, end, position, keeper)
+    }
+
+    /// Does something that fails because of a statement: an operator can decide about it then.
+    private func noting<Value>(
+        _ query: QueryEvent, _ end: GroupEnd, _ position: SourcePosition, _ body: () throws -> Value
+    ) async throws -> Value {
+        do {
+            return try body()
         } catch let error as ReplicationError {
             try await note(error, query, end, position)
             throw error
         }
     }
 
-    /// Records that a statement stops the subtask: an operator can decide about it then.
+    /// Records that a statement stops the subtask.
     private func note(
         _ error: ReplicationError, _ query: QueryEvent, _ end: GroupEnd,
         _ position: SourcePosition
     ) async throws {
         switch error {
         case .unsupported, .onlineChange, .refused, .shapeMismatch: break
-        // It is recorded already, or nothing to decide about.
+        // There is nothing to decide about.
         default: return
         }
         let text = withoutSecrets(String(decoding: query.sql, as: UTF8.self))
@@ -489,8 +498,8 @@ final class StreamReader {
 
     /// Does what was decided about a statement.
     private func follow(
-        _ decision: StatementHandler.Decision, _ end: GroupEnd, _ position: SourcePosition,
-        _ keeper: MarkKeeper
+        _ decision: StatementHandler.Decision, _ query: QueryEvent, _ end: GroupEnd,
+        _ position: SourcePosition, _ keeper: MarkKeeper
     ) async throws {
         switch decision {
         case .pass:
@@ -501,13 +510,17 @@ final class StreamReader {
             keeper.append(end, isPassed: true, objects: try catalog.takeChanges())
             progress.update { $0.warnings.append(warning) }
         case .filtered(let ddl, let context):
-            let changed = try catalog.carry(ddl, context, position, target: [:])
+            let changed = try await noting(query, end, position) {
+                try catalog.carry(ddl, context, position, target: [:])
+            }
             catalog.settle(end.identity)
             keeper.append(
                 end, isPassed: true, shapes: changed, objects: try catalog.takeChanges())
         case .shapesOnly(let ddl, let context):
-            let changed = try catalog.carry(
-                ddl, context, position, target: try await targetShapes(ddl))
+            let there = try await targetShapes(ddl)
+            let changed = try await noting(query, end, position) {
+                try catalog.carry(ddl, context, position, target: there)
+            }
             catalog.settle(end.identity)
             keeper.append(
                 end, isPassed: true, shapes: changed, objects: try catalog.takeChanges())
@@ -521,8 +534,11 @@ final class StreamReader {
             let reply = Reply<DDLOutcome>()
             run.ddlMailbox.send(.run(request, reply))
             let outcome = try await reply.value()
-            let changed = try catalog.carry(
-                ddl, context, position, target: outcome.shapes, isCompared: !request.isPartial)
+            let isCompared = !request.isPartial
+            let changed = try await noting(query, end, position) {
+                try catalog.carry(
+                    ddl, context, position, target: outcome.shapes, isCompared: isCompared)
+            }
             catalog.settle(end.identity)
             keeper.append(
                 end, isPassed: false, shapes: changed, objects: try catalog.takeChanges())
