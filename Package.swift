@@ -116,7 +116,7 @@ let package = Package(
             "Worker",
             [
                 "MySQLCore", "Rules", "MySQLClient", "Stream", "Checkpoint", "Snapshot",
-                "Replication", "Relay", "Settings", "Runtime",
+                "Replication", "Relay", "Verification", "Settings", "Runtime",
                 .product(name: "Logging", package: "swift-log"),
             ], common),
         module(
@@ -129,7 +129,7 @@ let package = Package(
         module(
             "API",
             [
-                "MySQLCore", "MySQLClient", "Metadata", "Cluster", "Settings", "Worker",
+                "MySQLCore", "MySQLClient", "Metadata", "Cluster", "Settings", "Worker", "Runtime",
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
@@ -215,8 +215,8 @@ let package = Package(
         tests(
             "APITests",
             [
-                "API", "Cluster", "Metadata", "MySQLClient", "Settings", "Worker", "TestServers",
-                .product(name: "Logging", package: "swift-log"),
+                "API", "Cluster", "Metadata", "MySQLClient", "Runtime", "Settings", "Worker",
+                "TestServers", .product(name: "Logging", package: "swift-log"),
             ]),
         tests("SettingsTests", ["MySQLCore", "MySQLClient", "Rules", "Settings"]),
         tests(

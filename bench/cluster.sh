@@ -157,6 +157,21 @@ idle() {
 
 resident() { awk '/^VmRSS/ { printf "%.1f", $2 / 1024 }' "/proc/$1/status"; }
 
+# $1: key; $2: how many of a hundred are not above it
+percentile() {
+    of "$1" | awk -v part="$2" '{ v[NR] = $1 } END { if (NR) print v[int((NR * part + 99) / 100)] }'
+}
+
+# A thousand sources on three workers whose engines are played.
+rehearse() {
+    local ports=() word value
+    for word in 1 2 3; do ports+=(--port "$(free_ports)"); done
+    timeout 300 "${as_here[@]}" "$skein" cluster rehearse --folder "$folder/rehearsal" "${ports[@]}" \
+        > "$folder/rehearsal.out" 2> "$folder/rehearsal.err" ||
+        { problem "cluster: the rehearsal: $(tail -1 "$folder/rehearsal.err")"; return; }
+    while read -r word value; do record "rehearsal.$word" "$value"; done < "$folder/rehearsal.out"
+}
+
 part_cluster() {
     local name round newest seen eyes writer
     command -v etcd > /dev/null || { problem 'cluster: no etcd: install etcd-server'; return; }
@@ -206,10 +221,13 @@ part_cluster() {
     "$skein" cluster place --workers 1000 --sources 10000 > "$folder/place" &&
         while read -r newest; do record cluster.place "$newest"; done < "$folder/place"
 
+    rehearse
     show 'kill -9 of a worker to its source applied elsewhere' cluster.killed s
     show "  when it ran the store's leader, too" cluster.killed.leader s
     show 'a worker that leaves: longest pause' cluster.left s
     show 'placing 10,000 sources on 1,000 workers' cluster.place ms
+    show '1,000 sources, played engines: status of all' rehearsal.status ms
+    show '  a request to pause, until it is at the engines' rehearsal.change ms
     show 'an idle worker: CPU' cluster.idle % 100
     show '  memory' cluster.memory MiB
     show '  its etcd: CPU' cluster.idle.store % 100
@@ -218,6 +236,8 @@ part_cluster() {
     judge "cluster: kill -9, the store's leader, too" "$(median cluster.killed.leader)" '<=' 3 s
     judge 'cluster: a clean stop' "$(median cluster.left)" '<=' 0.5 s
     judge 'cluster: placing 10,000 sources' "$(median cluster.place)" '<=' 100 ms
+    judge 'cluster: status of 1,000 sources, the slowest' "$(highest rehearsal.status)" '<=' 1000 ms
+    judge 'cluster: a change of 1,000 sources, p99' "$(percentile rehearsal.change 99)" '<=' 200 ms
     judge 'cluster: CPU of an idle worker' "$(compute "$(median cluster.idle) * 100")" '<=' 1 %
     judge 'cluster: memory of an idle worker' "$(median cluster.memory)" '<=' 150 MiB
 }

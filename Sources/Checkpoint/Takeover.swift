@@ -73,6 +73,26 @@ public struct Takeover: Sendable {
         return found
     }
 
+    /// The stored state with all that lanes have committed, after commits in flight are decided.
+    /// `nil` when the subtask is unknown. A run that still reads may commit more afterwards.
+    public func settled(_ connection: Connection) throws -> SubtaskState? {
+        try connection.execute("START TRANSACTION")
+        defer { _ = try? connection.execute("ROLLBACK") }
+        guard var state = try read(connection, lock: " FOR UPDATE") else { return nil }
+        try addDone(&state, connection)
+        return state
+    }
+
+    /// Adds what lanes hold; waits for commits in flight: their rows are locked until they are
+    /// decided.
+    private func addDone(_ state: inout SubtaskState, _ connection: Connection) throws {
+        let rows = try connection.rows(
+            "SELECT HEX(done) FROM \(meta.table("lane")) WHERE \(key.condition) "
+                + "ORDER BY lane FOR UPDATE")
+        for row in rows { state.carried.formUnion(try IdentitySet(encoded: unhex(row[0]))) }
+        if let mark = state.lowWater { state.carried.subtract(heldBy: mark) }
+    }
+
     /// Writes a new token to the subtask and `lanes` fresh lane rows (numbered from 0).
     ///
     /// All connections of the run must be open, to the server of `session`. A commit whose
@@ -109,12 +129,7 @@ public struct Takeover: Sendable {
                 detail: "no row of \(key) in \(meta.name); nothing is begun anew silently")
         }
         state.epoch = try decide(policy, state)
-        // Waits for commits in flight: their rows are locked until they are decided.
-        let rows = try connection.rows(
-            "SELECT HEX(done) FROM \(meta.table("lane")) WHERE \(key.condition) "
-                + "ORDER BY lane FOR UPDATE")
-        for row in rows { state.carried.formUnion(try IdentitySet(encoded: unhex(row[0]))) }
-        if let mark = state.lowWater { state.carried.subtract(heldBy: mark) }
+        try addDone(&state, connection)
         state.run = token
         // Every lane row is written, not only locked: an old run's fence that waits here matches
         // nothing afterwards, and servers that do not see each other's locks find a conflict.

@@ -1,3 +1,5 @@
+internal import Glibc
+
 /// What a worker is told that cannot take part.
 public enum ClusterError: Error, Sendable, Hashable, CustomStringConvertible {
     /// Another worker that is alive has the name.
@@ -48,7 +50,8 @@ public enum ClusterError: Error, Sendable, Hashable, CustomStringConvertible {
                 + "check the endpoints, or give an empty data folder"
         case .otherKey:
             "this worker has another key than the one that the cluster's passwords are encrypted "
-                + "with: copy the key file of a worker that is in the cluster"
+                + "with: copy the key file (secret.key) of a worker that is in the cluster, and "
+                + "name the copy by --key-file"
         case .nobodyToJoin(let folder):
             "\(folder) belongs to a worker that has no store of its own: name a worker that is "
                 + "alive by --join"
@@ -57,7 +60,8 @@ public enum ClusterError: Error, Sendable, Hashable, CustomStringConvertible {
             "\(folder) belongs to the worker '\(name)': a worker keeps its name"
         case .unreadable(let key):
             "the store's '\(key)' can't be read: a newer version of Skein wrote it, or it is damaged"
-        case .address(let address, let code): "can't listen at \(address): errno \(code)"
+        case .address(let address, let code):
+            "can't listen at \(address): \(unsafe String(cString: strerror(code)))"
         case .folder(let folder, let detail): "\(folder) can't be used: \(detail)"
         }
     }

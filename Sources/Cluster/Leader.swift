@@ -100,6 +100,9 @@ public final class Leader: Sendable {
                         // Nothing may change that would tell to try again.
                         try await Task.sleep(for: .milliseconds(200))
                         looks.nudge(.again)
+                    case .refused:
+                        try await Task.sleep(for: .seconds(2))
+                        looks.nudge(.again)
                     }
                 }
             }
@@ -108,7 +111,7 @@ public final class Leader: Sendable {
         }
     }
 
-    private enum Placing { case done, failed, leadsNoMore }
+    private enum Placing { case done, failed, refused, leadsNoMore }
 
     /// Writes the bindings that are not as they should be.
     private func place(_ leadership: Leadership) async throws -> Placing {
@@ -139,9 +142,11 @@ public final class Leader: Sendable {
                     // Somebody else wrote a binding; it will be told.
                     break
                 }
-            } catch let error as MetadataError where error.isTransient {
+            } catch let error as MetadataError where error.code != .closed {
+                // Also when the store is full, say: without its session this worker would seem to be
+                // dead, and its sources would move for nothing.
                 log.warning("cannot write bindings", metadata: ["reason": "\(error)"])
-                return .failed
+                return error.isTransient ? .failed : .refused
             }
         }
         return .done

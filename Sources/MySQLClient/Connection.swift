@@ -26,7 +26,7 @@ public final class Connection {
     ///
     /// - Parameter foundRows: affected rows of UPDATE count matched rows, not changed ones.
     /// - Throws: ``MySQLError``; when TLS is required and can't be had, before any credential
-    ///   has been sent.
+    ///   has been sent; also when the server refuses one of the session's variables.
     public init(_ options: ConnectionOptions, foundRows: Bool = false) throws(MySQLError) {
         precondition(libraryIsReady)
         try requireTLSOffer(options)
@@ -54,6 +54,16 @@ public final class Connection {
         serverVersion = ServerVersion(String(cString: mysql_get_server_info(mysql)))
         interrupter = Interrupter(socket: Int32(mysql_get_socket(mysql)))
         if options.socket == nil { noticeDeadPeers(Int32(mysql_get_socket(mysql))) }
+        for (name, value) in options.session.sorted(by: { $0.key < $1.key }) {
+            try execute("SET SESSION \(quoteIdentifier(name))=\(Self.literal(value))")
+        }
+    }
+
+    /// A variable's value: a number as such, since some variables take no text.
+    private static func literal(_ value: String) -> String {
+        let digits = value.hasPrefix("-") ? value.dropFirst() : value[...]
+        let isNumber = !digits.isEmpty && digits.utf8.allSatisfy { (0x30...0x39).contains($0) }
+        return isNumber ? value : utf8Literal(value)
     }
 
     deinit {

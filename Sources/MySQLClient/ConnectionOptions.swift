@@ -81,6 +81,9 @@ public struct ConnectionOptions: Sendable, Hashable, CustomStringConvertible {
     public var pluginFolder: String?
     /// Compresses the protocol (zlib).
     public var compresses = false
+    /// Variables of the session, by name, set as soon as it is open; a name has letters, digits and
+    /// underscores.
+    public var session: [String: String] = [:]
 
     /// Makes options.
     public init(

@@ -93,7 +93,7 @@ enum PeerProblem: String {
             return make(.purged, .notFound, detail, position.description)
         case StreamError.corrupt(let position):
             return make(.corrupt, .dataLoss, "\(error)", position.description)
-        case StreamError.upstreamChanged:
+        case StreamError.upstreamChanged, StreamError.takenBack:
             return make(.changed, .aborted, "\(error)")
         case is CancellationError:
             return RPCError(code: .unavailable, message: "the relay log is being closed")

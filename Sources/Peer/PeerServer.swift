@@ -99,7 +99,9 @@ struct RelayService: RegistrableRPCService {
 
     private func log(_ source: String) throws -> RelayLog {
         guard let log = shelf.logs.withLock({ $0[source] }) else {
-            throw RelayError.missing("a relay log of \(source)", asked: "this worker")
+            // It may be between two hands: the source is just leaving, or coming.
+            throw RPCError(
+                code: .unavailable, message: "it serves no relay log of \(source) now")
         }
         return log
     }

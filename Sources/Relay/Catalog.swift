@@ -37,6 +37,8 @@ final class Catalog: Sendable {
         /// Where readers of files are, by their number.
         var readers: [UInt64: WindowPlace] = [:]
         var nextReader: UInt64 = 0
+        /// Grows when all who read must end.
+        var readersNumber = 0
         /// Closed files whose index is not stored yet.
         var unstored: [(RelayFolder, String)] = []
     }
@@ -48,6 +50,8 @@ final class Catalog: Sendable {
     /// The index of the file that is being written. Changes with the state, inside its lock, when
     /// another file begins.
     private let live = Mutex(Live())
+    /// Held by whoever removes files, or says which must stay.
+    private let maintenance = Mutex<Void>(())
 
     init(_ directory: RelayDirectory) { self.directory = directory }
 
@@ -69,6 +73,11 @@ final class Catalog: Sendable {
 
     var bytes: UInt64 {
         state.withLock { $0.shelves.reduce(0) { $0 + $1.files.reduce(0) { $0 + $1.size } } }
+    }
+
+    /// Runs what must not meet with another one's removal of files.
+    func maintained<R>(_ body: () throws -> R) rethrows -> R {
+        try maintenance.withLock { _ in try body() }
     }
 
     // MARK: what the writer publishes
@@ -378,6 +387,23 @@ final class Catalog: Sendable {
 
     func moveReader(_ id: UInt64, _ place: WindowPlace?) {
         state.withLock { $0.readers[id] = place }
+    }
+
+    /// Ends all readers that there are, at their next step.
+    func endReaders() { state.withLock { $0.readersNumber += 1 } }
+
+    /// What a reader that begins now remembers, and compares.
+    var readersNumber: Int { state.withLock { $0.readersNumber } }
+
+    /// Whether something is published behind a place.
+    func hasMore(behind place: WindowPlace) -> Bool {
+        state.withLock { state in
+            guard let last = state.shelves.last(where: { !$0.files.isEmpty }),
+                let file = last.files.last
+            else { return false }
+            let position = BinlogPosition(file: file.name, offset: file.size)
+            return place < WindowPlace(segment: last.folder.number, position: position)
+        }
     }
 
     /// The oldest place that somebody reads.

@@ -194,15 +194,22 @@ extension RelayWriter {
                 "another server answers (\(session.server)), and without GTIDs positions can't "
                     + "be compared")
         }
-        guard try session.has(gtids) else {
-            // It may be behind for a while.
-            let since = lackingSince ?? monotonicNanoseconds()
-            lackingSince = since
+        let current = try session.session.currentGTIDs()
+        guard current.isSuperset(of: gtids) else {
             let text = "\(session.server) answers, which lacks transactions of \(gtids)"
-            if monotonicNanoseconds() - since > 30_000_000_000 {
-                throw StreamError.sourceLostEvents(text)
+            if let other = try History(log).conflict(current) {
+                throw StreamError.sourceLostEvents("\(text), and has \(other) instead")
             }
-            throw LaggingUpstream(description: text)
+            if let why = try session.session.divergence(from: gtids) {
+                throw StreamError.sourceLostEvents("\(text): \(why)")
+            }
+            // It may be behind, and for however long a delayed replica is.
+            throw LaggingUpstream(description: "\(text) yet")
+        }
+        if let conflict = try History(log).compare(session)?.conflict {
+            throw StreamError.sourceLostEvents(
+                "another server answers (\(session.server)), which has \(conflict.theirs) where "
+                    + "\(conflict.ours) was read before")
         }
         let start = try session.file(behind: gtids)
         if case .mariadb(let position) = gtids {

@@ -142,6 +142,13 @@ enum Folder {
         }
     }
 
+    /// Gives a file another name on the same disk.
+    static func move(_ path: String, to other: String) throws(RelayError) {
+        if unsafe rename(path, other) != 0 {
+            throw .system("rename", path: path, errno: errno)
+        }
+    }
+
     /// Removes an empty folder; keeps one that is not.
     static func removeEmpty(_ path: String) { _ = unsafe rmdir(path) }
 

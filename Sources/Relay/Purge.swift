@@ -15,6 +15,8 @@ struct PurgeRules: Sendable {
     var upTo: (folder: RelayFolder?, file: String)?
     /// Also what is needed.
     var isForced = false
+    /// Only to say what would be removed.
+    var isDry = false
 }
 
 /// Removes files of a relay log, oldest first; never the one that is written, one that somebody
@@ -27,7 +29,40 @@ struct Purge {
     /// Removes, and returns what.
     ///
     /// - Throws: ``RelayError/needed`` when a file that was named by hand is needed.
-    func run(_ rules: PurgeRules, now: Int64) throws(RelayError) -> [String] {
+    func run(_ rules: PurgeRules, now: Int64) throws -> [String] {
+        try catalog.maintained { try remove(rules, now) }
+    }
+
+    /// Removes what was asked for by hand.
+    ///
+    /// - Parameter file: everything before this one, which may have its folder in front; `nil` when
+    ///   only the age counts.
+    func run(
+        before file: String?, olderSeconds: Int64?, isForced: Bool, isDry: Bool = false,
+        now: Int64
+    ) throws -> [String] {
+        var rules = PurgeRules()
+        rules.isDry = isDry
+        rules.isForced = isForced
+        rules.keepSeconds = olderSeconds
+        if let file {
+            let parts = file.split(separator: "/")
+            let folder = parts.count > 1 ? RelayFolder(parts[parts.count - 2]) : nil
+            let name = String(parts.last ?? "")
+            let shelf = catalog.shelves.last { shelf in
+                (folder == nil || shelf.folder == folder)
+                    && shelf.files.contains { $0.name == name }
+            }
+            guard let shelf else {
+                throw RelayError.missing(
+                    file, asked: "the relay log \(catalog.directory.path)")
+            }
+            rules.upTo = (shelf.folder, name)
+        }
+        return try run(rules, now: now)
+    }
+
+    private func remove(_ rules: PurgeRules, _ now: Int64) throws(RelayError) -> [String] {
         var removed: [String] = []
         let needs = catalog.directory.needs()
         let oldestReader = catalog.oldestReader
@@ -54,7 +89,7 @@ struct Purge {
                         return removed
                     }
                 }
-                try catalog.remove(shelf.folder, entry.name)
+                if !rules.isDry { try catalog.remove(shelf.folder, entry.name) }
                 removed.append("\(shelf.folder)/\(entry.name)")
             }
         }

@@ -33,7 +33,7 @@ public struct RelayArchive {
         self.path = path
         let directory = RelayDirectory(path: path)
         guard Folder.exists(path + "/server-uuid.index") else {
-            throw .unusable(path: path, detail: "it has no server-uuid.index")
+            throw .unusable(path: path, detail: Self.reason(path))
         }
         isWritten = directory.isLocked
         catalog = Catalog(directory)
@@ -43,6 +43,33 @@ public struct RelayArchive {
         else { return }
         // What is behind is being written at this moment.
         catalog.publish(min(entry.size, meta.position))
+    }
+
+    /// Why a path is no relay log, and which one may be meant.
+    private static func reason(_ path: String) -> String {
+        guard Folder.exists(path) else { return "there is no such folder" }
+        var above = path[...]
+        for _ in 0..<2 {
+            while above.last == "/" { above.removeLast() }
+            guard let slash = above.lastIndex(of: "/") else {
+                above = "."
+                break
+            }
+            above = above[..<slash]
+            if Folder.exists("\(above)/server-uuid.index") { break }
+        }
+        if Folder.exists("\(above)/server-uuid.index") {
+            return "it is a part of the one in \(above)"
+        }
+        if Folder.exists(path + "/relay/server-uuid.index") {
+            return "the one of a migration is in \(path)/relay"
+        }
+        return "it has no server-uuid.index"
+    }
+
+    /// What was cut because the source has lost it: folders with files to look at.
+    public var lost: [String] {
+        Folder.names(path + "/skein/lost").sorted().map { "\(path)/skein/lost/\($0)" }
     }
 
     /// What was last saved of the newest folder.
@@ -91,9 +118,17 @@ public struct RelayArchive {
             throw RelayError.missing(
                 place.map { "\($0)" } ?? "every file", asked: "the relay log \(path)")
         }
+        if case .position = place, let (_, entry, isLast) = catalog.entry(found),
+            found.position.offset > entry.size, !(isLast && isWritten)
+        {
+            throw RelayError.missing(
+                "\(found.position), behind the end of the file at \(entry.size),",
+                asked: "the relay log \(path)")
+        }
         return RelayEvents(
             FileReader(
-                catalog, at: found, skipping: skipped, crossesServers: true, endsQuietly: true))
+                catalog, at: found, skipping: skipped, crossesServers: true, endsQuietly: true),
+            from: found.position)
     }
 
     /// Removes files, oldest first.
@@ -103,36 +138,50 @@ public struct RelayArchive {
     ///     the age counts.
     ///   - olderSeconds: only files that were last written longer ago.
     ///   - isForced: also what a subtask still needs.
+    ///   - isDry: nothing is removed; what would be is returned, as far as can be known from here.
     /// - Returns: what was removed, as `folder/file`.
-    /// - Throws: ``RelayError/needed``.
+    /// - Throws: ``RelayError/needed(file:by:)``; ``RelayError/inUse(path:)`` when the process that
+    ///   writes does not answer: then nothing was removed.
     public func purge(
-        before file: String?, olderSeconds: Int64?, isForced: Bool, now: Int64
+        before file: String?, olderSeconds: Int64?, isForced: Bool, isDry: Bool = false,
+        now: Int64
     ) throws -> [String] {
-        var rules = PurgeRules()
-        rules.isForced = isForced
-        rules.keepSeconds = olderSeconds
-        if let file {
-            let parts = file.split(separator: "/")
-            let folder = parts.count > 1 ? RelayFolder(parts[parts.count - 2]) : nil
-            let name = String(parts.last ?? "")
-            let shelf = catalog.shelves.last { shelf in
-                (folder == nil || shelf.folder == folder)
-                    && shelf.files.contains { $0.name == name }
-            }
-            guard let shelf else {
-                throw RelayError.missing(file, asked: "the relay log \(path)")
-            }
-            rules.upTo = (shelf.folder, name)
+        let directory = RelayDirectory(path: path)
+        guard isForced || directory.isOurs else {
+            throw RelayError.unusable(
+                path: path,
+                detail: "skein has never written it, and can't know who does and what is needed; "
+                    + "--force removes files all the same")
         }
-        return try Purge(catalog).run(rules, now: now)
+        if isDry {
+            return try Purge(catalog).run(
+                before: file, olderSeconds: olderSeconds, isForced: isForced, isDry: true,
+                now: now)
+        }
+        guard let lock = try directory.lockIfFree() else {
+            // Only who writes knows what is read, and which file is the newest.
+            let request = PurgeRequest(before: file, olderSeconds: olderSeconds, isForced: isForced)
+            return try PurgeRequests(directory).ask(request)
+        }
+        // Nobody begins to write meanwhile.
+        return try withExtendedLifetime(lock) {
+            let found = Catalog(directory)
+            found.load()
+            return try Purge(found).run(
+                before: file, olderSeconds: olderSeconds, isForced: isForced, now: now)
+        }
     }
 }
 
 /// Events of a relay log's files, to the end of what is there.
 public final class RelayEvents {
     private let files: FileReader
+    private let start: BinlogPosition
 
-    init(_ files: FileReader) { self.files = files }
+    init(_ files: FileReader, from start: BinlogPosition) {
+        self.files = files
+        self.start = start
+    }
 
     /// The next events; `nil` at the end.
     ///
@@ -141,7 +190,9 @@ public final class RelayEvents {
         do {
             return try files.next()
         } catch let damage as DamagedEvent {
-            throw damage.error()
+            let isStart = damage.file == start.file && damage.offset == start.offset
+            throw damage.error(
+                isStart && start.offset > 4 ? "; or it is not where an event begins" : "")
         }
     }
 

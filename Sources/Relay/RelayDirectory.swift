@@ -10,6 +10,8 @@ internal import MySQLCore
 ///         relay.meta                      how far it was written when it was last saved
 ///     <path>/skein/index/<folder>/<file>  where transactions are in a closed file; can be lost
 ///     <path>/skein/needs/<name>           the oldest file that a subtask still needs
+///     <path>/skein/requests/              what other processes ask the one that writes to remove
+///     <path>/skein/lost/                  what was cut because the source has lost it
 ///     <path>/skein/lock                   held by the process that writes
 struct RelayDirectory: Sendable, Hashable {
     let path: String
@@ -162,12 +164,20 @@ struct RelayDirectory: Sendable, Hashable {
 
     // MARK: the writer's lock
 
+    /// Whether it was ever written by this program; others take no lock.
+    var isOurs: Bool { Folder.exists(path + "/skein/lock") }
+
     /// Takes the lock of the one process that writes; it is free when that ends, however it ends.
     func lock() throws(RelayError) -> OpenFile {
+        guard let file = try lockIfFree() else { throw .inUse(path: path) }
+        return file
+    }
+
+    /// The same; `nil` when somebody else has it.
+    func lockIfFree() throws(RelayError) -> OpenFile? {
         try Folder.make(path + "/skein")
         let file = try OpenFile(path + "/skein/lock", O_RDWR | O_CREAT)
-        if flock(file.descriptor, LOCK_EX | LOCK_NB) != 0 { throw .inUse(path: path) }
-        return file
+        return flock(file.descriptor, LOCK_EX | LOCK_NB) == 0 ? file : nil
     }
 
     /// Whether some process writes.

@@ -38,6 +38,11 @@ public struct RelayOptions: Sendable {
     /// The relay log that this one is a copy of: it is read in place of the source until
     /// ``RelayLog/takeOver()``.
     public var original: (any RelayPeer)?
+    /// Asks the targets of all who need the log what they have applied: when the source has lost
+    /// what is in the log, and none of them has it, the log goes back to where the source is. Without
+    /// it, or when some target has applied it, the log ends. It is told whether somebody can read the
+    /// log by now; before, what targets hold is all that they will.
+    public var checkpoints: (@Sendable (_ isRead: Bool) async throws -> [RelayCheckpoint])?
 
     /// Makes options with defaults.
     public init(path: String, source: ConnectionOptions, serverID: UInt32) {
@@ -60,6 +65,13 @@ public final class RelayLog: EventSource {
     private let repair: Repair
     private let copying: Mutex<Copying>
 
+    /// Asked of those who read, while it is open whether what is here is still true.
+    private struct Question {
+        var answers: [String: HeldTransactions] = [:]
+        let over = Awaited<Void>()
+    }
+    private let question = Mutex<Question?>(nil)
+
     private struct Copying {
         var original: (any RelayPeer)?
         var reader: (any EventReader)?
@@ -79,6 +91,7 @@ public final class RelayLog: EventSource {
         repair = Repair(
             source: options.source, serverID: options.serverID ^ 0x1000_0000,
             peers: options.peers + (options.original.map { [$0] } ?? []))
+        PurgeRequests(directory).clear()
         catalog.load()
         let recovery = Recovery(catalog)
         if let warning = try recovery.run() { board.warn(warning) }
@@ -110,6 +123,7 @@ public final class RelayLog: EventSource {
             } catch {
                 isReady.give(.failure(error))
                 window.fail(error)
+                question.withLock { $0?.over.give(.failure(error)) }
                 group.cancelAll()
                 while let _ = try? await group.next() {}
                 board.update { $0.state = .ended }
@@ -183,11 +197,66 @@ public final class RelayLog: EventSource {
         }
     }
 
+    // MARK: when the source has lost something
+
+    /// Ends all streams, and lets none begin, until ``readersMayGoOn()``.
+    func askReaders() {
+        let isNew = question.withLock { question in
+            if question != nil { return false }
+            question = Question()
+            return true
+        }
+        // After the question: who begins now either finds it, or has an older number.
+        if isNew { catalog.endReaders() }
+        window.failReaders(StreamError.takenBack)
+    }
+
+    /// Grows when all streams end because the source has lost something: what was read before is
+    /// not to be applied any more.
+    public var generation: Int { catalog.readersNumber }
+
+    /// What those who would read have said that their targets hold.
+    var answers: [String: HeldTransactions] { question.withLock { $0?.answers ?? [:] } }
+
+    /// The log is what the source has.
+    func readersMayGoOn() {
+        question.withLock { $0.take() }?.over.give(.success(()))
+    }
+
+    /// Says what a target holds, after the runs before this one can't write any more. Returns when
+    /// the log is what the source has.
+    ///
+    /// - Throws: what ended the log: the target may hold what the source has lost.
+    public func settle(_ held: HeldTransactions) async throws {
+        let over = question.withLock { question in
+            question?.answers[held.task] = held
+            return question?.over
+        }
+        try await over?.value(meanwhile: {})
+    }
+
+    /// What a reader has to begin with.
+    ///
+    /// - Throws: `StreamError.takenBack` while nobody may read.
+    private func beginReading() throws -> Int {
+        // Before the look at the question: see askReaders().
+        let readers = catalog.readersNumber
+        if question.withLock({ $0 != nil }) { throw StreamError.takenBack }
+        return readers
+    }
+
     // MARK: readers
 
     /// Whether a file can be read here.
     public func holds(_ file: String, of server: ServerUUID) -> Bool {
         catalog.place(at: BinlogPosition(file: file, offset: 4), of: server) != nil
+    }
+
+    /// Whether a file can be read here, and all that follows: it is in the folder that is written.
+    public func goesOn(from file: String, of server: ServerUUID) -> Bool {
+        guard let place = catalog.place(at: BinlogPosition(file: file, offset: 4), of: server)
+        else { return false }
+        return place.segment == catalog.shelves.last?.folder.number
     }
 
     /// Opens a reader; it ends where another server becomes the upstream.
@@ -203,6 +272,7 @@ public final class RelayLog: EventSource {
         from place: StreamPlace, crossesServers: Bool
     ) async throws -> RelayReader {
         try await ready()
+        let number = try beginReading()
         switch place {
         case .position(let position, let server):
             // Once more at the end: the writer may have come to the place just in between.
@@ -215,14 +285,14 @@ public final class RelayLog: EventSource {
             }
             return RelayReader(
                 catalog, window, at: found, skipping: nil, crossesServers: crossesServers,
-                repair: repair)
+                repair: repair, number: number)
         case .gtids(let gtids):
             guard gtids != .none else {
                 throw StreamError.unreadable("a start by GTID where there are no GTIDs")
             }
             return RelayReader(
                 catalog, window, at: try catalog.place(behind: gtids), skipping: gtids,
-                crossesServers: crossesServers, repair: repair)
+                crossesServers: crossesServers, repair: repair, number: number)
         }
     }
 
@@ -280,6 +350,7 @@ public final class RelayLog: EventSource {
     public func reader(
         from position: BinlogPosition, in folder: RelayFolder, skipping gtids: GTIDState? = nil
     ) throws -> RelayReader {
+        let number = try beginReading()
         let place = WindowPlace(segment: folder.number, position: position)
         let isHere = catalog.shelves.contains { shelf in
             guard shelf.folder == folder else { return false }
@@ -291,7 +362,8 @@ public final class RelayLog: EventSource {
                 "\(folder)/\(position)", asked: "the relay log \(options.path)")
         }
         return RelayReader(
-            catalog, window, at: place, skipping: gtids, crossesServers: false, repair: repair)
+            catalog, window, at: place, skipping: gtids, crossesServers: false, repair: repair,
+            number: number)
     }
 
     // MARK: needs and purges
@@ -304,11 +376,14 @@ public final class RelayLog: EventSource {
         _ name: String, _ file: String, of server: ServerUUID, orOlder: Bool = false
     ) throws {
         let position = BinlogPosition(file: file, offset: 4)
-        guard let place = catalog.place(at: position, of: server),
-            let folder = catalog.folder(place.segment)
-        else { return }
-        if orOlder, needsOlder(name, than: file, of: server) { return }
-        try catalog.directory.setNeed(name, folder, file)
+        // What is here now is not removed before the need is on the disk.
+        try catalog.maintained {
+            guard let place = catalog.place(at: position, of: server),
+                let folder = catalog.folder(place.segment)
+            else { return }
+            if orOlder, needsOlder(name, than: file, of: server) { return }
+            try catalog.directory.setNeed(name, folder, file)
+        }
     }
 
     /// Whether a subtask has said that it needs an older file of the same server, which is here.
@@ -325,6 +400,23 @@ public final class RelayLog: EventSource {
     /// A subtask needs nothing any more.
     public func forgetNeed(_ name: String) throws {
         try catalog.directory.removeNeed(name)
+    }
+
+    /// Removes files by hand, oldest first.
+    ///
+    /// - Parameters:
+    ///   - file: everything before this one, which may have its folder in front; `nil` when only
+    ///     the age counts.
+    ///   - olderSeconds: only files that were last written longer ago.
+    ///   - isForced: also what a subtask still needs.
+    /// - Returns: what was removed, as `folder/file`.
+    /// - Throws: ``RelayError/needed(file:by:)``.
+    public func purge(
+        before file: String?, olderSeconds: Int64? = nil, isForced: Bool
+    ) throws -> [String] {
+        try Purge(catalog).run(
+            before: file, olderSeconds: olderSeconds, isForced: isForced,
+            now: wallClockMicroseconds() / 1_000_000)
     }
 
     /// Removes what the rules of the options say.
@@ -347,6 +439,11 @@ public final class RelayLog: EventSource {
             catalog.storeIndexes()
             saveMeta(synced: true)
             purge(isPressed: false)
+            PurgeRequests(catalog.directory).serve { request in
+                try purge(
+                    before: request.before, olderSeconds: request.olderSeconds,
+                    isForced: request.isForced)
+            }
         }
     }
 

@@ -21,6 +21,8 @@ public final class RelayReader: EventReader, @unchecked Sendable {
     /// The event that was got again last.
     private var repaired: DamagedEvent?
     private let id: UInt64
+    /// Of the time that it belongs to: none outlives a cut of the log.
+    private let number: Int
     private let shared = Mutex(Shared())
     private let crossesServers: Bool
     /// Where transactions end, for those who go on where the server changed.
@@ -36,9 +38,10 @@ public final class RelayReader: EventReader, @unchecked Sendable {
 
     init(
         _ catalog: Catalog, _ window: LiveWindow, at place: WindowPlace,
-        skipping gtids: GTIDState?, crossesServers: Bool, repair: Repair?
+        skipping gtids: GTIDState?, crossesServers: Bool, repair: Repair?, number: Int
     ) {
         self.catalog = catalog
+        self.number = number
         self.window = window
         self.crossesServers = crossesServers
         self.repair = repair
@@ -54,7 +57,9 @@ public final class RelayReader: EventReader, @unchecked Sendable {
 
     /// Whether something can be had at once.
     public var hasMore: Bool {
-        guard let ticket = shared.withLock({ $0.ticket }) else { return true }
+        guard let ticket = shared.withLock({ $0.ticket }) else {
+            return catalog.hasMore(behind: files.place)
+        }
         return window.hasMore(ticket)
     }
 
@@ -74,6 +79,7 @@ public final class RelayReader: EventReader, @unchecked Sendable {
             try Task.checkCancellation()
             let (isClosed, ticket) = shared.withLock { ($0.isClosed, $0.ticket) }
             if isClosed { throw CancellationError() }
+            try requireUncut()
             let chunk: EventChunk?
             do {
                 chunk =
@@ -85,8 +91,14 @@ public final class RelayReader: EventReader, @unchecked Sendable {
                 tracker = GroupTracker()
                 continue
             }
+            // What was read while the log was cut is not given any more.
+            try requireUncut()
             if let chunk { return noted(chunk) }
         }
+    }
+
+    private func requireUncut() throws {
+        if catalog.readersNumber != number { throw StreamError.takenBack }
     }
 
     private func fromWindow(_ ticket: LiveWindow.Ticket) async throws -> EventChunk? {

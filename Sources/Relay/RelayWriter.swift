@@ -50,12 +50,25 @@ final class RelayWriter {
                     $0.upstream = log.options.source.server
                 }
                 log.isReady.give(.success(()))
+                log.readersMayGoOn()
                 lackingSince = nil
                 try await follow(upstream) { backoff.reset() }
             } catch {
                 try Task.checkCancellation()
                 // A copy that takes over.
                 if error is CancellationError { continue }
+                var error = error
+                if case StreamError.sourceLostEvents(let detail) = error,
+                    let checkpoints = log.options.checkpoints
+                {
+                    do {
+                        try await giveUpSurplus(detail, checkpoints)
+                        continue
+                    } catch let it {
+                        try Task.checkCancellation()
+                        error = it
+                    }
+                }
                 guard let reason = retryReason(error) else { throw error }
                 log.window.setDry(true)
                 let delay = backoff.delay()

@@ -207,9 +207,43 @@ struct UpstreamSession {
         return builder.finished().previous
     }
 
-    /// Whether the server has everything that a set holds.
-    func has(_ gtids: GTIDState) throws -> Bool {
-        try session.currentGTIDs().isSuperset(of: gtids)
+    /// MariaDB's GTIDs from a file on, in order.
+    func gtids(from name: String, _ body: (MariaDBGTID) throws -> Void) throws {
+        var checksum = ChecksumAlgorithm.none
+        try head(BinlogPosition(file: name, offset: 4)) { span, header in
+            if header.type == .formatDescription {
+                checksum = try FormatDescription(span).checksum
+            } else if header.type == .mariadbGTID {
+                let event = try FormatDescription.body(of: span, checksum: checksum)
+                try body(MariaDBGTIDEvent(event).gtid)
+            }
+            return true
+        }
+    }
+
+    /// Up to where a file here is the same as the server's; 4 when nothing is.
+    func agreement(_ file: OpenFile, _ name: String, upTo size: UInt64) throws -> UInt64 {
+        guard let theirs = files.first(where: { $0.name == name }) else { return 4 }
+        let limit = min(theirs.size, size)
+        guard limit > 4 else { return 4 }
+        let stream = try stream(from: BinlogPosition(file: name, offset: 4))
+        var reached: UInt64 = 4
+        while reached < limit {
+            let chunk: EventChunk
+            do {
+                chunk = try stream.next()
+                try Task.checkCancellation()
+            } catch let error as MySQLError where error.code == MySQLErrorCode.binlogReadFailed {
+                return reached
+            }
+            for entry in chunk.entries where EventChunk.isInFile(entry) {
+                guard chunk.file == name, entry.endPosition <= limit,
+                    try isEqual(chunk.wholeEvent(entry), file, at: entry.position)
+                else { return reached }
+                reached = entry.endPosition
+            }
+        }
+        return reached
     }
 }
 

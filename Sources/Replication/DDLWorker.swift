@@ -39,14 +39,20 @@ final class DDLWorker {
     private let session: TargetSession
     private let ledger: DDLLedger
     private let marks: MarkBoard
+    private let times: DurationHistogram
     private var knownMark: UInt64 = 0
     /// A statement of which an earlier run has run the parts before this one.
     private var begun: (identity: TransactionIdentity, part: DDLPartNumber)?
 
-    init(session: TargetSession, ledger: DDLLedger, marks: MarkBoard) {
+    /// - Parameter times: how long statements take.
+    init(
+        session: TargetSession, ledger: DDLLedger, marks: MarkBoard,
+        times: DurationHistogram = DurationHistogram()
+    ) {
         self.session = session
         self.ledger = ledger
         self.marks = marks
+        self.times = times
     }
 
     /// Serves requests until the end.
@@ -65,8 +71,11 @@ final class DDLWorker {
                     throw error
                 }
             case .run(let request, let reply):
+                let start = ContinuousClock.now
                 do {
-                    reply.resolve(.success(try perform(request)))
+                    let outcome = try perform(request)
+                    times.record(since: start)
+                    reply.resolve(.success(outcome))
                 } catch {
                     reply.resolve(.failure(error))
                     throw error

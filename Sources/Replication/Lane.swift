@@ -64,6 +64,7 @@ final class Lane {
 
     private func apply(_ batch: Batch) throws {
         var backoff = Backoff(first: .milliseconds(2), limit: .milliseconds(500))
+        let start = ContinuousClock.now
         forgetMarked()
         var now = done
         for transaction in batch.transactions { now.insert(transaction.identity) }
@@ -85,6 +86,7 @@ final class Lane {
             }
         }
         done = now
+        progress.measures.commit.record(since: start)
         report(batch.transactions)
     }
 
@@ -333,11 +335,15 @@ final class Lane {
     private func report(_ transactions: ContiguousArray<SourceTransaction>) {
         var rows = 0
         var last: Int64 = 0
+        let now = wallClockMicroseconds()
         for transaction in transactions {
             rows += transaction.rows.count
-            last = max(last, transaction.committedMicroseconds)
+            let committed = transaction.committedMicroseconds
+            last = max(last, committed)
+            if committed > 0 {
+                progress.measures.lag.record(seconds: Double(now &- committed) / 1e6)
+            }
         }
-        let now = wallClockMicroseconds()
         let count = UInt64(transactions.count)
         progress.update {
             $0.transactions += count

@@ -145,9 +145,15 @@ public final class ReplicationEngine: Sendable {
             throw CheckpointError.inconsistent(detail: "the copy has not ended")
         }
         let recovered = try await run.recovered.value()
-        var start = try StreamStart.find(configuration, state, lowWater, events)
         let applied = AppliedState(
             lowWater: lowWater, carried: state.carried.adding(recovered.applied))
+        // Earlier runs can't write any more: this is all that the target has.
+        try await events.settle(
+            HeldTransactions(
+                task: configuration.key.task, target: configuration.target.server,
+                positions: [lowWater] + (state.consistentFrom.map { [$0] } ?? []),
+                others: applied.carried))
+        var start = try StreamStart.find(configuration, state, lowWater, events)
         let catalog = try makeCatalog(run, state)
         let stream = try await events.reader(from: start.place)
         start.settle(on: stream.server, lowWater)

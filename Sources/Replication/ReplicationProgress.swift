@@ -1,4 +1,5 @@
 public import MySQLCore
+public import Runtime
 internal import Synchronization
 
 /// What replication of a subtask is doing; may be read at any time from anywhere.
@@ -34,9 +35,13 @@ public final class ReplicationProgress: Sendable {
     }
 
     private let state = Mutex(Snapshot())
+    /// How long steps take, over as many runs as share it.
+    public let measures: ReplicationMeasures
 
     /// Makes a fresh one.
-    public init() {}
+    public init(measures: ReplicationMeasures = ReplicationMeasures()) {
+        self.measures = measures
+    }
 
     /// The numbers now.
     public var snapshot: Snapshot { state.withLock { $0 } }
@@ -44,4 +49,33 @@ public final class ReplicationProgress: Sendable {
     func update(_ body: (inout Snapshot) -> Void) {
         state.withLock { body(&$0) }
     }
+}
+
+/// How long the steps of replication take, and how much waits.
+public final class ReplicationMeasures: Sendable {
+    /// From the first statement of a target transaction to the answer to its COMMIT, tries that were
+    /// rolled back included; a transaction that is applied while it arrives has none.
+    public let commit = DurationHistogram()
+    /// From the commit of a transaction on the source to its commit on the target, as far as the
+    /// source says when it was: MariaDB tells whole seconds.
+    public let lag = DurationHistogram()
+    /// DDL statements on the target, with what is recorded of them.
+    public let ddl = DurationHistogram()
+
+    /// Memory of transactions that were read and are not applied.
+    public struct Queue: Sendable, Hashable {
+        /// Bytes in it.
+        public var bytes = 0
+        /// The bytes from which on nothing more is read.
+        public var limitBytes = 0
+    }
+    private let waiting = Mutex(Queue())
+
+    /// Makes a fresh one.
+    public init() {}
+
+    /// What waits now, to a fifth of a second.
+    public var queue: Queue { waiting.withLock { $0 } }
+
+    func setQueue(_ queue: Queue) { waiting.withLock { $0 = queue } }
 }

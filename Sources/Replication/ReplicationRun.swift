@@ -110,7 +110,8 @@ final class ReplicationRun: Sendable {
             let ledger = DDLLedger(
                 session: session, meta: configuration.meta, key: configuration.key, lane: lane,
                 token: token)
-            let worker = DDLWorker(session: session, ledger: ledger, marks: marks)
+            let worker = DDLWorker(
+                session: session, ledger: ledger, marks: marks, times: progress.measures.ddl)
             recovered.resolve(.success(try worker.recover(state)))
             try await worker.run(ddlMailbox)
         } onCancel: {
@@ -212,11 +213,14 @@ final class ReplicationRun: Sendable {
     /// Keeps sessions open and the mark moving.
     func tick() async throws {
         let keeper = try await keeper.value()
+        // What waited is read again by the next run.
+        defer { progress.measures.setQueue(.init()) }
         var ticks = 0
         var last: BinlogPosition?
         while !isFinished {
             try await Task.sleep(for: .milliseconds(200))
             ticks += 1
+            progress.measures.setQueue(scheduler.queue)
             let (mark, stream) = keeper.positions
             // Once a second, and as soon as the stream rests: every move of the mark is a commit
             // that others may have to wait for.

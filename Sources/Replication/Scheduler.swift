@@ -290,6 +290,11 @@ final class Scheduler: Sendable {
     /// Transactions that wait or run.
     var pendingTransactions: Int { state.withLock { $0.pendingTransactions } }
 
+    /// How much of its memory is in use.
+    var queue: ReplicationMeasures.Queue {
+        .init(bytes: state.withLock { $0.pendingBytes }, limitBytes: byteLimit)
+    }
+
     // MARK: the lanes' side
 
     /// The next batch for a lane, whose dependencies are all committed.

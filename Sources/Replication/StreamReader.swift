@@ -84,30 +84,38 @@ struct StreamStart {
         files.contains { $0.name == position.file && $0.size >= position.offset }
     }
 
-    /// A MySQL source must have everything that the target has applied. The server itself checks
-    /// only its own UUID. Another server may be behind for a while.
+    /// The source must have everything that the target has applied. A MySQL server itself checks
+    /// only its own UUID. Another server may be behind, and for as long as a delayed replica is.
     private static func requireTransactions(
         _ session: SourceSession, _ state: SubtaskState, _ lowWater: SourcePosition,
         isSameServer: Bool
     ) throws {
-        guard case .mysql(var needed) = lowWater.gtids else { return }
-        for (stream, numbers) in state.carried.members {
-            guard case .mysql(let uuid, let tag) = stream else { continue }
-            for range in numbers.intervals { needed.insert(.init(uuid: uuid, tag: tag), range) }
-        }
-        var missing = needed
-        for attempt in 0..<(isSameServer ? 1 : 30) {
-            if attempt > 0 { sleepBlocking(.seconds(1)) }
-            try Task.checkCancellation()
-            guard case .mysql(let executed) = try session.currentGTIDs() else {
-                throw StreamError.sourceLostEvents("gtid_mode is not ON any more")
+        let current = try session.currentGTIDs()
+        let missing: GTIDState
+        switch (lowWater.gtids, current) {
+        case (.mysql(var needed), .mysql(let executed)):
+            for (stream, numbers) in state.carried.members {
+                guard case .mysql(let uuid, let tag) = stream else { continue }
+                for range in numbers.intervals {
+                    needed.insert(.init(uuid: uuid, tag: tag), range)
+                }
             }
-            missing = needed
-            missing.subtract(executed)
-            if missing.isEmpty { return }
+            needed.subtract(executed)
+            if needed.isEmpty { return }
+            missing = .mysql(needed)
+        case (.mysql, _): throw StreamError.sourceLostEvents("gtid_mode is not ON any more")
+        case (.mariadb(let needed), .mariadb(let there)):
+            // What the same server sends is compared.
+            if isSameServer || there.holds(needed) { return }
+            missing = lowWater.gtids
+        default: return
         }
-        throw StreamError.sourceLostEvents(
-            "the target has applied transactions that the source does not have: \(missing)")
+        let text = "the target has applied transactions that the source does not have: \(missing)"
+        if isSameServer { throw StreamError.sourceLostEvents(text) }
+        if let why = try session.divergence(from: lowWater.gtids) {
+            throw StreamError.sourceLostEvents("\(text); \(why)")
+        }
+        throw StreamError.behind(text)
     }
 
     private static func newOrigin(

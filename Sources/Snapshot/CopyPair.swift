@@ -92,9 +92,11 @@ struct CopyPair: Sendable {
         _ job: ChunkJob, _ copier: TableCopier, _ work: CopyWork, _ view: SourceView
     ) throws {
         let snapshot = view.record(of: work.tables[job.table]).id
+        let start = ContinuousClock.now
         let outcome = try copier.copy(job, work.tools[job.table], snapshot: snapshot) {
             work.scheduler.mustReplace(job.table)
         }
+        progress.chunkTimes.record(since: start)
         try view.releaseTables()
         let done = work.scheduler.finished(job.table)
         progress.add(

@@ -1,4 +1,5 @@
 public import MySQLCore
+public import Runtime
 internal import Synchronization
 
 /// How far a copy is; readable from anywhere at any time.
@@ -55,9 +56,14 @@ public final class SnapshotProgress: Sendable {
     }
 
     private let state = Mutex(State())
+    /// How long chunks take, from the query on the source to the commit on the target; tables that
+    /// are copied in one piece are none.
+    public let chunkTimes: DurationHistogram
 
     /// Makes an empty progress.
-    public init() {}
+    public init(chunkTimes: DurationHistogram = DurationHistogram()) {
+        self.chunkTimes = chunkTimes
+    }
 
     /// How far it is now.
     public var current: State { state.withLock { $0 } }

@@ -17,40 +17,30 @@ public struct SwitchOver: Sendable {
     /// have been created, changed or dropped since the copy.
     ///
     /// - Parameters:
-    ///   - isSelected: whether a table (of a trigger), or an event, is migrated.
-    ///   - isLeftOut: whether a trigger is not, although its table is.
+    ///   - target: where those that are there already are left out, since they are somebody's own;
+    ///     `nil` once this step has been begun.
     ///   - coordinator: that of the run that owns the subtask.
     public func refresh(
-        from source: Connection, where isSelected: (TableName) -> Bool,
-        exceptTriggers isLeftOut: (TableName) -> Bool = { _ in false },
+        from source: SwitchOverSource, leavingThoseOn target: Connection?,
         by coordinator: Coordinator
     ) throws {
         let stored = StoredObjects(meta: meta, key: key)
-        let now = try WaitingObjects.read(
-            source, where: isSelected, exceptTriggers: isLeftOut
-        ).map { try $0.stored() }
         var statements = [stored.removeStatement(.trigger), stored.removeStatement(.event)]
-        statements += now.map { stored.storeStatement($0) }
+        for object in source.waiting {
+            if let target, try exists(object, target) { continue }
+            statements.append(stored.storeStatement(try object.stored()))
+        }
         try stored.write(statements, by: coordinator)
     }
 
     /// Views and routines that the source has and the target lacks: a statement may have been
     /// refused while it was followed.
     public func missingObjects(
-        from source: Connection, on target: Connection, where isSelected: (TableName) -> Bool
+        from source: SwitchOverSource, on target: Connection
     ) throws -> [TableName] {
-        let query =
-            "SELECT 'VIEW', TABLE_SCHEMA, TABLE_NAME FROM information_schema.VIEWS UNION ALL "
-            + "SELECT ROUTINE_TYPE, ROUTINE_SCHEMA, ROUTINE_NAME FROM information_schema.ROUTINES"
-        let system: Set<String> = ["mysql", "sys", "information_schema", "performance_schema"]
-        func read(_ connection: Connection) throws -> Set<[String]> {
-            Set(try connection.rows(query).map { $0.map { $0 ?? "" } })
-        }
-        let lacking = try read(source).filter {
-            !system.contains($0[1].lowercased())
-                && isSelected(TableName(schema: $0[1], name: $0[2]))
-        }.subtracting(try read(target))
-        return lacking.map { TableName(schema: $0[1], name: $0[2]) }.sorted()
+        source.objects.subtracting(try SwitchOverSource.objects(target)).map {
+            TableName(schema: $0[1], name: $0[2])
+        }.sorted()
     }
 
     /// Raises the target's AUTO_INCREMENT counters to the source's: rows that were inserted and
@@ -58,27 +48,11 @@ public struct SwitchOver: Sendable {
     ///
     /// - Parameter tables: of each table of the source, the target's.
     public func raiseCounters(
-        from source: Connection, on target: Connection, _ tables: [TableName: TableName]
+        from source: SwitchOverSource, on target: Connection, _ tables: [TableName: TableName]
     ) throws {
-        func counters(_ connection: Connection) throws -> [TableName: UInt64] {
-            if connection.family == .mysql, connection.serverVersion.isAtLeast(8) {
-                // Else the answer is a day old.
-                try connection.execute("SET SESSION information_schema_stats_expiry=0")
-            }
-            var out: [TableName: UInt64] = [:]
-            for row in try connection.rows(
-                "SELECT TABLE_SCHEMA, TABLE_NAME, AUTO_INCREMENT FROM information_schema.TABLES "
-                    + "WHERE AUTO_INCREMENT IS NOT NULL")
-            {
-                out[TableName(schema: row[0] ?? "", name: row[1] ?? "")] =
-                    row[2].flatMap { UInt64($0) }
-            }
-            return out
-        }
-        let wanted = try counters(source)
-        let found = try counters(target)
+        let found = try SwitchOverSource.counters(target)
         for (table, there) in tables.sorted(by: { $0.value < $1.value }) {
-            guard let counter = wanted[table], let has = found[there], has < counter else {
+            guard let counter = source.counters[table], let has = found[there], has < counter else {
                 continue
             }
             try target.execute("ALTER TABLE \(there.quoted) AUTO_INCREMENT=\(counter)")
@@ -111,6 +85,20 @@ public struct SwitchOver: Sendable {
             created.append(object.name)
         }
         return created
+    }
+
+    /// Drops what ``run(_:)`` has created: afterwards rows can be applied again.
+    ///
+    /// - Parameter session: a session of the run that owns the subtask, with no transaction open.
+    public func undo(_ session: TargetSession) throws {
+        let target = session.connection
+        for stored in try StoredObjects(meta: meta, key: key).read(target)
+        where stored.kind == .trigger || stored.kind == .event {
+            let object = try SourceObject(stored)
+            guard try exists(object, target) else { continue }
+            let kind = object.kind == .trigger ? "TRIGGER" : "EVENT"
+            try target.execute("DROP \(kind) IF EXISTS \(object.name.quoted)")
+        }
     }
 
     private func exists(_ object: SourceObject, _ target: Connection) throws -> Bool {

@@ -220,8 +220,10 @@ private final class DirectReader: EventReader {
         if isClosed { other.leave(entered) }
         guard let tail else { return }
         var theirs = EventTail(at: BinlogPosition(file: tail.file, offset: tail.start))
-        var had = tail.end
-        if case .position(let place) = next, place.file == tail.file { had = place.offset }
+        // Also when that is in a later file: of a very large transaction the tail is a part only,
+        // and the rest of its file was had.
+        var had = BinlogPosition(file: tail.file, offset: tail.end)
+        if case .position(let place) = next { had = place }
         while true {
             guard let (chunk, _) = try await other.window.next(entered) else {
                 throw StreamError.unreadable("a connection that nobody else reads was outrun")
@@ -232,8 +234,9 @@ private final class DirectReader: EventReader {
                         + "another one now")
             }
             // What was had already lies in front of the next event.
-            guard chunk.file != tail.file || chunk.range.end >= had else { continue }
-            let rest = chunk.file == tail.file ? chunk.filtered { $0.position >= had } : chunk
+            guard BinlogPosition(file: chunk.file, offset: chunk.range.end) >= had else { continue }
+            let rest =
+                chunk.file == had.file ? chunk.filtered { $0.position >= had.offset } : chunk
             state.withLock { $0.rest = rest }
             return
         }

@@ -35,14 +35,47 @@ public protocol EventReader: AnyObject, Sendable {
     func close()
 }
 
+/// What a subtask's target durably holds of the source's transactions.
+public struct HeldTransactions: Sendable, Hashable {
+    /// The subtask's task.
+    public var task: String
+    /// The target, for people.
+    public var target: String
+    /// Everything at or before these is held.
+    public var positions: [SourcePosition]
+    /// Transactions that are held beyond them.
+    public var others: IdentitySet
+
+    /// Makes it.
+    public init(
+        task: String, target: String, positions: [SourcePosition], others: IdentitySet
+    ) {
+        self.task = task
+        self.target = target
+        self.positions = positions
+        self.others = others
+    }
+}
+
 /// What readers are opened on: a source as its events are seen from here.
 public protocol EventSource: Sendable {
+    /// Says what the target holds, before a reader is opened for it and after everything of
+    /// earlier runs is decided. Returns when it is certain that events can be read which follow
+    /// that.
+    ///
+    /// - Throws: `StreamError.sourceLostEvents` when the target holds what the source has lost.
+    func settle(_ held: HeldTransactions) async throws
     /// Opens a reader.
     ///
     /// - Throws: when the place can't be served, with what is missing and who was asked.
     func reader(from place: StreamPlace) async throws -> any EventReader
     /// Whether a file of a server can be read from its start here, whatever the server still has.
     func holds(_ file: String, of server: ServerUUID) -> Bool
+}
+
+extension EventSource {
+    /// Nothing is known here that the source would not say itself.
+    public func settle(_ held: HeldTransactions) async throws {}
 }
 
 /// A reader's chunks as an asynchronous sequence.

@@ -97,6 +97,10 @@ public enum StreamError: Error, Sendable, Hashable, CustomStringConvertible {
     case upstreamChanged
     /// The source has no such place to begin at.
     case noPlace(String)
+    /// The source does not have everything yet that is known of it, and can still get it.
+    case behind(String)
+    /// The source has lost what was read of it last: whoever reads begins again at the checkpoint.
+    case takenBack
 
     /// One sentence, with what to do.
     public var description: String {
@@ -118,6 +122,10 @@ public enum StreamError: Error, Sendable, Hashable, CustomStringConvertible {
             "another server answers in place of the source; reading begins again there"
         case .noPlace(let detail):
             "changes can't be followed from there: \(detail)"
+        case .behind(let detail):
+            "the source is behind what was read of it before: \(detail)"
+        case .takenBack:
+            "the source has lost what was read of it last; reading begins again at the checkpoint"
         }
     }
 }

@@ -5,6 +5,14 @@ internal import Runtime
 internal import Settings
 internal import Stream
 
+/// Why a run of replication is to end.
+enum FollowEnd: Sendable {
+    /// The wanted place is reached.
+    case reached(String)
+    /// The relay log that was given up can be read again.
+    case relayIsBack
+}
+
 /// Watches replication: brings the status up to date, and tells when the wanted place is reached.
 struct FollowGoal: Sendable {
     let settings: MigrationSettings
@@ -16,9 +24,14 @@ struct FollowGoal: Sendable {
     let relay: MigrationRelay
     /// Where the run ends in any case.
     let end: SourcePosition?
+    /// The relay log's when the run began.
+    let generation: Int?
 
-    /// Returns the position when the goal is reached; never, when there is none.
-    func watch() async throws -> String {
+    /// Returns when the run is to end; never, when there is no goal.
+    ///
+    /// - Throws: `StreamError.takenBack` when what the run has read is not to be applied: its reader
+    ///   may be busy with a lane that waits.
+    func watch() async throws -> FollowEnd {
         var wanted: SourcePosition?
         var rounds = 0
         var asked: ContinuousClock.Instant?
@@ -26,6 +39,9 @@ struct FollowGoal: Sendable {
         while true {
             try await Task.sleep(for: .milliseconds(100))
             show()
+            if let generation, relay.generation.map({ $0 != generation }) ?? false {
+                throw StreamError.takenBack
+            }
             let now = progress.snapshot
             if let needed = now.needed {
                 let (file, server) = (needed.position.file, needed.origin.server)
@@ -34,13 +50,14 @@ struct FollowGoal: Sendable {
                         source: settings.source,
                         isLifted: !relay.needsOlder(than: file, of: server))
                 }
+                if relay.isBack(for: file, of: server) { return .relayIsBack }
                 if try await floor?.isPassed(by: now.mark) == true {
                     relay.need(file, of: server)
                 }
             }
             guard let mark = now.mark else { continue }
             if let end {
-                if mark.reaches(end) { return mark.description }
+                if mark.reaches(end) { return .reached(mark.description) }
                 continue
             }
             let until: MigrationSettings.Until =
@@ -48,16 +65,16 @@ struct FollowGoal: Sendable {
             switch until {
             case .stopped: continue
             case .position(let position):
-                if mark.binlog >= position { return mark.description }
+                if mark.binlog >= position { return .reached(mark.description) }
             case .gtids(let text):
-                if try holds(mark, text) { return mark.description }
+                if try holds(mark, text) { return .reached(mark.description) }
             case .caughtUp:
                 // Everything up to the position read after the copy ended, then, with a lag below
                 // a second, everything up to the position read once more.
                 if let place = wanted {
                     guard mark.reaches(place), (lag(now) ?? 0) < 1000 else { continue }
                     rounds += 1
-                    if rounds == 2 { return mark.description }
+                    if rounds == 2 { return .reached(mark.description) }
                 }
                 if let asked, asked.duration(to: .now) < .milliseconds(200) { continue }
                 asked = .now

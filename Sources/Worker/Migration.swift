@@ -25,6 +25,7 @@ public enum MigrationOutcome: Sendable, Hashable {
 public final class Migration: Sendable {
     /// What it is doing; may be read at any time from anywhere.
     public let board = StatusBoard()
+    private let measures: EngineMeasures
     let settings: MigrationSettings
     let logger: Logger
     let meta: MetaSchema
@@ -72,7 +73,12 @@ public final class Migration: Sendable {
     /// - Parameters:
     ///   - binding: without one, every start of the process begins a new epoch.
     ///   - relay: the source's relay log, which others read too.
-    init(settings: MigrationSettings, binding: Bound?, relay: SourceRelay?, logger: Logger) {
+    ///   - measures: gets what the engines measure.
+    init(
+        settings: MigrationSettings, binding: Bound?, relay: SourceRelay?,
+        measures: EngineMeasures = EngineMeasures(), logger: Logger
+    ) {
+        self.measures = measures
         self.settings = settings
         self.logger = logger
         self.binding = binding
@@ -85,6 +91,9 @@ public final class Migration: Sendable {
         self.relay = MigrationRelay(
             settings: settings, board: board, serverID: serverID, shared: relay, logger: logger)
     }
+
+    /// Whether it reads a relay log when it follows.
+    var readsRelay: Bool { relay.isRead }
 
     /// What is being tried again, and how often it was since it last went well.
     var currentTrouble: Trouble? { trouble.withLock { $0 } }
@@ -215,7 +224,9 @@ public final class Migration: Sendable {
         switch error {
         case let error as MySQLError where error.retry != .no: error.description
         case let error as SnapshotError where error.isRetryable: error.description
-        case ReplicationError.changedDuringCopy, StreamError.upstreamChanged: "\(error)"
+        case ReplicationError.changedDuringCopy, StreamError.upstreamChanged, StreamError.takenBack,
+            StreamError.behind:
+            "\(error)"
         case RelayError.inUse where binding != nil: "\(error)"
         default: nil
         }
@@ -286,9 +297,13 @@ public final class Migration: Sendable {
         if known.phase == "finished" {
             throw MigrationError.alreadyFinished(name: settings.name)
         }
-        if let stored = MigrationIdentity(encoded: known.identity),
+        if known.phase != "start", let stored = MigrationIdentity(encoded: known.identity),
             let difference = stored.difference(to: identity)
         {
+            // Without a cluster a flag that was forgotten would be taken for a change.
+            guard binding != nil else {
+                throw MigrationError.otherMigration(name: settings.name, detail: difference)
+            }
             try changeRules(
                 known, from: stored, to: identity, because: difference, source, target)
         }
@@ -351,6 +366,7 @@ public final class Migration: Sendable {
             try await begin()
             return nil
         }
+        if let outcome = try await goOnFinishing(state) { return outcome }
         if let outcome = try await settle(state) { return outcome }
         try await openRelay(state)
         if state.phase == "copy" {
@@ -416,7 +432,7 @@ public final class Migration: Sendable {
         let (origin, plan) = try await withThread("control") { try self.planCopy() }
         guard !plan.tables.isEmpty else { throw MigrationError.nothingSelected }
         let configuration = snapshotConfiguration(origin)
-        let progress = SnapshotProgress()
+        let progress = SnapshotProgress(chunkTimes: measures.chunk)
         let engine = SnapshotEngine(configuration: configuration, plan: plan, progress: progress)
         let (token, epoch) = nextRun()
         let order = plan.tables.map(\.name)
@@ -490,9 +506,10 @@ public final class Migration: Sendable {
         }
         configuration.lanes = settings.lanes
         configuration.memoryBudget = settings.memoryBudget
+        let generation = relay.generation
         configuration.events = relay.events
         configuration.end = end
-        let progress = ReplicationProgress()
+        let progress = ReplicationProgress(measures: measures.replication)
         let engine = ReplicationEngine(configuration, progress: progress)
         let (token, epoch) = nextRun()
         let base = board.current
@@ -501,25 +518,33 @@ public final class Migration: Sendable {
         if stopRequest.isSet { engine.stop() }
         let goal = FollowGoal(
             settings: settings, board: board, progress: progress, base: base, relay: relay,
-            end: end)
+            end: end, generation: generation)
         return try await withThrowingTaskGroup(of: FollowEvent.self) {
             group -> MigrationOutcome? in
             group.addTask {
                 try await engine.run(epoch: epoch, token: token) { self.didTakeOver($0) }
                 return .ended
             }
-            group.addTask { .reached(try await goal.watch()) }
+            group.addTask { .due(try await goal.watch()) }
             var reached: String?
+            var isRelayBack = false
             do {
                 while let event = try await group.next() {
                     switch event {
-                    case .reached(let position):
-                        reached = position
+                    case .due(let end):
+                        switch end {
+                        case .reached(let position): reached = position
+                        case .relayIsBack: isRelayBack = true
+                        }
                         engine.stop()
                     case .ended:
                         group.cancelAll()
                         goal.show()
                         let position = board.current.position
+                        if isRelayBack, !stopRequest.isSet {
+                            relay.reopen()
+                            return nil
+                        }
                         if let end, reached != nil || !stopRequest.isSet {
                             // It ends there by itself too. The next step says what follows.
                             guard progress.snapshot.mark?.reaches(end) == true else {
@@ -550,7 +575,7 @@ public final class Migration: Sendable {
 
 private enum FollowEvent: Sendable {
     case ended
-    case reached(String)
+    case due(FollowEnd)
 }
 
 extension SnapshotProgress.Stage {

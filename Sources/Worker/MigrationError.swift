@@ -6,6 +6,8 @@ public enum MigrationError: Error, Sendable, Hashable, CustomStringConvertible {
     case otherMigration(name: String, detail: String)
     /// The migration of this name has ended.
     case alreadyFinished(name: String)
+    /// The switch-over of the migration has begun and has not ended.
+    case finishing(name: String)
     /// No table of the source is selected.
     case nothingSelected
     /// The position to stop at can't be understood.
@@ -22,6 +24,9 @@ public enum MigrationError: Error, Sendable, Hashable, CustomStringConvertible {
         case .alreadyFinished(let name):
             "the migration \(name) was finished: triggers exist on the target. "
                 + "Choose another --name, or start over with --fresh"
+        case .finishing(let name):
+            "the switch-over of \(name) has begun: triggers may exist on the target, and nothing is "
+                + "applied any more. --finish goes on with it"
         case .nothingSelected: "no table of the source matches --tables"
         case .badPosition(let text): "\"\(text)\" is neither file:offset nor a GTID set"
         case .targetLacks(let table, let detail):

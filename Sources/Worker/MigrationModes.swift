@@ -36,6 +36,11 @@ extension Migration {
     /// Settles where changes are followed from, and writes the first checkpoint.
     func begin() async throws {
         board.update { $0.phase = .checking }
+        let place = settings.start
+        board.update {
+            $0.waiting = "looking at the source's binlog since \(place), for tables that changed"
+        }
+        defer { board.update { $0.waiting = nil } }
         let interruption = Interruption()
         let (start, shapes) = try await withTaskCancellationHandler {
             try await withThread("start") {
@@ -58,10 +63,13 @@ extension Migration {
             let state = try Takeover(meta: self.meta, key: self.key).take(
                 session, token: token, epoch: epoch, lanes: 0)
             // Another process may have begun meanwhile: its place counts.
-            if state.phase == "start" {
-                try Coordinator(session: session, meta: self.meta, key: self.key, token: token)
-                    .beginFollowing(from: start, consistentFrom: start, shapes: shapes)
-            }
+            guard state.phase == "start" else { return state }
+            let coordinator = Coordinator(
+                session: session, meta: self.meta, key: self.key, token: token)
+            // Nothing is done by the rules of an earlier start.
+            let identity = MigrationIdentity(settings: self.settings, server: start.origin.server)
+            _ = try coordinator.change(identity: identity.encoded, leaving: [])
+            try coordinator.beginFollowing(from: start, consistentFrom: start, shapes: shapes)
             return state
         }
         didTakeOver(state)

@@ -22,6 +22,10 @@ final class MigrationRelay: Sendable {
         var log: RelayLog?
         var isDecided = false
         var needed: (file: String, server: ServerUUID)?
+        /// When the log was given up, because it lacked something.
+        var bypassed: ContinuousClock.Instant?
+        /// How often that was.
+        var bypasses = 0
     }
     private let state = Mutex(State())
 
@@ -34,10 +38,13 @@ final class MigrationRelay: Sendable {
         self.board = board
         self.logger = logger
         isShared = shared != nil
-        relay =
-            shared
-            ?? SourceRelay(
-                Self.options(settings, serverID: serverID), endsWithLog: true, logger: logger)
+        var options = Self.options(settings, serverID: serverID)
+        options.checkpoints = { isRead in
+            try await withThread("checkpoint") {
+                try RelayCheckpoint.read(settings, reads: isRead).map { [$0] } ?? []
+            }
+        }
+        relay = shared ?? SourceRelay(options, endsWithLog: true, logger: logger)
     }
 
     /// How a migration's relay log is kept.
@@ -51,6 +58,14 @@ final class MigrationRelay: Sendable {
 
     /// Where events are read from; `nil` for a connection of one's own.
     var events: (any EventSource)? { state.withLock { $0.log } }
+
+    /// Of the log that events are read from: another number means that they are taken back.
+    var generation: Int? { state.withLock { $0.log }?.generation }
+
+    /// Whether events are read from it, or will be.
+    var isRead: Bool {
+        settings.keepsRelay && state.withLock { !$0.isDecided || $0.log != nil }
+    }
 
     /// The folder of a migration's relay log; `nil` when none was given and the user has no home:
     /// rows are not written where others could have made the folder first.
@@ -96,9 +111,9 @@ final class MigrationRelay: Sendable {
     /// - Returns: false when it was opened from a position that another migration needs, and that is
     ///   nowhere.
     private func isOpened(needed: SourcePosition?) async throws -> Bool {
-        let log: RelayLog
+        let opening: SourceRelay.Opening
         do {
-            log = try await relay.open(for: settings.name, needed: needed)
+            opening = try await relay.open(for: settings.name, needed: needed)
         } catch let error as RelayError where !mustHaveRelay(error) {
             // Another migration's readers may hold on to a log that has ended.
             if isShared, case .inUse = error { throw error }
@@ -106,13 +121,14 @@ final class MigrationRelay: Sendable {
             warn("no relay log is kept (\(error)); the source must keep its binlog")
             return true
         }
+        let log = opening.log
         state.withLock { $0.log = log }
         show(log)
         do {
             try await log.ready()
         } catch {
             state.withLock { $0.log = nil }
-            guard isShared, Self.isMissing(error), !relay.isToBlame(settings.name, for: log) else {
+            guard isShared, Self.isMissing(error), !opening.reason.isBlamed(settings.name) else {
                 throw error
             }
             return false
@@ -168,9 +184,39 @@ final class MigrationRelay: Sendable {
         guard isShared, events != nil else { return false }
         // What is needed is not in the log: it need not keep anything for that.
         forget()
-        state.withLock { $0.log = nil }
-        warn("the relay log does not reach back far enough: the source is read directly")
+        state.withLock { state in
+            state.log = nil
+            state.needed = nil
+            state.bypassed = .now
+            state.bypasses += 1
+        }
+        warn(Self.bypassWarning)
         return true
+    }
+
+    private static let bypassWarning =
+        "the relay log does not reach back far enough: the source is read directly"
+    /// How long the source is read directly at least; each time twice as long.
+    private static let bypassTime = Duration.seconds(2)
+
+    /// Whether a log that was given up has what is needed by now, or is gone and can begin anew
+    /// where that is.
+    func isBack(for file: String, of server: ServerUUID) -> Bool {
+        let (since, count) = state.withLock { ($0.bypassed, $0.bypasses) }
+        guard let since, since.duration(to: .now) > Self.bypassTime * (1 << min(count, 9)) else {
+            return false
+        }
+        guard let log = relay.log else { return true }
+        return log.status.state == .running && log.goesOn(from: file, of: server)
+    }
+
+    /// Lets the next ``open(needed:)`` try the log again that was given up.
+    func reopen() {
+        state.withLock { state in
+            state.bypassed = nil
+            state.isDecided = false
+        }
+        board.update { status in status.warnings.removeAll { $0 == Self.bypassWarning } }
     }
 
     /// Runs a log of one's own, and shows how it is, until the task is cancelled.

@@ -7,6 +7,14 @@ public struct MigrationStatus: Sendable, Hashable, Codable {
     /// The stage a migration is in.
     public enum Phase: String, Sendable, Hashable, Codable {
         case starting, checking, schema, copying, indexing, following, draining, finishing, done
+
+        /// Whether the copy is complete, as far as the phase tells.
+        var isCopied: Bool {
+            switch self {
+            case .starting, .checking, .schema, .copying, .indexing: false
+            case .following, .draining, .finishing, .done: true
+            }
+        }
     }
 
     /// One table of the copy.

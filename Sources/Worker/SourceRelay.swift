@@ -20,23 +20,44 @@ final class SourceRelay: Sendable {
         var windowBytes = 64 << 20
         /// Makes the connections to other workers that keep the source's relay log.
         var peers: @Sendable () -> [any RelayConnection] = { [] }
+        /// Asks the targets of all who may need the log what they have applied.
+        var checkpoints: (@Sendable (_ isRead: Bool) async throws -> [RelayCheckpoint])?
         /// Told of a log that is open, and of its end.
         var opened: @Sendable (RelayLog?) -> Void = { _ in }
     }
 
     private struct State {
         var log: RelayLog?
-        var opening: Awaited<RelayLog>?
+        var opening: Awaited<Opening>?
         /// Who will ask, as far as is known.
         var expected: Set<String> = []
         /// Who may still need the log one day; `nil`: that is not known.
         var readers: Set<String>?
-        /// Who has asked, and from where on they must read.
+        /// Who has asked since the last log was opened, and from where on they must read. What they
+        /// asked for then says nothing any more: they have gone on.
         var asked: [String: SourcePosition?] = [:]
-        /// Who the newest log was opened for, and from where. The log itself is not held: its folder
-        /// is locked as long as it lives.
-        var opened:
-            (id: ObjectIdentifier, asked: [String: SourcePosition?], lowest: SourcePosition?)?
+        /// Who the log was opened for.
+        var reason = Reason()
+    }
+    /// Who a log was opened for, and from where on.
+    struct Reason: Sendable {
+        fileprivate var asked: [String: SourcePosition?] = [:]
+        fileprivate var lowest: SourcePosition?
+
+        /// Whether a log that could not begin, since neither it nor the source has what is needed,
+        /// has failed because of what one migration needs. The others need not share its end: the
+        /// next log is opened without it.
+        func isBlamed(_ name: String) -> Bool {
+            guard let lowest else { return true }
+            guard let position = asked[name] ?? nil else { return false }
+            return position.origin.server == lowest.origin.server
+                && position.binlog.file == lowest.binlog.file
+        }
+    }
+    /// A log, and who it was opened for.
+    struct Opening: Sendable {
+        let log: RelayLog
+        let reason: Reason
     }
     private let options: Options
     /// Whether what ends the log ends ``run()``; else the next one who asks opens it anew.
@@ -45,6 +66,7 @@ final class SourceRelay: Sendable {
     /// A log, and the workers that it may be fetched from.
     private struct Opened: Sendable {
         let log: RelayLog
+        let reason: Reason
         let peers: [any RelayConnection]
     }
     private let opened = Mailbox<Opened>()
@@ -69,6 +91,7 @@ final class SourceRelay: Sendable {
         let (log, gone) = state.withLock { state in
             let gone = state.readers?.subtracting(readers) ?? []
             state.expected = names
+            state.asked = state.asked.filter { names.contains($0.key) }
             state.readers = readers
             return (state.log, gone)
         }
@@ -79,34 +102,42 @@ final class SourceRelay: Sendable {
     ///
     /// - Parameter needed: what the migration has to read again at least; `nil` for one that has
     ///   copied nothing yet.
-    func open(for name: String, needed: SourcePosition?) async throws -> RelayLog {
-        let fresh = Awaited<RelayLog>()
-        let (log, opening) = state.withLock { state in
-            state.asked[name] = .some(needed)
-            if state.log == nil, state.opening == nil {
-                state.opening = fresh
-                return (nil, fresh) as (RelayLog?, Awaited<RelayLog>?)
+    func open(for name: String, needed: SourcePosition?) async throws -> Opening {
+        while true {
+            let fresh = Awaited<Opening>()
+            let (known, opening) = state.withLock { state in
+                if let log = state.log {
+                    return (Opening(log: log, reason: state.reason), nil)
+                        as (Opening?, Awaited<Opening>?)
+                }
+                state.asked[name] = .some(needed)
+                if state.opening == nil { state.opening = fresh }
+                return (nil, state.opening)
             }
-            return (state.log, state.opening)
+            if let known { return known }
+            if opening === fresh { return try await begin(fresh) }
+            do {
+                if let opening { return try await opening.value(meanwhile: {}) }
+            } catch is CancellationError {
+                // The one who opened it was stopped, not this one.
+                try Task.checkCancellation()
+            }
         }
-        if let log { return log }
-        guard let opening, opening === fresh else {
-            if let opening { return try await opening.value(meanwhile: {}) }
-            return try await open(for: name, needed: needed)
-        }
+    }
+
+    private func begin(_ opening: Awaited<Opening>) async throws -> Opening {
         do {
             let fresh = try await open()
-            let log = fresh.log
-            let lowest = lowest()
-            state.withLock { state in
-                state.log = log
+            let made = state.withLock { state in
+                state.log = fresh.log
                 state.opening = nil
-                state.opened = (ObjectIdentifier(log), state.asked, lowest)
+                state.reason = fresh.reason
                 state.asked = [:]
+                return Opening(log: fresh.log, reason: fresh.reason)
             }
-            opening.give(.success(log))
+            opening.give(.success(made))
             opened.send(fresh)
-            return log
+            return made
         } catch {
             state.withLock { $0.opening = nil }
             opening.give(.failure(error))
@@ -127,11 +158,13 @@ final class SourceRelay: Sendable {
         relay.keepSeconds = 3600
         let peers = options.peers()
         relay.peers = peers
-        if let lowest = lowest() {
+        relay.checkpoints = options.checkpoints
+        let (readers, asked) = state.withLock { ($0.readers, $0.asked) }
+        let lowest = Self.lowest(asked)
+        if let lowest {
             relay.start = .from(lowest.binlog, of: lowest.origin.server, gtids: lowest.gtids)
         }
         let (start, limit) = (relay, options.limitBytes)
-        let (readers, asked) = state.withLock { ($0.readers, $0.asked) }
         let log = try await withThread("control") {
             var options = start
             options.limitBytes = try limit.map { UInt64($0) } ?? RelayLog.defaultLimit(options.path)
@@ -144,7 +177,7 @@ final class SourceRelay: Sendable {
             }
             return log
         }
-        return Opened(log: log, peers: peers)
+        return Opened(log: log, reason: Reason(asked: asked, lowest: lowest), peers: peers)
     }
 
     /// Those who ask know better than what they once wrote down: a need of the time before the source
@@ -163,8 +196,8 @@ final class SourceRelay: Sendable {
 
     /// Of positions that can't be compared, after a failover of the source, any: who misses
     /// something then reads it from the source.
-    private func lowest() -> SourcePosition? {
-        state.withLock { $0.asked.values.compactMap { $0 } }.reduce(nil) { lowest, position in
+    private static func lowest(_ asked: [String: SourcePosition?]) -> SourcePosition? {
+        asked.values.compactMap { $0 }.reduce(nil) { lowest, position in
             guard let lowest else { return position }
             return (try? lowest.lower(position)) ?? lowest
         }
@@ -179,22 +212,6 @@ final class SourceRelay: Sendable {
         let lost = names.intersection(needed)
         for name in lost { try log.forgetNeed(name) }
         return lost
-    }
-
-    /// Whether a log that could not begin, since neither it nor the source has what is needed, has
-    /// failed because of what one migration needs. The others need not share its end: the next
-    /// log is opened without it.
-    func isToBlame(_ name: String, for log: RelayLog) -> Bool {
-        state.withLock { state in
-            guard let opened = state.opened, opened.id == ObjectIdentifier(log),
-                let lowest = opened.lowest
-            else {
-                return true
-            }
-            guard let position = opened.asked[name] ?? nil else { return false }
-            return position.origin.server == lowest.origin.server
-                && position.binlog.file == lowest.binlog.file
-        }
     }
 
     private func run(_ opened: Opened) async throws {

@@ -3,7 +3,9 @@ import Logging
 import MySQLClient
 import MySQLCore
 import Relay
+import Rules
 import Runtime
+import Settings
 import Stream
 import TestServers
 import Testing
@@ -31,7 +33,7 @@ import Testing
             group.addTask {
                 var log: RelayLog?
                 for (name, needed) in tasks {
-                    log = try await relay.open(for: name, needed: needed)
+                    log = try await relay.open(for: name, needed: needed).log
                 }
                 guard let log else { return false }
                 try await log.ready()
@@ -92,6 +94,106 @@ import Testing
                     log.holds(first.binlog.file, of: first.origin.server))
                 #expect(log.holds(later.binlog.file, of: later.origin.server))
             }
+        }
+    }
+
+    /// Runs a source's log while `body` uses it.
+    private static func running(
+        _ relay: SourceRelay, _ body: @escaping @Sendable () async throws -> Void
+    ) async throws {
+        try await withThrowingTaskGroup(of: Bool.self) { group in
+            group.addTask {
+                try await relay.run()
+                return false
+            }
+            group.addTask {
+                try await body()
+                return true
+            }
+            while let isDone = try await group.next(), !isDone {}
+            group.cancelAll()
+            while let _ = try? await group.next() {}
+        }
+    }
+
+    @Test("what a task has asked for long ago neither drops its need nor takes the blame")
+    func oldQuestions() async throws {
+        try await TestServer.with(.mariadb) { server in
+            let folder = NSTemporaryDirectory() + "skein-source-\(UUID().uuidString)"
+            defer { try? FileManager.default.removeItem(atPath: folder) }
+            try server.sql("CREATE DATABASE d; CREATE TABLE d.t (a INT)")
+            let first = try Self.position(server)
+            let relay = SourceRelay(
+                SourceRelay.Options(
+                    folder: folder, source: Self.options(server), serverID: .random(in: 1...9999)),
+                endsWithLog: false, logger: Logger(label: "test"))
+            let reasons = Mailbox<SourceRelay.Reason>()
+            try await Self.running(relay) {
+                let opening = try await relay.open(for: "first", needed: first)
+                try await opening.log.ready()
+                // It has copied nothing yet when it asks, and then needs what is there.
+                _ = try await relay.open(for: "late", needed: nil)
+                try opening.log.need("late", first.binlog.file, of: first.origin.server)
+                reasons.send(opening.reason)
+            }
+            try server.sql("INSERT INTO d.t VALUES (1); FLUSH BINARY LOGS; FLUSH BINARY LOGS")
+            let later = try Self.position(server)
+            try await Self.running(relay) {
+                let opening = try await relay.open(for: "second", needed: later)
+                try await opening.log.ready()
+                let old = try await reasons.next()
+                #expect(old.isBlamed("first") && !old.isBlamed("late") && !old.isBlamed("second"))
+                #expect(opening.reason.isBlamed("second") && !opening.reason.isBlamed("first"))
+            }
+            let needed = try RelayArchive(path: folder).files().flatMap(\.neededBy)
+            #expect(needed.contains("late"))
+        }
+    }
+
+    @Test("a log that lacked something is read again as soon as it has what is needed")
+    func bypassed() async throws {
+        try await TestServer.with(.mariadb) { server in
+            let folder = NSTemporaryDirectory() + "skein-source-\(UUID().uuidString)"
+            defer { try? FileManager.default.removeItem(atPath: folder) }
+            try server.sql("CREATE DATABASE d; CREATE TABLE d.t (a INT)")
+            let old = try Self.position(server)
+            try server.sql("FLUSH BINARY LOGS; INSERT INTO d.t VALUES (1)")
+            let now = try Self.position(server)
+            let relay = SourceRelay(
+                SourceRelay.Options(
+                    folder: folder, source: Self.options(server), serverID: .random(in: 1...9999)),
+                endsWithLog: false, logger: Logger(label: "test"))
+            var settings = MigrationSettings(
+                source: Self.options(server), target: Self.options(server),
+                selection: TableSelection(tables: []))
+            settings.name = "task"
+            settings.relayFolder = folder
+            let (mine, board) = (settings, StatusBoard())
+            try await Self.running(relay) {
+                // Another task has let it begin here.
+                try await relay.open(for: "other", needed: nil).log.ready()
+                let migration = MigrationRelay(
+                    settings: mine, board: board, serverID: 1, shared: relay,
+                    logger: Logger(label: "test"))
+                try await migration.open(needed: old)
+                #expect(migration.events != nil && migration.isRead)
+                // A reader finds that it does not have that.
+                #expect(migration.bypass())
+                #expect(migration.events == nil && !migration.isRead)
+                #expect(!migration.isBack(for: now.binlog.file, of: now.origin.server))
+                let deadline = ContinuousClock.now + .seconds(60)
+                while !migration.isBack(for: now.binlog.file, of: now.origin.server) {
+                    guard ContinuousClock.now < deadline else { throw Overdue() }
+                    try await Task.sleep(for: .milliseconds(50))
+                }
+                // It is the log that has changed nothing; the task has gone on.
+                #expect(!migration.isBack(for: old.binlog.file, of: old.origin.server))
+                #expect(!board.current.warnings.isEmpty)
+                migration.reopen()
+                try await migration.open(needed: now)
+                #expect(migration.events != nil && board.current.warnings.isEmpty)
+            }
+            #expect(try RelayArchive(path: folder).files().flatMap(\.neededBy).contains("task"))
         }
     }
 }

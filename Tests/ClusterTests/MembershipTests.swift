@@ -104,6 +104,22 @@ struct MembershipTests {
         }
     }
 
+    @Test("a leader whose writes are refused keeps its session, and tries again")
+    func refusedWrite() async throws {
+        try await TestCluster.with { cluster in
+            let worker = try TestWorker(
+                "w", cluster.endpoint, leaseSeconds: 30, settlingTime: .seconds(7200),
+                failingWrites: 1, failure: .noSpace)
+            let running = Task { try await worker.run() }
+            defer { running.cancel() }
+            try await cluster.eventually { try await cluster.leader() == "w" }
+            let session = try await cluster.state().sessions["w"]
+            try await cluster.addSource("s")
+            try await cluster.eventually { try await cluster.bindings()["s"]?.worker == "w" }
+            #expect(try await cluster.state().sessions["w"] == session)
+        }
+    }
+
     @Test("a store that takes no writes still tells whose key it has")
     func fullStore() async throws {
         try await TestCluster.with(["--quota-backend-bytes=1048576"]) { cluster in

@@ -24,6 +24,8 @@ final class FakeHost: SourceHost {
 
     func status() -> WorkerStatus { WorkerStatus(name: "fake") }
 
+    func measures() -> [SubtaskMeasures] { [] }
+
     func purgeRelay(of: String, before: String, inUse: Bool) async throws -> UInt64 { 0 }
 
     func check(_ settings: MigrationSettings, source: String) async -> SourceCheck {

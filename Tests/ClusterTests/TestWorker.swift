@@ -14,7 +14,8 @@ final class TestWorker: Sendable {
 
     init(
         _ name: String, _ endpoint: EtcdEndpoint, identity: String? = nil, leaseSeconds: Int = 2,
-        settlingTime: Duration = .milliseconds(100), failingWrites: Int = 0
+        settlingTime: Duration = .milliseconds(100), failingWrites: Int = 0,
+        failure: MetadataError.Code = .unavailable
     ) throws {
         self.name = name
         let log = Logger(label: name) { _ in SwiftLogNoOpLogHandler() }
@@ -30,7 +31,7 @@ final class TestWorker: Sendable {
             client: client, settlingTime: settlingTime, log: log, otherDuties: { _ in },
             write: {
                 if failures.wrappingAdd(-1, ordering: .relaxed).oldValue > 0 {
-                    throw MetadataError(.unavailable, "for the test")
+                    throw MetadataError(failure, "for the test")
                 }
                 return try await client.transaction(if: $0, then: $1, otherwise: [$2])
             })

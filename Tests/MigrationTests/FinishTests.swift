@@ -106,5 +106,71 @@ extension MigrationTests {
             try await trial.catchUp()
             try await trial.expectEqual()
         }
+
+        @Test("what is refused is taken back, and the migration can go on")
+        func refused() async throws {
+            let trial = try await Trial(
+                .mariadb, "refused",
+                Self.tables + """
+                    CREATE TRIGGER twice AFTER INSERT ON t FOR EACH ROW SET @n = 1;
+                    CREATE EVENT daily ON SCHEDULE EVERY 1 DAY DO DELETE FROM t WHERE id=0;
+                    """)
+            let skein = try trial.migrate()
+            try await trial.copied(skein)
+            try await trial.stop(skein)
+            // Somebody's own trigger on another table has the second one's name.
+            try trial.onTarget(
+                """
+                CREATE TABLE other (id INT PRIMARY KEY);
+                SET GLOBAL log_bin_trust_function_creators=1;
+                """)
+            try trial.target.sql(
+                """
+                CREATE OR REPLACE USER few@'%' IDENTIFIED BY '\(TestServer.password)';
+                GRANT ALL ON `\(trial.schema)`.* TO few@'%'; GRANT ALL ON `\(trial.meta)`.* TO few@'%';
+                REVOKE EVENT ON `\(trial.schema)`.* FROM few@'%';
+                GRANT CONNECTION ADMIN, SET USER, PROCESS, BINLOG ADMIN ON *.* TO few@'%';
+                """)
+            var weak = trial
+            weak.targetURL = "mysql://few@127.0.0.1:\(trial.target.port)"
+            var outcome = try await weak.migrate("--finish", "--until", "caught-up").end()
+            #expect(outcome.status != 0)
+            #expect(outcome.text.contains("event"), "\(outcome.text)")
+            #expect(trial.phase == "follow")
+            #expect(try trial.onTarget("SHOW TRIGGERS") == "")
+            // Doubled once, by the source.
+            try trial.onSource("INSERT INTO t (v) VALUES (50)")
+            try await trial.catchUp()
+            #expect(try trial.onTarget("SELECT v FROM t ORDER BY id DESC LIMIT 1") == "100\n")
+            outcome = try await trial.migrate("--finish", "--until", "caught-up").end()
+            #expect(outcome.status == 0, "\(outcome.text)")
+            #expect(try trial.onTarget("SHOW TRIGGERS").contains("twice"))
+        }
+
+        @Test("nothing is applied once a trigger may be there; --finish goes on")
+        func interrupted() async throws {
+            var trial = try await Trial(.mariadb, "interrupted", Self.tables)
+            let proxy = try FaultProxy(to: trial.target)
+            defer { proxy.close() }
+            let skein = try trial.migrate()
+            try await trial.copied(skein)
+            try await trial.stop(skein)
+            trial.targetURL = proxy.url
+            let held = proxy.holdNext(.toServer, matching: "66696E6973686564", closingClient: false)
+            let finishing = try trial.migrate("--finish", "--until", "caught-up")
+            try await held.caught()
+            finishing.kill()
+            held.drop()
+            #expect(trial.phase == "finishing")
+            #expect(try trial.onTarget("SHOW TRIGGERS").hasPrefix("doubled"))
+            try trial.onSource("INSERT INTO t (v) VALUES (50)")
+            var outcome = try await trial.migrate("--until", "caught-up").end()
+            #expect(outcome.status == 1)
+            #expect(outcome.text.contains("migration.finishing"), "\(outcome.text)")
+            #expect(try trial.onTarget("SELECT COUNT(*) FROM t") == "3\n")
+            outcome = try await trial.migrate("--finish", "--until", "caught-up").end()
+            #expect(outcome.status == 0, "\(outcome.text)")
+            #expect(trial.phase == "finished")
+        }
     }
 }

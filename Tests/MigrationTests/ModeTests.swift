@@ -1,9 +1,12 @@
+import Cluster
 import Foundation
 import Glibc
+import Metadata
 import MySQLClient
 import MySQLCore
 import TestServers
 import Testing
+import Worker
 
 extension MigrationTests {
     /// Migrations of changes alone, and of the rows alone.
@@ -161,7 +164,8 @@ extension MigrationTests {
             try await trial.expectEqual()
             // What has begun is not taken for something else.
             try trial.onTarget("DROP TABLE t")
-            try trial.target.sql("UPDATE \(trial.meta).subtask SET phase='start'")
+            try trial.target.sql(
+                "UPDATE \(trial.meta).subtask SET phase='start', tail='', low_water=NULL")
             let other = try await SkeinProcess(trial.arguments([])).end()
             #expect(other.status == 1 && other.text.contains("[migration.other]"), "\(other.text)")
             try trial.onSource("INSERT INTO t VALUES (4, 4)")
@@ -169,6 +173,12 @@ extension MigrationTests {
                 trial.arguments(["--mode", "incremental", "--ignore-check", "all"])
             ).end()
             #expect(lacking.status == 1 && lacking.text.contains("[migration.target]"))
+            // Nothing is done yet: what is migrated may still be another choice.
+            let others = ["--mode", "incremental", "--exclude", "\(trial.schema).t"]
+            let without = try await SkeinProcess(
+                trial.arguments(others + ["--until", "caught-up"])
+            ).end()
+            #expect(without.status == 0, "\(without.text)")
         }
 
         @Test("a place that the source does not have is refused", arguments: Pair.sameFamily)
@@ -250,6 +260,80 @@ extension MigrationTests {
                     String(place))
             }
             try await trial.expectEqual()
+        }
+
+        @Test(
+            "tasks in DM's words: rows alone until they are whole, then changes from there",
+            .enabled(if: EtcdServer.isInstalled))
+        func tasks() async throws {
+            let seed = Dice.seed("tasks")
+            let trial = try await Trial(.mariadb, "modes", Shop.schema(rows: 500))
+            let schema = trial.schema
+            let load = Load(
+                trial.source, schema: schema, seed: seed, pause: .milliseconds(10), Shop.step)
+            @Sendable func task(_ name: String, _ mode: String, _ start: String) -> String {
+                """
+                name: \(name)
+                task-mode: \(mode)
+                meta-schema: \(trial.meta)
+                target-database: TARGET
+                mysql-instances: [{source-id: one, block-allow-list: list\(start)}]
+                block-allow-list: {list: {do-dbs: ["\(schema)"]}}
+                """
+            }
+            let cluster = try ClusterTrial("w1")
+            try await cluster.running {
+                let worker = cluster.workers[0]
+                try worker.start()
+                try await cluster.add(
+                    trial, sources: ["one"], task: "rows", task("rows", "full", ""))
+                @Sendable func column(_ column: String, of name: String) throws -> String {
+                    try trial.target.connect().value(
+                        "SELECT \(column) FROM \(trial.meta).subtask WHERE task='\(name)'") ?? ""
+                }
+                try await cluster.eventually("the rows") {
+                    (try? column("phase", of: "rows")) == "complete"
+                }
+                try await cluster.eventually("its end") {
+                    try await cluster.cluster().histories[.init(task: "rows", source: "one")]?
+                        .record.finish != nil
+                }
+                let mark = try column("HEX(low_water)", of: "rows")
+                let place = try SourcePosition(encoded: Self.bytes(mark))
+                try await load.more(100)
+                // Nothing is applied any more, whoever starts it.
+                worker.kill()
+                try worker.start()
+                let start =
+                    ", meta: {binlog-name: \(place.binlog.file), binlog-pos: \(place.binlog.offset)}"
+                try await cluster.add(
+                    trial, sources: ["one"], task: "more", task("more", "incremental", start))
+                try await cluster.eventually("its beginning") {
+                    (try? column("phase", of: "more")) == "follow"
+                }
+                worker.kill()
+                try await load.more(50)
+                try await load.stop()
+                try worker.start()
+                // A marker may overtake what it does not depend on: the mark does not.
+                let end = try #require(
+                    MariaDBGTIDPosition(
+                        trial.source.connect().value("SELECT @@gtid_binlog_pos") ?? ""))
+                try await cluster.eventually("everything", within: .seconds(240)) {
+                    let text = (try? column("HEX(low_water)", of: "more")) ?? ""
+                    return (try? SourcePosition(encoded: Self.bytes(text)))?.gtids
+                        .holds(.mariadb(end)) == true
+                }
+                #expect(try column("HEX(low_water)", of: "rows") == mark)
+            }
+            try await trial.expectEqual()
+        }
+
+        private static func bytes(_ hex: String) -> [UInt8] {
+            let digits = Array(hex.utf8)
+            return stride(from: 0, to: digits.count - 1, by: 2).compactMap {
+                UInt8(String(decoding: digits[$0...($0 + 1)], as: UTF8.self), radix: 16)
+            }
         }
 
         private static func reached(_ text: String) -> String? {

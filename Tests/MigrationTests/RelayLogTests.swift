@@ -1,4 +1,5 @@
 import Foundation
+import MySQLClient
 import TestServers
 import Testing
 
@@ -75,6 +76,93 @@ extension MigrationTests {
             #expect(!FileManager.default.fileExists(atPath: trial.state.path + "/relay"))
         }
 
+        /// Whether some file of the relay log has a text.
+        private static func holds(_ trial: Trial, _ text: String) -> Bool {
+            let folder = trial.state.path + "/relay"
+            let names = (try? FileManager.default.subpathsOfDirectory(atPath: folder)) ?? []
+            return names.contains { name in
+                guard let data = FileManager.default.contents(atPath: folder + "/" + name) else {
+                    return false
+                }
+                return data.range(of: Data(text.utf8)) != nil
+            }
+        }
+
+        @Test(
+            "what the source has lost is given up when the target has not applied it; else it stops",
+            arguments: Pair.sameFamily, [false, true])
+        func lost(_ pair: Pair, isApplied: Bool) async throws {
+            let target = try await SharedServers.all.server(pair.target, "target")
+            try await TestServer.with(pair.source, durable: true, name: "original") { original in
+                var trial = try Trial(
+                    source: original, target: target, "givenup",
+                    """
+                    CREATE TABLE t (id INT PRIMARY KEY, w TEXT); INSERT INTO t VALUES (1,'a'),(2,'b');
+                    CREATE TABLE marker (id BIGINT UNSIGNED PRIMARY KEY)
+                    """)
+                try await trial.catchUp()
+                try await original.stop()
+                let copy = try await TestServer.start(
+                    pair.source, name: "copy", data: original.datadir)
+                await copy.kill()
+                try await original.restart()
+                let proxy = try FaultProxy(to: original)
+                defer { proxy.close() }
+                trial.sourceURL = proxy.url
+                // Somebody else holds what is to be written.
+                let holder = try target.connect(trial.schema)
+                try holder.execute("START TRANSACTION")
+                _ = try holder.rows("SELECT * FROM t WHERE id >= 2 FOR UPDATE")
+                let skein = try trial.migrate()
+                try trial.onSource("INSERT INTO t VALUES (10,'lostlostlost')")
+                try await skein.waiting(for: "the relay log") {
+                    Self.holds(trial, "lostlostlost")
+                }
+                // A lane has it by now, and waits with it.
+                try await skein.waiting(for: "a lane") {
+                    try target.connect().rows("SHOW FULL PROCESSLIST").contains { row in
+                        row.contains { $0?.contains("lostlostlost") == true }
+                            || row.contains { $0?.contains("6C6F73746C6F7374") == true }
+                    }
+                }
+                await original.kill()
+                try await copy.restart()
+                try copy.sql("INSERT INTO t VALUES (10,'other')", database: trial.schema)
+                try copy.sql("INSERT INTO t VALUES (11,'more')", database: trial.schema)
+                proxy.forward(to: copy)
+                proxy.cut()
+                if isApplied {
+                    // What was sent is executed although nobody is there any more.
+                    try holder.execute("ROLLBACK")
+                    let outcome = try await skein.end(within: .seconds(120))
+                    #expect(outcome.status == 1, "\(outcome.text)")
+                    #expect(
+                        outcome.text.contains("source.lost")
+                            && outcome.text.contains("of task \(trial.schema) has applied"),
+                        "\(outcome.text)")
+                    #expect(
+                        try trial.onTarget("SELECT GROUP_CONCAT(w) FROM t")
+                            == "a,b,lostlostlost\n")
+                    await copy.discard()
+                    return
+                }
+                let lost = trial.state.path + "/relay/skein/lost"
+                try await skein.waiting(for: "the cut") {
+                    FileManager.default.fileExists(atPath: lost)
+                }
+                try holder.execute("ROLLBACK")
+                let now = Trial(trial, source: copy)
+                try await now.applied(skein)
+                skein.signal(SIGTERM)
+                let outcome = try await skein.end()
+                #expect(outcome.status == 0, "\(outcome.text)")
+                #expect(outcome.text.contains("skein verify"), "\(outcome.text)")
+                #expect(try trial.onTarget("SELECT w FROM t WHERE id=10") == "other\n")
+                try await now.expectEqual()
+                await copy.discard()
+            }
+        }
+
         @Test("skein relay shows, reads and purges it")
         func commands() async throws {
             let trial = try await Trial(.mariadb, "showrelay", Shop.schema(rows: 200))
@@ -98,8 +186,46 @@ extension MigrationTests {
             #expect(!tail.text.contains(gtids[gtids.count - 2] + " "))
             let purge = try await run("purge", folder, "--before", "nothing.000001")
             #expect(purge.status == 1 && purge.text.contains("relay.missing"))
-            let wrong = try await run("status", trial.state.path)
-            #expect(wrong.status == 1 && wrong.text.contains("relay.unusable"))
+            // Where one may look by mistake.
+            for (path, word) in [
+                (trial.state.path, "/relay"), (folder + "/skein", "a part of the one in"),
+                (folder + "/nowhere/else", "no such folder"),
+            ] {
+                let wrong = try await run("status", path)
+                #expect(
+                    wrong.status == 1 && wrong.text.contains("relay.unusable")
+                        && wrong.text.contains(word), "\(wrong.text)")
+            }
+            let file = try #require(status.text.firstMatch(of: /"name":"([^"]+)"/)).1
+            let whole = try await run("read", folder, "--from", String(file), "--limit", "1")
+            #expect(
+                whole.status == 0 && whole.text.contains("FORMAT_DESCRIPTION")
+                    && !whole.text.contains("not readable"), "\(whole.text)")
+            let inside = try await run("read", folder, "--from", "\(file):5")
+            #expect(inside.status == 1 && inside.text.contains("not where an event begins"))
+            let behind = try await run("read", folder, "--from", "\(file):4000000000")
+            #expect(behind.status == 1 && behind.text.contains("relay.missing"))
+            // What a statement sets stays secret.
+            try trial.onSource(
+                "CREATE OR REPLACE USER nobody@localhost IDENTIFIED BY 'opensesame'; "
+                    + "INSERT INTO words VALUES ('after', 1)")
+            try await trial.catchUp()
+            let secret = try await run("read", folder)
+            #expect(secret.text.contains("***") && !secret.text.contains("opensesame"))
+            try trial.onSource("DROP USER nobody@localhost; FLUSH BINARY LOGS")
+            try trial.onSource("INSERT INTO words VALUES ('last of all', 1)")
+            try await trial.catchUp()
+            let newest = try #require(
+                try await run("status", folder, "--output", "json").text
+                    .matches(of: /"name":"([^"]+)"/).last
+            ).1
+            let dry = try await run(
+                "purge", folder, "--before", String(newest), "--force", "--dry-run")
+            #expect(dry.status == 0 && dry.text.contains("would remove"), "\(dry.text)")
+            #expect(try await run("status", folder).text.contains(file))
+            let done = try await run("purge", folder, "--before", String(newest), "--force")
+            #expect(done.status == 0 && done.text.contains("removed"), "\(done.text)")
+            #expect(try await !run("status", folder).text.contains("  \(file) "))
         }
     }
 }

@@ -338,6 +338,14 @@ extension MigrationTests {
                 let name = try await serve(
                     "w0", "impostor", "--join", worker.address, "--key-file", worker.keyFile)
                 #expect(name.status == 1 && name.text.contains("cluster.name"), "\(name.text)")
+                let busy = try await SkeinProcess([
+                    "serve", "--name", "w9", "--data-dir", cluster.state.path + "/busy",
+                    "--listen", "127.0.0.1:\(worker.port - 1)",
+                ]).end(within: .seconds(60))
+                #expect(
+                    busy.status == 1 && busy.text.contains("cluster.address")
+                        && busy.text.contains("\(worker.port): Address already in use"),
+                    "\(busy.text)")
                 other.kill()
                 let renamed = try await serve("x", "other")
                 #expect(renamed.text.contains("belongs to the worker 'other'"), "\(renamed.text)")
@@ -345,6 +353,17 @@ extension MigrationTests {
                 #expect(
                     foreign.status == 1 && foreign.text.contains("cluster.other"), "\(foreign.text)"
                 )
+                // Nobody to join: it waits, says so, and ends when it is asked to.
+                let alone = try SkeinProcess([
+                    "serve", "--name", "w8", "--data-dir", cluster.state.path + "/alone",
+                    "--listen", ServeProcess("w8", in: cluster.state).address, "--join",
+                    "127.0.0.1:1",
+                ])
+                try await alone.waiting(for: "its words") {
+                    alone.text.contains("waiting for the cluster's store")
+                }
+                alone.signal(SIGTERM)
+                #expect(try await alone.end(within: .seconds(30)).status == 0)
                 // What was refused has left no trace.
                 let first = try EtcdClient(endpoints: [worker.store])
                 let running = Task { try await first.run() }

@@ -33,9 +33,10 @@ final class SkeinProcess: Sendable {
     ///
     /// - Parameters:
     ///   - environment: variables over the usual ones (the passwords of test users).
+    ///   - prefix: a program that runs it in its own place, and what that is told.
     ///   - program: what is started; by default the product.
     init(
-        _ arguments: [String], environment: [String: String] = [:],
+        _ arguments: [String], environment: [String: String] = [:], prefix: [String] = [],
         program: String = SkeinProcess.binary
     ) throws {
         output = try Self.makeFile()
@@ -48,7 +49,8 @@ final class SkeinProcess: Sendable {
         ]
         variables.merge(environment) { _, new in new }
         let command =
-            ["env"] + variables.map { "\($0.key)=\($0.value)" }.sorted() + [program] + arguments
+            ["env"] + variables.map { "\($0.key)=\($0.value)" }.sorted() + prefix
+            + [program] + arguments
         pid = try ChildProcess.spawn(
             command, as: .ourselves, input: input, output: output, errors: errors)
     }

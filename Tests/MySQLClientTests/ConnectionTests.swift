@@ -11,6 +11,28 @@ struct ConnectionTests {
         try Connection(Servers.options(try await Servers.shared(family)))
     }
 
+    @Test("a session has the variables that were asked for", arguments: Servers.families)
+    func sessionVariables(family: TestServer.Family) async throws {
+        var options = Servers.options(try await Servers.shared(family))
+        options.session = [
+            "auto_increment_increment": "7", "group_concat_max_len": "2048",
+            "default_storage_engine": "InnoDB", "sql_warnings": "ON",
+        ]
+        let connection = try Connection(options)
+        let row = try connection.rows(
+            "SELECT @@session.auto_increment_increment, @@session.group_concat_max_len, "
+                + "@@session.default_storage_engine, @@session.sql_warnings")[0]
+        #expect(row == ["7", "2048", "InnoDB", "1"])
+        for (name, code) in [("no_such_variable", 1193), ("x`; DROP TABLE t; --", 1193)] {
+            options.session = [name: "1"]
+            #expect {
+                try Connection(options)
+            } throws: {
+                ($0 as? MySQLError)?.code == UInt32(code)
+            }
+        }
+    }
+
     @Test("rows come as they arrive, and what is left is dropped", arguments: Servers.families)
     func streaming(family: TestServer.Family) async throws {
         let connection = try await connect(family)

@@ -126,7 +126,7 @@ struct TaskFileTests {
         #expect(two.load == LoadSettings() && file.part(of: "three") == nil)
     }
 
-    private static let small = """
+    static let small = """
         name: t
         task-mode: all
         target-database: {host: h, user: u}
@@ -136,7 +136,7 @@ struct TaskFileTests {
         """
 
     /// The smallest file with other lines in place of those that begin alike, and more behind.
-    private static func with(_ lines: String...) -> String {
+    static func with(_ lines: String...) -> String {
         var text = small
         for line in lines {
             // An instance replaces the one that is there.
@@ -388,66 +388,6 @@ struct TaskFileTests {
             .yaml, file: "s.yaml")
         let settings = try Self.report(Self.small).value.migrationSettings(filtered)
         #expect(settings.mapping.leavesOutChanges)
-    }
-
-    @Test("a mode, and where each source begins, reach the engines")
-    func modes() throws {
-        func run(_ mode: String, _ more: String...) throws -> MigrationSettings {
-            let lines =
-                ["name: t", "task-mode: \(mode)", "target-database: {host: h, user: u}"] + more
-            let report = try Self.report(lines.joined(separator: "\n"))
-            #expect(report.unsupported.isEmpty)
-            let again = try Self.report(report.value.effective.yamlLines.joined(separator: "\n"))
-            let source = SourceSettings(name: "b", server: ConnectionOptions(user: "u"))
-            let settings = try report.value.migrationSettings(source)
-            #expect(try again.value.migrationSettings(source).start == settings.start)
-            return settings
-        }
-        func sources(_ meta: String) -> String {
-            "mysql-instances: [{source-id: a, meta: {binlog-gtid: 0-1-2}}, {source-id: b\(meta)}]"
-        }
-        #expect(try run("full", sources("")).mode == .full)
-        let now = try run("incremental", sources(""))
-        #expect(now.mode == .incremental && now.start == .now)
-        let set = "11111111-2222-3333-4444-555555555555:1-9"
-        let position = BinlogPosition(file: "bin.000003", offset: 120)
-        for (meta, place) in [
-            ("{binlog-gtid: '\(set)'}", StartPlace.gtids(set)),
-            ("{binlog-name: bin.000003, binlog-pos: 120}", .position(position)),
-            ("{binlog-name: bin.000003}", .position(BinlogPosition(file: "bin.000003", offset: 4))),
-            (
-                "{binlog-name: bin.000003, binlog-pos: 120, binlog-gtid: '\(set)'}",
-                .either(gtids: set, position: position)
-            ),
-        ] {
-            #expect(try run("incremental", sources(", meta: \(meta)")).start == place)
-        }
-        // A time counts for all sources.
-        let timed = try run(
-            "incremental", sources(", meta: {binlog-gtid: 0-1-2}"),
-            "start-time: 2026-05-01T10:00:00Z")
-        #expect(timed.start == .time(.instant(1_777_629_600)))
-        #expect { try run("all", sources(""), "start-time: 2026-05-01 10:00:00") } throws: {
-            "\($0)".contains("task.yaml:5:1: \"start-time\" needs \"task-mode: incremental\"")
-        }
-        #expect { try run("full", sources(""), "until: bin.000007:1234") } throws: {
-            "\($0)".contains("until contradicts the mode full")
-        }
-        // What a person says when the task is started.
-        let task = try Self.report(
-            "name: t\ntask-mode: incremental\ntarget-database: {host: h, user: u}\n" + sources("")
-        ).value
-        let time = try #require(StartTime("2026-05-01 10:00:00"))
-        let source = SourceSettings(name: "a", server: ConnectionOptions(user: "u"))
-        #expect(try task.beginning(at: time).migrationSettings(source).start == .time(time))
-        #expect(throws: SettingsError.self) {
-            try Self.report(Self.small).value.beginning(at: time)
-        }
-        for mode in ["dump", "load"] {
-            let text = "name: t\ntask-mode: \(mode)\ntarget-database: {host: h, user: u}\n"
-            let report = try Self.report(text + sources(""))
-            #expect(report.unsupported.contains { $0.description.contains("\"task-mode\"") })
-        }
     }
 
     @Test("what the engines can act on reaches them, by source")

@@ -63,6 +63,59 @@ struct DirectSourceTests {
     }
 
     @Test(
+        "one that is left behind just behind a very large transaction gets nothing of it again",
+        arguments: Servers.families)
+    func large(family: TestServer.Family) async throws {
+        try await TestServer.with(family) { server in
+            try server.sql("CREATE DATABASE d; CREATE TABLE d.t (id INT PRIMARY KEY, v LONGTEXT)")
+            func place() throws -> BinlogPosition {
+                try SourceSession(try Connection(Servers.options(server))).currentPosition()
+            }
+            let start = try place()
+            let source = DirectSource(
+                Servers.options(server), serverID: 4300, windowBytes: 1 << 20)
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { try await source.run() }
+                let quick = try await source.reader(from: .position(start, of: nil))
+                let slow = try await source.reader(from: .position(start, of: nil))
+                try server.sql(
+                    "BEGIN;"
+                        + (1...30).map { "INSERT INTO d.t VALUES (\($0), REPEAT('y', 200000));" }
+                        .joined() + "COMMIT; FLUSH BINARY LOGS")
+                let middle = try place()
+                try server.sql(
+                    (101...140).map { "INSERT INTO d.t VALUES (\($0), REPEAT('z', 200000));" }
+                        .joined())
+                let end = try place()
+                /// Reads up to a place; every event must lie behind the one before.
+                @Sendable func read(
+                    _ reader: any EventReader, _ from: BinlogPosition, to end: BinlogPosition
+                ) async throws -> BinlogPosition {
+                    var last = from
+                    while last < end {
+                        let chunk = try await reader.next()
+                        for entry in chunk.entries where EventChunk.isInFile(entry) {
+                            let begin = BinlogPosition(file: chunk.file, offset: entry.position)
+                            #expect(last.file == begin.file ? last == begin : last < begin)
+                            last = BinlogPosition(file: chunk.file, offset: entry.endPosition)
+                        }
+                    }
+                    return last
+                }
+                // The slow one first, so that it is fed; then it stands still in the new file.
+                async let ahead = read(quick, start, to: middle)
+                let reached = try await read(slow, start, to: middle)
+                #expect(reached.file == middle.file)
+                _ = try await read(quick, try await ahead, to: end)
+                _ = try await read(slow, reached, to: end)
+                for reader in [quick, slow] { reader.close() }
+                group.cancelAll()
+                while let _ = try? await group.next() {}
+            }
+        }
+    }
+
+    @Test(
         "a position of one server is not read on another that answers in its place",
         arguments: Servers.families)
     func otherServer(family: TestServer.Family) async throws {

@@ -153,7 +153,10 @@ extension ClusterStore {
                 return it
             }
             if binding?.worker == worker { return () }
-            let bound = Binding(worker: worker, epoch: (binding?.epoch ?? 0) + 1)
+            let (epoch, isOver) = (binding?.epoch ?? 0).addingReportingOverflow(1)
+            // A damaged record must not end the worker.
+            guard !isOver else { throw unreadable(old ?? source) }
+            let bound = Binding(worker: worker, epoch: epoch)
             return try await commit(
                 if: [
                     .modRevision(source.key, source.modRevision),
@@ -197,7 +200,8 @@ extension ClusterStore {
     /// What a newer worker has written is not replaced by a guess.
     func unreadable(_ value: KeyValue) -> APIProblem {
         APIProblem(
-            .unreadable, "the store's '\(value.key)' was written by a newer version of Skein",
+            .unreadable,
+            "the store's '\(value.key)' was written by a newer version of Skein, or is damaged",
             remedy: "send the request to a worker of that version")
     }
 }

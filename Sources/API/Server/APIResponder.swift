@@ -56,7 +56,7 @@ struct APIResponder: HTTPResponder {
         }
         metrics.record(
             route: route?.path ?? "unknown", method: route?.method ?? "other",
-            status: reply.status, seconds: start.duration(to: .now))
+            status: reply.status, time: start.duration(to: .now))
         return response(reply)
     }
 

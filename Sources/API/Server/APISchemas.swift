@@ -54,8 +54,26 @@ enum APISchemas {
             [
                 "task": text, "source": text, "stage": text, "unit": text, "epoch": integer,
                 "attempts": integer, "progress": anything,
-                "error": reference("SubtaskError"),
+                "error": reference("SubtaskError"), "verification": reference("Verification"),
             ], required: ["task", "source", "stage", "unit", "epoch", "attempts"]),
+        "Verification": object(
+            [
+                "state": words([
+                    "waiting", "running", "equal", "different", "undecided", "failed",
+                ]),
+                "begun": number, "ended": number, "tables_total": integer, "tables_done": integer,
+                "rows": integer, "differing_rows": integer,
+                "tables": list(
+                    object(
+                        [
+                            "name": text, "verdict": words(["different", "undecided"]),
+                            "rows": integer, "differing_rows": integer, "notes": list(text),
+                        ], required: ["name", "verdict", "rows", "differing_rows", "notes"])),
+                "reason": text,
+            ],
+            required: [
+                "state", "begun", "tables_total", "tables_done", "rows", "differing_rows", "tables",
+            ]),
         "Check": object(
             [
                 "source_name": text, "worker_name": text, "is_passed": flag,

@@ -1,3 +1,5 @@
+internal import Runtime
+
 /// Metrics in the text format of Prometheus, version 0.0.4.
 struct MetricsText {
     /// What a family's numbers are.
@@ -17,15 +19,28 @@ struct MetricsText {
     mutating func sample(
         _ name: String, _ labels: KeyValuePairs<String, String>, _ value: Double
     ) {
-        text += name
-        if !labels.isEmpty {
-            text += "{"
-            for (index, label) in labels.enumerated() {
-                text +=
-                    "\(index > 0 ? "," : "")\(label.key)=\"\(escaped(label.value, quotes: true))\""
-            }
-            text += "}"
+        write(name, labels, bound: nil, value)
+    }
+
+    /// Adds the samples of a histogram: cumulative counts, the sum and the count.
+    mutating func samples(
+        _ name: String, _ labels: KeyValuePairs<String, String>, _ times: DurationHistogram.Reading
+    ) {
+        var count: UInt64 = 0
+        for (bound, more) in zip(DurationHistogram.boundsSeconds + [.infinity], times.counts) {
+            count &+= more
+            write(name + "_bucket", labels, bound: bound, Double(count))
         }
+        sample(name + "_sum", labels, times.sumSeconds)
+        sample(name + "_count", labels, Double(count))
+    }
+
+    private mutating func write(
+        _ name: String, _ labels: KeyValuePairs<String, String>, bound: Double?, _ value: Double
+    ) {
+        var words = labels.map { "\($0.key)=\"\(escaped($0.value, quotes: true))\"" }
+        if let bound { words.append("le=\"\(number(bound))\"") }
+        text += words.isEmpty ? name : "\(name){\(words.joined(separator: ","))}"
         text += " \(number(value))\n"
     }
 

@@ -45,7 +45,9 @@ struct RequestHandlers: Sendable {
                     cluster: followed.cluster, isLeader: followed.leader == configuration.worker,
                     configuration: configuration
                 ).write(to: &out)
-                WorkerMetrics(status: control.status()).write(to: &out)
+                WorkerMetrics(status: control.status(), measures: control.measures())
+                    .write(to: &out)
+                StoreMetrics(readings: store.client.measures.readings).write(to: &out)
                 metrics.write(to: &out)
                 return APIReply(
                     body: Array(out.text.utf8), contentType: "text/plain; version=0.0.4")

@@ -1,12 +1,11 @@
-internal import Cluster
 internal import MySQLCore
+internal import Runtime
 internal import Worker
 
 /// What a worker measures of its subtasks and relay logs, as metrics.
 struct WorkerMetrics {
     let status: WorkerStatus
-
-    private typealias Progress = MigrationStatus
+    let measures: [SubtaskMeasures]
 
     private func labels(_ it: SubtaskStatus) -> KeyValuePairs<String, String> {
         ["task": it.task, "source": it.source]
@@ -45,6 +44,26 @@ struct WorkerMetrics {
         place(&out, "skein_subtask_source_binlog", "that the source has written") {
             $0.sourcePosition
         }
+        times(
+            &out, "skein_subtask_commit_seconds",
+            "Target transactions, from the first statement to the answer to COMMIT."
+        ) { $0.commit }
+        times(
+            &out, "skein_subtask_transaction_lag_seconds",
+            "From a transaction's commit on the source to its commit on the target."
+        ) { $0.lag }
+        times(&out, "skein_subtask_ddl_seconds", "DDL statements on the target.") { $0.ddl }
+        times(
+            &out, "skein_subtask_chunk_seconds",
+            "Chunks of the copy, from the query to the commit on the target."
+        ) { $0.chunk }
+        queue(
+            &out, "skein_subtask_queue_bytes", "Bytes of transactions that wait or are applied."
+        ) { $0.queueBytes }
+        queue(
+            &out, "skein_subtask_queue_limit_bytes",
+            "Bytes in the queue from which on nothing more is read."
+        ) { $0.queueLimitBytes }
         writeRelays(&out)
     }
 
@@ -108,6 +127,27 @@ struct WorkerMetrics {
 
     // MARK: Families
 
+    /// Those of which nothing was measured are left out: a worker may have a thousand that rest.
+    private func times(
+        _ out: inout MetricsText, _ name: String, _ help: String,
+        _ value: (SubtaskMeasures) -> DurationHistogram.Reading
+    ) {
+        out.family(name, .histogram, help)
+        for it in measures where value(it).count > 0 {
+            out.samples(name, ["task": it.task, "source": it.source], value(it))
+        }
+    }
+
+    private func queue(
+        _ out: inout MetricsText, _ name: String, _ help: String,
+        _ value: (SubtaskMeasures) -> Int
+    ) {
+        out.family(name, .gauge, help)
+        for it in measures where it.queueLimitBytes > 0 {
+            out.sample(name, ["task": it.task, "source": it.source], Double(value(it)))
+        }
+    }
+
     private func gauge(
         _ out: inout MetricsText, _ name: String, _ help: String,
         _ value: (MigrationStatus) -> Double?
@@ -157,44 +197,5 @@ struct WorkerMetrics {
     /// The binlog's place in a position's text; the GTIDs behind it have no number.
     private func binlog(_ text: String?) -> BinlogPosition? {
         text.flatMap { BinlogPosition(String($0.prefix { $0 != " " })) }
-    }
-}
-
-/// What a worker knows of the cluster, as metrics.
-struct ClusterMetrics {
-    let cluster: ClusterState
-    let isLeader: Bool
-    let configuration: APIConfiguration
-
-    func write(to out: inout MetricsText) {
-        func gauge(_ name: String, _ help: String, _ value: Int) {
-            out.family(name, .gauge, help)
-            out.sample(name, Double(value))
-        }
-        out.family("skein_info", .gauge, "The worker and its version.")
-        out.sample(
-            "skein_info", ["worker": configuration.worker, "version": configuration.version], 1)
-        gauge("skein_cluster_leader", "1 when this worker leads the cluster.", isLeader ? 1 : 0)
-        gauge("skein_cluster_workers", "Workers that are alive.", cluster.sessions.count)
-        gauge("skein_cluster_sources", "Sources.", cluster.sources.count)
-        gauge("skein_cluster_tasks", "Tasks.", cluster.tasks.count)
-        gauge(
-            "skein_cluster_unbound_sources", "Sources that should have a worker and have none.",
-            cluster.unboundSources)
-        gauge(
-            "skein_cluster_unreadable_keys", "Keys of the store that this worker does not know.",
-            cluster.unreadable.count)
-        gauge(
-            "skein_worker_bound_sources", "Sources that are bound to this worker.",
-            cluster.bindings.values.count { $0.record.worker == configuration.worker })
-    }
-}
-
-extension ClusterState {
-    /// How many sources should have a worker and have none.
-    var unboundSources: Int {
-        sources.count { name, source in
-            source.record.isEnabled && bindings[name]?.record.worker == nil
-        }
     }
 }

@@ -143,7 +143,11 @@ public final class Node: Sendable {
     }
 
     private func takePart(_ service: @Sendable @escaping () async throws -> Void) async throws {
-        try await identify()
+        // A worker that is not in a cluster yet has nothing to hand over.
+        guard try await identifyUnlessStopped() else { return }
+        log.notice(
+            "the worker is in the cluster",
+            metadata: ["worker": "\(settings.name)", "address": "\(settings.address)"])
         try await withThrowingTaskGroup(of: Bool.self) { group in
             group.addTask {
                 try await service()
@@ -189,6 +193,24 @@ public final class Node: Sendable {
 
     // MARK: which cluster
 
+    /// - Returns: false when the worker was asked to leave before it was certain of its cluster.
+    private func identifyUnlessStopped() async throws -> Bool {
+        try await withThrowingTaskGroup(of: Bool.self) { group in
+            group.addTask {
+                try await self.identify()
+                return true
+            }
+            group.addTask {
+                await self.stopping.wait()
+                return false
+            }
+            defer { group.cancelAll() }
+            let isKnown = try await group.next() ?? false
+            try Task.checkCancellation()
+            return isKnown
+        }
+    }
+
     /// Makes sure that the store is that of the cluster that the data folder belongs to, before
     /// anything is written to it.
     private func identify() async throws {
@@ -197,8 +219,11 @@ public final class Node: Sendable {
             let located = await store.locate?() ?? []
             try await compare(own, with: located + store.join)
         }
+        // Said when it takes long, and not too often.
+        var sayAt = ContinuousClock.now + .seconds(3)
         while true {
             await locate()
+            try Task.checkCancellation()
             do {
                 if let token = try await token(own) {
                     try await compareKey()
@@ -206,7 +231,14 @@ public final class Node: Sendable {
                     return
                 }
             } catch let error as MetadataError where error.isTransient {
-                log.info("the store does not answer yet", metadata: ["reason": "\(error)"])
+                if sayAt <= .now {
+                    sayAt = .now + .seconds(30)
+                    log.notice(
+                        "waiting for the cluster's store",
+                        metadata: [
+                            "asked": "\(client.endpoints.map(\.description))", "reason": "\(error)",
+                        ])
+                }
             } catch let error as MetadataError where error.code != .closed {
                 // It is full, say, or must be repaired: the worker is there when it is well again.
                 log.error("the store refuses this worker", metadata: ["reason": "\(error)"])
@@ -364,7 +396,10 @@ public final class Node: Sendable {
             try await Task.sleep(for: .seconds(1))
             guard state.withLock({ $0.isKnown }) else { continue }
             let name = settings.name
-            let kept = Set(host.status().relays.map(\.source))
+            let cluster = cluster
+            let kept = Set(host.status().relays.map(\.source)).filter {
+                cluster.sources[$0] != nil
+            }
             let known = Set(cluster.relays.filter { $0.value.contains(name) }.keys)
             do {
                 for source in kept.subtracting(known) {

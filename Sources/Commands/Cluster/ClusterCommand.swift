@@ -7,6 +7,7 @@ struct ClusterCommand: ParsableCommand {
         commandName: "cluster", abstract: "Look at the cluster, and make tokens for it.",
         subcommands: [
             ClusterStatusCommand.self, ClusterTokenCommand.self, ClusterPlaceCommand.self,
+            ClusterRehearseCommand.self,
         ])
 }
 

@@ -37,6 +37,7 @@ extension OperatorError {
         switch error {
         case .otherMigration: self.init("migration.other", error)
         case .alreadyFinished: self.init("migration.finished", error)
+        case .finishing: self.init("migration.finishing", error)
         case .nothingSelected: self.init("migration.nothing", error)
         case .badPosition: self.init("migration.position", error)
         case .targetLacks(let table, _): self.init("migration.target", error, table)
@@ -82,7 +83,8 @@ extension OperatorError {
         case .corrupt: self.init("source.corrupt", error)
         case .sourceLostEvents: self.init("source.lost", error)
         case .unreadable: self.init("source.unreadable", error)
-        case .upstreamChanged: self.init("source.changed", error, nil, .restart)
+        case .upstreamChanged, .takenBack: self.init("source.changed", error, nil, .restart)
+        case .behind: self.init("source.behind", error, nil, .later)
         case .noPlace: self.init("source.place", error)
         }
     }

@@ -19,7 +19,10 @@ struct EventWords {
         let type = EventType(rawValue: entry.type)
         let event = chunk.event(entry)
         let header = try? EventHeader(event)
-        let detail = detail(type, event)
+        // Its checksum says how others end, and is a part of it.
+        let detail =
+            type == .formatDescription
+            ? detail(type, chunk.wholeEvent(entry)) : detail(type, event)
         let time = Int64(header?.timestamp ?? 0) * 1_000_000
         var object = StatusRecord.begin("event", time)
         object.set("file", chunk.file)
@@ -89,7 +92,7 @@ struct EventWords {
         case .query:
             let query = try QueryEvent(event)
             out.schema = String(decoding: query.schema, as: UTF8.self)
-            out.sql = String(decoding: query.sql, as: UTF8.self)
+            out.sql = withoutSecrets(String(decoding: query.sql, as: UTF8.self))
         case .tableMap:
             let map = try TableMap(event, family: family)
             maps[map.tableID] = map

@@ -32,6 +32,9 @@ struct RelayPurgeCommand: AsyncParsableCommand {
     @Flag(help: "Also files that a migration still needs.")
     var force = false
 
+    @Flag(help: "Say what would be removed, and remove nothing.")
+    var dryRun = false
+
     @Option(help: "How it is shown.")
     var output = RelayOutput.lines
 
@@ -41,6 +44,9 @@ struct RelayPurgeCommand: AsyncParsableCommand {
         try checkRelayPlace(folder, source)
         if source != nil, before == nil || olderThan != nil {
             throw ValidationError("a source's relay log is purged --before a file")
+        }
+        if source != nil, dryRun {
+            throw ValidationError("--dry-run is for a folder")
         }
         if before == nil, olderThan == nil {
             throw ValidationError("say which files: --before, --older-than, or both")
@@ -52,14 +58,16 @@ struct RelayPurgeCommand: AsyncParsableCommand {
         guard let folder else { return }
         let now = wallClockMicroseconds()
         let removed = try RelayArchive(path: folder).purge(
-            before: before, olderSeconds: olderThan, isForced: force, now: now / 1_000_000)
+            before: before, olderSeconds: olderThan, isForced: force, isDry: dryRun,
+            now: now / 1_000_000)
         if output == .json {
             var record = StatusRecord.begin("purge", now)
+            record.set("dry_run", dryRun)
             record.set("removed", removed)
             printData(record.description)
             return
         }
-        for file in removed { printData("removed \(file)") }
+        for file in removed { printData("\(dryRun ? "would remove" : "removed") \(file)") }
         if removed.isEmpty { printData("nothing to remove") }
     }
 }

@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import Glibc
 internal import MySQLBinlog
 internal import MySQLCore
 internal import Relay
@@ -16,7 +17,7 @@ struct RelayReadCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Where to begin: file:offset of an event, or a GTID set, behind which it begins "
+            "Where to begin: a file, file:offset of an event, or a GTID set, behind which it begins "
                 + "(default: the oldest event).", valueName: "place"), transform: parsePlace)
     var from: StreamPlace?
 
@@ -26,18 +27,27 @@ struct RelayReadCommand: ParsableCommand {
     @Option(help: "How it is shown.")
     var output = RelayOutput.lines
 
+    func validate() throws {
+        if let limit, limit < 1 { throw ValidationError("--limit must be 1 at least") }
+    }
+
     func run() throws {
         let events = try RelayArchive(path: folder).events(from: from)
         var words = EventWords()
         var printed = 0
         while let chunk = try events.next() {
             words.family = events.format?.family ?? words.family
+            // One write for all of them: a log has millions.
+            var lines = ""
             for entry in chunk.entries {
-                if let limit, printed >= limit { return }
+                if let limit, printed >= limit { break }
                 let record = words.record(chunk, entry)
-                printData(output == .json ? record.object.description : record.line)
+                lines += (output == .json ? record.object.description : record.line) + "\n"
                 printed += 1
             }
+            // Nobody reads any more: `head` has enough.
+            guard writeAll(lines, to: STDOUT_FILENO) else { return }
+            if let limit, printed >= limit { return }
         }
     }
 }
@@ -47,8 +57,9 @@ private func parsePlace(_ text: String) throws -> StreamPlace {
     if let position = MariaDBGTIDPosition(text), !position.last.isEmpty {
         return .gtids(.mariadb(position))
     }
-    guard let position = BinlogPosition(text) else {
-        throw ValidationError("must be file:offset or a GTID set")
-    }
-    return .position(position, of: nil)
+    if let position = BinlogPosition(text) { return .position(position, of: nil) }
+    guard !text.contains(":"), case let first = BinlogPosition(file: text, offset: 4),
+        first.fileNumber > 0
+    else { throw ValidationError("must be a file, file:offset or a GTID set") }
+    return .position(first, of: nil)
 }

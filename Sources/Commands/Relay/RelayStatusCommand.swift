@@ -36,7 +36,7 @@ struct RelayStatusCommand: AsyncParsableCommand {
             shown = file.folder
             var line = "  \(file.name)  \(TextFitting.padded(size(file), 10))"
             line += "  \(Wording.utc(microseconds: file.changedSeconds * 1_000_000))"
-            if file.previous != .none {
+            if !"\(file.previous)".isEmpty {
                 line += "  behind \(TextFitting.shortened("\(file.previous)", 60))"
             }
             if !file.neededBy.isEmpty {
@@ -46,8 +46,11 @@ struct RelayStatusCommand: AsyncParsableCommand {
         }
         let bytes = files.reduce(UInt64(0)) { $0 + $1.size }
         printData(
-            "\(files.count) files, \(Wording.bytes(Double(bytes)))"
+            "\(files.count == 1 ? "1 file" : "\(files.count) files"), \(Wording.bytes(Double(bytes)))"
                 + (archive.isWritten ? ", being written" : ""))
+        for name in archive.lost {
+            printData("cut, since the source has lost it: \(TextFitting.printable(name))")
+        }
         if let upstream = archive.meta?.upstream {
             printData("upstream \(TextFitting.printable(upstream))")
         }
@@ -67,6 +70,7 @@ struct RelayStatusCommand: AsyncParsableCommand {
         out.set("folder", folder)
         out.set("written", archive.isWritten)
         out.set("bytes", files.reduce(UInt64(0)) { $0 + $1.size })
+        out.set("lost", archive.lost)
         out.set("upstream", archive.meta?.upstream)
         out.set("saved_file", archive.meta?.file)
         out.set("saved_position", archive.meta?.position)

@@ -116,6 +116,11 @@ struct ServeCommand: AsyncParsableCommand {
             name: name, dataFolder: settings.dataFolder, exchange: exchange,
             describe: { SubtaskError(operator: $0) }, logger: logger)
         let node = try Node(settings, host: runtime, log: logger)
+        var offsets = [0]
+        if case .own = settings.store { offsets += [1, 2] }
+        if exchange != nil { offsets.append(3) }
+        try await ListenCheck.check(
+            host: configuration.host, ports: offsets.map { configuration.port + $0 })
         try await StopSignals.shared.handling { _ in
             node.stop()
         } _: {

@@ -102,17 +102,6 @@ struct TaskStopCommand: AsyncParsableCommand {
     func run() async throws { try await flags.post("stop") }
 }
 
-/// `skein task verify`.
-struct TaskVerifyCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "verify", abstract: "Compare a task's tables now; its status tells the result."
-    )
-
-    @OptionGroup var flags: SubtaskFlags
-
-    func run() async throws { try await flags.post("verify") }
-}
-
 /// `skein task update`.
 struct TaskUpdateCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

@@ -58,6 +58,9 @@ struct TaskStatusCommand: AsyncParsableCommand {
             let name = "\(it.name) on \(it.sourceName)"
             if let error = it.errorMsg { notes.append("\(name): \(error)") }
             if let waiting = progress?.waiting { notes.append("\(name) waits: \(waiting)") }
+            if let found = it.status?.verification {
+                notes.append("\(name) \(TaskVerifyCommand.words(found))")
+            }
             if let error = it.status?.error {
                 notes.append(
                     "\(name): \(error.message) [\(error.code)]"

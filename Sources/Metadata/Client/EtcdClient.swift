@@ -29,6 +29,8 @@ public final class EtcdClient: Sendable {
         var isClosed = false
     }
 
+    /// How long its requests take.
+    public let measures = RequestMeasures()
     private let tls: EtcdTLS?
     let patience: Patience
     private let state = Mutex(State())
@@ -155,6 +157,14 @@ public final class EtcdClient: Sendable {
     /// - Throws: `MetadataError`, or `CancellationError`.
     func call<Request, Response>(
         _ method: EtcdMethod<Request, Response>, _ request: Request, within limit: Duration? = nil
+    ) async throws -> Response {
+        try await measures.measuring(method.descriptor.method) {
+            try await tries(method, request, within: limit)
+        }
+    }
+
+    private func tries<Request, Response>(
+        _ method: EtcdMethod<Request, Response>, _ request: Request, within limit: Duration?
     ) async throws -> Response {
         let deadline = ContinuousClock.now + (limit ?? patience.call)
         var backoff = Backoff(first: .milliseconds(30), limit: .milliseconds(500))

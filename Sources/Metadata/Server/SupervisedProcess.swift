@@ -33,6 +33,7 @@ final class SupervisedProcess: Sendable {
             let start = Start(
                 owner: self, program: program, arguments: [program] + arguments,
                 environment: environment, output: output, continuation: continuation)
+            let argument = Unmanaged.passRetained(start)
             var thread = pthread_t()
             let created = pthread_create(
                 &thread, nil,
@@ -40,9 +41,14 @@ final class SupervisedProcess: Sendable {
                     guard let argument else { return nil }
                     Unmanaged<Start>.fromOpaque(argument).takeRetainedValue().run()
                     return nil
-                }, Unmanaged.passRetained(start).toOpaque())
-            precondition(created == 0, "no thread could be started: errno \(created)")
-            pthread_detach(thread)
+                }, argument.toOpaque())
+            if created == 0 {
+                pthread_detach(thread)
+            } else {
+                // There are too many threads now: that passes, and must not end the worker.
+                argument.release()
+                continuation.resume(returning: -created)
+            }
         }
         if started < 0 {
             throw MetadataError(

@@ -138,6 +138,7 @@ public struct ServerBlock: SettingsBlock {
             mode: tls ?? mode, caFile: security.caFile, certificateFile: security.certificateFile,
             keyFile: security.keyFile)
         options.compresses = compresses
+        options.session = session.filter { SessionVariables.isPassedOn($0.key) }
         options.connectTimeoutSeconds = UInt32(connectTimeout.milliseconds / 1000)
         return options
     }

@@ -30,9 +30,9 @@ extension TaskFile {
         add(
             writtenShardMode == .none ? "is-sharding" : "shard-mode",
             "tables can't be merged into one so far", if: shardMode != .none)
-        add(
-            "target-database.session", "set the variables for the user or the server",
-            if: !target.session.isEmpty)
+        for name in SessionVariables.refused(target.session) {
+            add("target-database.session", SessionVariables.remedy(name))
+        }
         add(
             "target-database.security.cert-allowed-cn", "\"tls: verify-identity\" checks the host",
             if: !target.security.allowedNames.isEmpty)
@@ -70,10 +70,9 @@ extension SourceFile {
     /// What of the file the engines can't act on.
     public var unsupported: [UnsupportedSetting] {
         var out: [UnsupportedSetting] = []
-        if !server.session.isEmpty {
+        for name in SessionVariables.refused(server.session) {
             out.append(
-                UnsupportedSetting(
-                    path: "from.session", remedy: "set the variables for the user or the server"))
+                UnsupportedSetting(path: "from.session", remedy: SessionVariables.remedy(name)))
         }
         if !server.security.allowedNames.isEmpty {
             out.append(

@@ -76,6 +76,8 @@ final class RelayCopyRunner: Sendable {
                 ? settings.serverID : UInt32.random(in: 0x4000_0000...0x7FFF_FFFF))
         options.original = original
         options.keepSeconds = Self.keepSeconds
+        // No target is written from it: it goes back with its source.
+        options.checkpoints = { _ in [] }
         // It has no readers of its own but those that catch up.
         options.windowBytes = 8 << 20
         let (base, limit) = (options, settings.relayLimitBytes)

@@ -144,6 +144,7 @@ final class SourceRunner: Sendable {
         var options = MigrationRelay.options(settings, serverID: serverID)
         // Not held by the log, which is held by this: its folder is locked as long as it lives.
         options.peers = { [weak self] in self?.peers() ?? [] }
+        options.checkpoints = { [weak self] in try await self?.checkpoints($0) ?? [] }
         options.opened = { [exchange, source] log in
             if let log {
                 exchange?.serve(log, as: source)
@@ -164,6 +165,19 @@ final class SourceRunner: Sendable {
         }
         if isNew { relays.send(relay) }
         return relay
+    }
+
+    /// What the targets of all subtasks hold, also of those that rest: they may go on.
+    private func checkpoints(_ isRead: Bool) async throws -> [RelayCheckpoint] {
+        guard let order = orders.value else { throw CancellationError() }
+        let runners = state.withLock { $0.subtasks }
+        let asked = try order.subtasks.compactMap { task, subtask in
+            subtask.history.finish == nil
+                ? (try subtask.settings.get(), isRead && runners[task]?.readsRelay == true) : nil
+        }
+        return try await withThread("checkpoint") {
+            try asked.compactMap { try RelayCheckpoint.read($0.0, reads: $0.1) }
+        }
     }
 
     /// Connections to the other workers that keep the source's relay log: what is needed and not
@@ -190,10 +204,21 @@ final class SourceRunner: Sendable {
         return (runners.map(\.status), relay?.shownStatus.map { .init(source: source, log: $0) })
     }
 
+    /// What was measured of its subtasks.
+    var measures: [SubtaskMeasures] {
+        state.withLock { Array($0.subtasks.values) }.map(\.measures)
+    }
+
+    /// How its relay log was kept, when there was one.
+    var relayOptions: SourceRelay.Options? { state.withLock { $0.relay?.options } }
+
     /// Where its relay log is; `nil` when it keeps none.
     var relayFolder: String? {
         state.withLock { $0.relay?.relay.log == nil ? nil : $0.relay?.relay.folder }
     }
+
+    /// Its relay log; `nil` when it keeps none.
+    var relayLog: RelayLog? { state.withLock { $0.relay }?.relay.log }
 }
 
 extension SourceRelay.Options {

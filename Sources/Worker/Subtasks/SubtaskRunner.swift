@@ -58,6 +58,7 @@ final class SubtaskRunner: Sendable {
     private let describe: @Sendable (any Error) -> SubtaskError
     private let logger: Logger
     private let orders: Watched<Order?>
+    private let engines = EngineMeasures()
     private let state = Mutex(State())
 
     /// How long a run may take to drain; then it is broken off, and its checkpoint is what counts.
@@ -87,6 +88,9 @@ final class SubtaskRunner: Sendable {
         guard let order = orders.value else { return state.withLock { $0.migration != nil } }
         return order.subtask.wanted == .running && !isSettled(order)
     }
+
+    /// Whether a run of it reads the source's relay log, or will; also one that still drains.
+    var readsRelay: Bool { state.withLock { $0.migration }?.readsRelay ?? isActive }
 
     /// Whether nothing of it runs, or is about to.
     var isAtRest: Bool { !isActive && state.withLock { $0.migration == nil } }
@@ -154,7 +158,8 @@ final class SubtaskRunner: Sendable {
             epoch: UInt64(max(0, order.epoch)), isStarted: order.subtask.history.isStarted,
             begun: { try await self.begun(order, insists: $0) })
         let migration = Migration(
-            settings: settings, binding: binding, relay: relay(settings), logger: logger)
+            settings: settings, binding: binding, relay: relay(settings), measures: engines,
+            logger: logger)
         state.withLock { state in
             let warnings = state.warnings
             if !warnings.isEmpty { migration.board.update { $0.warnings += warnings } }
@@ -313,6 +318,9 @@ final class SubtaskRunner: Sendable {
     private func showWaiting(_ text: String?) {
         state.withLock { $0.migration }?.board.update { $0.waiting = text }
     }
+
+    /// What was measured of it.
+    var measures: SubtaskMeasures { SubtaskMeasures(task: task, source: source, engines) }
 
     /// What it does now.
     var status: SubtaskStatus {

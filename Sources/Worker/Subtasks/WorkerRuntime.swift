@@ -12,6 +12,8 @@ public final class WorkerRuntime: SourceHost {
         var runners: [String: SourceRunner] = [:]
         var copies: [String: RelayCopyOrder] = [:]
         var copiers: [String: RelayCopyRunner] = [:]
+        /// Relay logs of sources that have left, for as long as they are here.
+        var rests: [String: RelayRest] = [:]
     }
     private let name: String
     private let dataFolder: String
@@ -19,6 +21,7 @@ public final class WorkerRuntime: SourceHost {
     private let describe: @Sendable (any Error) -> SubtaskError
     private let logger: Logger
     private let changes = Watched(0)
+    private let desk: VerificationDesk
     private let state = Mutex(State())
 
     /// Makes a worker that runs nothing.
@@ -36,6 +39,7 @@ public final class WorkerRuntime: SourceHost {
         self.exchange = exchange
         self.describe = describe
         self.logger = logger
+        desk = VerificationDesk(describe: describe)
     }
 
     /// Says what is to run, and of which sources copies of the relay log are to be kept, by the
@@ -46,18 +50,23 @@ public final class WorkerRuntime: SourceHost {
             // One process writes to a relay log's folder, and once.
             state.copies = copies.filter { orders[$0.key] == nil }
         }
+        desk.keep { orders[$0.source]?.subtasks[$0.task] != nil }
         changes.set(0)
     }
 
     /// The sources of which something still runs.
     public var activeSources: Set<String> { Set(state.withLock { $0.runners.keys }) }
 
-    private enum Event { case ended(String), copied(String), ordered }
+    private enum Event { case ended(String), copied(String), rested(String), ordered, compared }
 
     /// Runs what was ordered last until the task is cancelled.
     public func run() async {
         await withTaskGroup(of: Event.self) { group in
             var version = -1
+            group.addTask {
+                await self.desk.run()
+                return .compared
+            }
             while !Task.isCancelled {
                 let newest = changes.versioned.version
                 if newest > version {
@@ -73,6 +82,7 @@ public final class WorkerRuntime: SourceHost {
                         return .ended(runner.source)
                     }
                 }
+                stopRests()
                 for copier in prepareCopies() {
                     group.addTask {
                         await copier.run()
@@ -80,9 +90,16 @@ public final class WorkerRuntime: SourceHost {
                     }
                 }
                 switch await group.next() {
-                case .ended(let source): state.withLock { $0.runners[source] = nil }
+                case .ended(let source):
+                    if let rest = finish(source) {
+                        group.addTask {
+                            await rest.run()
+                            return .rested(source)
+                        }
+                    }
+                case .rested(let source): state.withLock { $0.rests[source] = nil }
                 case .copied(let source): state.withLock { $0.copiers[source] = nil }
-                case .ordered, nil: break
+                case .ordered, .compared, nil: break
                 }
             }
             group.cancelAll()
@@ -90,6 +107,31 @@ public final class WorkerRuntime: SourceHost {
         state.withLock { state in
             state.runners = [:]
             state.copiers = [:]
+            state.rests = [:]
+        }
+    }
+
+    /// Forgets a source's runner.
+    ///
+    /// - Returns: what serves its relay log from now on, where the source has gone elsewhere.
+    private func finish(_ source: String) -> RelayRest? {
+        state.withLock { state in
+            let runner = state.runners.removeValue(forKey: source)
+            guard let exchange, let options = runner?.relayOptions,
+                state.orders[source] == nil, state.copies[source] == nil
+            else { return nil }
+            let rest = RelayRest(source: source, options, exchange: exchange, logger: logger)
+            state.rests[source] = rest
+            return rest
+        }
+    }
+
+    private func stopRests() {
+        state.withLock { state in
+            for (source, rest) in state.rests
+            where state.orders[source] != nil || state.copies[source] != nil {
+                rest.stop()
+            }
         }
     }
 
@@ -100,6 +142,7 @@ public final class WorkerRuntime: SourceHost {
             // A source that still drains here has its relay log open.
             return state.copies.filter {
                 state.copiers[$0.key] == nil && state.runners[$0.key] == nil
+                    && state.rests[$0.key] == nil
             }.map { source, order in
                 let copier = RelayCopyRunner(
                     source: source, order: order, folder: "\(dataFolder)/relay/\(source)",
@@ -116,6 +159,7 @@ public final class WorkerRuntime: SourceHost {
             // A copy has the relay log open until it has ended.
             return state.orders.filter {
                 state.runners[$0.key] == nil && state.copiers[$0.key] == nil
+                    && state.rests[$0.key] == nil
             }.map { source, order in
                 let runner = SourceRunner(
                     source: source, order: order, folder: "\(dataFolder)/relay/\(source)",
@@ -133,34 +177,42 @@ public final class WorkerRuntime: SourceHost {
         var status = WorkerStatus(name: name)
         for runner in state.withLock({ Array($0.runners.values) }) {
             let (subtasks, relay) = runner.status
-            status.subtasks += subtasks
+            status.subtasks += subtasks.map { it in
+                var it = it
+                it.verification = desk.result(.init(task: it.task, source: it.source))
+                return it
+            }
             if let relay { status.relays.append(relay) }
         }
         for copier in state.withLock({ Array($0.copiers.values) }) {
             status.relays.append(copier.status)
+        }
+        for rest in state.withLock({ Array($0.rests.values) }) {
+            if let relay = rest.status { status.relays.append(relay) }
         }
         status.subtasks.sort { ($0.task, $0.source) < ($1.task, $1.source) }
         status.relays.sort { $0.source < $1.source }
         return status
     }
 
+    /// What was measured of its subtasks.
+    public func measures() -> [SubtaskMeasures] {
+        state.withLock { Array($0.runners.values) }.flatMap(\.measures)
+            .sorted { ($0.task, $0.source) < ($1.task, $1.source) }
+    }
+
     /// Removes files of a source's relay log.
     public func purgeRelay(
         of source: String, before file: String, inUse: Bool
     ) async throws -> UInt64 {
-        guard let folder = state.withLock({ $0.runners[source] })?.relayFolder else {
-            throw WorkerError.noRelay(source: source)
-        }
+        let runner = state.withLock { $0.runners[source] }
+        guard runner?.relayLog != nil else { throw WorkerError.noRelay(source: source) }
         return try await withThread("purge") {
-            func bytes() throws -> UInt64 {
-                try RelayArchive(path: folder).files().reduce(0) { $0 + $1.size }
-            }
-            let archive = try RelayArchive(path: folder)
-            let before = try bytes()
-            _ = try archive.purge(
-                before: file, olderSeconds: nil, isForced: inUse,
-                now: wallClockMicroseconds() / 1_000_000)
-            let after = try bytes()
+            // Not held for longer: its folder is locked as long as it lives.
+            guard let log = runner?.relayLog else { throw WorkerError.noRelay(source: source) }
+            let before = log.status.bytes
+            _ = try log.purge(before: file, isForced: inUse)
+            let after = log.status.bytes
             // It may have grown meanwhile.
             return before > after ? before - after : 0
         }
@@ -179,9 +231,21 @@ public final class WorkerRuntime: SourceHost {
         }
     }
 
-    /// Comparing a subtask's tables is not among what a worker does yet.
+    /// Compares a subtask's tables, in the background.
     public func verify(task: String, source: String) async throws {
-        throw WorkerError.cannotVerify
+        let (order, runner) = state.withLock { state in
+            (state.orders[source]?.subtasks[task], state.runners[source])
+        }
+        guard let order, let runner else {
+            throw WorkerError.notHere(task: task, source: source)
+        }
+        let progress = runner.status.subtasks.first { $0.task == task }?.progress
+        if let phase = progress?.phase, !phase.isCopied {
+            throw WorkerError.isCopying(task: task, source: source)
+        }
+        try desk.begin(
+            .init(task: task, source: source), order.settings.get(),
+            lag: .milliseconds(progress?.lagMilliseconds ?? 0))
     }
 }
 
@@ -189,15 +253,27 @@ public final class WorkerRuntime: SourceHost {
 public enum WorkerError: Error, Sendable, Hashable, CustomStringConvertible {
     /// It keeps no relay log of the source.
     case noRelay(source: String)
-    /// It does not compare tables.
-    case cannotVerify
+    /// The subtask's tables can't be compared, and why.
+    case cannotVerify(String)
+    /// They are being compared.
+    case isVerifying(task: String, source: String)
+    /// Its copy is not complete.
+    case isCopying(task: String, source: String)
+    /// The worker does not have it.
+    case notHere(task: String, source: String)
 
     /// One sentence, with what to do.
     public var description: String {
         switch self {
         case .noRelay(let source): "this worker keeps no relay log of the source \(source)"
-        case .cannotVerify:
-            "a worker does not compare tables: run `skein verify` with the same servers and tables"
+        case .cannotVerify(let reason):
+            "\(reason): what the source has is not what the target is to have, row by row"
+        case .isVerifying(let task, let source):
+            "the tables of task '\(task)' on source '\(source)' are being compared already"
+        case .isCopying(let task, let source):
+            "task '\(task)' on source '\(source)' has not copied all rows, or is just starting"
+        case .notHere(let task, let source):
+            "this worker does not run task '\(task)' on source '\(source)' (any more)"
         }
     }
 }

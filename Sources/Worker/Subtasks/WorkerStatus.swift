@@ -55,6 +55,8 @@ public struct SubtaskStatus: Sendable, Hashable, Codable {
     public var error: SubtaskError?
     /// How often it was tried since it was last well.
     public var attempts = 0
+    /// The newest comparison of its tables that was asked for on this worker.
+    public var verification: SubtaskVerification?
 
     /// Describes a subtask.
     public init(task: String, source: String, stage: Stage, unit: Unit, epoch: Int64) {
@@ -113,6 +115,8 @@ public struct RelayStatus: Sendable, Hashable, Codable {
 public protocol WorkerControl: Sendable {
     /// What the worker does now; answers at once.
     func status() -> WorkerStatus
+    /// How long the steps of its subtasks take; answers at once.
+    func measures() -> [SubtaskMeasures]
     /// Removes files of a source's relay log.
     ///
     /// - Parameters:

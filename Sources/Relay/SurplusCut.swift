@@ -1,0 +1,173 @@
+internal import Glibc
+internal import MySQLBinlog
+internal import MySQLCore
+internal import Runtime
+internal import Stream
+
+// When the source has lost what the log has: protocol section 10. As long as no target holds any of
+// it the log goes back to where the two part, and on from there. Who reads is stopped first, and
+// begins again only when that is decided.
+
+extension RelayWriter {
+    /// Goes back to where the source is, if no target holds what it has lost.
+    ///
+    /// - Parameter detail: how it was found out.
+    /// - Throws: `StreamError.sourceLostEvents`, with what each target has applied, when one does,
+    ///   or when it can't be said where the two part.
+    func giveUpSurplus(
+        _ detail: String, _ checkpoints: @Sendable (Bool) async throws -> [RelayCheckpoint]
+    ) async throws {
+        // Nobody is given more of it from here on.
+        log.askReaders()
+        log.board.update {
+            $0.state = .connecting
+            $0.reason =
+                "the source is not the one that was read, or has lost transactions (\(detail)); "
+                + "waiting for what the targets have applied"
+        }
+        guard let end = log.end, let surplus = try await findSurplus(), surplus.place < end else {
+            // Nothing tells what of it is lost: a person must judge.
+            let held = (try? await checkpoints(false))?.map(\.held.words) ?? []
+            throw StreamError.sourceLostEvents(([detail] + held).joined(separator: "; "))
+        }
+        // Not for ever: the source may be another one again.
+        for _ in 0..<50 {
+            log.askReaders()
+            if let held = try await held(checkpoints) {
+                if held.contains(where: surplus.isHeld) {
+                    throw StreamError.sourceLostEvents(
+                        "\(detail). Of what is behind \(surplus.place.position) of the relay log: "
+                            + held.map(\.words).joined(separator: "; "))
+                }
+                return try cut(surplus, detail)
+            }
+            try await Task.sleep(for: .milliseconds(100))
+        }
+        throw LaggingUpstream(
+            description: "\(detail); waiting for a run to say what its target has applied")
+    }
+
+    /// Where the two part; `nil` when that can't be said.
+    private func findSurplus() async throws -> Surplus? {
+        let interruption = Interruption()
+        do {
+            return try await withTaskCancellationHandler {
+                try History(log).surplus(
+                    UpstreamSession(
+                        log.options.source, serverID: log.options.serverID,
+                        interruption: interruption))
+            } onCancel: {
+                interruption.interrupt()
+            }
+        } catch is DamagedEvent {
+            return nil
+        }
+    }
+
+    /// What the targets hold, when all of that is certain.
+    private func held(
+        _ checkpoints: @Sendable (Bool) async throws -> [RelayCheckpoint]
+    ) async throws -> [HeldTransactions]? {
+        let all: [RelayCheckpoint]
+        do {
+            all = try await checkpoints(log.isReady.isGiven)
+        } catch {
+            try Task.checkCancellation()
+            throw LaggingUpstream(
+                description: "the source has lost transactions, and what the targets have applied "
+                    + "of them can't be asked: \(error)")
+        }
+        let said = log.answers
+        var out: [HeldTransactions] = []
+        for checkpoint in all {
+            if let answer = said[checkpoint.held.task] {
+                out.append(answer)
+            } else if checkpoint.isReading {
+                return nil
+            } else {
+                out.append(checkpoint.held)
+            }
+        }
+        return out
+    }
+
+    /// Takes everything behind a place away. A crash in between leaves a log that ends somewhere
+    /// further on: then the same is found again.
+    private func cut(_ surplus: Surplus, _ detail: String) throws {
+        file = nil
+        let kept = try log.catalog.cut(to: surplus.place)
+        folder = nil
+        name = ""
+        expected = [:]
+        try open()
+        if let end = log.end { log.window.begin(at: end) }
+        log.window.failReaders(StreamError.takenBack)
+        log.saveMeta(synced: true)
+        log.board.warn(
+            "the source has lost transactions that no target has applied (\(detail)): the relay "
+                + "log goes on at \(surplus.place.position). What was cut is in \(kept); run skein "
+                + "verify")
+    }
+}
+
+extension Catalog {
+    /// Removes everything behind a place, newest first, and puts it aside.
+    ///
+    /// - Returns: the folder where it is kept.
+    func cut(to place: WindowPlace) throws -> String {
+        try maintained {
+            var aside =
+                directory.path + "/skein/lost/\(place.position.file).\(place.position.offset)"
+            var number = 1
+            while Folder.exists(aside) {
+                number += 1
+                aside =
+                    directory.path
+                    + "/skein/lost/\(place.position.file).\(place.position.offset)-\(number)"
+            }
+            try Folder.make(aside)
+            for shelf in shelves.reversed() where shelf.folder.number >= place.segment {
+                for entry in shelf.files.reversed() {
+                    let path = directory.file(shelf.folder, entry.name)
+                    let isCut =
+                        shelf.folder.number == place.segment && entry.name == place.position.file
+                    if isCut {
+                        try keepTail(
+                            path, from: place.position.offset, in: aside + "/\(entry.name)")
+                        let file = try OpenFile(path, O_RDWR)
+                        try file.truncate(to: place.position.offset)
+                        try file.sync()
+                    }
+                    try Folder.remove(directory.indexPath(shelf.folder, entry.name))
+                    if isCut { break }
+                    try Folder.move(path, to: aside + "/\(shelf.folder).\(entry.name)")
+                }
+                if shelf.folder.number > place.segment { try directory.remove(shelf.folder) }
+            }
+            load()
+            _ = try Recovery(self).run()
+            return aside
+        }
+    }
+
+    /// Copies a file's end behind its format event, so that other tools can read it.
+    private func keepTail(_ path: String, from offset: UInt64, in other: String) throws {
+        let file = try OpenFile(path, O_RDONLY)
+        let head = try file.bytes(8192, at: 0)
+        let format = try EventHeader(unsafe head.span.bytes.extracting(droppingFirst: 4))
+        let out = try OpenFile(other, O_WRONLY | O_CREAT | O_TRUNC)
+        var end: UInt64 = 0
+        func append(_ bytes: [UInt8]) throws {
+            var done = 0
+            try unsafe bytes.withUnsafeBytes { try unsafe out.write($0, at: end, done: &done) }
+            end += UInt64(bytes.count)
+        }
+        if offset > 4 { try append(Array(head.prefix(4 + Int(format.size)))) }
+        var at = offset > 4 ? offset : 0
+        while case let bytes = try file.bytes(1 << 20, at: at), !bytes.isEmpty {
+            try append(bytes)
+            at += UInt64(bytes.count)
+        }
+        try out.sync()
+    }
+}

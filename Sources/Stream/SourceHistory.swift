@@ -1,0 +1,60 @@
+internal import MySQLClient
+public import MySQLCore
+
+extension SourceSession {
+    /// Why a server that lacks transactions will never have them: it has gone its own way.
+    ///
+    /// A server that has nothing but what is known already is only behind, like a replica that has
+    /// not caught up, and may yet get the rest. So may one that others' transactions come to. One
+    /// that has written by itself, and follows nobody, will not.
+    ///
+    /// - Parameter known: what was read of the source.
+    /// - Returns: `nil` as long as it can still be the same history.
+    public func divergence(from known: GTIDState) throws -> String? {
+        let own: String
+        switch (try currentGTIDs(), known) {
+        case (.mysql(var mine), .mysql(let known)):
+            mine.subtract(known)
+            let server = try serverName()
+            guard mine.members.keys.contains(where: { $0.uuid == server }) else { return nil }
+            own = mine.description
+        case (.mariadb(let mine), .mariadb(let known)):
+            let id = UInt32(truncatingIfNeeded: try serverName().low)
+            let written = mine.last.values.filter { $0.server == id && !known.contains($0) }
+            guard !written.isEmpty else { return nil }
+            own = written.map(\.description).sorted().joined(separator: ",")
+        default: return nil
+        }
+        guard try followsNobody() else { return nil }
+        return "it has written \(own) by itself, and replicates from nobody"
+    }
+
+    /// Whether no replication from another server runs here; false when that can't be known.
+    private func followsNobody() throws -> Bool {
+        let statements =
+            connection.family == .mariadb
+            ? ["SHOW ALL SLAVES STATUS"] : ["SHOW REPLICA STATUS", "SHOW SLAVE STATUS"]
+        for statement in statements {
+            do {
+                let cursor = try connection.open(statement)
+                let names = cursor.columnNames
+                let threads = names.indices.filter {
+                    names[$0].hasSuffix("_IO_Running") || names[$0].hasSuffix("_SQL_Running")
+                }
+                var stopped = true
+                while try cursor.next({ row in
+                    for n in threads where row.string(n) != "No" { stopped = false }
+                }) {}
+                cursor.finish()
+                return stopped && threads.count == 2
+            } catch let error where error.code == 1064 {
+                continue  // another version's name of the statement
+            } catch let error where error.isConnectionLost {
+                throw error
+            } catch {
+                return false
+            }
+        }
+        return false
+    }
+}

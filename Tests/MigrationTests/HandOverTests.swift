@@ -1,0 +1,106 @@
+import Cluster
+import Foundation
+import Metadata
+import MySQLClient
+import TestServers
+import Testing
+
+extension MigrationTests {
+    /// What goes with a source from worker to worker, and what workers find out about it.
+    @Suite("Sources that move", .serialized, .enabled(if: EtcdServer.isInstalled))
+    struct HandOverTests {
+        @Test("what the source has purged is fetched from the worker that gave the source away")
+        func fetches() async throws {
+            let target = try await SharedServers.all.server(.mariadb, "target")
+            try await TestServer.with(.mariadb, name: "purging") { source in
+                let trial = try Trial(
+                    source: source, target: target, "moves", Shop.schema(rows: 200))
+                let cluster = try ClusterTrial("w0", "w1")
+                let (first, second) = (cluster.workers[0], cluster.workers[1])
+                try await cluster.running {
+                    try first.start(join: nil, "--voters", "1")
+                    try await cluster.add(trial, source: "s")
+                    try await cluster.copied(trial)
+                    try await cluster.applied(trial)
+                    try second.start(join: first, "--voters", "1")
+                    try await cluster.eventually("two workers") {
+                        try await cluster.cluster().sessions.count == 2
+                    }
+                    try await cluster.setStage(.paused, trial, source: "s")
+                    try await cluster.status("Paused", of: trial, at: first)
+                    for n in 0..<3 {
+                        try trial.onSource("INSERT INTO marker VALUES (\(n)); FLUSH BINARY LOGS")
+                    }
+                    try trial.onSource("INSERT INTO marker VALUES (99)")
+                    try await cluster.eventually("the relay log has all of it") {
+                        let status = try source.sql("SHOW MASTER STATUS").split(separator: "\t")
+                        let answer = try await cluster.skein(
+                            "relay", "status", "--source", "s", "--output", "json", at: first)
+                        return answer.contains("\"\(status[0]):\(status[1])\"")
+                    }
+                    let last = try source.sql("SHOW BINARY LOGS").split(separator: "\n").last
+                    let name = try #require(last?.split(separator: "\t").first)
+                    try await cluster.skein("source", "transfer", "s", "--worker", "w1", at: first)
+                    try await cluster.eventually("the source purges") {
+                        try source.sql("PURGE BINARY LOGS TO '\(name)'")
+                        return try source.sql("SHOW BINARY LOGS").split(separator: "\n").count == 1
+                    }
+                    try await cluster.setStage(.running, trial, source: "s")
+                    try await cluster.applied(trial)
+                    try await trial.expectEqual(verifying: false)
+                    // Both have it, and it comes back to what it has left.
+                    try await cluster.eventually("both are known to have files") {
+                        try await cluster.cluster().relays["s"]?.count == 2
+                    }
+                    for worker in [first, second, first] {
+                        try await cluster.skein(
+                            "source", "transfer", "s", "--worker", worker.name, at: first)
+                        try await cluster.applied(trial)
+                    }
+                    try await trial.expectEqual(verifying: false)
+                }
+            }
+        }
+
+        @Test("a worker compares a task's tables, and its status tells what came out")
+        func verifies() async throws {
+            let trial = try await Trial(.mariadb, "compared", Shop.schema(rows: 300))
+            let cluster = try ClusterTrial("w0")
+            let worker = cluster.workers[0]
+            let load = Load(
+                trial.source, schema: trial.schema, threads: 1, seed: Dice.seed("verifies"),
+                pause: .milliseconds(10), Shop.step)
+            @Sendable func verify() async throws -> SkeinProcess.Outcome {
+                try await SkeinProcess([
+                    "task", "verify", trial.schema, "--wait", "--endpoint", worker.address,
+                ]).end()
+            }
+            try await cluster.running {
+                try worker.start()
+                try await cluster.add(trial, source: "s")
+                try await cluster.copied(trial)
+                try await cluster.applied(trial)
+                // Under load, too.
+                var outcome = try await verify()
+                #expect(outcome.status == 0, "\(outcome.text)")
+                #expect(outcome.text.contains("compared: equal, "), "\(outcome.text)")
+                try await load.stop()
+                try await cluster.applied(trial)
+                try trial.onTarget("INSERT INTO marker VALUES (4611686018427387999)")
+                outcome = try await verify()
+                #expect(outcome.status == 3, "\(outcome.text)")
+                let words = "\(trial.schema).marker: different, 1 rows differ"
+                #expect(outcome.text.contains(words), "\(outcome.text)")
+                let status = try await cluster.skein("task", "status", trial.schema, at: worker)
+                #expect(status.contains("compared: different, 1 of "), "\(status)")
+                #expect(status.contains("Running"), "\(status)")
+
+                // One at a time; and nobody waits for a task that is not there.
+                let unknown = try await SkeinProcess([
+                    "task", "verify", "nobody", "--wait", "--endpoint", worker.address,
+                ]).end()
+                #expect(unknown.status == 1 && unknown.text.contains("nobody"), "\(unknown.text)")
+            }
+        }
+    }
+}

@@ -1,0 +1,168 @@
+import Foundation
+import MySQLCore
+import Stream
+import Synchronization
+import TestServers
+import Testing
+
+@testable import Relay
+
+extension LossTests {
+    @Suite("and files that are removed", .serialized) struct PurgeTests {
+        /// A log of some files, the third of which is needed, while `body` runs.
+        private static func withFiles(
+            _ body: @escaping @Sendable (RelayLog, TestServer) async throws -> Void
+        ) async throws {
+            try await TestServer.with(.mariadb) { server in
+                let scratch = Scratch()
+                try Writing.prepare(server, "asked")
+                try await withRelay(RelayOptions(server, scratch)) { log in
+                    for n in 1...5 {
+                        try server.sql("INSERT INTO asked.t VALUES (\(n), ''); FLUSH BINARY LOGS")
+                    }
+                    let end = try server.end()
+                    try await wait(for: "the relay") { log.reached(end) }
+                    try log.need("task", "bin.000003", of: try server.serverName())
+                    try await body(log, server)
+                }
+            }
+        }
+
+        private static func purge(_ path: String, before file: String) async throws -> [String] {
+            try await withCheckedThrowingContinuation { continuation in
+                Thread {
+                    continuation.resume(
+                        with: Result {
+                            try RelayArchive(path: path).purge(
+                                before: file, olderSeconds: nil, isForced: false, now: 0)
+                        })
+                }.start()
+            }
+        }
+
+        @Test("a purge from another process is done by the one that writes")
+        func asked() async throws {
+            try await Self.withFiles { log, server in
+                let path = log.options.path
+                // The lock is held as if by another process: that is what a second one sees.
+                let removed = try await Self.purge(path, before: "bin.000003")
+                #expect(removed.count == 2)
+                // Who writes knows.
+                #expect(log.contents[0].files.map(\.name).first == "bin.000003")
+                #expect(log.status.files == 4)
+                // Its needs and readers count.
+                let error = await #expect(throws: RelayError.self) {
+                    try await Self.purge(path, before: "bin.000005")
+                }
+                #expect(error.map { "\($0)" }?.contains("needed by task") == true)
+                try log.forgetNeed("task")
+                let reader = try await log.reader(
+                    from: .position(.init(file: "bin.000004", offset: 4), of: nil))
+                _ = try await reader.next()
+                #expect(try await Self.purge(path, before: "bin.000006").count == 1)
+                reader.close()
+                let unknown = await #expect(throws: RelayError.self) {
+                    try await Self.purge(path, before: "bin.000099")
+                }
+                #expect(unknown.map { "\($0)" }?.contains("bin.000099") == true)
+                #expect(Folder.names(path + "/skein/requests").isEmpty)
+                try server.sql("INSERT INTO asked.t VALUES (9, '')")
+                let end = try server.end()
+                try await wait(for: "the relay") { log.reached(end) }
+            }
+        }
+
+        @Test("one that writes and does not answer lets nothing be removed")
+        func unanswered() async throws {
+            let scratch = Scratch()
+            let directory = RelayDirectory(path: scratch.path)
+            try Folder.make(scratch.path)
+            let lock = try directory.lock()
+            for n in 1...3 {
+                try directory.add(RelayFolder(server: "0-1", number: 1))
+                try Data(RelayDirectory.magic).write(
+                    to: URL(
+                        filePath: directory.file(.init(server: "0-1", number: 1), "bin.00000\(n)")))
+            }
+            let error = await #expect(throws: RelayError.self) {
+                try await Self.purge(scratch.path, before: "bin.000003")
+            }
+            guard case .inUse? = error else {
+                Issue.record("\(String(describing: error))")
+                return
+            }
+            #expect(directory.files(.init(server: "0-1", number: 1)).count == 3)
+            #expect(Folder.names(scratch.path + "/skein/requests").isEmpty)
+            withExtendedLifetime(lock) {}
+        }
+
+        @Test("the log of another program is left alone, unless told so")
+        func foreign() async throws {
+            let scratch = Scratch()
+            let directory = RelayDirectory(path: scratch.path)
+            let folder = RelayFolder(server: "0-1", number: 1)
+            try directory.add(folder)
+            for n in 1...3 {
+                try Data(RelayDirectory.magic).write(
+                    to: URL(filePath: directory.file(folder, "bin.00000\(n)")))
+            }
+            let archive = try RelayArchive(path: scratch.path)
+            #expect(throws: RelayError.self) {
+                try archive.purge(before: "bin.000003", olderSeconds: nil, isForced: false, now: 0)
+            }
+            #expect(directory.files(folder).count == 3)
+            #expect(
+                try archive.purge(before: "bin.000003", olderSeconds: nil, isForced: true, now: 0)
+                    .count == 2)
+        }
+
+        @Test("a need and a removal exclude each other")
+        func needWhileRemoved() async throws {
+            try await Self.withFiles { log, server in
+                try log.forgetNeed("task")
+                let name = try server.serverName()
+                let isDone = Mutex(false)
+                // Somebody removes while somebody needs: what is needed is there afterwards.
+                let removing = Task.detached {
+                    for n in 2...5 {
+                        _ = try? log.purge(before: "bin.00000\(n)", isForced: false)
+                    }
+                    isDone.withLock { $0 = true }
+                }
+                var n = 1
+                while !isDone.withLock({ $0 }) {
+                    try log.need("task", "bin.00000\(n % 5 + 1)", of: name)
+                    n += 1
+                }
+                await removing.value
+                let need = try #require(log.catalog.directory.needs()["task"])
+                #expect(log.holds(need.file, of: name))
+            }
+        }
+
+        @Test("a reader of files that has read all says so", arguments: Servers.families)
+        func hasMore(family: TestServer.Family) async throws {
+            try await TestServer.with(family) { server in
+                let scratch = Scratch()
+                try Writing.prepare(server, "dry")
+                let start = try server.end()
+                try await withRelay(RelayOptions(server, scratch)) { log in
+                    try Writing.run(server, "dry", 3...60)
+                    let end = try server.end()
+                    try await wait(for: "the relay") { log.reached(end) }
+                }
+                // Nothing is in memory now.
+                let end = try server.end()
+                try await withRelay(RelayOptions(server, scratch)) { log in
+                    let reader = try await log.reader(from: .position(start, of: nil))
+                    let seen = Seen()
+                    #expect(reader.hasMore)
+                    while seen.end != end {
+                        seen.take(try await reader.next())
+                        #expect(reader.hasMore == (seen.end != end))
+                    }
+                }
+            }
+        }
+    }
+}
