@@ -20,6 +20,29 @@ public enum DDLStep: Int, Sendable, Hashable {
     case opening = 1
     /// The first part, which has run; rows are awaited, or on their way.
     case opened = 2
+    /// One of several parts is awaited; those before it have run.
+    case between = 3
+}
+
+/// One of the statements that a source's statement is on the target. They run one after the other,
+/// each with an intent of its own, and the last one's marks the identity.
+public struct DDLPartNumber: Sendable, Hashable, Codable {
+    /// Its number, from 0.
+    public var index: Int
+    /// How many there are.
+    public var count: Int
+    /// What tells the same list of parts from another one.
+    public var digest: String
+
+    /// Makes the number of the only part.
+    public init() { self.init(index: 0, count: 1, digest: "") }
+
+    /// Makes a number.
+    public init(index: Int, count: Int, digest: String) {
+        self.index = index
+        self.count = count
+        self.digest = digest
+    }
 }
 
 /// A DDL statement that is about to run, or has run: recorded before, cleared together with its
@@ -40,13 +63,16 @@ public struct DDLIntent: Sendable, Hashable {
     /// Whether it may run when its tables look as before it: then it has not run, or running it
     /// once more changes nothing while nothing else runs.
     public var isIdempotent: Bool
+    /// Which of the parts it is, where the source's statement is several on the target.
+    public var part: DDLPartNumber
 
     /// Makes an intent.
     public init(
         identity: TransactionIdentity, step: DDLStep, statement: String,
         before: [TableName: TableTrace], existAfter: [TableName], goneAfter: [TableName],
-        isIdempotent: Bool
+        isIdempotent: Bool, part: DDLPartNumber = DDLPartNumber()
     ) {
+        self.part = part
         self.identity = identity
         self.step = step
         self.statement = statement
@@ -65,6 +91,8 @@ public final class DDLLedger {
         var existAfter: [TableName]
         var goneAfter: [TableName]
         var isIdempotent: Bool
+        /// `nil` for the only part.
+        var part: DDLPartNumber?
     }
 
     private struct Traced: Codable {
@@ -142,18 +170,16 @@ public final class DDLLedger {
             before: Dictionary(
                 context.before.map { ($0.table, $0.trace) }, uniquingKeysWith: { a, _ in a }),
             existAfter: context.existAfter, goneAfter: context.goneAfter,
-            isIdempotent: context.isIdempotent)
+            isIdempotent: context.isIdempotent, part: context.part ?? DDLPartNumber())
     }
 
-    /// Records an intent, durably when it returns.
+    /// Records an intent, durably when it returns. That of a later part takes the place of the one
+    /// before it.
     public func record(_ intent: DDLIntent) throws {
+        if intent.part.index > 0 { return try replace(by: intent) }
         var set = IdentitySet()
         set.insert(intent.identity)
-        let context = Context(
-            before: intent.before.map { Traced(table: $0.key, trace: $0.value) },
-            existAfter: intent.existAfter, goneAfter: intent.goneAfter,
-            isIdempotent: intent.isIdempotent)
-        let encoded = [1] + Array(try JSONEncoder().encode(context))
+        let encoded = try encodedContext(intent)
         try transaction { connection in
             try connection.execute(
                 """
@@ -163,6 +189,41 @@ public final class DDLLedger {
                 \(hexLiteral(Array(intent.statement.utf8))),'',\(hexLiteral(encoded)))
                 """)
         }
+    }
+
+    /// Notes that all parts before this one have run, and nothing of it.
+    ///
+    /// - Parameter part: its index is above 0.
+    public func await(_ part: DDLPartNumber, of identity: TransactionIdentity) throws {
+        precondition(part.index > 0 && part.index < part.count)
+        try replace(
+            by: DDLIntent(
+                identity: identity, step: .between, statement: "", before: [:], existAfter: [],
+                goneAfter: [], isIdempotent: false, part: part))
+    }
+
+    private func replace(by intent: DDLIntent) throws {
+        let encoded = try encodedContext(intent)
+        try transaction { connection in
+            let matched = try connection.execute(
+                """
+                UPDATE \(meta.table("ddl")) SET step=\(intent.step.rawValue), \
+                statement=\(hexLiteral(Array(intent.statement.utf8))), \
+                context=\(hexLiteral(encoded)) WHERE \(key.condition)
+                """)
+            guard matched == 1 else {
+                throw CheckpointError.inconsistent(detail: "the intent of \(key) is gone")
+            }
+        }
+    }
+
+    private func encodedContext(_ intent: DDLIntent) throws -> [UInt8] {
+        let context = Context(
+            before: intent.before.map { Traced(table: $0.key, trace: $0.value) },
+            existAfter: intent.existAfter, goneAfter: intent.goneAfter,
+            isIdempotent: intent.isIdempotent,
+            part: intent.part == DDLPartNumber() ? nil : intent.part)
+        return [1] + Array(try JSONEncoder().encode(context))
     }
 
     /// Clears the intent and marks its identity as applied, in one transaction.
@@ -188,6 +249,16 @@ public final class DDLLedger {
     public func abandon() throws {
         try transaction { connection in
             try connection.execute("DELETE FROM \(meta.table("ddl")) WHERE \(key.condition)")
+        }
+    }
+
+    /// Records the statement that the subtask stops at, in the place of an earlier one.
+    public func note(_ stopped: StoppedStatement) throws {
+        let objects = StoredObjects(meta: meta, key: key)
+        let object = try StoredObject(
+            kind: .stopped, name: StoppedStatement.name, encoding: stopped)
+        try transaction { connection in
+            try connection.execute(objects.storeStatement(object))
         }
     }
 

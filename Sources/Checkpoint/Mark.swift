@@ -37,16 +37,23 @@ public struct Coordinator {
     ///   - carried: transactions above it that earlier runs applied.
     ///   - tail: digest of the newest transaction in the mark.
     ///   - shapes: tables whose shape changed up to the mark; `nil` for dropped ones.
+    ///   - objects: records that change with the mark, in order.
     /// - Throws: ``CheckpointError/fenced(detail:)`` when the run was replaced.
     public func write(
         mark: SourcePosition, carried: IdentitySet, tail: [UInt8],
-        shapes: [(TableName, TableShape?)] = []
+        shapes: [(TableName, TableShape?)] = [], objects changes: [ObjectChange] = []
     ) throws {
+        let objects = StoredObjects(meta: meta, key: key)
         try transaction { connection in
             try update(
                 "low_water=\(hexLiteral(mark.encoded)), carried=\(hexLiteral(carried.encoded)), "
                     + "tail=\(hexLiteral(tail))", connection)
             for (name, shape) in shapes { try writeShape(name, shape, connection) }
+            for change in changes {
+                try connection.execute(
+                    change.stored.map { objects.storeStatement($0) }
+                        ?? objects.removeStatement(change.kind, change.name))
+            }
         }
     }
 
@@ -64,6 +71,8 @@ public struct Coordinator {
             try update(
                 "phase='follow', \(low)consistent_from=\(hexLiteral(consistentFrom.encoded))",
                 connection)
+            try connection.execute(
+                StoredObjects(meta: meta, key: key).removeStatement(.identity))
             if replacing == nil {
                 try connection.execute(
                     "DELETE FROM \(meta.table("shape")) WHERE \(key.condition)")
@@ -178,6 +187,30 @@ public struct Coordinator {
             VALUES (\(key.values),\(utf8Literal(name.schema)),\(utf8Literal(name.name)),\
             \(hexLiteral(encoded)))
             """)
+    }
+}
+
+/// What becomes of a record of the subtask when the mark moves.
+public struct ObjectChange: Sendable, Hashable {
+    /// Its kind.
+    public var kind: StoredObject.Kind
+    /// What it is recorded under.
+    public var name: TableName
+    /// The new record; `nil` where it is forgotten.
+    public var stored: StoredObject?
+
+    /// A record is forgotten.
+    public init(removing kind: StoredObject.Kind, _ name: TableName) {
+        self.kind = kind
+        self.name = name
+    }
+
+    /// A value is recorded, as JSON; nothing is left where it is `nil`.
+    public init(
+        _ kind: StoredObject.Kind, _ name: TableName, _ value: (some Encodable)?
+    ) throws {
+        self.init(removing: kind, name)
+        stored = try value.map { try StoredObject(kind: kind, name: name, encoding: $0) }
     }
 }
 

@@ -1,3 +1,4 @@
+internal import Foundation
 public import MySQLClient
 public import MySQLCore
 
@@ -20,6 +21,14 @@ public struct StoredObject: Sendable, Hashable {
         case trigger
         /// An event, created (or enabled) at switch-over.
         case event
+        /// What tells a table from one that takes its name while it is copied.
+        case identity
+        /// The statement of the source that the subtask has stopped at.
+        case stopped
+        /// What an operator has decided about a statement.
+        case decision
+        /// An online schema change that is under way, as of the low-water mark.
+        case online
     }
 
     /// What it is.
@@ -34,6 +43,25 @@ public struct StoredObject: Sendable, Hashable {
         self.kind = kind
         self.name = name
         self.definition = definition
+    }
+
+    /// Makes an object of a value, as JSON.
+    public init(kind: Kind, name: TableName, encoding value: some Encodable) throws {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = .sortedKeys
+        self.init(kind: kind, name: name, definition: Array(try encoder.encode(value)))
+    }
+
+    /// The value that it was made of.
+    ///
+    /// - Throws: ``CheckpointError/unusable(detail:)``.
+    public func decoded<Value: Decodable>(as type: Value.Type) throws -> Value {
+        do {
+            return try JSONDecoder().decode(type, from: Data(definition))
+        } catch {
+            throw CheckpointError.unusable(
+                detail: "the \(kind.rawValue) \(name) has an unknown form")
+        }
     }
 }
 

@@ -6,7 +6,7 @@
 ///            28  u16  error code that it ended with
 ///            30  u16  length of the status variables
 ///            32       status variables; schema; zero byte; statement up to the end
-public struct QueryEvent: Sendable, Hashable {
+public struct QueryEvent: Sendable, Hashable, Codable {
     /// The session that ran it: temporary tables and user variables are per session.
     public var threadID: UInt32
     /// Seconds that it ran.
@@ -23,6 +23,18 @@ public struct QueryEvent: Sendable, Hashable {
     public var schema: [UInt8]
     /// The statement, in the character set of ``StatusVariables/charsets``.
     public var sql: [UInt8]
+
+    /// An event of a statement that stands in none, for example one that an operator gave.
+    public init(sql: [UInt8], schema: [UInt8], status: StatusVariables) {
+        threadID = 0
+        executionSeconds = 0
+        errorCode = 0
+        self.status = status
+        schemaRange = 0..<0
+        sqlRange = 0..<0
+        self.schema = schema
+        self.sql = sql
+    }
 
     /// Decodes the event, without its checksum; MariaDB's compressed one after
     /// ``decompressed(_:limit:)``.

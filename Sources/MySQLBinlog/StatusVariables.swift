@@ -1,8 +1,8 @@
 /// The session's state that a query event carries, so that its statement means the same elsewhere.
 /// What the event does not carry is `nil`.
-public struct StatusVariables: Sendable, Hashable {
+public struct StatusVariables: Sendable, Hashable, Codable {
     /// Bits of the session's options.
-    public struct Options: OptionSet, Sendable, Hashable {
+    public struct Options: OptionSet, Sendable, Hashable, Codable {
         /// The bits.
         public var rawValue: UInt32
         /// Makes options of their bits.
@@ -27,7 +27,7 @@ public struct StatusVariables: Sendable, Hashable {
     }
 
     /// `character_set_client`, `collation_connection` and `collation_server`, as collation ids.
-    public struct Charsets: Sendable, Hashable {
+    public struct Charsets: Sendable, Hashable, Codable {
         /// A collation of `character_set_client`, which the statement's text is in.
         public var client: UInt16
         /// `collation_connection`.

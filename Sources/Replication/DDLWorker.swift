@@ -5,28 +5,6 @@ internal import MySQLCore
 internal import Rules
 internal import Runtime
 
-/// A DDL statement as it is sent to the target.
-struct DDLRequest: Sendable {
-    var identity: TransactionIdentity
-    /// The statement's bytes, in the event's client character set.
-    var sql: [UInt8]
-    var defaultSchema: String?
-    /// Session settings of the query event, as assignments.
-    var settings: [String]
-    /// All tables that the statement names.
-    var tables: [TableName]
-    var existAfter: [TableName]
-    var goneAfter: [TableName]
-    var isIdempotent: Bool
-    /// Objects without rows (views, routines): a refusal is a warning.
-    var mayFail: Bool
-    /// Rows of the same transaction follow.
-    var isOpening = false
-    /// A schema of the target that goes: its views and routines go with it, as far as they are
-    /// migrated. They go first: while the tables are there, all of it is run again after a crash.
-    var emptiedSchema: (name: String, mapping: TableMapping)?
-}
-
 /// What a run found of its predecessor's last statement.
 struct DDLRecovery: Sendable, Hashable {
     /// A statement that has run, and is marked now.
@@ -50,6 +28,8 @@ final class DDLWorker {
         case run(DDLRequest, Reply<DDLOutcome>)
         /// Asks for tables as they are on the target; those that don't exist are missing.
         case shapes([TableName], Reply<[TableName: TableShape]>)
+        /// A statement stops the subtask.
+        case stop(StoppedStatement, Reply<Void>)
         /// The rows behind an opening statement are committed.
         case close(Reply<Void>)
         case ping
@@ -61,6 +41,8 @@ final class DDLWorker {
     private let marks: MarkBoard
     private let times: DurationHistogram
     private var knownMark: UInt64 = 0
+    /// A statement of which an earlier run has run the parts before this one.
+    private var begun: (identity: TransactionIdentity, part: DDLPartNumber)?
 
     /// - Parameter times: how long statements take.
     init(
@@ -98,6 +80,13 @@ final class DDLWorker {
                     reply.resolve(.failure(error))
                     throw error
                 }
+            case .stop(let statement, let reply):
+                do {
+                    reply.resolve(.success(try ledger.note(statement)))
+                } catch {
+                    reply.resolve(.failure(error))
+                    throw error
+                }
             case .close(let reply):
                 do {
                     reply.resolve(.success(try ledger.abandon()))
@@ -125,6 +114,10 @@ final class DDLWorker {
             try ledger.abandon()
             return DDLRecovery()
         }
+        if intent.step == .between {
+            begun = (intent.identity, intent.part)
+            return DDLRecovery()
+        }
         var now: [TableName: TableTrace] = [:]
         for table in intent.before.keys { now[table] = try ledger.trace(table) }
         if now == intent.before {
@@ -134,7 +127,8 @@ final class DDLWorker {
                     of: Set(now.keys.filter { now[$0]?.definition != nil }))
                 && intent.goneAfter.allSatisfy { now[$0]?.definition == nil }
             if hasIDs || intent.isIdempotent || !changesNothingVisible {
-                try ledger.abandon()
+                try forget(intent.part, of: intent.identity)
+                if intent.part.index > 0 { begun = (intent.identity, intent.part) }
                 return DDLRecovery()
             }
             throw ReplicationError.undecidedDDL(
@@ -155,59 +149,115 @@ final class DDLWorker {
             try ledger.noteOpened()
             return DDLRecovery(opened: intent.identity)
         }
+        if let next = intent.part.next {
+            try ledger.await(next, of: intent.identity)
+            begun = (intent.identity, next)
+            return DDLRecovery()
+        }
         try ledger.complete(intent.identity)
         return DDLRecovery(applied: intent.identity)
+    }
+
+    /// A part has not run: what ran before it stays recorded.
+    private func forget(_ part: DDLPartNumber, of identity: TransactionIdentity) throws {
+        if part.index == 0 {
+            try ledger.abandon()
+        } else {
+            try ledger.await(part, of: identity)
+        }
     }
 
     private func perform(_ request: DDLRequest) throws -> DDLOutcome {
         if let mark = marks.newer(than: &knownMark) { ledger.forget(heldBy: mark) }
         try ledger.lock()
-        var before: [TableName: TableTrace] = [:]
-        for table in request.tables { before[table] = try ledger.trace(table) }
-        let text = String(decoding: request.sql, as: UTF8.self)
-        let shown = withoutSecrets(text)
-        try ledger.record(
-            DDLIntent(
-                identity: request.identity, step: request.isOpening ? .opening : .whole,
-                statement: shown, before: before,
-                existAfter: request.existAfter, goneAfter: request.goneAfter,
-                isIdempotent: request.isIdempotent))
         var warning: String?
-        do throws(MySQLError) {
-            try send(request)
-        } catch {
-            // A lost connection leaves it open whether it has run; recovery finds out.
-            if error.isConnectionLost { throw error }
-            // Somebody holds the table, or the disk is full: it has not run, and can later.
-            guard error.retry == .no else {
-                try ledger.abandon()
-                throw error
-            }
-            // The server repeats part of the statement in its words.
-            let words = shown == text ? error.description : "ERROR \(error.code)"
-            if !request.mayFail {
-                try ledger.abandon()
-                throw ReplicationError.refused(
-                    request.tables.first,
-                    detail: "\(words). The statement: \(Self.shortened(shown))")
-            }
-            warning = words
+        for number in try numbersLeft(of: request) {
+            warning = try perform(request, number) ?? warning
         }
-        if request.isOpening {
-            try ledger.noteOpened()
-        } else {
-            try ledger.complete(request.identity)
-        }
+        begun = nil
         try ledger.unlock()
         let shapes = try SchemaReader(session.connection).shapes(of: request.existAfter)
         try session.connection.execute("COMMIT")
         return DDLOutcome(shapes: shapes, warning: warning)
     }
 
+    /// The parts that have not run: all, but for a statement that an earlier run began.
+    private func numbersLeft(of request: DDLRequest) throws -> ArraySlice<DDLPartNumber> {
+        let numbers = request.numbers
+        guard let begun else { return numbers[...] }
+        guard begun.identity == request.identity,
+            numbers.indices.contains(begun.part.index), numbers[begun.part.index] == begun.part
+        else {
+            throw ReplicationError.undecidedDDL(
+                statement: Self.shortened(
+                    withoutSecrets(String(decoding: request.parts[0].sql, as: UTF8.self))),
+                detail: "of transaction \(begun.identity), \(begun.part.index) of "
+                    + "\(begun.part.count) statements have run, and now it is another list of "
+                    + "statements: the rules were changed; bring them back to what they were")
+        }
+        return numbers[begun.part.index...]
+    }
+
+    /// Runs one part: intent, statement, mark.
+    ///
+    /// - Returns: why the target refused, where that is only a warning.
+    private func perform(_ request: DDLRequest, _ number: DDLPartNumber) throws -> String? {
+        let part = request.parts[number.index]
+        var before: [TableName: TableTrace] = [:]
+        for table in part.tables { before[table] = try ledger.trace(table) }
+        let text = String(decoding: part.sql, as: UTF8.self)
+        let shown = withoutSecrets(text)
+        try ledger.record(
+            DDLIntent(
+                identity: request.identity, step: request.isOpening ? .opening : .whole,
+                statement: shown, before: before,
+                existAfter: part.existAfter, goneAfter: part.goneAfter,
+                isIdempotent: part.isIdempotent, part: number))
+        var warning: String?
+        do throws(MySQLError) {
+            try send(part) { () throws(MySQLError) in
+                if let schema = request.emptiedSchema { try dropObjects(of: schema) }
+            }
+        } catch {
+            // A lost connection leaves it open whether it has run; recovery finds out.
+            if error.isConnectionLost { throw error }
+            // Somebody holds the table, or the disk is full: it has not run, and can later.
+            guard error.retry == .no else {
+                try forget(number, of: request.identity)
+                throw error
+            }
+            // The server repeats part of the statement in its words.
+            let words = shown == text ? error.description : "ERROR \(error.code)"
+            if !request.mayFail {
+                try forget(number, of: request.identity)
+                let refusal = ReplicationError.refusedStatement(
+                    part.tables.first, request.position, statement: Self.shortened(shown),
+                    detail: words)
+                try ledger.note(
+                    StoppedStatement(
+                        identity: request.identity,
+                        position: request.position.map { "\($0)" } ?? "",
+                        statement: Self.shortened(shown), reason: words))
+                throw refusal
+            }
+            warning = words
+        }
+        if request.isOpening {
+            try ledger.noteOpened()
+        } else if let next = number.next {
+            try ledger.await(next, of: request.identity)
+        } else {
+            try ledger.complete(request.identity)
+        }
+        return warning
+    }
+
     /// Applies the statement's context and sends it, once.
-    private func send(_ request: DDLRequest) throws(MySQLError) {
+    private func send(
+        _ part: DDLRequest.Part, after first: () throws(MySQLError) -> Void = {}
+    ) throws(MySQLError) {
         let connection = session.connection
-        if let schema = request.defaultSchema, !schema.isEmpty {
+        if let schema = part.defaultSchema, !schema.isEmpty {
             do throws(MySQLError) {
                 try connection.execute("USE \(quoteIdentifier(schema))")
             } catch  where error.code == MySQLErrorCode.unknownDatabase {
@@ -215,7 +265,7 @@ final class DDLWorker {
             }
         }
         // In another session the statement might mean something else: all or nothing.
-        for setting in request.settings where try !isSetAlready(setting) {
+        for setting in part.settings where try !isSetAlready(setting) {
             try connection.execute("SET SESSION \(setting)")
         }
         // What the source's session may have allowed; some servers want a privilege for it.
@@ -224,8 +274,8 @@ final class DDLWorker {
         } catch {
             if error.isConnectionLost { throw error }
         }
-        var sql = ByteBuffer(capacity: request.sql.count)
-        sql.append(request.sql)
+        var sql = ByteBuffer(capacity: part.sql.count)
+        sql.append(part.sql)
         // MariaDB's EXCHANGE PARTITION waits for itself in a session without autocommit.
         try connection.execute("SET SESSION autocommit=1")
         // The ledger's statements come next, which no mode of the event may change.
@@ -234,7 +284,7 @@ final class DDLWorker {
             _ = try? connection.execute("SET SESSION sql_mode='STRICT_ALL_TABLES'")
             _ = try? connection.execute("SET SESSION autocommit=0")
         }
-        if let schema = request.emptiedSchema { try dropObjects(of: schema) }
+        try first()
         if sql.count > 0 { try connection.execute(sql) { _ in } }
     }
 
@@ -266,7 +316,17 @@ final class DDLWorker {
         return value.map { "\(name)=\($0)" } == setting
     }
 
-    private static func shortened(_ sql: String) -> String {
+    static func shortened(_ sql: String) -> String {
         sql.count > 300 ? sql.prefix(300) + " .." : sql
+    }
+}
+
+extension DDLPartNumber {
+    /// The part behind it; `nil` for the last one.
+    fileprivate var next: DDLPartNumber? {
+        guard index + 1 < count else { return nil }
+        var next = self
+        next.index += 1
+        return next
     }
 }

@@ -1,3 +1,4 @@
+internal import Checkpoint
 internal import MySQLBinlog
 internal import MySQLCore
 internal import Synchronization
@@ -11,6 +12,7 @@ final class MarkKeeper: Sendable {
         var carried: IdentitySet
         var tail: Tail?
         var shapes: [(TableName, TableShape?)]
+        var objects: [ObjectChange]
         var ordinal: UInt64
         /// How many groups the mark passes.
         var count: Int
@@ -21,6 +23,7 @@ final class MarkKeeper: Sendable {
         /// Filtered, empty, or applied by an earlier run: counts as committed.
         var isPassed: Bool
         var shapes: [(TableName, TableShape?)]
+        var objects: [ObjectChange]
     }
 
     /// A place in the binlog of one server life.
@@ -105,10 +108,12 @@ final class MarkKeeper: Sendable {
     /// - Returns: the groups above the mark.
     @discardableResult
     func append(
-        _ end: GroupEnd, isPassed: Bool, shapes: [(TableName, TableShape?)] = []
+        _ end: GroupEnd, isPassed: Bool, shapes: [(TableName, TableShape?)] = [],
+        objects: [ObjectChange] = []
     ) -> Int {
         state.withLock { state in
-            state.entries.append(Entry(end: end, isPassed: isPassed, shapes: shapes))
+            state.entries.append(
+                Entry(end: end, isPassed: isPassed, shapes: shapes, objects: objects))
             // What the mark holds is read again, which may lie in an older file.
             if !state.mark.contains(end.identity) {
                 state.isReadingAgain = false
@@ -162,6 +167,7 @@ final class MarkKeeper: Sendable {
             var carried = state.carried
             var tail = state.tail
             var shapes: [(TableName, TableShape?)] = []
+            var objects: [ObjectChange] = []
             while next < state.entries.count {
                 let entry = state.entries[next]
                 let identity = entry.end.identity
@@ -177,6 +183,7 @@ final class MarkKeeper: Sendable {
                 }
                 tail = Tail(entry.end)
                 shapes += entry.shapes
+                objects += entry.objects
                 next += 1
             }
             if next == state.entries.count {
@@ -191,8 +198,8 @@ final class MarkKeeper: Sendable {
             guard count > 0 || mark.binlog != state.written else { return nil }
             let ordinal = count > 0 ? state.entries[next - 1].end.ordinal : 0
             return Advance(
-                mark: mark, carried: carried, tail: tail, shapes: shapes, ordinal: ordinal,
-                count: count)
+                mark: mark, carried: carried, tail: tail, shapes: shapes, objects: objects,
+                ordinal: ordinal, count: count)
         }
     }
 

@@ -206,13 +206,19 @@ public final class ReplicationEngine: Sendable {
             .read(target)
         var schemas = SchemaState()
         for shape in shapes { schemas.tables[shape.name] = shape }
+        var online: [TableName: OnlineSchemaChangeStateMachine.Entry] = [:]
+        let objects = StoredObjects(meta: configuration.meta, key: configuration.key)
+        for object in try objects.read(target) where object.kind == .online {
+            online[object.name] = try object.decoded(as: OnlineSchemaChangeStateMachine.Entry.self)
+        }
         let source = try Connection(configuration.source)
         try addSchemaDefaults(&schemas, source)
         let catalog = TableCatalog(
             sourceVersion: source.serverVersion, mapping: configuration.tables,
             state: schemas, windows: configuration.ranges, consistentFrom: state.consistentFrom,
             session: StatementSession(
-                source: try ServerDialect(source), target: try ServerDialect(target)))
+                source: try ServerDialect(source), target: try ServerDialect(target)),
+            online: online)
         let there = try SchemaReader(target).shapes(of: catalog.targets(shapes.map(\.name)))
         var extra: [TableName: [KeyShape]] = [:]
         for shape in shapes {
@@ -227,6 +233,9 @@ public final class ReplicationEngine: Sendable {
             }.filter { key in !shape.keys.contains { $0.isUnique && $0.parts == key.parts } }
             if !keys.isEmpty { extra[shape.name] = keys }
         }
+        (catalog.stopped, catalog.decisions) = try StatementDecisions(
+            meta: configuration.meta, key: configuration.key
+        ).read(target)
         catalog.setTargetKeys(extra)
         catalog.noteTarget(there)
         return catalog

@@ -8,10 +8,15 @@ public enum ReplicationError: Error, Sendable, Hashable, CustomStringConvertible
     case unexpectedCount(TableName, expected: UInt64, actual: UInt64, detail: String)
     /// A statement was refused by the target.
     case refused(TableName?, detail: String)
+    /// A statement of the source was refused by the target.
+    case refusedStatement(TableName?, SourcePosition?, statement: String, detail: String)
     /// The stream holds what can't be replicated.
     case unsupported(SourcePosition, detail: String)
     /// DDL changed a table between the positions of its copy: it must be copied again.
     case changedDuringCopy(TableName, SourcePosition)
+    /// An online schema change tool has put a table in another one's place, and what it did to it
+    /// can't be done to that one on the target.
+    case onlineChange(TableName, SourcePosition, detail: String)
     /// What is known of a DDL statement that was running when a run ended does not decide whether
     /// it has run.
     case undecidedDDL(statement: String, detail: String)
@@ -30,10 +35,18 @@ public enum ReplicationError: Error, Sendable, Hashable, CustomStringConvertible
                 + "it was not equal before; skein verify tells where"
         case .refused(let table, let detail):
             "\(table.map { "\($0): " } ?? "")the target refused a statement: \(detail)"
+        case .refusedStatement(let table, let position, let statement, let detail):
+            "\(table.map { "\($0): " } ?? "")the target refused a statement of the source"
+                + "\(position.map { " at \($0)" } ?? ""): \(detail). The statement: \(statement). "
+                + "Remove the reason on the target and go on, or say what is to run (skein task ddl)"
         case .unsupported(let position, let detail): "at \(position): \(detail)"
         case .changedDuringCopy(let table, let position):
             "\(table) was changed by DDL while it was copied (at \(position)); "
                 + "it is copied again"
+        case .onlineChange(let table, let position, let detail):
+            "\(table) at \(position): an online schema change has replaced it, and \(detail). "
+                + "Start over with --fresh, or say what it has done to the table (skein task ddl "
+                + "replace), where no rows can have got other values by it"
         case .undecidedDDL(let statement, let detail):
             "it is not certain whether this statement has run on the target: \(statement). "
                 + "\(detail)"

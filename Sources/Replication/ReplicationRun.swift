@@ -191,7 +191,7 @@ final class ReplicationRun: Sendable {
         }
         try coordinator.write(
             mark: next.mark, carried: next.carried, tail: next.tail?.encoded ?? [],
-            shapes: next.shapes)
+            shapes: next.shapes, objects: next.objects)
         keeper.didWrite(next)
         marks.publish(next.mark)
         report(keeper)

@@ -93,13 +93,15 @@ extension ShapeAgreement {
 extension TableCatalog {
     /// Carries the shapes over a statement that the target holds, and returns those that changed.
     ///
-    /// - Parameter target: the tables that the statement left, as the target has them, by their
-    ///   names there.
+    /// - Parameters:
+    ///   - target: the tables that the statement left, as the target has them, by their names
+    ///     there.
+    ///   - isCompared: whether they must be what the statement left on the source.
     /// - Throws: ``ReplicationError/unsupported(_:detail:)`` when they are not what the statement
     ///   left on the source.
     func carry(
         _ ddl: [DDL], _ context: SyntaxContext, _ position: SourcePosition,
-        target: [TableName: TableShape]
+        target: [TableName: TableShape], isCompared: Bool = true
     ) throws -> [(TableName, TableShape?)] {
         noteTarget(target)
         var there: [TableName: TableShape] = [:]
@@ -109,12 +111,18 @@ extension TableCatalog {
             there[name] = shape
         }
         var out: [TableName: TableShape?] = [:]
-        for statement in ddl {
-            let before = state.tables
+        // What the target has is what all of them have left: a table is compared with it behind the
+        // last one that names it.
+        let before = state.tables
+        for (i, statement) in ddl.enumerated() {
+            let later = Set(ddl[(i + 1)...].flatMap { $0.tablesBefore + $0.tablesAfter })
             let (changed, isCarried) = change { state in
-                Self.carry(statement, context, &state, target: there, mapping)
+                // A target that is not to become what the source has tells nothing of it.
+                Self.carry(statement, context, &state, target: isCompared ? there : [:], mapping)
             }
-            if isCarried { try check(statement, before, there, position) }
+            if isCarried, isCompared {
+                try check(statement, before, there.filter { !later.contains($0.key) }, position)
+            }
             for name in changed { out[name] = state.tables[name] }
         }
         return out.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
@@ -134,8 +142,8 @@ extension TableCatalog {
             isCarried = false
             changed = Set(ddl.tablesBefore + ddl.tablesAfter)
             for name in changed {
-                guard let shape = target[name] else { continue }
-                state.tables[name] = shape
+                // Where nothing tells it, rows of the table must not be taken for what they were.
+                state.tables[name] = target[name]
             }
         }
         changed.formUnion(known.symmetricDifference(state.tables.keys))

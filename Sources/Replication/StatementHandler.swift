@@ -21,18 +21,18 @@ struct StatementHandler {
         case run(DDLRequest, [DDL], SyntaxContext)
     }
 
-    private let catalog: TableCatalog
-    private let applied: AppliedState
+    let catalog: TableCatalog
+    let applied: AppliedState
 
     init(catalog: TableCatalog, applied: AppliedState) {
         self.catalog = catalog
         self.applied = applied
     }
 
-    /// Decides.
+    /// Decides what becomes of a statement by itself.
     ///
     /// - Throws: ``ReplicationError`` for a statement that can't be replicated.
-    func decide(
+    func decideAlone(
         _ query: QueryEvent, _ end: GroupEnd, timestamp: Int64, position: SourcePosition
     ) throws -> Decision {
         if applied.lowWater.contains(end.identity) { return .pass }
@@ -41,7 +41,7 @@ struct StatementHandler {
         do {
             statement = try parseStatement(query.sql, context: context)
         } catch {
-            let wanted = error.tables.contains { catalog.mapping.selects($0.name) }
+            let wanted = error.tables.contains { catalog.mapping.concerns($0.name) }
             if !wanted, !error.tables.isEmpty { return .pass }
             throw ReplicationError.unsupported(
                 position, detail: "a statement is not understood (\(error))")
@@ -50,7 +50,7 @@ struct StatementHandler {
         case .transactionControl, .administrative, .empty: return .pass
         case .dml(let kind): return try dml(kind, statement, query, end, context, position)
         case .unknown(let words):
-            guard statement.tables.contains(where: { catalog.mapping.selects($0.name) }) else {
+            guard statement.tables.contains(where: { catalog.mapping.concerns($0.name) }) else {
                 return .pass
             }
             throw ReplicationError.unsupported(
@@ -96,6 +96,7 @@ struct StatementHandler {
         if ddl.isTemporary { return .pass }
         let event = Event(
             query: query, end: end, context: context, timestamp: timestamp, position: position)
+        if let decision = try onlineChange(ddl, statement, event) { return decision }
         switch ddl {
         case .createObject(let object) where object.kind == .sequence:
             guard catalog.mapping.selects(object.name), catalog.use(of: object.name) != .skip
@@ -124,22 +125,51 @@ struct StatementHandler {
         if let changing = uses.first(where: { $0.value == .converge }) {
             throw ReplicationError.changedDuringCopy(changing.key, position)
         }
-        if !uses.isEmpty, uses.values.allSatisfy({ $0 == .skip }) { return .pass }
-        if try isFilteredOut(statement, event) { return .filtered([ddl], context) }
+        if !uses.isEmpty, uses.values.allSatisfy({ $0 == .skip }) {
+            if case .alterTable = ddl {
+                for table in wanted { catalog.onlineChanges?.forgetShadows(of: table) }
+            }
+            return .pass
+        }
+        let filtering = try filtering(of: statement, event)
+        if case .leftOut = filtering { return .filtered([ddl], context) }
+        if case .dropTables(let drop) = ddl {
+            try refuseMerged(wanted, position)
+            return try dropTables(
+                drop, where: { uses[$0] == .exact && filtering.runs(on: $0) },
+                leftOut: drop.tables.filter { !filtering.runs(on: $0) }, event)
+        }
+        if case .parts = filtering {
+            return try run([Piece(statement: statement, event: event)], event)
+        }
         try refuseMoves(ddl, named, wanted, position)
         try refuseMerged(wanted, position)
-        if case .dropTables(let drop) = ddl {
-            return try dropTables(drop, where: { uses[$0] == .exact }, event)
-        }
         try refuseFailed(event)
         if applied.contains(end.identity) { return .shapesOnly([ddl], context) }
+        return .run(
+            DDLRequest(
+                identity: end.identity,
+                parts: [try part(ddl, statement, wanted, event, catalog.state)]),
+            [ddl], context)
+    }
+
+    /// A statement as one that the target runs.
+    ///
+    /// - Parameters:
+    ///   - wanted: the migrated ones of the tables that it names.
+    ///   - state: the tables before it.
+    func part(
+        _ ddl: DDL, _ statement: Statement, _ wanted: Set<TableName>, _ event: Event,
+        _ state: SchemaState
+    ) throws -> DDLRequest.Part {
         if case .createTable(let create) = ddl, create.isFromSelect {
             throw ReplicationError.unsupported(
-                position, detail: "a table was made of a SELECT by a statement instead of rows")
+                event.position,
+                detail: "a table was made of a SELECT by a statement instead of rows")
         }
         if let engine = ddl.engineWithoutTransactions {
             throw ReplicationError.unsupported(
-                position,
+                event.position,
                 detail: "\(someName(wanted)) gets engine \(engine), "
                     + "which rolls nothing back: a transaction that is tried again would leave its "
                     + "rows twice. Exclude the table, or give it InnoDB, and start over with --fresh"
@@ -149,56 +179,23 @@ struct StatementHandler {
         let isEmpty = if case .createTable = ddl { true } else { false }
         if !isEmpty, let reason = statement.nondeterministicReason {
             throw ReplicationError.unsupported(
-                position, detail: "a statement gives other values on the target (\(reason))")
+                event.position,
+                detail: "a statement gives other values on the target (\(reason))")
         }
-        try refuseAfterwards(ddl, wanted, event)
+        try refuseAfterwards(ddl, wanted, event, state)
         let gone = Set(ddl.tablesBefore).subtracting(ddl.tablesAfter)
-        return .run(
-            DDLRequest(
-                identity: end.identity,
-                sql: withoutRows(ddl, try text(statement, context)),
-                defaultSchema: catalog.mapping.movesTables
-                    ? nil : String(decoding: query.schema, as: UTF8.self),
-                settings: try settings(event), tables: try catalog.targets(wanted),
-                existAfter: try catalog.targets(
-                    ddl.tablesAfter.filter { wanted.contains($0) }),
-                goneAfter: try catalog.targets(gone.filter { wanted.contains($0) }),
-                isIdempotent: ddl.isSafeToRunIfUnseen, mayFail: false),
-            [ddl], context)
-    }
-
-    /// Whether filters of events leave the whole statement out.
-    private func isFilteredOut(_ statement: Statement, _ event: Event) throws -> Bool {
-        let parts: [RoutedStatement.Part]
-        do throws(RuleError) {
-            parts =
-                try catalog.mapping.filtered(statement, context: event.context) {
-                    catalog.state.tables[$0]
-                }?.parts ?? []
-        } catch {
-            throw ReplicationError.refused(nil, detail: "\(error)")
-        }
-        var leavesOut = 0
-        for part in parts {
-            switch part.outcome {
-            case .run, .leaveOut(.notSelected), .leaveOut(.sameTarget): break
-            case .leaveOut(.filtered): leavesOut += 1
-            case .stop(let table, let rule):
-                throw ReplicationError.unsupported(
-                    event.position,
-                    detail: "a statement on \(table) came, and the filter \(rule) says that a "
-                        + "person must decide: change the filter, and go on")
-            }
-        }
-        guard leavesOut > 0, leavesOut < parts.count else { return leavesOut > 0 }
-        throw ReplicationError.unsupported(
-            event.position,
-            detail: "a statement is left out in part by filters (\(parts.count) parts, "
-                + "\(leavesOut) left out), which can't be done: change the filters")
+        return DDLRequest.Part(
+            sql: withoutRows(ddl, try text(statement, event.context)),
+            defaultSchema: catalog.mapping.movesTables
+                ? nil : String(decoding: event.query.schema, as: UTF8.self),
+            settings: try settings(event), tables: try catalog.targets(wanted),
+            existAfter: try catalog.targets(ddl.tablesAfter.filter { wanted.contains($0) }),
+            goneAfter: try catalog.targets(gone.filter { wanted.contains($0) }),
+            isIdempotent: ddl.isSafeToRunIfUnseen)
     }
 
     /// The statement as the target must read it.
-    private func text(_ statement: Statement, _ context: SyntaxContext) throws -> [UInt8] {
+    func text(_ statement: Statement, _ context: SyntaxContext) throws -> [UInt8] {
         var statement = statement
         if let collation = catalog.session.spelledCollation(context) {
             let spelled = statement.spelling(
@@ -229,7 +226,7 @@ struct StatementHandler {
     }
 
     /// A statement, with what came with it.
-    private struct Event {
+    struct Event {
         let query: QueryEvent
         let end: GroupEnd
         let context: SyntaxContext
@@ -239,7 +236,7 @@ struct StatementHandler {
 
     /// A table that comes into the selection under another name, or a partition that does, brings
     /// rows that were never copied.
-    private func refuseMoves(
+    func refuseMoves(
         _ ddl: DDL, _ named: Set<TableName>, _ wanted: Set<TableName>, _ position: SourcePosition
     ) throws {
         switch ddl {
@@ -255,7 +252,7 @@ struct StatementHandler {
 
     /// What a table must not become.
     private func refuseAfterwards(
-        _ ddl: DDL, _ wanted: Set<TableName>, _ event: Event
+        _ ddl: DDL, _ wanted: Set<TableName>, _ event: Event, _ state: SchemaState
     ) throws {
         if ddl.addsSystemVersioning {
             throw ReplicationError.unsupported(
@@ -265,10 +262,10 @@ struct StatementHandler {
         }
         // Whose cascades are logged by the source come as rows.
         guard !catalog.session.source.logsCascades else { return }
-        var after = catalog.state
+        var after = state
         guard (try? after.apply(ddl, context: event.context)) != nil else { return }
         for name in ddl.tablesAfter where wanted.contains(name) {
-            let before = catalog.state.tables[name]?.foreignKeys ?? []
+            let before = state.tables[name]?.foreignKeys ?? []
             for key in after.tables[name]?.foreignKeys ?? [] where !before.contains(key) {
                 guard key.onDelete.changesChildren || key.onUpdate.changesChildren,
                     !catalog.mapping.selects(key.parent)
@@ -288,7 +285,7 @@ struct StatementHandler {
 
     /// What the tables that are merged into one need on the target is known only when all of them
     /// have it.
-    private func refuseMerged(
+    func refuseMerged(
         _ tables: Set<TableName>, _ position: SourcePosition
     ) throws {
         guard let table = try tables.sorted().first(where: { try catalog.isMerged($0) }) else {
@@ -301,7 +298,7 @@ struct StatementHandler {
     }
 
     /// Statements that failed half-way are logged too; what they did is known of few.
-    private func refuseFailed(_ event: Event) throws {
+    func refuseFailed(_ event: Event) throws {
         guard event.query.errorCode != 0 else { return }
         throw ReplicationError.unsupported(
             event.position,
@@ -312,9 +309,13 @@ struct StatementHandler {
 
     /// A DROP of several tables drops the migrated ones alone, and none that was copied later.
     private func dropTables(
-        _ drop: DropTables, where isWanted: (TableName) -> Bool, _ event: Event
+        _ drop: DropTables, where isWanted: (TableName) -> Bool, leftOut: [TableName],
+        _ event: Event
     ) throws -> Decision {
         var drop = drop
+        // The source has none of them any more.
+        let filtered: [DDL] =
+            leftOut.isEmpty ? [] : [.dropTables(DropTables(tables: leftOut, ifExists: true))]
         let all = drop.tables.count
         drop.tables.removeAll { !isWanted($0) }
         // The tables that were there are gone, the others never were. MariaDB logs that without
@@ -323,8 +324,9 @@ struct StatementHandler {
         if !failed { try refuseFailed(event) }
         let lacksSome = failed || !drop.tables.allSatisfy { catalog.state.tables[$0] != nil }
         if applied.contains(event.end.identity) {
-            return .shapesOnly([.dropTables(drop)], event.context)
+            return .shapesOnly([.dropTables(drop)] + filtered, event.context)
         }
+        if drop.tables.isEmpty { return .filtered(filtered, event.context) }
         let targets = try catalog.targets(drop.tables)
         let isOwnText =
             lacksSome || drop.tables.count < all || targets != drop.tables.sorted()
@@ -340,7 +342,7 @@ struct StatementHandler {
                 settings: try settings(event, isOwnText: isOwnText), tables: targets,
                 existAfter: [], goneAfter: targets,
                 isIdempotent: DDL.dropTables(drop).isSafeToRunIfUnseen, mayFail: false),
-            [.dropTables(drop)], event.context)
+            [.dropTables(drop)] + filtered, event.context)
     }
 
     private func object(_ ddl: DDL, _ event: Event) -> Decision {
@@ -470,7 +472,7 @@ struct StatementHandler {
 
     // MARK: the session
 
-    private func settings(_ event: Event, isOwnText: Bool = false) throws -> [String] {
+    func settings(_ event: Event, isOwnText: Bool = false) throws -> [String] {
         do throws(UntranslatableSession) {
             return try catalog.session.assignments(
                 for: event.query, timestamp: event.timestamp, isOwnText: isOwnText)

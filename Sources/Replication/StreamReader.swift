@@ -328,7 +328,9 @@ final class StreamReader {
         case .lastPart(let part, let end):
             try checkTail(end)
             try await apply(part, .commit)
-            keeper.append(end, isPassed: false, shapes: opening.shapes)
+            keeper.append(
+                end, isPassed: false, shapes: opening.shapes,
+                objects: try catalog.takeChanges())
             try await close()
         case .abandoned(let end):
             try checkTail(end)
@@ -345,11 +347,15 @@ final class StreamReader {
             try await open(query, end, chunk, entry)
         case .passed(let end):
             try checkTail(end)
-            keeper.append(end, isPassed: true, shapes: opening.shapes)
+            keeper.append(
+                end, isPassed: true, shapes: opening.shapes, objects: try catalog.takeChanges()
+            )
             try await close()
         case .transaction(let transaction, let end):
             try checkTail(end)
-            keeper.append(end, isPassed: false, shapes: opening.shapes)
+            keeper.append(
+                end, isPassed: false, shapes: opening.shapes,
+                objects: try catalog.takeChanges())
             _ = try run.scheduler.add(transaction)
             try await close()
         case .none: break
@@ -363,6 +369,8 @@ final class StreamReader {
         let position = SourcePosition(origin: origin, binlog: end.start, gtids: .none)
         let seconds = Int64(try EventHeader(chunk.event(entry)).timestamp)
         let decision = try handler.decide(query, end, timestamp: seconds, position: position)
+        // It goes with the mark that holds the rows.
+        catalog.settle(end.identity)
         switch decision {
         case .pass, .leaveOut: opening.begin(end.identity, shapes: [], hasIntent: false)
         case .filtered(let ddl, let context):
@@ -380,6 +388,7 @@ final class StreamReader {
                 request.isOpening = true
                 try await run.scheduler.drain()
                 try await run.flush()
+                request.position = position
                 let reply = Reply<DDLOutcome>()
                 run.ddlMailbox.send(.run(request, reply))
                 shapes = try await reply.value().shapes
@@ -456,22 +465,75 @@ final class StreamReader {
     ) async throws {
         let header = try EventHeader(chunk.event(entry))
         let position = SourcePosition(origin: origin, binlog: end.start, gtids: .none)
-        let decision = try handler.decide(
-            query, end, timestamp: Int64(header.timestamp), position: position)
+        let decision = try await noting(query, end, position) {
+            try handler.decide(
+                query, end, timestamp: Int64(header.timestamp), position: position)
+        }
+        try await follow(decision, query, end, position, keeper)
+    }
+
+    /// Does something that fails because of a statement: an operator can decide about it then.
+    private func noting<Value>(
+        _ query: QueryEvent, _ end: GroupEnd, _ position: SourcePosition, _ body: () throws -> Value
+    ) async throws -> Value {
+        do {
+            return try body()
+        } catch let error as ReplicationError {
+            try await note(error, query, end, position)
+            throw error
+        }
+    }
+
+    /// Records that a statement stops the subtask.
+    private func note(
+        _ error: ReplicationError, _ query: QueryEvent, _ end: GroupEnd,
+        _ position: SourcePosition
+    ) async throws {
+        switch error {
+        case .unsupported, .onlineChange, .refused, .shapeMismatch: break
+        // There is nothing to decide about.
+        default: return
+        }
+        let text = withoutSecrets(String(decoding: query.sql, as: UTF8.self))
+        let reply = Reply<Void>()
+        run.ddlMailbox.send(
+            .stop(
+                StoppedStatement(
+                    identity: end.identity, position: "\(position)",
+                    statement: DDLWorker.shortened(text), reason: "\(error)"), reply))
+        try await reply.value()
+    }
+
+    /// Does what was decided about a statement.
+    private func follow(
+        _ decision: StatementHandler.Decision, _ query: QueryEvent, _ end: GroupEnd,
+        _ position: SourcePosition, _ keeper: MarkKeeper
+    ) async throws {
         switch decision {
         case .pass:
-            keeper.append(end, isPassed: true)
+            catalog.settle(end.identity)
+            keeper.append(end, isPassed: true, objects: try catalog.takeChanges())
         case .leaveOut(let warning):
-            keeper.append(end, isPassed: true)
+            catalog.settle(end.identity)
+            keeper.append(end, isPassed: true, objects: try catalog.takeChanges())
             progress.update { $0.warnings.append(warning) }
         case .filtered(let ddl, let context):
-            let changed = try catalog.carry(ddl, context, position, target: [:])
-            keeper.append(end, isPassed: true, shapes: changed)
+            let changed = try await noting(query, end, position) {
+                try catalog.carry(ddl, context, position, target: [:])
+            }
+            catalog.settle(end.identity)
+            keeper.append(
+                end, isPassed: true, shapes: changed, objects: try catalog.takeChanges())
         case .shapesOnly(let ddl, let context):
-            let changed = try catalog.carry(
-                ddl, context, position, target: try await targetShapes(ddl))
-            keeper.append(end, isPassed: true, shapes: changed)
-        case .run(let request, let ddl, let context):
+            let there = try await targetShapes(ddl)
+            let changed = try await noting(query, end, position) {
+                try catalog.carry(ddl, context, position, target: there)
+            }
+            catalog.settle(end.identity)
+            keeper.append(
+                end, isPassed: true, shapes: changed, objects: try catalog.takeChanges())
+        case .run(var request, let ddl, let context):
+            request.position = position
             // Everything before it first, the statement alone, then the rest.
             // The mark too: after a crash at most one statement is ahead of it, and the target's
             // tables are as that one left them.
@@ -480,8 +542,14 @@ final class StreamReader {
             let reply = Reply<DDLOutcome>()
             run.ddlMailbox.send(.run(request, reply))
             let outcome = try await reply.value()
-            let changed = try catalog.carry(ddl, context, position, target: outcome.shapes)
-            keeper.append(end, isPassed: false, shapes: changed)
+            let isCompared = !request.isPartial
+            let changed = try await noting(query, end, position) {
+                try catalog.carry(
+                    ddl, context, position, target: outcome.shapes, isCompared: isCompared)
+            }
+            catalog.settle(end.identity)
+            keeper.append(
+                end, isPassed: false, shapes: changed, objects: try catalog.takeChanges())
             let refused = outcome.warning.map {
                 "a statement on a view or routine was refused (at \(position)): \($0)"
             }

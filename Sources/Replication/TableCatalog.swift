@@ -47,6 +47,18 @@ final class TableCatalog {
     private var filters: [TableName: RowFilter?] = [:]
     private var planNumber = 0
 
+    /// Online schema changes that are under way; `nil` where their tools' tables are as any other.
+    var onlineChanges: OnlineSchemaChangeStateMachine?
+    /// What of them is on its way to the checkpoint.
+    private var noted: [TableName: OnlineSchemaChangeStateMachine.Entry] = [:]
+
+    /// The statement that an earlier run has stopped at.
+    var stopped: StoppedStatement?
+    /// What an operator has decided about statements, by their keys.
+    var decisions: [String: StatementDecision] = [:]
+    /// Records that are to go with the mark.
+    private var removed: [ObjectChange] = []
+
     /// What to tell of statements that were carried, until somebody does.
     var warnings: [String] = []
 
@@ -60,7 +72,8 @@ final class TableCatalog {
     init(
         sourceVersion: ServerVersion, mapping: TableMapping, state: SchemaState,
         windows: [TableName: CopyRange], consistentFrom: SourcePosition?,
-        session: StatementSession? = nil
+        session: StatementSession? = nil,
+        online: [TableName: OnlineSchemaChangeStateMachine.Entry] = [:]
     ) {
         self.sourceVersion = sourceVersion
         self.mapping = mapping
@@ -70,7 +83,45 @@ final class TableCatalog {
         self.windows = windows
         self.consistentFrom = consistentFrom
         graph = ForeignKeyGraph(state.tables.values)
+        if let names = mapping.onlineNames {
+            onlineChanges = OnlineSchemaChangeStateMachine(names, entries: online) {
+                mapping.selects($0)
+            }
+        }
+        // What other rules have noted nobody goes on with: it is not complete any more.
+        let known = onlineChanges?.entries ?? [:]
+        noted = known
+        removed = online.keys.filter { known[$0] == nil }.sorted()
+            .map { ObjectChange(removing: .online, $0) }
         if mapping.movesTables { makeGraph() }
+    }
+
+    /// What an operator has decided about a statement.
+    func decision(about identity: TransactionIdentity) -> StatementDecision? {
+        decisions.isEmpty ? nil : decisions[identity.decisionKey]
+    }
+
+    /// A statement is dealt with: it stops nobody any more, and nothing is to be decided.
+    func settle(_ identity: TransactionIdentity) {
+        guard stopped != nil || !decisions.isEmpty else { return }
+        let key = identity.decisionKey
+        if stopped?.key == key {
+            stopped = nil
+            removed.append(ObjectChange(removing: .stopped, StoppedStatement.name))
+        }
+        if decisions.removeValue(forKey: key) != nil {
+            removed.append(ObjectChange(removing: .decision, StatementDecisions.name(key)))
+        }
+    }
+
+    /// What statements have changed of the subtask's records since this was asked last: to be
+    /// stored with the mark that holds those statements.
+    func takeChanges() throws -> [ObjectChange] {
+        defer { removed = [] }
+        guard let machine = onlineChanges, machine.entries != noted else { return removed }
+        defer { noted = machine.entries }
+        return try removed
+            + machine.changes(since: noted).map { try ObjectChange(.online, $0.0, $0.1) }
     }
 
     /// Unique keys that tables have on the target only.

@@ -1,83 +1,18 @@
+public import MySQLBinlog
 public import MySQLCore
 public import MySQLSyntax
 
-/// Tells the tables of gh-ost and pt-online-schema-change from real ones by their names.
-public struct OnlineSchemaChangeNames: Sendable {
-    /// What a table is.
-    public enum Kind: Sendable, Hashable {
-        /// A table of the application.
-        case real
-        /// A copy with the new definition, which will take the real table's place.
-        case shadow(of: TableName)
-        /// A table to be thrown away: the old one, or one that a tool keeps notes in.
-        case trash
-    }
-
-    private let shadow: [RegularExpression]
-    private let trash: [RegularExpression]
-
-    /// Prepares rules; fails where one can't be read or has not exactly one group.
-    public init(_ rules: OnlineSchemaChangeRules) throws(RuleError) {
-        shadow = try Self.compile(rules.shadowPatterns, "shadow-table-rules")
-        trash = try Self.compile(rules.trashPatterns, "trash-table-rules")
-    }
-
-    private static func compile(
-        _ texts: [String], _ key: String
-    ) throws(RuleError) -> [RegularExpression] {
-        var out: [RegularExpression] = []
-        for (i, text) in texts.enumerated() {
-            var full = text
-            if !full.hasPrefix("^") { full = "^" + full }
-            if !full.hasSuffix("$") { full += "$" }
-            let key = "\(key)[\(i)]"
-            let expression = try RegularExpression(full, of: key)
-            guard expression.groupCount == 1 else {
-                throw RuleError(
-                    key: key, text: text,
-                    reason: "exactly one group is needed, for the real table's name")
-            }
-            out.append(expression)
-        }
-        return out
-    }
-
-    /// What a table is, by its name alone.
-    public func kind(of table: TableName) -> Kind {
-        for expression in shadow {
-            if let name = expression.groups(in: table.name)?[1] {
-                return .shadow(of: TableName(schema: table.schema, name: name))
-            }
-        }
-        return trash.contains { $0.isFound(in: table.name) } ? .trash : .real
-    }
-
-    /// The real table that a name stands for, which block-allow lists and filters are asked about.
-    public func realName(of table: TableName) -> TableName {
-        if case .shadow(let real) = kind(of: table) { return real }
-        for expression in trash {
-            if let name = expression.groups(in: table.name)?[1] {
-                return TableName(schema: table.schema, name: name)
-            }
-        }
-        return table
-    }
-}
-
 /// A statement that changed a shadow table, to be run on the real one at the swap.
 public struct ShadowStatement: Sendable, Hashable, Codable {
-    /// The text, with the real table's name in place of the shadow's, all names with a schema.
-    public var sql: [UInt8]
-    /// The statement's `sql_mode`, as bits of ``MySQLSyntax/SQLMode``.
-    public var sqlMode: UInt16
-    /// The default schema it ran under.
-    public var defaultSchema: String?
+    /// The event that it came in.
+    public var event: QueryEvent
+    /// When it ran, in seconds since 1970.
+    public var timestamp: Int64
 
     /// Makes one.
-    public init(sql: [UInt8], sqlMode: UInt16, defaultSchema: String?) {
-        self.sql = sql
-        self.sqlMode = sqlMode
-        self.defaultSchema = defaultSchema
+    public init(event: QueryEvent, timestamp: Int64) {
+        self.event = event
+        self.timestamp = timestamp
     }
 }
 
@@ -85,77 +20,74 @@ public struct ShadowStatement: Sendable, Hashable, Codable {
 /// table takes the real one's place.
 ///
 ///     CREATE shadow           an empty list begins
-///     ALTER, CREATE/DROP INDEX shadow    the statement is added
+///     ALTER, CREATE/DROP INDEX shadow    the statement is added, if the list was begun
 ///     DROP shadow             the list is forgotten
-///     RENAME real TO trash    nothing: the real table stays where it is on the target
+///     RENAME real TO trash    the real table is away; on the target it stays where it is
 ///     RENAME shadow TO real   the list is given out, to be run on the real table, and forgotten
+///     RENAME trash TO real    the same table is back, if it was away under that name
 ///     RENAME shadow TO trash  the list is forgotten
-///     anything on trash       nothing
+///     anything else on trash  nothing
 ///
 /// Rows of shadow and trash tables are never migrated. The state has to be made durable with the
 /// place in the stream up to which statements were handled: without it, a stream that begins in
 /// the middle of a change has no list for the swap.
 public struct OnlineSchemaChangeStateMachine: Sendable {
-    /// What is known of changes that are under way; the durable part.
-    public struct State: Sendable, Hashable, Codable {
-        /// A shadow table with its statements.
-        public struct Shadow: Sendable, Hashable, Codable {
-            /// The shadow table.
-            public var table: TableName
-            /// What was done to it, in order.
-            public var statements: [ShadowStatement]
-        }
+    /// What is known of a shadow table.
+    public struct Shadow: Sendable, Hashable, Codable {
+        /// What was done to it since it was made, in order.
+        public var statements: [ShadowStatement] = []
+        /// What it looks like; `nil` when its statements do not tell.
+        public var shape: TableShape?
+    }
 
-        /// The shadow tables, in order of their names.
-        public private(set) var shadows: [Shadow] = []
-
-        /// Nothing is under way.
-        public init() {}
-
-        /// A shadow table's statements; `nil` for one that nobody saw being made.
-        public subscript(table: TableName) -> [ShadowStatement]? {
-            get { shadows.first { $0.table == table }?.statements }
-            set {
-                shadows.removeAll { $0.table == table }
-                guard let newValue else { return }
-                let place = shadows.firstIndex { table < $0.table } ?? shadows.count
-                shadows.insert(Shadow(table: table, statements: newValue), at: place)
-            }
-        }
+    /// What is known of a change that is under way.
+    public enum Entry: Sendable, Hashable, Codable {
+        /// A shadow table that was seen being made.
+        case shadow(Shadow)
+        /// A real table that was renamed to this name.
+        case away(TableName)
     }
 
     /// What is to be done for a statement, or for one renaming of it.
     public enum Action: Sendable, Hashable {
         /// It has nothing to do with such a tool: it runs as any other.
         case run
-        /// Nothing.
+        /// Nothing more.
         case ignore
-        /// The state has changed; nothing else.
-        case record
-        /// The statements run on the table, under the rules of that table.
-        case swap(TableName, [ShadowStatement])
+        /// A shadow table takes the real one's place: what was done to it runs on the real one,
+        /// under the rules of that table. `nil` for one that nobody saw being made.
+        case swap(TableName, by: TableName, Shadow?)
     }
 
     /// Why a statement can't be handled.
     public enum Failure: Error, Sendable, Hashable, CustomStringConvertible {
-        /// A swap of a shadow table that nobody saw being made: the stream began in the middle.
-        case unknownShadow(TableName)
         /// A real table becomes a shadow table.
         case realBecomesShadow(TableName)
         /// A shadow table becomes another shadow table.
         case shadowBecomesShadow(TableName)
+        /// A table takes a place that is not its own.
+        case otherTable(TableName, replacedBy: TableName)
+        /// A table is made while the one of its name is only away.
+        case madeWhileAway(TableName, as: TableName)
+        /// One statement changes a shadow table and another one, or its name too.
+        case changesMore(TableName)
         /// More statements for one shadow table than any tool makes: a wrong rule.
         case tooManyStatements(TableName)
 
         /// One sentence.
         public var description: String {
             switch self {
-            case .unknownShadow(let table):
-                "the changes of \(table) are not known, since the stream began after them"
             case .realBecomesShadow(let table):
                 "\(table) is renamed to a name of an online schema change's shadow table"
             case .shadowBecomesShadow(let table):
                 "the shadow table \(table) is renamed to another shadow table's name"
+            case .otherTable(let table, let other):
+                "\(other), whose rows are not migrated, takes the place of \(table), which was "
+                    + "not renamed to that name before"
+            case .madeWhileAway(let table, let name):
+                "\(table) is made anew after it was renamed to \(name)"
+            case .changesMore(let table):
+                "one statement changes the shadow table \(table) and another name"
             case .tooManyStatements(let table):
                 "there are too many statements on the shadow table \(table)"
             }
@@ -166,102 +98,198 @@ public struct OnlineSchemaChangeStateMachine: Sendable {
     static let statementLimit = 1000
 
     private let names: OnlineSchemaChangeNames
-    /// What is known so far.
-    public private(set) var state: State
+    private let isMigrated: @Sendable (TableName) -> Bool
+    /// Changes that are under way, by the names of shadow tables and of real ones that are away.
+    public private(set) var entries: [TableName: Entry]
 
-    /// Goes on from a state.
-    public init(_ names: OnlineSchemaChangeNames, state: State = State()) {
+    /// Goes on from a state, as far as it is of these rules.
+    ///
+    /// - Parameter isMigrated: whether a real table is; the tools' tables of others are nobody's
+    ///   business.
+    public init(
+        _ names: OnlineSchemaChangeNames, entries: [TableName: Entry] = [:],
+        isMigrated: @escaping @Sendable (TableName) -> Bool = { _ in true }
+    ) {
         self.names = names
-        self.state = state
+        self.isMigrated = isMigrated
+        self.entries = entries.filter { name, entry in
+            switch (entry, names.kind(of: name)) {
+            case (.shadow, .shadow): names.realNames(of: name).contains { isMigrated($0) }
+            case (.away, .real): isMigrated(name)
+            default: false
+            }
+        }
+    }
+
+    /// What has changed since `earlier`, sorted by name; `nil` for what is over.
+    public func changes(since earlier: [TableName: Entry]) -> [(TableName, Entry?)] {
+        Set(entries.keys).union(earlier.keys).sorted()
+            .filter { entries[$0] != earlier[$0] }.map { ($0, entries[$0]) }
+    }
+
+    /// A table was changed in a way that its shapes here do not tell, or tell already: what a copy
+    /// of it is to become is not certain any more.
+    public mutating func forgetShadows(of table: TableName) {
+        for (name, entry) in entries {
+            guard case .shadow = entry, names.realNames(of: name).contains(table) else { continue }
+            entries[name] = nil
+        }
     }
 
     /// Handles a DDL statement: one action, or one for each renaming of a RENAME TABLE. The state
     /// is unchanged when it throws.
+    ///
+    /// - Parameters:
+    ///   - event: the event that the statement came in.
+    ///   - timestamp: when it ran, in seconds since 1970.
+    ///   - tables: the migrated tables before it.
     public mutating func handle(
-        _ statement: Statement, context: SyntaxContext
+        _ statement: Statement, _ event: QueryEvent, timestamp: Int64, context: SyntaxContext,
+        tables: SchemaState
     ) throws(Failure) -> [Action] {
         guard let ddl = statement.ddl else { return [.run] }
         switch ddl {
         case .renameTables(let d):
-            let before = state
+            let before = entries
             var actions: [Action] = []
             for renaming in d.renamings {
                 do throws(Failure) {
                     actions.append(try rename(renaming.from, renaming.to))
                 } catch {
-                    state = before
+                    entries = before
                     throw error
                 }
             }
             return actions
         case .alterTable(let d):
-            if let to = d.renamedTo, d.actions.count == 1 { return [try rename(d.table, to)] }
-            return [try record(d.table, statement, context)]
-        case .createIndex(let d): return [try record(d.table, statement, context)]
-        case .dropIndex(let d): return [try record(d.table, statement, context)]
-        case .createTable(let d): return [forget(d.table, as: [])]
+            guard let to = d.renamedTo else {
+                return [try record(d.table, statement, event, timestamp, context, tables)]
+            }
+            let kinds = [names.kind(of: d.table), names.kind(of: to)]
+            if kinds.allSatisfy({ $0 == .real }) { return [.run] }
+            guard d.actions.count == 1 else { throw .changesMore(d.table) }
+            return [try rename(d.table, to)]
+        case .createIndex(let d):
+            return [try record(d.table, statement, event, timestamp, context, tables)]
+        case .dropIndex(let d):
+            return [try record(d.table, statement, event, timestamp, context, tables)]
+        case .createTable(let d): return [try create(d.table, ddl, context, tables)]
         case .dropTables(let d):
             // A list of tables is the tools' own only when all of it is.
-            let actions = d.tables.map { forget($0, as: nil) }
-            return [actions.contains(.run) ? .run : actions.contains(.record) ? .record : .ignore]
+            let actions = d.tables.map { drop($0) }
+            return [actions.contains(.run) ? .run : .ignore]
+        case .dropSchema(let d):
+            for name in entries.keys where name.schema == d.name { entries[name] = nil }
+            return [.run]
         case .truncateTable(let d): return [names.kind(of: d.table) == .real ? .run : .ignore]
-        case .createObject(let d) where d.kind == .trigger: return [trigger(d.name)]
-        case .dropObject(let d) where d.kind == .trigger:
-            return [d.names.allSatisfy { trigger($0) == .ignore } ? .ignore : .run]
         default: return [.run]
         }
     }
 
-    /// pt-online-schema-change's triggers, which write the shadow table.
-    private func trigger(_ name: TableName) -> Action {
-        name.name.lowercased().hasPrefix("pt_osc_") ? .ignore : .run
+    private func concerns(_ table: TableName) -> Bool {
+        names.realNames(of: table).contains { isMigrated($0) }
     }
 
     private mutating func rename(_ from: TableName, _ to: TableName) throws(Failure) -> Action {
-        switch (names.kind(of: from), names.kind(of: to)) {
+        let kinds = (names.kind(of: from), names.kind(of: to))
+        if case (.real, .real) = kinds { return .run }
+        guard concerns(from) || concerns(to) else { return .ignore }
+        switch kinds {
         case (.real, .real): return .run
-        case (.real, .trash), (.trash, .real), (.trash, .trash), (.trash, .shadow): return .ignore
+        case (.real, .trash):
+            guard isMigrated(from) else { return .ignore }
+            entries[from] = .away(to)
+            return .ignore
+        case (.trash, .real):
+            guard isMigrated(to) else { return .ignore }
+            guard entries[to] == .away(from) else {
+                throw .otherTable(to, replacedBy: from)
+            }
+            entries[to] = nil
+            return .ignore
+        case (.trash, .trash), (.trash, .shadow): return .ignore
         case (.real, .shadow): throw .realBecomesShadow(from)
         case (.shadow, .shadow): throw .shadowBecomesShadow(from)
         case (.shadow, .trash):
-            state[from] = nil
-            return .record
+            entries[from] = nil
+            return .ignore
         case (.shadow, .real):
-            guard let statements = state[from] else { throw .unknownShadow(from) }
-            state[from] = nil
-            return .swap(to, statements)
+            guard isMigrated(to) else {
+                entries[from] = nil
+                return .ignore
+            }
+            var shadow: Shadow?
+            // What was made for another table is this one's change no more than anybody's.
+            if case .shadow(let known) = entries[from], names.realNames(of: from).contains(to) {
+                shadow = known
+            }
+            entries[from] = nil
+            entries[to] = nil
+            return .swap(to, by: from, shadow)
         }
     }
 
-    private mutating func forget(_ table: TableName, as statements: [ShadowStatement]?) -> Action {
+    private mutating func create(
+        _ table: TableName, _ ddl: DDL, _ context: SyntaxContext, _ tables: SchemaState
+    ) throws(Failure) -> Action {
+        switch names.kind(of: table) {
+        case .real:
+            if case .away(let name) = entries[table] { throw .madeWhileAway(table, as: name) }
+            return .run
+        case .trash: return .ignore
+        case .shadow:
+            guard concerns(table) else { return .ignore }
+            if entries[table] != nil, case .createTable(let d) = ddl, d.ifNotExists {
+                return .ignore
+            }
+            var state = SchemaState()
+            state.schemas = tables.schemas
+            if case .createTable(let d) = ddl, let like = d.like {
+                state.tables[like] = tables.tables[like]
+            }
+            _ = try? state.apply(ddl, context: context)
+            entries[table] = .shadow(Shadow(shape: state.tables[table]))
+            return .ignore
+        }
+    }
+
+    private mutating func drop(_ table: TableName) -> Action {
         switch names.kind(of: table) {
         case .real: return .run
         case .trash: return .ignore
         case .shadow:
-            state[table] = statements
-            return .record
+            entries[table] = nil
+            return .ignore
         }
     }
 
     private mutating func record(
-        _ table: TableName, _ statement: Statement, _ context: SyntaxContext
+        _ table: TableName, _ statement: Statement, _ event: QueryEvent, _ timestamp: Int64,
+        _ context: SyntaxContext, _ tables: SchemaState
     ) throws(Failure) -> Action {
-        switch names.kind(of: table) {
-        case .real: return .run
-        case .trash: return .ignore
-        case .shadow(let real):
-            let sql = statement.rewritten(
-                renaming: { $0 == table ? real : $0 }, defaultSchema: nil)
-            var statements = state[table] ?? []
-            guard statements.count < Self.statementLimit else {
-                throw .tooManyStatements(table)
-            }
-            statements.append(
-                ShadowStatement(
-                    sql: sql, sqlMode: context.sqlMode.rawValue,
-                    defaultSchema: context.defaultSchema))
-            state[table] = statements
-            return .record
+        let kind = names.kind(of: table)
+        if case .real = kind { return .run }
+        guard let ddl = statement.ddl, concerns(table) else { return .ignore }
+        // Partitions can take rows from one table to another.
+        guard Set(ddl.tablesBefore + ddl.tablesAfter) == [table] else {
+            throw .changesMore(table)
         }
+        // A list whose beginning nobody saw is not complete: none is begun here.
+        guard case .shadow = kind, case .shadow(var shadow) = entries[table] else {
+            return .ignore
+        }
+        guard shadow.statements.count < Self.statementLimit else {
+            throw .tooManyStatements(table)
+        }
+        shadow.statements.append(ShadowStatement(event: event, timestamp: timestamp))
+        if let shape = shadow.shape {
+            var state = SchemaState()
+            state.schemas = tables.schemas
+            state.tables[table] = shape
+            let isCarried = (try? state.apply(ddl, context: context)) != nil
+            shadow.shape = isCarried ? state.tables[table] : nil
+        }
+        entries[table] = .shadow(shadow)
+        return .ignore
     }
 }

@@ -12,13 +12,19 @@ public typealias ConstantColumn = Route.ExtractedColumn
 public struct TableMapping: Sendable {
     private let filter: TableFilter
     private let compiled: CompiledRules?
+    /// How tables of online schema change tools are told; `nil` when they are tables as any other.
+    public let onlineNames: OnlineSchemaChangeNames?
     /// Of the task's other sources, by their names.
     private var others: [String: TableMapping] = [:]
 
     /// Every selected table keeps its name, and nothing is left out.
-    public init(_ selection: TableSelection) {
+    ///
+    /// - Parameter onlineNames: how tables of online schema change tools are told, which are then
+    ///   not migrated.
+    public init(_ selection: TableSelection, onlineNames: OnlineSchemaChangeNames? = nil) {
         filter = TableFilter(selection)
         compiled = nil
+        self.onlineNames = onlineNames
     }
 
     /// Prepares a task's rules for one source; fails where one is incomplete or can't be read.
@@ -26,6 +32,7 @@ public struct TableMapping: Sendable {
         let compiled = try CompiledRules(rules)
         filter = compiled.tables
         self.compiled = compiled
+        onlineNames = compiled.onlineNames
     }
 
     /// Names the task's other sources, whose tables may go where this one's go.
@@ -51,8 +58,19 @@ public struct TableMapping: Sendable {
 
     // MARK: tables
 
-    /// Whether the table is migrated.
-    public func selects(_ table: TableName) -> Bool { filter.selects(table) }
+    /// Whether the table is migrated. Tables of online schema change tools never are.
+    public func selects(_ table: TableName) -> Bool {
+        guard filter.selects(table) else { return false }
+        guard let onlineNames else { return true }
+        return onlineNames.kind(of: table) == .real
+    }
+
+    /// Whether statements on the table matter: it is migrated, or an online schema change tool's
+    /// for one that is.
+    public func concerns(_ table: TableName) -> Bool {
+        guard let onlineNames else { return filter.selects(table) }
+        return onlineNames.realNames(of: table).contains { filter.selects($0) }
+    }
 
     /// Whether a schema can hold tables that are migrated.
     public func mayHold(schema: String) -> Bool { filter.mayHold(schema: schema) }
@@ -93,6 +111,11 @@ public struct TableMapping: Sendable {
         guard movesTables else { return true }
         return (try? target(of: object)) == object
             && (try? target(ofSchema: object.schema)) == object.schema
+    }
+
+    /// Whether a trigger is one of an online schema change tool, which none of its tables needs.
+    public func isToolTrigger(_ name: TableName) -> Bool {
+        onlineNames?.isToolTrigger(name) == true
     }
 
     /// Where a schema goes: its definition, and tables that no rule of tables moves.

@@ -32,7 +32,13 @@ public struct MigrationSettings: Sendable {
     public var target: ConnectionOptions
     /// Which tables are migrated, where no rules say it.
     public var selection: TableSelection {
-        didSet { if rules == nil { mapping = TableMapping(selection) } }
+        didSet { chooseTables() }
+    }
+    /// Whether tables of online schema change tools are told by their names, of which ``selection``
+    /// says nothing: what is done to them is done to the real table at the swap. Otherwise they are
+    /// tables as any other.
+    public var followsOnlineDDL = false {
+        didSet { chooseTables() }
     }
     /// A task's rules for the source; `nil` when ``selection`` is all there is.
     public private(set) var rules: SourceRules?
@@ -87,6 +93,11 @@ public struct MigrationSettings: Sendable {
         self.target = target
         self.selection = selection
         mapping = TableMapping(selection)
+    }
+
+    private mutating func chooseTables() {
+        guard rules == nil else { return }
+        mapping = TableMapping(selection, onlineNames: followsOnlineDDL ? .standard : nil)
     }
 
     /// Takes a task's rules in the place of the selection.

@@ -1,4 +1,4 @@
-internal import MySQLClient
+public import MySQLClient
 public import MySQLCore
 public import Rules
 
@@ -55,6 +55,8 @@ public struct SettingsDraft: Sendable, Hashable {
     public var relayFolder: String?
     /// Bytes that the relay log may take.
     public var relayLimit: Int?
+    /// Whether tables of online schema change tools are told by their names; never from a file.
+    public var onlineDDL: Bool?
     /// The binlog reader's server id.
     public var serverID: UInt32?
 
@@ -90,7 +92,17 @@ public struct SettingsDraft: Sendable, Hashable {
         relay = other.relay ?? relay
         relayFolder = other.relayFolder ?? relayFolder
         relayLimit = other.relayLimit ?? relayLimit
+        onlineDDL = other.onlineDDL ?? onlineDDL
         serverID = other.serverID ?? serverID
+    }
+
+    /// How to reach the target, for a command that needs nothing else.
+    public func targetOptions(
+        _ passwords: PasswordSource
+    ) throws(SettingsError) -> ConnectionOptions {
+        var options = try target.options("target")
+        options.password = try passwords.password(.target, options, target.passwordFile)
+        return options
     }
 
     /// Whether it says where changes are followed from.
@@ -173,6 +185,7 @@ public struct SettingsDraft: Sendable, Hashable {
             settings.relayLimitBytes = try checkedSize(
                 relayLimit, "relay-limit", Limits.relayLimit)
         }
+        settings.followsOnlineDDL = onlineDDL ?? false
         if let serverID { settings.serverID = serverID }
         return settings
     }

@@ -99,8 +99,18 @@ struct CopyRun: Sendable {
         for object in objects where object.kind == .table {
             owned[object.name] = String(decoding: object.definition, as: UTF8.self)
         }
+        // Before any view is opened.
+        var identities = try await schema.identities(plan)
+        let earlier = try TableIdentities(objects)
+        let finished = Set(
+            Dictionary(grouping: recorded, by: \.table).filter { Self.isComplete($0.value) }.keys)
+        // What an earlier copy has finished has been followed since, whatever it is now.
+        identities.keep(where: { !finished.contains($0) || earlier[$0] != nil }, of: plan.tables)
         let chunks = try await startOver(
-            recorded, objects, &owned, isFirst: state.lowWater == nil)
+            recorded, objects, &owned, isFirst: state.lowWater == nil,
+            replaced: earlier.differing(from: identities, among: plan.tables))
+        let stored = StoredObjects(meta: configuration.meta, key: configuration.key)
+        try await control.write([stored.storeStatement(identities.stored)])
         try await createTables(chunks, &owned)
         let lacked = try await schema.lackedIndexes(plan, owned)
 
@@ -110,6 +120,12 @@ struct CopyRun: Sendable {
         work.give(.success(copied))
         await rowsDone.wait()
         try Task.checkCancellation()
+        let replaced = identities.differing(
+            from: try await schema.identities(plan), among: plan.tables)
+        guard replaced.isEmpty else {
+            throw SnapshotError.startsOver(
+                replaced, detail: "another table took its name while it was copied")
+        }
         progress.set(.objects)
         try await copyObjects(objects)
         let byTable = Dictionary(grouping: chunks, by: \.table)
@@ -120,13 +136,17 @@ struct CopyRun: Sendable {
     /// Empties tables whose unfinished copy can't go on, and forgets their chunks; drops those
     /// that this subtask created by a definition which the source has no more.
     ///
-    /// - Parameter isFirst: whether no change has been applied yet.
+    /// - Parameters:
+    ///   - isFirst: whether no change has been applied yet.
+    ///   - replaced: tables that are others now than those that were copied from.
     /// - Returns: the chunks that stay.
     private func startOver(
         _ chunks: [ChunkRecord], _ objects: [StoredObject], _ owned: inout [TableName: String],
-        isFirst: Bool
+        isFirst: Bool, replaced: [TableName]
     ) async throws -> [ChunkRecord] {
+        let begun = Set(chunks.map(\.table))
         var anew = Set(objects.filter { $0.kind == .restart }.map(\.name))
+        anew.formUnion(replaced.filter { begun.contains($0) })
         // Once changes have been applied, they will drop what the source has no more.
         let gone = isFirst ? try await dropVanished(chunks, owned) : []
         for table in gone { owned[table] = nil }

@@ -24,7 +24,9 @@ extension SchemaCopier {
         for schema in try SchemaReader(source).schemas() {
             created += try routines(schema, source).filter { plan.mapping.keeps(object: $0.name) }
             created += try views(schema, source, plan)
-            waiting += try WaitingObjects.triggers(schema, source) { tables.contains($0) }
+            waiting += try WaitingObjects.triggers(
+                schema, source, of: { tables.contains($0) },
+                except: { plan.mapping.isToolTrigger($0) })
             waiting += try WaitingObjects.events(schema, source).filter {
                 plan.mapping.keeps(object: $0.name)
             }

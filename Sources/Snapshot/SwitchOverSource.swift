@@ -13,11 +13,16 @@ public struct SwitchOverSource: Sendable {
 
     /// Reads it.
     ///
-    /// - Parameter isSelected: whether a table (of a trigger), an event, view or routine is
-    ///   migrated.
+    /// - Parameters:
+    ///   - isSelected: whether a table (of a trigger), an event, view or routine is migrated.
+    ///   - isLeftOut: whether a trigger is not, although its table is.
     /// - Throws: `MySQLError`, ``SnapshotError``.
-    public init(_ source: Connection, where isSelected: (TableName) -> Bool) throws {
-        waiting = try WaitingObjects.read(source, where: isSelected)
+    public init(
+        _ source: Connection, where isSelected: (TableName) -> Bool,
+        exceptTriggers isLeftOut: (TableName) -> Bool = { _ in false }
+    ) throws {
+        waiting = try WaitingObjects.read(
+            source, where: isSelected, exceptTriggers: isLeftOut)
         let system: Set<String> = ["mysql", "sys", "information_schema", "performance_schema"]
         objects = try Self.objects(source).filter {
             !system.contains($0[1].lowercased())

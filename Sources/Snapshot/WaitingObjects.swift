@@ -5,18 +5,20 @@ internal import MySQLCore
 enum WaitingObjects {
     /// All of the selection, as the source has them now.
     static func read(
-        _ source: Connection, where isSelected: (TableName) -> Bool
+        _ source: Connection, where isSelected: (TableName) -> Bool,
+        exceptTriggers isLeftOut: (TableName) -> Bool
     ) throws -> [SourceObject] {
         var out: [SourceObject] = []
         for schema in try SchemaReader(source).schemas() {
-            out += try triggers(schema, source, of: isSelected)
+            out += try triggers(schema, source, of: isSelected, except: isLeftOut)
             out += try events(schema, source).filter { isSelected($0.name) }
         }
         return out
     }
 
     static func triggers(
-        _ schema: String, _ source: Connection, of isMigrated: (TableName) -> Bool
+        _ schema: String, _ source: Connection, of isMigrated: (TableName) -> Bool,
+        except isLeftOut: (TableName) -> Bool
     ) throws -> [SourceObject] {
         let list = try source.rows(
             """
@@ -26,8 +28,8 @@ enum WaitingObjects {
             """)
         return try list.compactMap { entry in
             let table = TableName(schema: entry[1] ?? "", name: entry[2] ?? "")
-            guard isMigrated(table) else { return nil }
             let name = TableName(schema: schema, name: entry[0] ?? "")
+            guard isMigrated(table), !isLeftOut(name) else { return nil }
             let row = try source.firstRow("SHOW CREATE TRIGGER \(name.quoted)") ?? [:]
             return SourceObject(
                 .trigger, name,

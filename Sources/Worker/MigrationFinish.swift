@@ -18,7 +18,8 @@ extension Migration {
         let (token, epoch) = nextRun()
         let state = try await withThread("control") {
             let source = try SwitchOverSource(
-                Connection(self.settings.source), where: { mapping.keeps(object: $0) })
+                Connection(self.settings.source), where: { mapping.keeps(object: $0) },
+                exceptTriggers: { mapping.isToolTrigger($0) })
             let session = try TargetSession(self.settings.target, role: .coordinator)
             let state = try Takeover(meta: self.meta, key: self.key).take(
                 session, token: token, epoch: epoch, lanes: 0)

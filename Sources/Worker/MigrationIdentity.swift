@@ -11,11 +11,14 @@ struct MigrationIdentity: Codable, Hashable {
     var excluded: [String]
     /// A task's rules, as text; `nil` without any.
     var rules: String?
+    /// Whether online schema changes are followed; `nil` for no.
+    var online: Bool?
 
     init(settings: MigrationSettings, server: ServerUUID) {
         source = server.description
         tables = settings.selection.tables.map(\.description).sorted()
         excluded = settings.selection.excluded.map(\.description).sorted()
+        if settings.rules == nil, settings.followsOnlineDDL { online = true }
         if let given = settings.rules {
             let encoder = JSONEncoder()
             encoder.outputFormatting = .sortedKeys
@@ -55,6 +58,11 @@ struct MigrationIdentity: Codable, Hashable {
         }
         if rules != other.rules {
             return "the rules (allow list, routes, filters) were others"
+        }
+        if online != other.online {
+            return other.online == nil
+                ? "online schema changes were followed (--online-ddl)"
+                : "online schema changes were not followed (--online-ddl)"
         }
         return nil
     }

@@ -86,7 +86,8 @@ extension MigrationIdentity {
             guard (tables + excluded).allSatisfy({ $0 != nil }) else { return nil }
             return TableMapping(
                 TableSelection(
-                    tables: tables.compactMap { $0 }, excluded: excluded.compactMap { $0 }))
+                    tables: tables.compactMap { $0 }, excluded: excluded.compactMap { $0 }),
+                onlineNames: online == true ? .standard : nil)
         }
         return try? TableMapping(given)
     }

@@ -4,7 +4,7 @@ import Synchronization
 
 @testable import TestServers
 
-/// A run of the product: the binary that was built beside the test bundle.
+/// A run of the product, or of a program beside it: the binary that was built beside the test bundle.
 final class SkeinProcess: Sendable {
     /// How a run ended.
     struct Outcome: Sendable {
@@ -34,8 +34,10 @@ final class SkeinProcess: Sendable {
     /// - Parameters:
     ///   - environment: variables over the usual ones (the passwords of test users).
     ///   - prefix: a program that runs it in its own place, and what that is told.
+    ///   - program: what is started; by default the product.
     init(
-        _ arguments: [String], environment: [String: String] = [:], prefix: [String] = []
+        _ arguments: [String], environment: [String: String] = [:], prefix: [String] = [],
+        program: String = SkeinProcess.binary
     ) throws {
         output = try Self.makeFile()
         errors = try Self.makeFile()
@@ -48,7 +50,7 @@ final class SkeinProcess: Sendable {
         variables.merge(environment) { _, new in new }
         let command =
             ["env"] + variables.map { "\($0.key)=\($0.value)" }.sorted() + prefix
-            + [Self.binary] + arguments
+            + [program] + arguments
         pid = try ChildProcess.spawn(
             command, as: .ourselves, input: input, output: output, errors: errors)
     }

@@ -172,6 +172,124 @@ struct DDLWorkerTests {
         #expect(try hasIntent(rig))
     }
 
+    // MARK: several parts
+
+    private static let parts = [
+        "ALTER TABLE a ADD COLUMN c1 INT DEFAULT 1", "ALTER TABLE a MODIFY c1 BIGINT DEFAULT 2",
+        "CREATE INDEX c1 ON a (c1)",
+    ]
+
+    private func request(_ rig: TargetRig, _ parts: [String] = parts) -> DDLRequest {
+        let name = TableName(schema: rig.schema, name: "a")
+        return DDLRequest(
+            identity: TargetRig.identity(9),
+            parts: parts.map {
+                DDLRequest.Part(
+                    sql: Array($0.utf8), defaultSchema: rig.schema, settings: [], tables: [name],
+                    existAfter: [name], goneAfter: [], isIdempotent: false)
+            })
+    }
+
+    private func perform(_ request: DDLRequest, _ worker: DDLWorker) async throws {
+        let mailbox = Mailbox<DDLWorker.Message>()
+        mailbox.send(.run(request, Reply<DDLOutcome>()))
+        mailbox.send(.end)
+        try await worker.run(mailbox)
+    }
+
+    @Test(
+        "a list of statements goes on where a crash has left it", arguments: Servers.families,
+        0..<3)
+    func parts(family: TestServer.Family, index: Int) async throws {
+        // Before the part was sent, behind it, and, but for the first one, before its intent.
+        for place in 0..<(index == 0 ? 2 : 3) {
+            let (rig, options) = try await rig(family, "ddlparts\(index)\(place)")
+            let (_, ledger, connection, _) = try worker(rig, options, 1)
+            let request = request(rig)
+            let table = TableName(schema: rig.schema, name: "a")
+            let number = request.numbers[index]
+            try connection.execute("USE \(rig.schema)")
+            func record(_ i: Int) throws {
+                try ledger.record(
+                    DDLIntent(
+                        identity: request.identity, step: .whole, statement: Self.parts[i],
+                        before: [table: ledger.trace(table)], existAfter: [table], goneAfter: [],
+                        isIdempotent: false, part: request.numbers[i]))
+            }
+            for i in 0..<index {
+                try record(i)
+                try connection.execute(Self.parts[i])
+                try ledger.await(request.numbers[i + 1], of: request.identity)
+            }
+            if place < 2 { try record(index) }
+            if place == 1 { try connection.execute(Self.parts[index]) }
+            let (next, _, _, state) = try worker(rig, options, 2)
+            let found = try next.recover(state)
+            let isLast = place == 1 && index == 2
+            #expect(found.applied == (isLast ? request.identity : nil))
+            #expect(try hasIntent(rig) == (!isLast && (index > 0 || place == 1)))
+            if !isLast {
+                #expect(try !marked(rig))
+                try await perform(request, next)
+            }
+            #expect(try marked(rig))
+            #expect(try !hasIntent(rig))
+            #expect(
+                try rig.server.sql("SELECT c1 FROM a", database: rig.schema) == "1\n")
+            let shown = try rig.server.sql("SHOW CREATE TABLE a", database: rig.schema)
+            #expect(shown.contains("KEY `c1` (`c1`)") && shown.contains("bigint"))
+            #expect(number.count == 3)
+        }
+    }
+
+    @Test("half of one list is never gone on with by another", arguments: Servers.families)
+    func otherParts(family: TestServer.Family) async throws {
+        let (rig, options) = try await rig(family, "ddlotherparts")
+        let (_, ledger, connection, _) = try worker(rig, options, 1)
+        let request = request(rig)
+        let table = TableName(schema: rig.schema, name: "a")
+        try ledger.record(
+            DDLIntent(
+                identity: request.identity, step: .whole, statement: Self.parts[0],
+                before: [table: ledger.trace(table)], existAfter: [table], goneAfter: [],
+                isIdempotent: false, part: request.numbers[0]))
+        try connection.execute("USE \(rig.schema); \(Self.parts[0])")
+        let (next, _, _, state) = try worker(rig, options, 2)
+        _ = try next.recover(state)
+        let other = self.request(rig, [Self.parts[0], "ALTER TABLE a ADD COLUMN c2 INT"])
+        await #expect {
+            try await perform(other, next)
+        } throws: {
+            if case ReplicationError.undecidedDDL = $0 { true } else { false }
+        }
+        #expect(try hasIntent(rig))
+        #expect(try rig.server.sql("SHOW COLUMNS FROM a LIKE 'c2'", database: rig.schema) == "")
+    }
+
+    @Test("a part that is refused leaves those before it recorded", arguments: Servers.families)
+    func refusedPart(family: TestServer.Family) async throws {
+        let (rig, options) = try await rig(family, "ddlrefusedpart")
+        let (first, _, _, state) = try worker(rig, options, 1)
+        _ = try first.recover(state)
+        var parts = Self.parts
+        parts[1] = "ALTER TABLE a ADD UNIQUE KEY u (c1)"
+        try rig.server.sql("INSERT INTO a VALUES (5)", database: rig.schema)
+        let request = request(rig, parts)
+        await #expect {
+            try await perform(request, first)
+        } throws: {
+            if case ReplicationError.refusedStatement = $0 { true } else { false }
+        }
+        #expect(try hasIntent(rig))
+        // The reason is gone, and the rest runs.
+        try rig.server.sql("DELETE FROM a WHERE id=5", database: rig.schema)
+        let (next, _, _, again) = try worker(rig, options, 2)
+        _ = try next.recover(again)
+        try await perform(request, next)
+        #expect(try marked(rig))
+        #expect(try !hasIntent(rig))
+    }
+
     // MARK: refusals
 
     /// Runs a statement as the stream's next, and gives its error.
@@ -227,7 +345,7 @@ struct DDLWorkerTests {
         let (rig, _) = try await rig(family, "ddlsession")
         let error = try await refusal(
             rig, "ALTER TABLE a ADD COLUMN c INT", settings: ["sql_mode='NONE_SUCH'"])
-        guard case ReplicationError.refused? = error as? ReplicationError else {
+        guard case ReplicationError.refusedStatement? = error as? ReplicationError else {
             Issue.record("\(String(describing: error))")
             return
         }

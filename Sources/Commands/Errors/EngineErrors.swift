@@ -65,9 +65,13 @@ extension OperatorError {
             self.init("apply.shape", error, table, at: position)
         case .unexpectedCount(let table, _, _, _): self.init("apply.rows", error, table)
         case .refused(let table, _): self.init("apply.refused", error, table)
+        case .refusedStatement(let table, let position, _, _):
+            self.init("apply.ddl-refused", error, table, at: position)
         case .unsupported(let position, _): self.init("apply.unsupported", error, at: position)
         case .changedDuringCopy(let table, let position):
             self.init("apply.changed", error, table, at: position, .restart)
+        case .onlineChange(let table, let position, _):
+            self.init("apply.online-ddl", error, table, at: position)
         case .undecidedDDL: self.init("apply.ddl", error)
         case .lostTransaction: self.init("source.lost", error)
         }

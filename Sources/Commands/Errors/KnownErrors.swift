@@ -13,6 +13,10 @@ extension OperatorError {
         case let error as OperatorError: self = error
         case let error as MySQLError: self.init(server: error)
         case let error as CheckpointError: self.init(checkpoint: error)
+        case let error as UndecidableStatement:
+            self.init(
+                code: "ddl.decision", message: error.description, recovery: .never,
+                action: "skein task ddl list shows the statement that a subtask has stopped at")
         case let error as PrecheckFailure: self.init(precheck: error)
         case let error as SettingsError:
             self.init(

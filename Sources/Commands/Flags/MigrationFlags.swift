@@ -80,6 +80,12 @@ struct MigrationFlags: ParsableArguments {
     @Flag(help: "Create triggers and enable events on the target, and end the migration.")
     var finish = false
 
+    @Flag(
+        help: ArgumentHelp(
+            "Follow gh-ost and pt-online-schema-change: change a table when its copy is swapped in."
+        ))
+    var onlineDdl = false
+
     @Option(help: ArgumentHelp("Folder for local state.", valueName: "folder"))
     var stateDir: String?
 
@@ -127,6 +133,7 @@ struct MigrationFlags: ParsableArguments {
         draft.intoExisting = intoExisting ? true : nil
         draft.fresh = fresh ? true : nil
         draft.finish = finish ? true : nil
+        draft.onlineDDL = onlineDdl ? true : nil
         draft.stateFolder = stateDir
         draft.ignoredChecks = ignoredChecks.isEmpty ? nil : ignoredChecks
         draft.relay = noRelay ? false : nil

@@ -30,12 +30,6 @@ extension TaskFile {
         add(
             writtenShardMode == .none ? "is-sharding" : "shard-mode",
             "tables can't be merged into one so far", if: shardMode != .none)
-        add(
-            "online-ddl",
-            "leave it out, or write false: shadow tables are then migrated as any others",
-            if: onlineDDL == true)
-        add("shadow-table-rules", "leave it out", if: !shadowRules.isEmpty)
-        add("trash-table-rules", "leave it out", if: !trashRules.isEmpty)
         for name in SessionVariables.refused(target.session) {
             add("target-database.session", SessionVariables.remedy(name))
         }

@@ -1,0 +1,157 @@
+public import MySQLClient
+public import MySQLCore
+
+/// What an operator wants done with a statement of the source that stops a subtask. Texts name the
+/// source's tables, with their schemas.
+public enum StatementDecision: Sendable, Hashable, Codable {
+    /// It does not run on the target.
+    case skip
+    /// These run in its place.
+    case replace([String])
+    /// It runs, and these behind it.
+    case inject([String])
+}
+
+/// A statement of the source that a subtask can't do by itself.
+public struct StoppedStatement: Sendable, Hashable, Codable {
+    /// Its transaction, in a form for ``StatementDecisions``.
+    public var key: String
+    /// Where it is in the source's binlog, for people.
+    public var position: String
+    /// Its text, shortened, without passwords.
+    public var statement: String
+    /// Why it stops the subtask.
+    public var reason: String
+
+    /// The name that the record is stored under: there is one at most.
+    public static let name = TableName(schema: "", name: "")
+
+    /// Makes one.
+    public init(
+        identity: TransactionIdentity, position: String, statement: String, reason: String
+    ) {
+        key = identity.decisionKey
+        self.position = position
+        self.statement = statement
+        self.reason = reason
+    }
+}
+
+/// Why nothing can be decided.
+public struct UndecidableStatement: Error, Sendable, Hashable, CustomStringConvertible {
+    /// Why, in words.
+    public var detail: String
+    /// One sentence.
+    public var description: String { "nothing can be decided: \(detail)" }
+}
+
+/// Statements that stop a subtask, and what an operator has decided about them. Both are records
+/// of the subtask in the meta schema. The run that handles the statement removes them in the
+/// transaction that moves the mark over it: until then it reads them again after every crash.
+///
+/// A decision needs no token: it changes no data, and a run takes note of it when it begins.
+public struct StatementDecisions: Sendable {
+    private let meta: MetaSchema
+    private let key: SubtaskKey
+    private let objects: StoredObjects
+
+    /// Makes an accessor for one subtask.
+    public init(meta: MetaSchema, key: SubtaskKey) {
+        self.meta = meta
+        self.key = key
+        objects = StoredObjects(meta: meta, key: key)
+    }
+
+    /// The statement that the subtask has stopped at, and the decision about it, as far as there
+    /// are any.
+    public func read(
+        _ connection: Connection
+    ) throws -> (stopped: StoppedStatement?, decisions: [String: StatementDecision]) {
+        var stopped: StoppedStatement?
+        var decisions: [String: StatementDecision] = [:]
+        for object in try objects.read(connection) {
+            if object.kind == .stopped { stopped = try object.decoded(as: StoppedStatement.self) }
+            if object.kind == .decision {
+                decisions[object.name.name] = try object.decoded(as: StatementDecision.self)
+            }
+        }
+        return (stopped, decisions)
+    }
+
+    /// Decides about the statement that the subtask has stopped at, durably; an earlier decision
+    /// about it counts no more. It takes effect when the subtask goes on.
+    ///
+    /// - Returns: that statement.
+    /// - Throws: ``UndecidableStatement`` where there is none, parts of it have run already, or
+    ///   the subtask is running.
+    public func decide(
+        _ decision: StatementDecision, _ connection: Connection
+    ) throws -> StoppedStatement {
+        try change(connection) { stopped in
+            objects.storeStatement(
+                try StoredObject(
+                    kind: .decision, name: Self.name(stopped.key), encoding: decision))
+        }
+    }
+
+    /// Takes a decision back that no run has made use of.
+    ///
+    /// - Returns: the statement that it was about.
+    public func revert(_ connection: Connection) throws -> StoppedStatement {
+        try change(connection) { objects.removeStatement(.decision, Self.name($0.key)) }
+    }
+
+    private func change(
+        _ connection: Connection, _ statement: (StoppedStatement) throws -> String
+    ) throws -> StoppedStatement {
+        let found = try read(connection)
+        guard let stopped = found.stopped else {
+            throw UndecidableStatement(detail: "no statement has stopped \(key)")
+        }
+        try connection.execute("START TRANSACTION")
+        do {
+            // A run reads what was decided when it begins: while one goes on, it would not know.
+            let run = try connection.value(
+                "SELECT HEX(run) FROM \(meta.table("subtask")) WHERE \(key.condition) FOR UPDATE")
+            let token = unhex(run)
+            if token.count == 16,
+                try connection.value("SELECT IS_USED_LOCK(\(RunToken(token).lockName("c")))") != nil
+            {
+                throw UndecidableStatement(
+                    detail: "the subtask is running: pause it first, or wait until it has stopped")
+            }
+            // A statement whose intent is there has run in part: the list of what runs can't be
+            // another one any more.
+            let begun = try connection.rows(
+                "SELECT HEX(identity) FROM \(meta.table("ddl")) WHERE \(key.condition) FOR UPDATE")
+            for row in begun {
+                let set = try IdentitySet(encoded: unhex(row[0]))
+                guard set.identities.first?.decisionKey != stopped.key else {
+                    throw UndecidableStatement(
+                        detail: "parts of the statement have run: remove the reason on the target, "
+                            + "and let the subtask go on")
+                }
+            }
+            try connection.execute(try statement(stopped))
+            try connection.execute("COMMIT")
+        } catch {
+            _ = try? connection.execute("ROLLBACK")
+            throw error
+        }
+        return stopped
+    }
+
+    /// The name that a decision is stored under.
+    public static func name(_ key: String) -> TableName { TableName(schema: "", name: key) }
+}
+
+extension TransactionIdentity {
+    /// A text that no other transaction has, short enough for a key.
+    public var decisionKey: String {
+        var set = IdentitySet()
+        set.insert(self)
+        var buffer = ByteBuffer(capacity: 64)
+        buffer.append(set.encoded)
+        return String(hexLiteral(Digest.digest(buffer.bytes)).dropFirst(2).dropLast())
+    }
+}
