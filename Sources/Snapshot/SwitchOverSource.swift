@@ -18,9 +18,8 @@ public struct SwitchOverSource: Sendable {
     /// - Throws: `MySQLError`, ``SnapshotError``.
     public init(_ source: Connection, where isSelected: (TableName) -> Bool) throws {
         waiting = try WaitingObjects.read(source, where: isSelected)
-        let system: Set<String> = ["mysql", "sys", "information_schema", "performance_schema"]
         objects = try Self.objects(source).filter {
-            !system.contains($0[1].lowercased())
+            !SystemSchemas.contains($0[1])
                 && isSelected(TableName(schema: $0[1], name: $0[2]))
         }
         counters = try Self.counters(source)

@@ -34,6 +34,10 @@ extension TaskFile {
             "online-ddl",
             "leave it out, or write false: shadow tables are then migrated as any others",
             if: onlineDDL == true)
+        add(
+            "timezone",
+            "expressions see TIMESTAMP columns in UTC: write their constants so, and leave it out",
+            if: !timeZone.isEmpty && !expressionFilters.isEmpty)
         add("shadow-table-rules", "leave it out", if: !shadowRules.isEmpty)
         add("trash-table-rules", "leave it out", if: !trashRules.isEmpty)
         for name in SessionVariables.refused(target.session) {
@@ -106,7 +110,7 @@ extension TaskFile.SourcePart {
         if list.doTables.isEmpty { excluded += list.ignoreTables.map(table) }
         guard (wanted + excluded).allSatisfy({ $0 != nil }) else { return nil }
         // Schemas that no rule can name.
-        excluded += TableFilter.systemSchemas.sorted().map { TablePattern("`\($0)`.*") }
+        excluded += SystemSchemas.names.sorted().map { TablePattern("`\($0)`.*") }
         return TableSelection(
             tables: wanted.compactMap { $0 }, excluded: excluded.compactMap { $0 },
             isCaseSensitive: rules.isCaseSensitive)
