@@ -21,18 +21,13 @@ public struct UnknownColumnType: Error, Sendable, CustomStringConvertible {
 public struct SchemaReader {
     private let connection: Connection
 
-    /// Schemas that belong to servers themselves and are never migrated.
-    public static let systemSchemas: Set<String> = [
-        "mysql", "sys", "information_schema", "performance_schema", "ndbinfo",
-    ]
-
     /// Makes a reader on a connection.
     public init(_ connection: Connection) { self.connection = connection }
 
     /// The names of all schemas but the server's own, sorted.
     public func schemas() throws(MySQLError) -> [String] {
         try connection.rows("SELECT SCHEMA_NAME FROM information_schema.SCHEMATA").compactMap(\.[0])
-            .filter { !Self.systemSchemas.contains($0.lowercased()) }.sorted()
+            .filter { !SystemSchemas.contains($0) }.sorted()
     }
 
     /// The base tables of one schema with estimates of rows and bytes, sorted by name.

@@ -152,7 +152,8 @@ struct BatchRenderer: ~Copyable {
 
     /// Whether the images hold all columns whole, and counts can be checked.
     static func isWhole(_ source: RowSource) -> Bool {
-        !source.converges && !source.hasDifferences && source.before.isFull && source.after.isFull
+        source.meeting == .exact && !source.hasDifferences && source.before.isFull
+            && source.after.isFull
     }
 
     mutating func number(of plan: TablePlan) -> Int32 {
@@ -327,7 +328,11 @@ struct BatchRenderer: ~Copyable {
             new.bytes, ColumnValue(offset: after.offset, length: after.length))
     }
 
-    enum RowForm { case insert, upsert, replace }
+    enum RowForm {
+        case insert, upsert, replace
+        /// An INSERT that makes a row that is there the new one.
+        case overwrite
+    }
 
     mutating func writeRows(
         _ plan: TablePlan, _ images: [BatchImage], _ form: RowForm, _ sql: inout ByteBuffer,
@@ -352,8 +357,17 @@ struct BatchRenderer: ~Copyable {
                 i += 1
                 rows += 1
             }
-            if form == .upsert { sql.append(plan.upsertTail) }
-            let count: UInt64? = form == .replace ? nil : form == .upsert ? rows * 2 : rows
+            let count: UInt64?
+            switch form {
+            case .insert: count = rows
+            case .upsert:
+                sql.append(plan.upsertTail)
+                count = rows * 2
+            case .overwrite:
+                sql.append(plan.overwriteTail)
+                count = nil
+            case .replace: count = nil
+            }
             try endStatement(
                 Expectation(
                     count: count, plan: plan,
@@ -389,8 +403,18 @@ struct BatchRenderer: ~Copyable {
         expectations.append(Expectation(count: nil, plan: nil, kind: "set"))
     }
 
-    /// - Parameter updated: both images, where the one to write may hold differences.
     private mutating func writeTuple(
+        _ plan: TablePlan, _ image: BatchImage, _ updated: RowImages?, _ sql: inout ByteBuffer
+    ) throws {
+        sql.append(UInt8(ascii: "("))
+        try writeValues(plan, image, updated, &sql)
+        sql.append(UInt8(ascii: ")"))
+    }
+
+    /// Appends a row's values.
+    ///
+    /// - Parameter updated: both images, where the one to write may hold differences.
+    mutating func writeValues(
         _ plan: TablePlan, _ image: BatchImage, _ updated: RowImages?, _ sql: inout ByteBuffer
     ) throws {
         let source = sources[Int(image.source)]
@@ -402,7 +426,6 @@ struct BatchRenderer: ~Copyable {
                 imageAt: updated.beforeOffset, columns: source.before, in: event,
                 into: &otherValues)
         }
-        sql.append(UInt8(ascii: "("))
         var first = true
         for i in 0..<plan.columns.count where plan.columns[i].isWritten {
             if !first { sql.append(UInt8(ascii: ",")) }
@@ -417,12 +440,11 @@ struct BatchRenderer: ~Copyable {
             }
         }
         sql.append(plan.constantValues)
-        sql.append(UInt8(ascii: ")"))
     }
 
     mutating func writeDeletes(
         _ plan: TablePlan, _ images: [BatchImage], _ sql: inout ByteBuffer, _ flush: Flush,
-        converging: Bool = false
+        isExact: Bool = true
     ) throws {
         // Many ranges of several columns can exceed what the optimizer's memory limits allow.
         let limit = plan.identity.count == 1 ? 1000 : 200
@@ -439,7 +461,7 @@ struct BatchRenderer: ~Copyable {
             if plan.identity.count == 1 { sql.append(UInt8(ascii: ")")) }
             try endStatement(
                 Expectation(
-                    count: converging ? nil : UInt64(rows), plan: plan, kind: "delete"),
+                    count: isExact ? UInt64(rows) : nil, plan: plan, kind: "delete"),
                 &sql, flush)
         }
     }

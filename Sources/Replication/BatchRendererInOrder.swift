@@ -14,9 +14,9 @@ extension BatchRenderer {
             guard row.source != known.source else { return known.kind }
             let source = sources[Int(row.source)]
             let flags: Int32 =
-                (source.converges ? 1 : 0) | (source.ignoresForeignKeys ? 2 : 0)
-                | (row.images.beforeOffset < 0 ? 4 : 0) | (row.images.afterOffset < 0 ? 8 : 0)
-            known = (row.source, number(of: source.plan) << 4 | flags)
+                source.meeting.rawValue | (source.ignoresForeignKeys ? 4 : 0)
+                | (row.images.beforeOffset < 0 ? 8 : 0) | (row.images.afterOffset < 0 ? 16 : 0)
+            known = (row.source, number(of: source.plan) << 5 | flags)
             return known.kind
         }
         let old = inOrder
@@ -27,7 +27,7 @@ extension BatchRenderer {
         var i = 0
         while i < inOrder.count {
             let first = sources[Int(inOrder[i].source)]
-            setForeignKeyChecks(!(first.ignoresForeignKeys || first.converges), &sql)
+            setForeignKeyChecks(!(first.ignoresForeignKeys || first.meeting == .converge), &sql)
             var end = i + 1
             while end < inOrder.count, isSameKind(i, end) { end += 1 }
             try writeRun(i..<end, first, &sql, flush)
@@ -40,7 +40,7 @@ extension BatchRenderer {
         let b = sources[Int(inOrder[j].source)]
         let x = inOrder[i].images
         let y = inOrder[j].images
-        return a.plan === b.plan && a.converges == b.converges
+        return a.plan === b.plan && a.meeting == b.meeting
             && a.ignoresForeignKeys == b.ignoresForeignKeys
             && (x.beforeOffset < 0) == (y.beforeOffset < 0)
             && (x.afterOffset < 0) == (y.afterOffset < 0)
@@ -54,25 +54,25 @@ extension BatchRenderer {
         let isDelete = inOrder[run.lowerBound].images.afterOffset < 0
         if isInsert {
             let images = run.map { after($0) }
-            try writeRows(plan, images, first.converges ? .replace : .insert, &sql, flush)
+            try writeOver(plan, images, first.meeting, &sql, flush)
         } else if isDelete, !plan.isKeyless {
+            let isExact = first.meeting == .exact
             // Rows that refer to rows of their own table, or whose actions let others of them go,
             // go one by one, as the source did.
             if plan.deletesSingly {
                 for row in run {
-                    try writeDeletes(
-                        plan, [before(row)], &sql, flush, converging: first.converges)
+                    try writeDeletes(plan, [before(row)], &sql, flush, isExact: isExact)
                 }
             } else {
                 try writeDeletes(
-                    plan, run.map { before($0) }, &sql, flush, converging: first.converges)
+                    plan, run.map { before($0) }, &sql, flush, isExact: isExact)
             }
         } else {
             var rest = run
             while let row = rest.first {
                 // Updates that leave all keys as they are need no statement of their own.
                 let many =
-                    isDelete || first.converges ? [] : rest.prefix { canUpsert(plan, $0) }
+                    isDelete || first.meeting != .exact ? [] : rest.prefix { canUpsert(plan, $0) }
                 if many.count > 1 {
                     let changed = many.filter { !isUnchanged(before($0), after($0)) }
                     try writeRows(plan, changed.map { after($0) }, .upsert, &sql, flush)
@@ -82,10 +82,12 @@ extension BatchRenderer {
                 rest = rest.dropFirst()
                 if isDelete {
                     try writeKeylessDelete(plan, before(row), &sql, flush)
-                } else if first.converges {
-                    try writeDeletes(plan, [before(row)], &sql, flush, converging: true)
-                    try writeRows(
-                        plan, [after(row)], .replace, &sql, flush, updated: inOrder[row].images)
+                } else if first.meeting == .converge {
+                    try writeDeletes(plan, [before(row)], &sql, flush, isExact: false)
+                    try writeOver(
+                        plan, [after(row)], .converge, &sql, flush, updated: inOrder[row].images)
+                } else if first.meeting == .loose, mayMeetOthers(plan, row) {
+                    try writeReplacement(plan, row, &sql, flush)
                 } else {
                     try writeUpdate(plan, inOrder[row].source, inOrder[row].images, &sql, flush)
                 }
@@ -107,6 +109,80 @@ extension BatchRenderer {
         }
     }
 
+    /// Writes rows, and what must be done with those that are there.
+    private mutating func writeOver(
+        _ plan: TablePlan, _ images: [BatchImage], _ meeting: Meeting, _ sql: inout ByteBuffer,
+        _ flush: Flush, updated: RowImages? = nil
+    ) throws {
+        let form = insertForm(plan, meeting)
+        if meeting == .converge, form == .insert {
+            // Rows that another view has read. A REPLACE would take others' rows away by any key.
+            try writeDeletes(plan, images, &sql, flush, isExact: false)
+        }
+        try writeRows(plan, images, form, &sql, flush, updated: updated)
+    }
+
+    private func insertForm(_ plan: TablePlan, _ meeting: Meeting) -> RowForm {
+        switch meeting {
+        case .exact: return .insert
+        case .converge: return plan.replacing == .fails && !plan.isKeyless ? .insert : .replace
+        case .loose:
+            if plan.isKeyless { return .insert }
+            switch plan.replacing {
+            case .replaces: return .replace
+            case .updates: return .overwrite
+            case .fails: return .insert
+            }
+        }
+    }
+
+    /// Whether an updated row may get a key that another row has on the target, which is one that
+    /// rules have left there: that one has to go.
+    private mutating func mayMeetOthers(_ plan: TablePlan, _ row: Int) -> Bool {
+        guard !plan.isKeyless, plan.replacing == .replaces else { return false }
+        guard plan.knowsUnique, locate(before(row)), locateOther(after(row)) else { return true }
+        let source = sources[Int(inOrder[row].source)]
+        let event = source.bytes
+        return !(plan.identity + plan.otherUnique).allSatisfy {
+            Self.isEqual(event, values[$0], event, otherValues[$0])
+        }
+    }
+
+    /// Appends what makes a row the image after, if it is there: `REPLACE .. SELECT` of constants,
+    /// once if there is a row with the key, then the DELETE of the row under its key before, unless
+    /// that stays the same.
+    private mutating func writeReplacement(
+        _ plan: TablePlan, _ row: Int, _ sql: inout ByteBuffer, _ flush: Flush
+    ) throws {
+        let source = sources[Int(inOrder[row].source)]
+        let event = source.bytes
+        let isLenient = toleratesInvalidEnums && !plan.enums.isEmpty
+        if isLenient { setMode(TargetSession.lenientMode, &sql) }
+        sql.append(plan.replaceSelectHead)
+        try writeValues(plan, after(row), inOrder[row].images, &sql)
+        sql.append(" FROM ")
+        sql.append(plan.target.quoted)
+        sql.append(" WHERE ")
+        _ = locate(before(row))
+        try writeKeyCondition(plan, event, source, &sql)
+        try endStatement(Expectation(count: nil, plan: plan, kind: "update"), &sql, flush)
+        if isLenient { setMode(TargetSession.strictMode, &sql) }
+        guard locate(before(row)), locateOther(after(row)) else { return }
+        let keepsKey = plan.identity.allSatisfy {
+            Self.isEqual(event, values[$0], event, otherValues[$0])
+        }
+        guard !keepsKey else { return }
+        sql.append(plan.deleteHead)
+        try writeKeyCondition(plan, event, source, &sql)
+        // Keys that differ in their bytes alone are one to the target: the row is the new one.
+        sql.append(" AND NOT (")
+        try source.map.locate(
+            imageAt: after(row).offset, columns: source.after, in: event, into: &values)
+        try writeKeyCondition(plan, event, source, &sql)
+        sql.append(UInt8(ascii: ")"))
+        try endStatement(Expectation(count: nil, plan: plan, kind: "delete"), &sql, flush)
+    }
+
     private func before(_ row: Int) -> BatchImage {
         let (source, images) = inOrder[row]
         return BatchImage(source: source, offset: images.beforeOffset, length: images.beforeLength)
@@ -126,7 +202,10 @@ extension BatchRenderer {
         sql.append(plan.deleteHead)
         try writeAllColumns(plan, source.bytes, source, &sql)
         sql.append(" LIMIT 1")
-        try endStatement(Expectation(count: 1, plan: plan, kind: "delete"), &sql, flush)
+        try endStatement(
+            Expectation(
+                count: source.meeting == .exact ? 1 : nil, plan: plan, kind: "delete"),
+            &sql, flush)
     }
 
     /// Appends a comparison of every base column of the located image.
@@ -164,10 +243,13 @@ extension BatchRenderer {
         for i in 0..<plan.columns.count where plan.columns[i].isWritten && !otherValues[i].isAbsent
         {
             let isDifference = source.isDifference(i, images)
+            // The target's row may be older than the image before.
+            let isAll = source.meeting != .exact && !plan.identity.contains(i)
             guard
-                isDifference
-                    ? otherValues[i].length > 0
-                    : !Self.isEqual(event, values[i], event, otherValues[i])
+                isAll
+                    || (isDifference
+                        ? otherValues[i].length > 0
+                        : !Self.isEqual(event, values[i], event, otherValues[i]))
             else { continue }
             if changed > 0 { sql.append(UInt8(ascii: ",")) }
             changed += 1
@@ -197,7 +279,9 @@ extension BatchRenderer {
         }
         try endStatement(
             Expectation(
-                count: 1, plan: plan, kind: "update", warnings: isLenient ? invalid : nil),
+                count: source.meeting == .exact ? 1 : nil, plan: plan, kind: "update",
+                // A row that is not there warns of nothing.
+                warnings: !isLenient || invalid > 0 && source.meeting != .exact ? nil : invalid),
             &sql, flush)
         if isLenient { setMode(TargetSession.strictMode, &sql) }
     }

@@ -91,7 +91,14 @@ extension SourceTransaction {
             guard catalog.isCurrent(source.plan) else { return nil }
             let use = catalog.use(of: source.plan.shape.name)
             places.append(use == .skip ? -1 : Int32(out.sources.count))
-            if use != .skip { out.sources.append(source.converging(use == .converge)) }
+            if use != .skip {
+                // What the copy would have left out is loose in its range, too.
+                let isLoose = source.plan.isLoose && source.meeting == .loose
+                out.sources.append(
+                    source.met(
+                        as: use == .converge && !isLoose
+                            ? .converge : source.plan.isLoose ? .loose : .exact))
+            }
         }
         for var row in rows where places[Int(row.source)] >= 0 {
             row.source = places[Int(row.source)]
@@ -108,15 +115,29 @@ extension RowSource {
         let own = EventChunk(inner: bytes, of: chunk.file, position: 0, end: 0)
         return RowSource(
             chunk: own, offset: 0, length: length, map: map, plan: plan, before: before,
-            after: after, ignoresForeignKeys: ignoresForeignKeys, converges: converges,
+            after: after, ignoresForeignKeys: ignoresForeignKeys, meeting: meeting,
             hasDifferences: hasDifferences)
     }
 
-    fileprivate func converging(_ converges: Bool) -> RowSource {
+    /// The same rows, which meet the target's in another way.
+    func met(as meeting: Meeting) -> RowSource {
         RowSource(
             chunk: chunk, offset: offset, length: length, map: map, plan: plan, before: before,
-            after: after, ignoresForeignKeys: ignoresForeignKeys, converges: converges,
+            after: after, ignoresForeignKeys: ignoresForeignKeys, meeting: meeting,
             hasDifferences: hasDifferences)
+    }
+}
+
+extension QueryEvent {
+    /// What the statement does to an XA transaction; `nil` for any other statement.
+    var xaControl: TransactionControl? {
+        guard sql.count > 3, sql[2] == UInt8(ascii: " "),
+            sql[0] | 0x20 == UInt8(ascii: "x"), sql[1] | 0x20 == UInt8(ascii: "a")
+        else { return nil }
+        let statement = try? parseStatement(
+            sql, context: SyntaxContext(version: ServerVersion("8.0.30")))
+        guard case .transactionControl(let control) = statement?.classification else { return nil }
+        return control
     }
 }
 

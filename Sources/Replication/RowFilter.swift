@@ -1,6 +1,5 @@
 internal import MySQLBinlog
 internal import MySQLCore
-internal import MySQLSyntax
 internal import Rules
 
 /// Which changes of one table's rows are left out, by a task's rules. Lives on the reader's thread.
@@ -30,9 +29,9 @@ final class RowFilter {
 
     /// `nil` when no rule says anything about the table.
     init?(
-        _ mapping: TableMapping, _ shape: TableShape, context: SyntaxContext
+        _ mapping: TableMapping, _ shape: TableShape, source: ServerVersion
     ) throws(RuleError) {
-        let expressions = try mapping.expressions(for: shape, context: context)
+        let expressions = try mapping.expressions(for: shape, source: source)
         var decisions: [RowsEvent.Kind: EventFilter.Decision] = [:]
         for (kind, selector) in [
             (RowsEvent.Kind.insert, EventSelector.insert), (.update, .update),
@@ -41,7 +40,8 @@ final class RowFilter {
             let decision = mapping.decision(for: selector, on: shape.name)
             if decision.action != .do { decisions[kind] = decision }
         }
-        guard !decisions.isEmpty || expressions?.isEmpty == false else { return nil }
+        guard !decisions.isEmpty || expressions != nil else { return nil }
+        dormant = expressions?.dormant ?? []
         table = shape.name
         self.decisions = decisions
         inserts = expressions?.inserts.map { Evaluator($0.rule, $0.expression) } ?? []
@@ -54,6 +54,9 @@ final class RowFilter {
                 )
             } ?? []
     }
+
+    /// Expressions that name columns which the table does not have: they count as false.
+    let dormant: [RuleError]
 
     /// Whether all rows of an event are left out.
     ///

@@ -14,9 +14,8 @@ struct RowSource: Sendable {
     let after: RowsEvent.Columns
     /// The event ran with `foreign_key_checks=0`, or all that foreign keys did is logged.
     let ignoresForeignKeys: Bool
-    /// The table is still between the lowest and the highest position of its copy: statements
-    /// converge instead of counting.
-    let converges: Bool
+    /// How its rows meet those of the target.
+    let meeting: Meeting
     /// After images may hold differences of JSON values instead of the values.
     let hasDifferences: Bool
 
@@ -29,6 +28,18 @@ struct RowSource: Sendable {
             return unsafe _overrideLifetime(span, borrowing: self)
         }
     }
+}
+
+/// How changes of rows meet the rows of the target.
+enum Meeting: Int32, Sendable {
+    /// The target's rows are as the images before; every count is known.
+    case exact
+    /// The table is still between the lowest and the highest position of its copy: rows become
+    /// what the images after are, whatever is there.
+    case converge
+    /// Rules leave out some of the table's changes: a row that is not there stays away, one that
+    /// is becomes the image after.
+    case loose
 }
 
 extension RowSource {
@@ -75,4 +86,17 @@ final class SourceTransaction: @unchecked Sendable {
         self.ordinal = ordinal
         self.identity = identity
     }
+}
+
+/// The end of one group of events: a source transaction, a statement of its own, or nothing that
+/// matters here.
+struct GroupEnd: Sendable {
+    let ordinal: UInt64
+    let identity: TransactionIdentity
+    /// Where its first event starts.
+    let start: BinlogPosition
+    /// Where the next group starts.
+    let end: BinlogPosition
+    /// Digest of its events' bytes.
+    let digest: UInt64
 }

@@ -106,7 +106,7 @@ struct StatementHandler {
                 detail: "sequence \(object.name) was created, and sequences can't be migrated: "
                     + "exclude it and start over with --fresh; create it on the target by hand "
                     + "when applications move")
-        case .createObject, .alterObject, .dropObject: return object(ddl, event)
+        case .createObject, .alterObject, .dropObject: return try object(ddl, statement, event)
         case .createSchema(let schema):
             guard catalog.mapping.mayHold(schema: schema.name) else { return .pass }
             if try isFilteredOut(statement, event) { return .filtered([ddl], context) }
@@ -345,25 +345,33 @@ struct StatementHandler {
             [.dropTables(drop)] + filtered, event.context)
     }
 
-    private func object(_ ddl: DDL, _ event: Event) -> Decision {
-        guard let schema = ddl.schema ?? event.context.defaultSchema,
-            catalog.mapping.mayHold(schema: schema), !applied.contains(event.end.identity)
-        else { return .pass }
+    private func object(
+        _ ddl: DDL, _ statement: Statement, _ event: Event
+    ) throws -> Decision {
+        let (kind, names): (ObjectKind, [TableName])
         switch ddl {
-        case .createObject(let object):
-            // Triggers and events come with the switch-over, from the source as it is then.
-            if object.kind == .trigger || object.kind == .event { return .pass }
-        case .alterObject(let object):
-            if object.kind == .trigger || object.kind == .event { return .pass }
-        case .dropObject(let object):
-            if object.kind == .trigger || object.kind == .event { return .pass }
-        default: break
+        case .createObject(let object): (kind, names) = (object.kind, [object.name])
+        case .alterObject(let object): (kind, names) = (object.kind, [object.name])
+        case .dropObject(let object): (kind, names) = (object.kind, object.names)
+        default: return .pass
         }
+        // Triggers and events come with the switch-over, from the source as it is then.
+        if kind == .trigger || kind == .event || applied.contains(event.end.identity) {
+            return .pass
+        }
+        let wanted = names.filter { catalog.mapping.selects($0) }
+        guard !wanted.isEmpty else { return .pass }
+        if try isFilteredOut(statement, event) { return .pass }
         // Its text names tables; parts of it can't be told from names of other things.
-        if catalog.mapping.movesTables, (try? catalog.target(ofSchema: schema)) != schema {
+        if let moved = wanted.first(where: { !catalog.mapping.keeps(object: $0) }) {
             return .leaveOut(
-                "a view or routine of \(schema), whose tables have other names on the target, is "
-                    + "left out (at \(event.position))")
+                "\(moved), a view or routine of a schema whose tables have other names on the "
+                    + "target, is left out (at \(event.position))")
+        }
+        var sql = event.query.sql
+        if case .dropObject(let drop) = ddl, wanted.count < names.count {
+            let list = wanted.map(\.quoted).joined(separator: ",")
+            sql = Array("DROP VIEW \(drop.ifExists ? "IF EXISTS " : "")\(list)".utf8)
         }
         let settings: [String]
         do throws(UntranslatableSession) {
@@ -375,7 +383,7 @@ struct StatementHandler {
         }
         return .run(
             DDLRequest(
-                identity: event.end.identity, sql: event.query.sql,
+                identity: event.end.identity, sql: sql,
                 defaultSchema: String(decoding: event.query.schema, as: UTF8.self),
                 settings: settings, tables: [], existAfter: [], goneAfter: [],
                 isIdempotent: true, mayFail: true),

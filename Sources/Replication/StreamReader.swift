@@ -283,9 +283,11 @@ final class StreamReader {
                 }
             case .passed(let end):
                 try checkTail(end)
+                tellWarnings()
                 if keeper.append(end, isPassed: true) >= Self.aheadLimit { return .ahead }
             case .transaction(let transaction, let end):
                 try checkTail(end)
+                tellWarnings()
                 let ahead = keeper.append(end, isPassed: false)
                 if try run.scheduler.add(transaction) { return .room }
                 if ahead >= Self.aheadLimit { return .ahead }
@@ -294,6 +296,14 @@ final class StreamReader {
             }
         }
         return nil
+    }
+
+    /// Passes on what the catalog has to tell.
+    private func tellWarnings() {
+        guard !catalog.warnings.isEmpty else { return }
+        let warnings = catalog.warnings
+        catalog.warnings = []
+        progress.update { $0.warnings += warnings }
     }
 
     /// Whether the next event is no more wanted.

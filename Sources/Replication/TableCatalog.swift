@@ -46,6 +46,8 @@ final class TableCatalog {
     private var plans: [TableName: TablePlan] = [:]
     private var filters: [TableName: RowFilter?] = [:]
     private var planNumber = 0
+    /// Rules that were warned of.
+    private var warned: Set<RuleError> = []
 
     /// Online schema changes that are under way; `nil` where their tools' tables are as any other.
     var onlineChanges: OnlineSchemaChangeStateMachine?
@@ -326,9 +328,12 @@ final class TableCatalog {
         let name = plan.shape.name
         if let known = filters[name] { return known }
         do throws(RuleError) {
-            let filter = try RowFilter(
-                mapping, plan.shape, context: SyntaxContext(version: sourceVersion))
+            let filter = try RowFilter(mapping, plan.shape, source: sourceVersion)
             filters[name] = .some(filter)
+            for rule in filter?.dormant ?? [] where warned.insert(rule).inserted {
+                warnings.append(
+                    "\(rule): \(name) does not have the column, so that it leaves nothing out")
+            }
             return filter
         } catch {
             throw ReplicationError.refused(name, detail: "\(error)")
@@ -362,7 +367,8 @@ final class TableCatalog {
         for key in shape.foreignKeys { parents[key.parent] = try target(of: key.parent) }
         let plan = TablePlan(
             shape: shape, route: route, isMerged: merged.contains(route.target),
-            isShared: mapping.mayBeShared(target: route.target), parents: parents,
+            isShared: mapping.mayBeShared(target: route.target),
+            isLoose: mapping.leavesOutRows(of: name), parents: parents,
             targetKeys: targetKeys[name] ?? [],
             targetColumns: targetColumns[route.target] ?? [], related: graph, number: planNumber)
         plans[name] = plan

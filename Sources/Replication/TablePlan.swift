@@ -21,6 +21,17 @@ final class TablePlan: Sendable {
         case inOrder
     }
 
+    /// What an INSERT does with rows of the target that have one of its keys.
+    enum Replacing: UInt8, Sendable {
+        /// They go.
+        case replaces
+        /// The one that there may be becomes the new one: to delete it would fire what foreign keys
+        /// say.
+        case updates
+        /// They may be another source table's: the INSERT fails.
+        case fails
+    }
+
     let shape: TableShape
     let target: TableName
     let columns: [ColumnPlan]
@@ -54,13 +65,23 @@ final class TablePlan: Sendable {
     let deleteUses: [KeyUse]
     /// The same when columns change that others refer to.
     let updateUses: [KeyUse]
+    /// Whether rules leave out some of its rows or changes, so that the target's rows may be others
+    /// than the source's: all its changes are written as ``Meeting/loose`` then.
+    let isLoose: Bool
+    /// How an inserted row meets one that is there, where that can be: while the table converges,
+    /// or when rules have left something out.
+    let replacing: Replacing
     /// Columns whose change fires an action, besides the row's deletion; `nil` when a row image
     /// does not tell.
     let actingColumns: [Int]?
     let seed: UInt64
     let insertHead: [UInt8]
     let replaceHead: [UInt8]
+    /// The same for values that stand behind SELECT.
+    let replaceSelectHead: [UInt8]
     let upsertTail: [UInt8]
+    /// Makes whatever row there is the new one, its key included.
+    let overwriteTail: [UInt8]
     let deleteHead: [UInt8]
     let updateHead: [UInt8]
     /// Rough cost of the plan's rows, for ordering within a batch.
@@ -71,6 +92,7 @@ final class TablePlan: Sendable {
     ///   - route: where its rows go.
     ///   - isMerged: whether rows of other tables go there, too, under the same keys.
     ///   - isShared: whether rows of other sources may go there, too.
+    ///   - isLoose: whether rules may leave out some of its rows or changes.
     ///   - parents: where the tables go that its foreign keys refer to; those that are missing keep
     ///     their names.
     ///   - targetKeys: unique keys of the target that the source lacks.
@@ -78,7 +100,7 @@ final class TablePlan: Sendable {
     ///   - family: all migrated tables, for foreign keys.
     init(
         shape: TableShape, route: Route, isMerged: Bool = false, isShared: Bool = false,
-        parents: [TableName: TableName] = [:], targetKeys: [KeyShape],
+        isLoose: Bool = false, parents: [TableName: TableName] = [:], targetKeys: [KeyShape],
         targetColumns: [ColumnShape] = [], related: ForeignKeyGraph, number: Int
     ) {
         self.shape = shape
@@ -104,7 +126,10 @@ final class TablePlan: Sendable {
         integerKey = single?.isInteger == true ? identity[0] : nil
         let unique = shape.keys.filter(\.isUnique) + targetKeys
         keys = Self.keyPlans(
-            shape, target, parents, unique, targetColumns, identity.isEmpty, related)
+            shape, target, parents, unique, targetColumns,
+            // A row that was left out may still hold, on the target, a value that another one has
+            // on the source by now: no key of its images tells.
+            inOrder: identity.isEmpty || isLoose && unique.count > 1, related)
         hasJSON = shape.columns.contains { $0.type.kind == .json }
         deleteUses = Self.actionUses(shape.name, isDelete: true, related)
         updateUses = Self.actionUses(shape.name, isDelete: false, related)
@@ -112,6 +137,9 @@ final class TablePlan: Sendable {
         actingColumns =
             acting.contains { $0.map { shape.columns[$0].generation != nil } ?? true }
             ? nil : acting.compactMap { $0 }.sorted()
+        self.isLoose = isLoose
+        replacing =
+            isMerged || isShared ? .fails : related.isInvolved(shape.name) ? .updates : .replaces
         let contested = related.contested(by: shape.name, isDelete: true)
         deletesSingly =
             shape.foreignKeys.contains { $0.parent == shape.name }
@@ -154,6 +182,9 @@ final class TablePlan: Sendable {
         }
         let assigned = assignments.joined(separator: ",")
         upsertTail = Array(" ON DUPLICATE KEY UPDATE \(assigned)".utf8)
+        replaceSelectHead = Array("REPLACE INTO \(target.quoted) (\(list)) SELECT ".utf8)
+        let all = names.map { "\($0)=VALUES(\($0))" }.joined(separator: ",")
+        overwriteTail = Array(" ON DUPLICATE KEY UPDATE \(all)".utf8)
         deleteHead = Array("DELETE FROM \(target.quoted) WHERE ".utf8)
         updateHead = Array("UPDATE \(target.quoted) SET ".utf8)
     }
@@ -183,11 +214,11 @@ final class TablePlan: Sendable {
 
     private static func keyPlans(
         _ shape: TableShape, _ name: TableName, _ parents: [TableName: TableName],
-        _ unique: [KeyShape], _ target: [ColumnShape], _ keyless: Bool,
+        _ unique: [KeyShape], _ target: [ColumnShape], inOrder: Bool,
         _ related: ForeignKeyGraph
     ) -> [KeyPlan] {
         var out: [KeyPlan] = []
-        if keyless {
+        if inOrder {
             // The whole table is one key: twins can't be told apart.
             out.append(
                 KeyPlan(parts: [], seed: seed(name, ""), isOpaque: true, writes: true))

@@ -4,19 +4,6 @@ internal import MySQLSyntax
 internal import Rules
 internal import Stream
 
-/// The end of one group of events: a source transaction, a statement of its own, or nothing that
-/// matters here.
-struct GroupEnd: Sendable {
-    let ordinal: UInt64
-    let identity: TransactionIdentity
-    /// Where its first event starts.
-    let start: BinlogPosition
-    /// Where the next group starts.
-    let end: BinlogPosition
-    /// Digest of its events' bytes.
-    let digest: UInt64
-}
-
 /// Turns events into source transactions. A state machine without I/O: events in, outputs out.
 struct TransactionAssembler: ~Copyable {
     enum Output {
@@ -277,11 +264,9 @@ struct TransactionAssembler: ~Copyable {
         if try QueryEvent.isStatement(event, "COMMIT") { return try end(entry) }
         let query = try QueryEvent(event)
         if group == nil { try beginWithoutGTID(header, entry, event) }
-        if let control = Self.xaControl(query) { return try xa(control, entry) }
+        if let control = query.xaControl { return try xa(control, entry) }
         if group!.isOpen {
-            let schema = String(decoding: query.schema, as: UTF8.self)
-            let context = SyntaxContext(
-                version: catalog.sourceVersion, defaultSchema: schema.isEmpty ? nil : schema)
+            let context = catalog.session.context(of: query)
             let statement = try? parseStatement(query.sql, context: context)
             if case .transactionControl(let control) = statement?.classification {
                 switch control {
@@ -342,16 +327,6 @@ struct TransactionAssembler: ~Copyable {
         group!.isDropped = true
         group!.isApplied = true
         group!.transaction = SourceTransaction(ordinal: open.ordinal, identity: open.identity)
-    }
-
-    private static func xaControl(_ query: QueryEvent) -> TransactionControl? {
-        guard query.sql.count > 3, query.sql[2] == UInt8(ascii: " "),
-            query.sql[0] | 0x20 == UInt8(ascii: "x"), query.sql[1] | 0x20 == UInt8(ascii: "a")
-        else { return nil }
-        let statement = try? parseStatement(
-            query.sql, context: SyntaxContext(version: ServerVersion("8.0.30")))
-        guard case .transactionControl(let control) = statement?.classification else { return nil }
-        return control
     }
 
     private mutating func xa(
@@ -431,18 +406,26 @@ struct TransactionAssembler: ~Copyable {
         }
         let looksAtRows = filter?.looksAtRows(rows.kind) == true
         if !rows.before.isFull || !rows.after.isFull, requiresFullImages,
-            rows.kind == .insert || table.use != .exact || group.xid != nil
+            rows.kind == .insert || table.use != .exact || plan.isLoose || group.xid != nil
         {
             try requireWhole(rows, plan, event)
         }
-        let source = Int32(group.transaction.sources.count)
-        group.transaction.sources.append(
-            RowSource(
-                chunk: chunk, offset: offset, length: event.byteCount, map: table.map, plan: plan,
-                before: rows.before, after: rows.after,
-                ignoresForeignKeys: !rows.flags.isDisjoint(
-                    with: [.noForeignKeyChecks, .sqlForeignKeys]),
-                converges: table.use == .converge, hasDifferences: rows.kind == .partialUpdate))
+        // In the range of a copy rows that it has left out are like those that filters have.
+        let divides =
+            plan.isLoose && table.use != .exact && rows.kind != .insert && rows.kind != .delete
+        let meeting: Meeting =
+            switch table.use {
+            case .exact: plan.isLoose ? .loose : .exact
+            case .converge: .converge
+            case .skip: .exact
+            }
+        let source = RowSource(
+            chunk: chunk, offset: offset, length: event.byteCount, map: table.map, plan: plan,
+            before: rows.before, after: rows.after,
+            ignoresForeignKeys: !rows.flags.isDisjoint(
+                with: [.noForeignKeyChecks, .sqlForeignKeys]),
+            meeting: meeting, hasDifferences: rows.kind == .partialUpdate)
+        var sources: (met: Int32, loose: Int32) = (-1, -1)
         let first = (rows: group.transaction.rows.count, keys: group.transaction.keys.count)
         var fires = rows.kind == .delete || plan.actingColumns == nil && rows.kind != .insert
         while let images = try rows.next(in: event, map: table.map) {
@@ -451,7 +434,23 @@ struct TransactionAssembler: ~Copyable {
             {
                 continue
             }
-            var change = RowChange(source: source, images: images, beforeKey: 0, afterKey: 0)
+            let number: Int32
+            if divides, let filter,
+                try copyLeavesOut(by: filter, images, rows, event, table.map)
+            {
+                if sources.loose < 0 {
+                    sources.loose = Int32(group.transaction.sources.count)
+                    group.transaction.sources.append(source.met(as: .loose))
+                }
+                number = sources.loose
+            } else {
+                if sources.met < 0 {
+                    sources.met = Int32(group.transaction.sources.count)
+                    group.transaction.sources.append(source)
+                }
+                number = sources.met
+            }
+            var change = RowChange(source: number, images: images, beforeKey: 0, afterKey: 0)
             if images.beforeOffset >= 0 {
                 try table.map.locate(
                     imageAt: images.beforeOffset, columns: rows.before, in: event, into: &values)
@@ -475,6 +474,8 @@ struct TransactionAssembler: ~Copyable {
             }
             group.transaction.rows.append(change)
         }
+        // Of an event of which nothing stays nothing is kept.
+        guard group.transaction.rows.count > first.rows else { return }
         count(chunk, group.transaction, from: first)
         // An update that leaves what children refer to fires nothing.
         if fires {
@@ -498,6 +499,17 @@ struct TransactionAssembler: ~Copyable {
         return try filter.leavesOut(
             rows.kind, event, before: images.beforeOffset >= 0 ? oldValues : values, after: values,
             map)
+    }
+
+    /// Whether a copy at the moment before an update would have left its row out.
+    private mutating func copyLeavesOut(
+        by filter: RowFilter, _ images: RowImages, _ rows: RowsEvent, _ event: RawSpan,
+        _ map: TableMap
+    ) throws -> Bool {
+        guard filter.looksAtRows(.insert), images.beforeOffset >= 0 else { return false }
+        try map.locate(
+            imageAt: images.beforeOffset, columns: rows.before, in: event, into: &oldValues)
+        return try filter.leavesOut(.insert, event, before: oldValues, after: oldValues, map)
     }
 
     /// A row that is inserted, or replaced while its table converges, would lose the columns that

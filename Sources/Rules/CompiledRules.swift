@@ -43,45 +43,4 @@ public struct CompiledRules: Sendable {
             rules.expressionFilters, shape: shape, context: context,
             timeZoneOffset: timeZoneOffset, isCaseSensitive: rules.isCaseSensitive)
     }
-
-    /// What becomes of a table's rows: to be asked once for each table.
-    public func plan(for table: TableName) throws(RouteConflict) -> TableDecision {
-        let decision = tables.decision(for: table)
-        let kind = onlineNames?.kind(of: table) ?? .real
-        guard decision.isSelected, kind == .real else {
-            return TableDecision(
-                isSelected: decision.isSelected, reason: decision.reason, kind: kind,
-                route: Route(target: table))
-        }
-        return TableDecision(
-            isSelected: true, reason: decision.reason, kind: kind,
-            route: try router.route(table),
-            inserts: events.decision(for: .insert, on: table),
-            updates: events.decision(for: .update, on: table),
-            deletes: events.decision(for: .delete, on: table))
-    }
-}
-
-/// What a source's rules make of a table's rows.
-public struct TableDecision: Sendable, Hashable {
-    /// Whether the block-allow list takes the table.
-    public var isSelected: Bool
-    /// Why it does or does not.
-    public var reason: TableFilter.Reason
-    /// Whether it belongs to an online schema change tool; then its rows are not migrated.
-    public var kind: OnlineSchemaChangeNames.Kind
-    /// Where the rows go.
-    public var route: Route
-    /// What becomes of inserted rows.
-    public var inserts = EventFilter.Decision(.do)
-    /// What becomes of updated rows.
-    public var updates = EventFilter.Decision(.do)
-    /// What becomes of deleted rows.
-    public var deletes = EventFilter.Decision(.do)
-
-    /// Whether rows of the table are migrated at all, so that they have to be decoded.
-    public var isMigrated: Bool {
-        isSelected && kind == .real
-            && [inserts, updates, deletes].contains { $0.action != .ignore }
-    }
 }

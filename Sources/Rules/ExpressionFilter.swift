@@ -128,10 +128,13 @@ extension ExpressionFilterRule {
         }
     }
 
+}
+
+extension ExpressionFilter {
     /// The condition under which a copy takes a row, in SQL for the source's server: not the
-    /// inserts that the rules leave out.
-    public static func copyCondition(_ rules: [ExpressionFilterRule]) -> String? {
-        let all = rules.compactMap { $0.insertExpression }.map { "(\($0)) IS NOT TRUE" }
+    /// inserts that the rules leave out. `nil` for all rows.
+    public var copyCondition: String? {
+        let all = inserts.map { "(\($0.expression.text)) IS NOT TRUE" }
         return all.isEmpty ? nil : all.joined(separator: " AND ")
     }
 }

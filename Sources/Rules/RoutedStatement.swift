@@ -37,6 +37,8 @@ public struct RoutedStatement: Sendable, Hashable {
 
     /// The parts, in order. One that is the whole statement where all of it shares its fate.
     public var parts: [Part]
+    /// Whether the parts can run by themselves. Where they can't, each has the whole text.
+    public var isSeparable = true
 }
 
 /// Applies a source's rules to DDL: which of it runs, and under which names.
@@ -69,20 +71,30 @@ public struct StatementRouter: Sendable {
         guard let ddl = statement.ddl else { return RoutedStatement(parts: []) }
         let pieces = pieces(of: ddl, statement, shape)
         var outcomes: [RoutedStatement.Outcome] = []
-        for piece in pieces { outcomes.append(try outcome(of: piece, ddl)) }
+        let text = String(decoding: statement.source, as: UTF8.self)
+        for piece in pieces { outcomes.append(try outcome(of: piece, whole: text)) }
         let whole = try rewritten(statement)
         let tables = pieces.reduce(into: [TableName]()) { all, piece in
             for table in piece.tables where !all.contains(table) { all.append(table) }
         }
-        // What can't be taken apart shares the fate of its worst part.
-        let canSplit = pieces.allSatisfy { $0.text != nil }
-        if !canSplit || Set(outcomes).count <= 1 {
+        // Where only the rules that leave it out are different ones, none of it runs all the same.
+        let runs = outcomes.count { $0 == .run }
+        if runs == 0 || runs == outcomes.count {
             let outcome =
                 outcomes.first { if case .stop = $0 { true } else { false } }
-                ?? outcomes.first { $0 != .run } ?? .run
+                ?? outcomes.first { if case .leaveOut(.filtered) = $0 { true } else { false } }
+                ?? outcomes.first ?? .run
             return RoutedStatement(parts: [
                 .init(source: statement.source, target: whole, tables: tables, outcome: outcome)
             ])
+        }
+        guard pieces.allSatisfy({ $0.text != nil }) else {
+            let parts = zip(pieces, outcomes).map { piece, outcome in
+                RoutedStatement.Part(
+                    source: statement.source, target: whole, tables: piece.tables,
+                    outcome: outcome)
+            }
+            return RoutedStatement(parts: parts, isSeparable: false)
         }
         return try split(statement, ddl, pieces, outcomes, context)
     }
@@ -192,7 +204,7 @@ public struct StatementRouter: Sendable {
     // MARK: Outcomes
 
     private func outcome(
-        of piece: Piece, _ ddl: DDL
+        of piece: Piece, whole: String
     ) throws(RouteConflict) -> RoutedStatement.Outcome {
         for table in piece.tables {
             if table.name.isEmpty {
@@ -206,7 +218,7 @@ public struct StatementRouter: Sendable {
         }
         for table in piece.tables {
             let decision = events.decision(
-                forDDL: piece.kinds, on: table, sql: piece.text ?? "")
+                forDDL: piece.kinds, on: table, sql: piece.text ?? whole)
             switch decision.action {
             case .do: continue
             case .ignore: return .leaveOut(.filtered(table, rule: decision.rule ?? ""))

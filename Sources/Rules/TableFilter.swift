@@ -28,12 +28,6 @@ public struct TableFilter: Sendable {
         case selection
     }
 
-    /// Schemas that DM never migrates, in small letters.
-    public static let systemSchemas: Set<String> = [
-        "mysql", "information_schema", "performance_schema", "sys", "metrics_schema",
-        "inspection_schema", "dm_heartbeat",
-    ]
-
     private struct TablePatterns: Sendable {
         var schema: NamePattern
         var name: NamePattern
@@ -102,7 +96,8 @@ public struct TableFilter: Sendable {
     public func selects(schema: String) -> Bool {
         switch form {
         case .list(let list): Self.refusal(of: schema, by: list) == nil
-        case .selection(let selection): selection.mayHold(schema: schema)
+        case .selection(let selection):
+            !SystemSchemas.contains(schema) && selection.mayHold(schema: schema)
         }
     }
 
@@ -118,7 +113,9 @@ public struct TableFilter: Sendable {
         let list: Compiled
         switch form {
         case .list(let compiled): list = compiled
-        case .selection(let selection): return (selection.selects(table), .selection)
+        case .selection(let selection):
+            if SystemSchemas.contains(table.schema) { return (false, .systemSchema) }
+            return (selection.selects(table), .selection)
         }
         if let reason = Self.refusal(of: table.schema, by: list) { return (false, reason) }
         func first(_ patterns: [TablePatterns]) -> Int? {
@@ -133,7 +130,7 @@ public struct TableFilter: Sendable {
 
     /// Why nothing of a schema is migrated.
     private static func refusal(of schema: String, by list: Compiled) -> Reason? {
-        if systemSchemas.contains(schema.lowercased()) { return .systemSchema }
+        if SystemSchemas.contains(schema) { return .systemSchema }
         if !list.doSchemas.isEmpty {
             return list.doSchemas.contains { $0.matches(schema) } ? nil : .notInDoSchemas
         }

@@ -139,26 +139,54 @@ public struct TableMapping: Sendable {
         events?.decision(for: kind, on: table) ?? EventFilter.Decision(.do)
     }
 
-    /// The expressions that look at a table's rows; `nil` when there is none.
-    ///
-    /// - Parameter context: the source's dialect and the task's `sql_mode`.
-    public func expressions(
-        for shape: TableShape, context: SyntaxContext
-    ) throws(RuleError) -> ExpressionFilter? {
-        guard !expressions.isEmpty else { return nil }
-        let filter = try compiled?.expressions(for: shape, context: context)
-        return filter?.isEmpty == false ? filter : nil
+    /// Whether rules may leave out some rows or changes of a table, so that the target's rows are
+    /// not always what the source's were before a change. A rule that names the table counts even
+    /// where its expression can't be true now: it may have been before.
+    public func leavesOutRows(of table: TableName) -> Bool {
+        guard let events, !events.isEmpty else { return !ownExpressions(table).isEmpty }
+        let kinds: [EventSelector] = [.insert, .update, .delete]
+        // Statements that delete rows; the text is as good as any that a pattern may be made for.
+        let deletions: [(Set<EventSelector>, String)] = [
+            ([.truncateTable], "TRUNCATE TABLE \(table.name)"),
+            ([.dropTable], "DROP TABLE \(table.name)"),
+            ([.alterTable, .dropPartition], "ALTER TABLE \(table.name) DROP PARTITION p"),
+            ([.alterTable, .truncatePartition], "ALTER TABLE \(table.name) TRUNCATE PARTITION p"),
+        ]
+        return !ownExpressions(table).isEmpty
+            || kinds.contains { events.decision(for: $0, on: table).action == .ignore }
+            || deletions.contains { kinds, sql in
+                events.decision(forDDL: kinds, on: table, sql: sql).action == .ignore
+            }
     }
 
-    /// Under which condition the copy takes a row of a table, as SQL for the source; `nil` for all.
-    public func copyCondition(of table: TableName) -> String? {
+    private func ownExpressions(_ table: TableName) -> [ExpressionFilterRule] {
         func same(_ a: String, _ b: String) -> Bool {
             isCaseSensitive ? a == b : a.lowercased() == b.lowercased()
         }
-        let own = expressions.filter {
+        return expressions.filter {
             same($0.schema, table.schema) && same($0.table, table.name)
         }
-        return own.isEmpty ? nil : ExpressionFilterRule.copyCondition(own)
+    }
+
+    /// The expressions that look at a table's rows; `nil` when no rule names it.
+    ///
+    /// - Parameter source: the version of the server whose dialect they are in.
+    /// - Throws: ``RuleError`` for an expression that can't be evaluated over the table's columns.
+    public func expressions(
+        for shape: TableShape, source: ServerVersion
+    ) throws(RuleError) -> ExpressionFilter? {
+        guard !ownExpressions(shape.name).isEmpty else { return nil }
+        return try compiled?.expressions(for: shape, context: SyntaxContext(version: source))
+    }
+
+    /// Under which condition the copy takes a row of a table, as SQL for the source; `nil` for all.
+    /// Expressions that name columns which the table does not have count as false, as over rows.
+    ///
+    /// - Throws: as ``expressions(for:source:)``.
+    public func copyCondition(
+        of shape: TableShape, source: ServerVersion
+    ) throws(RuleError) -> String? {
+        try expressions(for: shape, source: source)?.copyCondition
     }
 
     /// What filters of events say of a DDL statement; `nil` when there are none.

@@ -95,49 +95,19 @@ public struct TablePattern: Sendable, Hashable, Codable, CustomStringConvertible
     public func matches(_ name: TableName) -> Bool {
         schema.matches(name.schema) && table.matches(name.name)
     }
-
-    /// Whether the pattern's schema part matches.
-    public func schemaMatches(_ name: String) -> Bool { schema.matches(name) }
 }
 
 extension TablePattern.Part {
-    /// Greedy matching with one point to come back to: linear in practice, never exponential.
     func matches(_ text: String, _ isCaseSensitive: Bool = true) -> Bool {
-        let text = Array(text.unicodeScalars)
-        var e = 0
-        var t = 0
-        var star: (element: Int, text: Int)?
-        while t < text.count {
-            if e < elements.count, case .any = elements[e] {
-                star = (e, t)
-                e += 1
-            } else if e < elements.count, accepts(elements[e], text[t], isCaseSensitive) {
-                e += 1
-                t += 1
-            } else if let back = star {
-                e = back.element + 1
-                t = back.text + 1
-                star = (back.element, t)
-            } else {
-                return false
-            }
-        }
-        while e < elements.count, case .any = elements[e] { e += 1 }
-        return e == elements.count
-    }
-
-    private func accepts(
-        _ element: Element, _ c: Unicode.Scalar, _ isCaseSensitive: Bool
-    ) -> Bool {
-        switch element {
-        case .scalar(let value):
-            value == c.value || !isCaseSensitive && lowercased(value) == lowercased(c.value)
-        case .one: true
-        case .any: false
-        }
-    }
-
-    private func lowercased(_ value: UInt32) -> String? {
-        Unicode.Scalar(value)?.properties.lowercaseMapping
+        matchesWildcards(
+            elements, text.unicodeScalars.map(\.value), isAny: { $0 == .any },
+            accepts: { element, c in
+                switch element {
+                case .scalar(let value):
+                    value == c || !isCaseSensitive && foldCase(value) == foldCase(c)
+                case .one: true
+                case .any: false
+                }
+            })
     }
 }

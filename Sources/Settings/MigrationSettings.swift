@@ -44,6 +44,10 @@ public struct MigrationSettings: Sendable {
     public private(set) var rules: SourceRules?
     /// Which tables are migrated, where to, and which changes are left out.
     public private(set) var mapping: TableMapping
+    /// Where tables of the task's other sources go, by the sources' names.
+    private var others: [String: TableMapping] = [:]
+    /// Whether names in ``rules`` are to be compared as the source's server does.
+    public private(set) var comparesNamesAsServer = false
     /// The task's name.
     public var name = "migrate"
     /// The source's name in the checkpoint; host:port when not set.
@@ -102,15 +106,33 @@ public struct MigrationSettings: Sendable {
 
     /// Takes a task's rules in the place of the selection.
     ///
+    /// - Parameter comparesNamesAsServer: whether nobody said if case counts in names; see
+    ///   ``compareNames(lowerCaseTableNames:)``.
     /// - Throws: the first rule that is incomplete or can't be read.
-    public mutating func take(_ rules: SourceRules) throws(RuleError) {
+    public mutating func take(
+        _ rules: SourceRules, comparesNamesAsServer: Bool = false
+    ) throws(RuleError) {
         mapping = try TableMapping(rules)
         self.rules = rules
+        self.comparesNamesAsServer = comparesNamesAsServer
+    }
+
+    /// Lets case count in the rules' names of schemas and tables as it does on the source, where
+    /// nobody said otherwise. To be called before ``mapping`` is asked. ``rules`` stay as they were
+    /// given.
+    ///
+    /// - Parameter lowerCaseTableNames: the source's `lower_case_table_names`: case counts with 0.
+    public mutating func compareNames(lowerCaseTableNames: Int) throws(RuleError) {
+        guard comparesNamesAsServer, var rules else { return }
+        rules.isCaseSensitive = lowerCaseTableNames == 0
+        mapping = try TableMapping(rules)
+        mapping.share(with: others)
     }
 
     /// Names the task's other sources; to be called when rules have been taken.
     mutating func share(with others: [String: TableMapping]) {
         sharesTargets = !others.isEmpty
+        self.others = others
         mapping.share(with: others)
     }
 }

@@ -151,7 +151,7 @@ public struct SettingsDraft: Sendable, Hashable {
         if let sourceID { settings.sourceID = try checkedName(sourceID, "source-id", limit: 255) }
         if let metaSchema {
             settings.metaSchema = try checkedName(metaSchema, "meta-schema", limit: 64)
-            guard !SchemaReader.systemSchemas.contains(metaSchema.lowercased()) else {
+            guard !SystemSchemas.contains(metaSchema) else {
                 throw SettingsError(
                     "meta-schema can't be \"\(metaSchema)\": it is the server's own")
             }

@@ -75,7 +75,9 @@ extension SettingsDraft {
         until = try map.parsed("until", MigrationSettings.Until.forms) { .init($0) }
         intoExisting = try map.flag("into-existing")
         finish = try map.flag("finish")
-        ignoredChecks = try map.list("ignore-checks", "a check's name") { $0 }
+        ignoredChecks = try map.list("ignore-checks", CheckNames.rule) {
+            CheckNames.isKnown($0) ? $0 : nil
+        }
         stateFolder = try map.text("state-dir")
         relay = try map.flag("relay")
         relayFolder = try map.text("relay-dir")

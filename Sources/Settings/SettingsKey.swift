@@ -274,7 +274,7 @@ extension SettingsKey {
                     throw map.error(
                         name,
                         "must be one of \(words.joined(separator: ", ")), not "
-                            + "\"\(shortened(text))\"")
+                            + map.shown(name))
                 }
                 block[keyPath: path] = value
             }, write: { block, _ in .text(block[keyPath: path].rawValue) })

@@ -56,8 +56,10 @@ struct SettingsMapping {
     }
 
     /// Whether the key is there without a value.
-    func isNull(_ name: String) -> Bool {
-        guard let scalar = values[name]?.value.scalar, scalar.style == .plain else { return false }
+    func isNull(_ name: String) -> Bool { values[name].map { Self.isNull($0.value) } ?? false }
+
+    private static func isNull(_ node: Node) -> Bool {
+        guard let scalar = node.scalar, scalar.style == .plain else { return false }
         return ["", "~", "null"].contains(scalar.string.lowercased())
     }
 
@@ -85,7 +87,7 @@ struct SettingsMapping {
     }
 
     /// What stands at a key, as a message may repeat it: what the environment gave is not repeated.
-    private func shown(_ name: String) -> String {
+    func shown(_ name: String) -> String {
         "\"\(shortened(values[name]?.value.scalar?.string ?? ""))\""
     }
 
@@ -160,6 +162,11 @@ struct SettingsMapping {
         for node in nodes {
             guard let scalar = node.scalar else {
                 throw reading.error("each of \"\(path)\(name)\" must be \(wanted)", node)
+            }
+            if Self.isNull(node) {
+                throw reading.error(
+                    "each of \"\(path)\(name)\" must be \(wanted), and one has no value; quote "
+                        + "it if it is meant as a text", node)
             }
             let text = try reading.expanded(scalar.string, node)
             guard !text.isEmpty, let item = parse(text) else {

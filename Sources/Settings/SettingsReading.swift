@@ -35,6 +35,9 @@ final class SettingsReading {
     /// Where the value of each key stands, by path: `routes.shop.schema-pattern`.
     private var places: [String: Mark] = [:]
 
+    /// What stands in the file for texts that the environment has a part in.
+    private var written: [String: String] = [:]
+
     /// Paths that a file spells in an old way.
     private var oldPaths: [String: String] = [:]
 
@@ -58,6 +61,9 @@ final class SettingsReading {
 
     /// Remembers that a file has an old spelling of a path.
     func note(path: String, isWritten written: String) { oldPaths[path] = written }
+
+    /// A text as a message may repeat it: what the environment gave is not repeated.
+    func shown(_ text: String) -> String { shortened(written[text] ?? text) }
 
     /// An error at a node.
     func error(_ message: String, _ node: Node?) -> SettingsError {
@@ -134,7 +140,9 @@ final class SettingsReading {
             out += value
             rest = rest[rest.index(after: end)...]
         }
-        return out + rest
+        out += rest
+        written[out] = text
+        return out
     }
 }
 

@@ -45,28 +45,50 @@ struct SettingsText {
         }
     }
 
-    /// Looks for `&name` where a value can begin. It is done before parsing, because already the
-    /// parser's check for duplicate keys walks what aliases stand for.
+    /// Refuses a text in which an anchor `&name` could have an alias `*name`: where both are
+    /// written, with the same name, anywhere. What is in quotes, in a comment or in the middle of a
+    /// word is not told apart: to do that exactly as the parser does would be to parse. An anchor
+    /// without an alias stands for no more than itself.
+    ///
+    /// It is done before parsing, because already the parser's check for duplicate keys walks what
+    /// aliases stand for.
     private func refuseAnchors() throws(SettingsError) {
-        var line = 1
-        var column = 0
-        var before: Unicode.Scalar = "\n"
-        var inComment = false
-        for c in text.unicodeScalars {
-            column += 1
-            if before == "#", column == 2 { inComment = true }
-            if c == "#", before == " " || before == "\t" { inComment = true }
-            if c == "&", !inComment, " \t\n[{,".unicodeScalars.contains(before) {
-                throw SettingsError(
-                    "anchors (\"&\") are not supported here: repeat the value, or quote it",
-                    file: file, line: line, column: column)
+        var aliases: Set<Substring> = []
+        var anchors: [(name: Substring, place: String.Index)] = []
+        let bytes = text.utf8
+        var i = bytes.startIndex
+        while let sign = bytes[i...].firstIndex(where: { $0 == Self.anchor || $0 == Self.alias }) {
+            let start = bytes.index(after: sign)
+            let end = bytes[start...].firstIndex { !Self.isNameByte($0) } ?? bytes.endIndex
+            i = end
+            guard start < end else { continue }
+            let name = text[start..<end]
+            if bytes[sign] == Self.alias {
+                aliases.insert(name)
+            } else {
+                anchors.append((name, sign))
             }
-            if c == "\n" {
-                line += 1
-                column = 0
-                inComment = false
-            }
-            before = c
+        }
+        guard let found = anchors.first(where: { aliases.contains($0.name) }) else { return }
+        let before = text[..<found.place].unicodeScalars
+        let lineStart = before.lastIndex(of: "\n").map { before.index(after: $0) }
+        throw SettingsError(
+            "anchors (\"&\(shortened(String(found.name)))\") and their aliases are not supported "
+                + "here: repeat the value; where none is meant, write a space behind \"&\"",
+            file: file, line: before.count { $0 == "\n" } + 1,
+            column: before[(lineStart ?? before.startIndex)...].count + 1)
+    }
+
+    private static let anchor = UInt8(ascii: "&")
+    private static let alias = UInt8(ascii: "*")
+
+    /// Whether a byte can be in an anchor's name, as libyaml has it.
+    private static func isNameByte(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "_"), UInt8(ascii: "-"):
+            true
+        default: false
         }
     }
 

@@ -74,7 +74,7 @@ public struct SourceFile: SettingsBlock {
     public var relayStartGTIDs = ""
     /// `server-id`; 0 chooses.
     public var serverID: UInt32 = 0
-    /// `case-sensitive`; `nil`: as the server has it.
+    /// `case-sensitive`; `nil`: as the task says it, or the server has it.
     public var isCaseSensitive: Bool?
     /// `filters`, which every task of the source has.
     public var filters: [EventFilterRule] = []
@@ -127,15 +127,16 @@ public struct SourceFile: SettingsBlock {
 
     func check(_ map: SettingsMapping) throws(SettingsError) {
         guard name.isEmpty || RecordName.isValid(name) else {
-            throw map.error("source-id", "must be \(RecordName.rule), not \"\(shortened(name))\"")
+            throw map.error(
+                "source-id", "must be \(RecordName.rule), not \(map.shown("source-id"))")
         }
         if map.isNull("from") { throw map.error("from", "is missing: the server") }
         try checkRules(map.reading)
         if let name = allowedWorkers.firstRepeated {
-            throw map.error("workers", "names \"\(name)\" twice")
+            throw map.error("workers", "names \"\(map.reading.shown(name))\" twice")
         }
         if let name = relayWorkers.firstRepeated {
-            throw map.error("relay-workers", "names \"\(name)\" twice")
+            throw map.error("relay-workers", "names \"\(map.reading.shown(name))\" twice")
         }
         if map.has("workers"), allowedWorkers.isEmpty {
             throw map.error(

@@ -200,7 +200,10 @@ public struct TaskSettings: Sendable, Hashable {
             part.rules = rules(source) ?? part.rules
             settings.selection = part.selection ?? settings.selection
             do throws(RuleError) {
-                try settings.take(part.rules)
+                try settings.take(
+                    part.rules,
+                    comparesNamesAsServer: source.file?.isCaseSensitive == nil
+                        && file?.isCaseSensitive == nil)
             } catch {
                 throw SettingsError("task '\(name)': \(error)")
             }
@@ -237,7 +240,8 @@ public struct TaskSettings: Sendable, Hashable {
         guard var rules = file?.part(of: source.name)?.rules, let file = source.file else {
             return file?.part(of: source.name)?.rules
         }
-        rules.isCaseSensitive = file.isCaseSensitive ?? rules.isCaseSensitive
+        rules.isCaseSensitive =
+            file.isCaseSensitive ?? self.file?.isCaseSensitive ?? rules.isCaseSensitive
         rules.eventFilters = file.namedFilters + rules.eventFilters
         return rules
     }

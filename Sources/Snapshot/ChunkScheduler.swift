@@ -1,5 +1,6 @@
 internal import Checkpoint
 internal import MySQLCore
+internal import Rules
 internal import Runtime
 internal import Synchronization
 
@@ -98,6 +99,7 @@ final class ChunkScheduler: Sendable {
     ) {
         var state = State()
         state.enough = max(2, pairs / 2)
+        let byTarget = plan.byTarget
         let groups = plan.exactGroups
         var groupOf: [TableName: Int] = [:]
         for (i, group) in groups.enumerated() { for name in group { groupOf[name] = i } }
@@ -105,7 +107,10 @@ final class ChunkScheduler: Sendable {
         for table in plan.tables {
             var work = Work(
                 name: table.name, isKeyed: KeyOrder(table.shape) != nil,
-                canConflict: table.shape.keys.count(where: \.isUnique) > 1,
+                // Where tables are merged it would be another one's row that is replaced.
+                canConflict: table.shape.keys.count(where: \.isUnique) > 1
+                    && byTarget[table.target]?.count == 1
+                    && !plan.mapping.mayBeShared(target: table.target),
                 group: groupOf[table.name])
             Self.fill(&work, with: chunks[table.name] ?? [])
             work.locksOnLoad = locksOnLoad.contains(table.name)

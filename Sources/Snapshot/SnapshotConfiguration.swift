@@ -127,7 +127,8 @@ public struct SnapshotPlan: Sendable {
                     estimatedBytes: estimates[shape.name]?.bytes ?? 0,
                     needsExactView: needsExactView.contains(shape.name),
                     route: try mapping.route(of: shape.name))
-                table.condition = mapping.copyCondition(of: shape.name)
+                table.condition = try mapping.copyCondition(
+                    of: shape, source: connection.serverVersion)
                 return table
             }, mapping: mapping)
     }

@@ -23,9 +23,8 @@ public struct SwitchOverSource: Sendable {
     ) throws {
         waiting = try WaitingObjects.read(
             source, where: isSelected, exceptTriggers: isLeftOut)
-        let system: Set<String> = ["mysql", "sys", "information_schema", "performance_schema"]
         objects = try Self.objects(source).filter {
-            !system.contains($0[1].lowercased())
+            !SystemSchemas.contains($0[1])
                 && isSelected(TableName(schema: $0[1], name: $0[2]))
         }
         counters = try Self.counters(source)

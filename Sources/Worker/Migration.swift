@@ -25,8 +25,11 @@ public enum MigrationOutcome: Sendable, Hashable {
 public final class Migration: Sendable {
     /// What it is doing; may be read at any time from anywhere.
     public let board = StatusBoard()
+    /// What was asked for; of the rules' names it is known from ``prepareNames()`` on whether case
+    /// counts in them.
+    var settings: MigrationSettings { given.withLock { $0 } }
+    let given: Mutex<MigrationSettings>
     private let measures: EngineMeasures
-    let settings: MigrationSettings
     let logger: Logger
     let meta: MetaSchema
     let key: SubtaskKey
@@ -79,7 +82,7 @@ public final class Migration: Sendable {
         measures: EngineMeasures = EngineMeasures(), logger: Logger
     ) {
         self.measures = measures
-        self.settings = settings
+        given = Mutex(settings)
         self.logger = logger
         self.binding = binding
         meta = MetaSchema(name: settings.metaSchema)
@@ -174,6 +177,7 @@ public final class Migration: Sendable {
             if stopRequest.isSet { return .stopped(board.current.position) }
             do {
                 if !isPrepared {
+                    try await prepareNames()
                     if settings.fresh { try await startOver() }
                     try await prepare()
                     isPrepared = true

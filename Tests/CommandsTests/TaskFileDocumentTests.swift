@@ -31,6 +31,9 @@ struct TaskFileDocumentTests {
         #expect(known.subtracting(words).sorted() == [])
     }
 
+    @Test("the checks that files may name are those that there are")
+    func names() { #expect(CheckNames.all == Prechecks.names) }
+
     @Test("every check of DM has a row, and what it stands for is a check of Skein")
     func checks() throws {
         let words = Set(try rows().flatMap { $0 })

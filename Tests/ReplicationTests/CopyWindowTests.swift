@@ -50,7 +50,7 @@ struct CopyWindowTests {
             case .none: continue
             case .passed: out.append("skip")
             case .transaction(let transaction, _):
-                out.append(transaction.sources[0].converges ? "converge" : "exact")
+                out.append(transaction.sources[0].meeting == .converge ? "converge" : "exact")
             default: out.append("?")
             }
         }

@@ -16,6 +16,7 @@ struct StatementHandlerTests {
         var source = ServerDialect(version: ServerVersion("10.11.6-MariaDB"))
         var target = ServerDialect(version: ServerVersion("10.11.6-MariaDB"))
         var patterns = ["shop.*", "new.*"]
+        var rules: SourceRules?
         var windows: [String: (low: Int, high: Int)] = [:]
         /// Where tables go, in the place of the patterns.
         var mapping: TableMapping?
@@ -60,10 +61,10 @@ struct StatementHandlerTests {
             }
             return TableCatalog(
                 sourceVersion: source.version,
-                mapping: try mapping
+                mapping: try rules.map { try TableMapping($0) } ?? mapping
                     ?? TableMapping(
                         TableSelection(
-                            tables: patterns.map { try #require(TablePattern($0)) })),
+                            tables: try patterns.map { try #require(TablePattern($0)) })),
                 state: state, windows: ranges, consistentFrom: nil,
                 session: StatementSession(source: source, target: target))
         }
@@ -142,6 +143,101 @@ struct StatementHandlerTests {
             guard case ReplicationError.unsupported(_, let detail) = error else { return false }
             return detail.contains(what)
         }
+    }
+
+    // MARK: rules
+
+    private static func leavingOut(
+        _ events: [EventSelector], _ table: String = "", of tables: BlockAllowList? = nil
+    ) -> SourceRules {
+        SourceRules(
+            tables: tables ?? BlockAllowList(doSchemas: ["shop"]),
+            eventFilters: [
+                EventFilterRule(
+                    name: "f", schemaPattern: "shop", tablePattern: table, events: events,
+                    action: .ignore)
+            ])
+    }
+
+    @Test("a filter leaves out a DROP of which the rest is not migrated")
+    func filteredInPart() throws {
+        var rig = Rig()
+        rig.rules = Self.leavingOut([.dropTable], "a")
+        for sql in ["DROP TABLE shop.a, other.x", "DROP TABLE other.x, a"] {
+            guard case .filtered = try rig.decide(sql) else {
+                Issue.record("\(sql) was not left out")
+                continue
+            }
+        }
+        expectRefused("left out in part") { _ = try rig.decide("DROP TABLE a, b, other.x") }
+        #expect(try rig.sent("DROP TABLE b, other.x")?.contains("`shop`.`b`") == true)
+    }
+
+    @Test("an ALTER that can't be taken apart is left out whole, or stops")
+    func filteredAlter() throws {
+        var rig = Rig()
+        rig.rules = Self.leavingOut([.addColumn])
+        expectRefused("left out in part") {
+            _ = try rig.decide("ALTER TABLE a ADD x INT, ENGINE=InnoDB /*!50100 COMMENT 'c' */")
+        }
+        guard case .filtered = try rig.decide("ALTER TABLE a ADD x INT /*!50100 COMMENT 'c' */")
+        else {
+            Issue.record("not left out")
+            return
+        }
+    }
+
+    @Test("views and routines follow the allow list by their names, and filters")
+    func objects() throws {
+        var rig = Rig()
+        rig.rules = Self.leavingOut(
+            [.createView],
+            of: BlockAllowList(
+                doSchemas: ["shop"], ignoreTables: [.init(schema: "shop", name: "v*")]))
+        #expect(try rig.sent("CREATE VIEW w AS SELECT 1") == nil)
+        #expect(try rig.sent("CREATE PROCEDURE v1() SELECT 1") == nil)
+        #expect(try rig.sent("CREATE PROCEDURE other.p() SELECT 1") == nil)
+        #expect(try rig.sent("CREATE PROCEDURE p() SELECT 1") == "CREATE PROCEDURE p() SELECT 1")
+        #expect(try rig.sent("DROP VIEW v1") == nil)
+        #expect(try rig.sent("DROP VIEW w, x") == "DROP VIEW w, x")
+        #expect(try rig.sent("DROP VIEW IF EXISTS v1, w") == "DROP VIEW IF EXISTS `shop`.`w`")
+        // Of a view with another name on the target its text would mean other tables.
+        rig.rules = SourceRules(
+            tables: BlockAllowList(doSchemas: ["shop"]),
+            routes: [
+                RouteRule(
+                    name: "r", schemaPattern: "shop", tablePattern: "w", targetSchema: "shop",
+                    targetTable: "w2")
+            ])
+        guard case .leaveOut = try rig.decide("CREATE VIEW w AS SELECT 1") else {
+            Issue.record("a view that moves was carried")
+            return
+        }
+    }
+
+    @Test("a statement inside a transaction is read as the source has read it")
+    func statementAmongRows() throws {
+        var rig = Rig()
+        rig.patterns = ["shop.a"]
+        func run(_ sql: String) throws {
+            let catalog = try rig.catalog()
+            let start = TargetRig.position(0)
+            var assembler = TransactionAssembler(
+                catalog: catalog, applied: AppliedState(lowWater: start, carried: IdentitySet()),
+                origin: start.origin, bytesLimit: 1 << 30)
+            var writer = EventWriter()
+            writer.gtid(1)
+            writer.query("BEGIN")
+            writer.query(Array(sql.utf8), schema: "SHOP", status: Rig.status(mode: 4))
+            writer.xid()
+            for chunk in writer.chunks() { _ = try assembler.consume(chunk, chunk.entries[0]) }
+        }
+        // The mode is ANSI_QUOTES.
+        try run("INSERT INTO A VALUES (1)")
+        try run("INSERT INTO shop.\"b\" VALUES (1)")
+        expectRefused("instead of rows") { try run("INSERT INTO shop.\"a\" VALUES (1)") }
+        rig.source.lowerCaseTableNames = 1
+        expectRefused("instead of rows") { try run("INSERT INTO A VALUES (1)") }
     }
 
     // MARK: reading

@@ -145,10 +145,12 @@ struct TargetRig {
 
     /// Source transactions of these changes, one of each entry; their numbers go on from `first`.
     ///
-    /// - Parameter converging: as in the range of the tables' copy.
+    /// - Parameters:
+    ///   - converging: as in the range of the tables' copy.
+    ///   - rules: what of them is left out.
     func transactions(
         _ changes: [[(table: String, change: EventWriter.Change)]], first: Int = 1,
-        converging: Bool = false
+        converging: Bool = false, rules: SourceRules? = nil
     ) throws -> [SourceTransaction] {
         var writer = EventWriter()
         for (i, transaction) in changes.enumerated() {
@@ -165,7 +167,8 @@ struct TargetRig {
         let window = CopyRange(low: low, high: Self.position(converging ? 1 << 40 : 0))
         let names = Self.tables.keys.map { TableName(schema: schema, name: $0) }
         var assembler = TransactionAssembler(
-            catalog: try catalog(Dictionary(uniqueKeysWithValues: names.map { ($0, window) })),
+            catalog: try catalog(
+                Dictionary(uniqueKeysWithValues: names.map { ($0, window) }), rules: rules),
             applied: AppliedState(lowWater: low, carried: IdentitySet()),
             origin: low.origin, bytesLimit: 1 << 30)
         var out: [SourceTransaction] = []
@@ -179,7 +182,9 @@ struct TargetRig {
         return out
     }
 
-    func catalog(_ windows: [TableName: CopyRange] = [:]) throws -> TableCatalog {
+    func catalog(
+        _ windows: [TableName: CopyRange] = [:], rules: SourceRules? = nil
+    ) throws -> TableCatalog {
         var state = SchemaState()
         for (table, columns) in Self.tables {
             let name = TableName(schema: schema, name: table)
@@ -196,8 +201,9 @@ struct TargetRig {
         }
         return TableCatalog(
             sourceVersion: ServerVersion("8.0.30"),
-            mapping: TableMapping(
-                TableSelection(tables: [try #require(TablePattern("\(schema).*"))])),
+            mapping: try rules.map { try TableMapping($0) }
+                ?? TableMapping(
+                    TableSelection(tables: [try #require(TablePattern("\(schema).*"))])),
             state: state, windows: windows, consistentFrom: nil)
     }
 

@@ -24,25 +24,20 @@ struct CompiledRulesTests {
             ExpressionFilterRule(name: "e", schema: "shop", table: "t_1", insertExpression: "a = 1")
         ])
 
-    private func plan(_ schema: String, _ name: String) throws -> TableDecision {
-        try CompiledRules(rules).plan(for: TableName(schema: schema, name: name))
-    }
-
-    @Test("a table's plan has every rule's part in it")
-    func plans() throws {
-        let plan = try plan("Shop", "T_1")
-        #expect(plan.isMigrated && plan.reason == .unlisted && plan.kind == .real)
-        #expect(plan.route.target == TableName(schema: "all", name: "t"))
-        #expect(plan.route.extracted == [.init(name: "src", value: "s1")])
-        #expect(plan.deletes == EventFilter.Decision(.ignore, rule: "f"))
-        #expect(plan.inserts.action == .do && plan.updates.action == .do)
-        #expect(try !self.plan("shop", "log").isMigrated)
-        #expect(try !self.plan("other", "t_1").isMigrated)
-        #expect(try !self.plan("shop", "_t_1_gho").isMigrated)
-        var plain = rules
-        plain.onlineSchemaChange = nil
-        let table = TableName(schema: "shop", name: "_t_1_gho")
-        #expect(try CompiledRules(plain).plan(for: table).isMigrated)
+    @Test("a table's mapping has every rule's part in it")
+    func mapping() throws {
+        let mapping = try TableMapping(rules)
+        let table = TableName(schema: "Shop", name: "T_1")
+        #expect(mapping.selects(table))
+        let route = try mapping.route(of: table)
+        #expect(route.target == TableName(schema: "all", name: "t"))
+        #expect(route.extracted == [.init(name: "src", value: "s1")])
+        #expect(
+            mapping.decision(for: .delete, on: table) == EventFilter.Decision(.ignore, rule: "f"))
+        #expect(mapping.decision(for: .insert, on: table).action == .do)
+        #expect(mapping.leavesOutRows(of: table))
+        #expect(!mapping.leavesOutRows(of: TableName(schema: "shop", name: "other")))
+        #expect(!mapping.selects(TableName(schema: "other", name: "t_1")))
     }
 
     @Test("rules are the same after a way through a file")

@@ -135,6 +135,10 @@ struct RegularExpressionTests {
         #expect(throws: RegularExpression.Failure.self) {
             try RegularExpression("((a{100}){100}){100}")
         }
+        // Repetitions of nothing make no program, and take as long.
+        #expect(throws: RegularExpression.Failure.self) {
+            try RegularExpression("(?:(?:(?:(?:){1000}){1000}){1000}){1000}")
+        }
         #expect(throws: RegularExpression.Failure.self) {
             try RegularExpression(String(repeating: "(", count: 5000))
         }

@@ -80,6 +80,12 @@ struct TablePatternTests {
         #expect(!selection.selects(TableName(schema: "shop", name: "tmp_1")))
         #expect(selection.selects(TableName(schema: "crm", name: "x")))
         #expect(!selection.selects(TableName(schema: "crm", name: "y")))
+        let all = TableFilter(TableSelection(tables: [try #require(TablePattern("*"))]))
+        for schema in ["mysql", "SYS", "information_schema", "ndbinfo", "dm_heartbeat"] {
+            let table = TableName(schema: schema, name: "t")
+            #expect(!all.selects(table) && !all.mayHold(schema: schema), "\(schema)")
+        }
+        #expect(all.selects(TableName(schema: "shop", name: "user")))
         #expect(selection.mayHold(schema: "crm") && !selection.mayHold(schema: "other"))
     }
 }

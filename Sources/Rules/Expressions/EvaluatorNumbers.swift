@@ -89,7 +89,7 @@ extension RowEvaluator {
         case .unsigned(let v): return Int128(v)
         case .decimal(let v): return v.rounded(to: 0, .half).unscaled
         case .double(let v):
-            let rounded = v.rounded(.toNearestOrEven)
+            let rounded = v.isNaN ? 0 : v.rounded(.toNearestOrEven)
             if rounded >= 0x1p64 { return Int128(UInt64.max) }
             if rounded <= -0x1p63 { return Int128(Int64.min) }
             return Int128(rounded)
@@ -143,7 +143,11 @@ extension RowEvaluator {
         switch step.operation {
         case .add: result = x + y
         case .subtract: result = x - y
-        case .multiply: result = x * y
+        case .multiply:
+            // Two of 64 bits, unsigned, may have more than 127.
+            let (product, overflow) = x.multipliedReportingOverflow(by: y)
+            guard !overflow else { throw .outOfRange("BIGINT UNSIGNED") }
+            result = product
         case .integerDivide:
             if y == 0 { return .null }
             result = x / y
@@ -343,7 +347,7 @@ extension RowEvaluator {
         var value: FixedDecimal
         if case .double(let v) = number {
             let plain = FixedDecimal(Array("\(v)".utf8))
-            value = plain ?? FixedDecimal(Int128(clamping: v.rounded()))
+            value = plain ?? FixedDecimal(clamping: v.rounded())
         } else {
             value = Self.numberAsDecimal(number) ?? FixedDecimal(0)
         }
@@ -352,12 +356,5 @@ extension RowEvaluator {
         if FixedDecimal.compare(value, most) > 0 { value = most }
         if FixedDecimal.compare(value, most.negated) < 0 { value = most.negated }
         return .decimal(value.scaled(to: scale) ?? value)
-    }
-}
-
-extension Int128 {
-    /// The nearest number to a double.
-    fileprivate init(clamping value: Double) {
-        self = value >= 0x1p126 ? .max : value <= -0x1p126 ? .min : Int128(value)
     }
 }

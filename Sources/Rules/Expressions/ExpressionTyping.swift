@@ -163,6 +163,9 @@ extension ExpressionCompiler {
         if operation == .negate, let literal = parts[0].literal {
             // A negative literal is one, so that it can be compared with as constants are.
             switch literal {
+            case .signed(.min):
+                // Both servers go on with a DECIMAL.
+                return self.literal(.decimal(FixedDecimal(1 << 63)), .decimal)
             case .signed(let value): return self.literal(.signed(-value), .signed)
             case .unsigned(1 << 63): return self.literal(.signed(.min), .signed)
             case .decimal(let value): return self.literal(.decimal(value.negated), .decimal)

@@ -1,9 +1,12 @@
 /// An exact decimal number of up to 38 digits: MySQL's DECIMAL, as far as filters need it.
+///
+/// No number is beyond ten to the power of 38 (unscaled), which is far enough from the ends of 128
+/// bits that rounding and changing a sign always fit. What would be is refused where it arises.
 struct FixedDecimal: Sendable, Hashable {
     /// The number times ten to the power of ``scale``.
-    var unscaled: Int128
+    let unscaled: Int128
     /// Digits behind the point, 0 to 38.
-    var scale: Int
+    let scale: Int
 
     init(_ unscaled: Int128, scale: Int = 0) {
         self.unscaled = unscaled
@@ -31,6 +34,19 @@ struct FixedDecimal: Sendable, Hashable {
             }
         }
         self.init(isNegative ? -value : value, scale: scale)
+    }
+
+    /// A number that was calculated; `nil` when it has more than 38 digits.
+    private init?(checking unscaled: Int128, scale: Int) {
+        guard unscaled.magnitude <= Self.power(38).magnitude else { return nil }
+        self.init(unscaled, scale: scale)
+    }
+
+    /// The whole number that is nearest to a double, at most ten to the power of 38.
+    init(clamping value: Double) {
+        let limit = Self.power(38)
+        let isInside = value.magnitude < 1e38
+        self.init(isInside ? Int128(value) : value < 0 ? -limit : limit)
     }
 
     /// Ten to a power from 0 to 38.
@@ -70,7 +86,7 @@ struct FixedDecimal: Sendable, Hashable {
         guard scale <= 38 else { return nil }
         let (value, overflow) = unscaled.multipliedReportingOverflow(
             by: Self.power(scale - self.scale))
-        return overflow ? nil : FixedDecimal(value, scale: scale)
+        return overflow ? nil : FixedDecimal(checking: value, scale: scale)
     }
 
     /// Sum; `nil` when it does not fit.
@@ -78,7 +94,7 @@ struct FixedDecimal: Sendable, Hashable {
         let scale = max(a.scale, b.scale)
         guard let a = a.scaled(to: scale), let b = b.scaled(to: scale) else { return nil }
         let (value, overflow) = a.unscaled.addingReportingOverflow(b.unscaled)
-        return overflow ? nil : FixedDecimal(value, scale: scale)
+        return overflow ? nil : FixedDecimal(checking: value, scale: scale)
     }
 
     var negated: FixedDecimal { FixedDecimal(-unscaled, scale: scale) }
@@ -87,7 +103,7 @@ struct FixedDecimal: Sendable, Hashable {
     static func multiply(_ a: FixedDecimal, _ b: FixedDecimal) -> FixedDecimal? {
         let (value, overflow) = a.unscaled.multipliedReportingOverflow(by: b.unscaled)
         guard !overflow, a.scale + b.scale <= 38 else { return nil }
-        return FixedDecimal(value, scale: a.scale + b.scale)
+        return FixedDecimal(checking: value, scale: a.scale + b.scale)
     }
 
     /// Quotient as the servers keep it while they calculate: their numbers consist of groups of
@@ -115,7 +131,7 @@ struct FixedDecimal: Sendable, Hashable {
         guard numerator.high < divisor else { return nil }
         let quotient = divisor.dividingFullWidth(numerator).quotient
         guard let value = Int128(exactly: quotient) else { return nil }
-        return FixedDecimal(isNegative ? -value : value, scale: scale)
+        return FixedDecimal(checking: isNegative ? -value : value, scale: scale)
     }
 
     /// Remainder, with the dividend's sign; `nil` when it does not fit. The divisor is not zero.

@@ -99,38 +99,19 @@ public struct NamePattern: Sendable {
         return set
     }
 
-    /// Greedy, with one place to come back to: never worse than the product of the lengths.
     private static func matches(
         _ elements: [Element], _ name: String, _ isCaseSensitive: Bool
     ) -> Bool {
-        let text = name.unicodeScalars.map(\.value)
-        func accepts(_ element: Element, _ c: UInt32) -> Bool {
-            switch element {
-            case .scalar(let value): (isCaseSensitive ? c : foldCase(c)) == value
-            case .set(let set): isCaseSensitive ? set.contains(c) : set.containsFolded(c)
-            case .one: true
-            case .any: false
-            }
-        }
-        var e = 0
-        var t = 0
-        var star: (element: Int, text: Int)?
-        while t < text.count {
-            if e < elements.count, case .any = elements[e] {
-                star = (e, t)
-                e += 1
-            } else if e < elements.count, accepts(elements[e], text[t]) {
-                e += 1
-                t += 1
-            } else if let back = star {
-                e = back.element + 1
-                t = back.text + 1
-                star = (back.element, t)
-            } else {
-                return false
-            }
-        }
-        while e < elements.count, case .any = elements[e] { e += 1 }
-        return e == elements.count
+        matchesWildcards(
+            elements, name.unicodeScalars.map(\.value),
+            isAny: { if case .any = $0 { true } else { false } },
+            accepts: { element, c in
+                switch element {
+                case .scalar(let value): (isCaseSensitive ? c : foldCase(c)) == value
+                case .set(let set): isCaseSensitive ? set.contains(c) : set.containsFolded(c)
+                case .one: true
+                case .any: false
+                }
+            })
     }
 }

@@ -40,6 +40,8 @@ struct RegexProgram: Sendable {
 /// Makes programs of trees.
 struct RegexCompiler {
     private var program = RegexProgram()
+    /// Parts that were looked at: those without instructions, too, can be repeated without end.
+    private var work = 0
 
     mutating func compile(_ tree: RegexTree) throws(RegularExpression.Failure) -> RegexProgram {
         try emit(.save(0))
@@ -59,6 +61,10 @@ struct RegexCompiler {
     }
 
     private mutating func add(_ tree: RegexTree) throws(RegularExpression.Failure) {
+        work += 1
+        guard work < RegularExpression.workLimit else {
+            throw .init(offset: 0, reason: "the regular expression's repetitions are too large")
+        }
         switch tree {
         case .empty: break
         case .scalar(let c, let folded): try emit(folded ? .folded(c) : .scalar(c))

@@ -10,6 +10,8 @@ public struct RegularExpression: Sendable {
     public static let lengthLimit = 16_384
     /// Instructions of a program at most.
     static let programLimit = 20_000
+    /// Parts of an expression, repetitions counted, at most.
+    static let workLimit = 100_000
 
     /// The expression as it was written.
     public let text: String

@@ -107,7 +107,7 @@ extension EventFilterRule: NamedSettingsBlock {
                 guard let event = EventSelector(text: word) else {
                     throw map.reading.error(
                         at: "\(map.path)\(name)[\(events.count)]",
-                        "\"\(shortened(word))\" is no event"
+                        "\"\(map.reading.shown(word))\" is no event"
                             + suggestion(for: word, among: EventSelector.allCases.map(\.rawValue)))
                 }
                 events.append(event)

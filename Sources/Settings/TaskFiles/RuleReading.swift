@@ -6,7 +6,7 @@ extension TaskFile {
     /// Reads every pattern and expression of the file, each once, so that a mistake in one is told
     /// now and with its place.
     func checkRules(_ reading: SettingsReading) throws(SettingsError) {
-        let isExact = isCaseSensitive
+        let isExact = isCaseSensitive ?? false
         for (name, named) in lists.sorted(by: { $0.key < $1.key }) {
             try reading.checked("block-allow-list.\(name).") { () throws(RuleError) in
                 _ = try TableFilter(named.list, isCaseSensitive: isExact)
@@ -61,7 +61,7 @@ extension SettingsReading {
             }
             let place =
                 error.text.isEmpty
-                ? "" : " at character \(error.offset + 1) of \"\(shortened(error.text))\""
+                ? "" : " at character \(error.offset + 1) of \"\(shown(error.text))\""
             throw self.error(at: path, "\"\(path)\": \(error.reason)\(place)")
         }
     }

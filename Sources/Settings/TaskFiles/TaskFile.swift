@@ -64,8 +64,8 @@ public struct TaskFile: SettingsBlock {
     public var heartbeatReport = 10
     /// `timezone`; empty for UTC.
     public var timeZone = ""
-    /// `case-sensitive`.
-    public var isCaseSensitive = false
+    /// `case-sensitive`; `nil`: as the source says it, or its server has it.
+    public var isCaseSensitive: Bool?
     /// `collation_compatible`.
     public var collation = Collation.loose
     /// `online-ddl`; `nil` when the file does not say it, which means true in DM.
@@ -180,7 +180,9 @@ public struct TaskFile: SettingsBlock {
             { MigrationSettings.Until($0).map { .some($0) } },
             { $0?.text.map { .text($0) } }),
         .flag("into-existing", \.intoExisting), .flag("finish", \.finish),
-        .texts("ignore-checks", \.ignoredChecks, "a check's name"),
+        .list(
+            "ignore-checks", \.ignoredChecks, CheckNames.rule,
+            { CheckNames.isKnown($0) ? $0 : nil }, { $0 }),
     ]
 
     private static let dropped = "DM has dropped it too"
@@ -193,7 +195,7 @@ public struct TaskFile: SettingsBlock {
             where CheckingItem(rawValue: item) == nil {
                 throw map.reading.error(
                     at: "\(map.path)\(name)[\(index)]",
-                    "\"\(shortened(item))\" is no check of DM"
+                    "\"\(map.reading.shown(item))\" is no check of DM"
                         + suggestion(for: item, among: CheckingItem.allCases.map(\.rawValue))
                         + "; Skein's own names stand under \"ignore-checks\"")
             }
@@ -204,7 +206,7 @@ public struct TaskFile: SettingsBlock {
             throw SettingsError("\"name\" is missing: the task's name", file: map.reading.file)
         }
         guard RecordName.isValid(name) else {
-            throw map.error("name", "must be \(RecordName.rule), not \"\(shortened(name))\"")
+            throw map.error("name", "must be \(RecordName.rule), not \(map.shown("name"))")
         }
         for (key, what) in [
             ("task-mode", "all, full, incremental, dump or load"),

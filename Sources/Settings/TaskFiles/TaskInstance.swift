@@ -88,7 +88,7 @@ public struct TaskInstance: SettingsBlock {
         guard !source.isEmpty else { throw map.error("has no \"source-id\"") }
         guard RecordName.isValid(source) else {
             throw map.error(
-                "source-id", "must be \(RecordName.rule), not \"\(shortened(source))\"")
+                "source-id", "must be \(RecordName.rule), not \(map.shown("source-id"))")
         }
         for (name, isInline) in [
             ("mydumper", dump != nil && dumpName != nil),
@@ -103,7 +103,7 @@ public struct TaskInstance: SettingsBlock {
             ("expression-filters", expressionNames),
         ] {
             if let name = names.firstRepeated {
-                throw map.error(key, "names \"\(shortened(name))\" twice")
+                throw map.error(key, "names \"\(map.reading.shown(name))\" twice")
             }
         }
     }

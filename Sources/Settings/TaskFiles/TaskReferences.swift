@@ -9,7 +9,7 @@ extension TaskFile {
             if let first = seen.updateValue(index, forKey: instance.source) {
                 throw reading.error(
                     at: "\(path).source-id",
-                    "the source \"\(instance.source)\" is in the task already: "
+                    "the source \"\(reading.shown(instance.source))\" is in the task already: "
                         + "mysql-instances[\(first)]")
             }
         }
@@ -46,7 +46,7 @@ extension TaskFile {
                 guard known.contains(name) else {
                     throw reading.error(
                         at: "mysql-instances[\(index)].\(key)[\(position)]",
-                        "there is no \"\(block).\(shortened(name))\""
+                        "there is no \"\(block).\(reading.shown(name))\""
                             + suggestion(for: name, among: known.sorted()))
                 }
                 unused.remove(name)
@@ -73,7 +73,7 @@ extension TaskFile {
             map.warn(
                 "timezone",
                 "does not change rows: instants stay instants, and DDL runs in the zone that it "
-                    + "had on the source; it counts for expression filters only")
+                    + "had on the source")
         }
         if startTime != nil, mode != .incremental {
             throw map.error(
@@ -169,7 +169,7 @@ extension TaskFile {
         var sync = instance.sync ?? instance.syncName.flatMap { syncs[$0] } ?? SyncSettings()
         if let threads = instance.syncThreads { sync.lanes = threads }
         let rules = SourceRules(
-            source: instance.source, isCaseSensitive: isCaseSensitive,
+            source: instance.source, isCaseSensitive: isCaseSensitive ?? false,
             tables: instance.listName.flatMap { lists[$0]?.list } ?? BlockAllowList(),
             routes: instance.routeNames.compactMap { routes[$0] },
             eventFilters: instance.filterNames.compactMap { filters[$0] },

@@ -1,3 +1,4 @@
+internal import MySQLCore
 internal import Rules
 
 /// A setting that is understood and kept, and that the engines can't act on yet.
@@ -30,6 +31,10 @@ extension TaskFile {
         add(
             writtenShardMode == .none ? "is-sharding" : "shard-mode",
             "tables can't be merged into one so far", if: shardMode != .none)
+        add(
+            "timezone",
+            "expressions see TIMESTAMP columns in UTC: write their constants so, and leave it out",
+            if: !timeZone.isEmpty && !expressionFilters.isEmpty)
         for name in SessionVariables.refused(target.session) {
             add("target-database.session", SessionVariables.remedy(name))
         }
@@ -100,7 +105,7 @@ extension TaskFile.SourcePart {
         if list.doTables.isEmpty { excluded += list.ignoreTables.map(table) }
         guard (wanted + excluded).allSatisfy({ $0 != nil }) else { return nil }
         // Schemas that no rule can name.
-        excluded += TableFilter.systemSchemas.sorted().map { TablePattern("`\($0)`.*") }
+        excluded += SystemSchemas.names.sorted().map { TablePattern("`\($0)`.*") }
         return TableSelection(
             tables: wanted.compactMap { $0 }, excluded: excluded.compactMap { $0 },
             isCaseSensitive: rules.isCaseSensitive)

@@ -20,6 +20,10 @@ struct CheckContext {
     init(
         _ settings: MigrationSettings, source: Connection, target: Connection
     ) throws {
+        var settings = settings
+        if settings.comparesNamesAsServer {
+            try settings.compareNames(lowerCaseTableNames: source.lowerCaseTableNames())
+        }
         self.settings = settings
         self.source = try ServerFacts(source)
         self.target = try ServerFacts(target)
@@ -60,6 +64,11 @@ struct CheckContext {
     var exactTables: [TableName] {
         let shapes = sourceTables.shapes.values.sorted { $0.name < $1.name }
         return Set(keylessTables).union(ForeignKeys.cascadeGroups(shapes)).sorted()
+    }
+
+    /// The selected tables by their names on the target.
+    func targetNames() throws -> Set<TableName> {
+        Set(try sourceTables.tables.map { try settings.mapping.target(of: $0.name) })
     }
 
     /// Bytes of all selected tables, by the source's estimate.

@@ -150,20 +150,21 @@ extension Prechecks {
         guard let list = CheckContext.list(context.sourceTables.schemas) else {
             return .skipped("no schema is selected")
         }
-        func events(_ server: ServerFacts) throws -> [String] {
+        func events(_ server: ServerFacts, _ list: String) throws -> [String] {
             try server.connection.rows(
                 "SELECT EVENT_SCHEMA, EVENT_NAME FROM information_schema.EVENTS "
                     + "WHERE STATUS='ENABLED' AND EVENT_SCHEMA IN (\(list))"
             ).map { "\($0[0] ?? "").\($0[1] ?? "")" }.sorted()
         }
         let scheduler = context.target.isOn("event_scheduler") == true
-        let already = try events(context.target)
+        let schemas = Set(try context.targetNames().map(\.schema))
+        let already = try CheckContext.list(schemas).map { try events(context.target, $0) } ?? []
         if scheduler, !already.isEmpty, context.resumedPhase != "finished" {
             return .error(
                 "events run on the target and would change migrated tables: \(someNames(already))",
                 remedy: "ALTER EVENT .. DISABLE on the target")
         }
-        let waiting = try events(context.source)
+        let waiting = try events(context.source, list)
         if !scheduler, !waiting.isEmpty {
             return .warning(
                 "the source has events, and event_scheduler is off on the target: "

@@ -8,7 +8,7 @@ public struct Prechecks: Sendable {
     /// All checks, in the order of their results.
     static let all: [Check] =
         serverChecks + privilegeChecks + binlogChecks + sourceChecks + tableChecks
-        + compatibilityChecks + targetServerChecks + targetTableChecks
+        + ruleChecks + compatibilityChecks + targetServerChecks + targetTableChecks
 
     /// The stable names of all checks.
     public static let names: [String] = all.map(\.name)

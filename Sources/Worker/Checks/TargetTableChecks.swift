@@ -9,9 +9,9 @@ extension Prechecks {
         Check("target-tables") { context in try targetTables(context) },
         Check("target-triggers") { context in
             guard context.resumedPhase != "finished", !context.settings.fresh,
-                let list = CheckContext.list(context.targetTables.schemas)
+                let list = CheckContext.list(Set(try context.targetNames().map(\.schema)).sorted())
             else { return .ok("no trigger stands in the way") }
-            let names = Set(context.sourceTables.tables.map(\.name))
+            let names = try context.targetNames()
             let triggers = try context.target.connection.rows(
                 "SELECT EVENT_OBJECT_SCHEMA, EVENT_OBJECT_TABLE, TRIGGER_NAME "
                     + "FROM information_schema.TRIGGERS WHERE EVENT_OBJECT_SCHEMA IN (\(list))"
@@ -25,6 +25,7 @@ extension Prechecks {
                     remedy: "drop them; --finish creates the source's triggers")
         },
         Check("target-views") { context in
+            // What the target has is named as the source has it.
             let tables = Set(context.sourceTables.tables.map(\.name))
             let views = context.targetTables.entries.filter {
                 !$0.isTable && tables.contains($0.name)
