@@ -40,15 +40,21 @@ final class DDLWorker {
     private let ledger: DDLLedger
     private let marks: MarkBoard
     private let times: DurationHistogram
+    /// Tables of the target that the rules may lead tables of other sources to, and what these do.
+    private let shared: (mapping: TableMapping, others: OtherSources)?
     private var knownMark: UInt64 = 0
     /// A statement of which an earlier run has run the parts before this one.
     private var begun: (identity: TransactionIdentity, part: DDLPartNumber)?
 
-    /// - Parameter times: how long statements take.
+    /// - Parameters:
+    ///   - times: how long statements take.
+    ///   - shared: where the task has other sources, which tables they may write to.
     init(
         session: TargetSession, ledger: DDLLedger, marks: MarkBoard,
-        times: DurationHistogram = DurationHistogram()
+        times: DurationHistogram = DurationHistogram(),
+        shared: (mapping: TableMapping, others: OtherSources)? = nil
     ) {
+        self.shared = shared
         self.session = session
         self.ledger = ledger
         self.marks = marks
@@ -203,6 +209,7 @@ final class DDLWorker {
     /// - Returns: why the target refused, where that is only a warning.
     private func perform(_ request: DDLRequest, _ number: DDLPartNumber) throws -> String? {
         let part = request.parts[number.index]
+        try refuseShared(part, request)
         var before: [TableName: TableTrace] = [:]
         for table in part.tables { before[table] = try ledger.trace(table) }
         let text = String(decoding: part.sql, as: UTF8.self)
@@ -250,6 +257,31 @@ final class DDLWorker {
             try ledger.complete(request.identity)
         }
         return warning
+    }
+
+    /// A statement of one source must not take another one's rows along, nor change their columns.
+    private func refuseShared(_ part: DDLRequest.Part, _ request: DDLRequest) throws {
+        guard let shared else { return }
+        for table in part.tables where shared.mapping.mayBeShared(target: table) {
+            guard try !shared.others.copy(session.connection) else {
+                try session.connection.execute("COMMIT")
+                throw ReplicationError.othersAreCopied(table)
+            }
+            let isTheirs = try shared.others.write(to: table, session.connection)
+            try session.connection.execute("COMMIT")
+            guard isTheirs else { continue }
+            let statement = Self.shortened(
+                withoutSecrets(String(decoding: part.sql, as: UTF8.self)))
+            let reason =
+                "\(table) holds rows of other sources, too: change it by hand when all of "
+                + "them have come this far, and leave the statement out"
+            try ledger.note(
+                StoppedStatement(
+                    identity: request.identity, position: request.position.map { "\($0)" } ?? "",
+                    statement: statement, reason: reason))
+            throw ReplicationError.refusedStatement(
+                table, request.position, statement: statement, detail: reason)
+        }
     }
 
     /// Applies the statement's context and sends it, once.

@@ -14,6 +14,9 @@ public enum ReplicationError: Error, Sendable, Hashable, CustomStringConvertible
     case unsupported(SourcePosition, detail: String)
     /// DDL changed a table between the positions of its copy: it must be copied again.
     case changedDuringCopy(TableName, SourcePosition)
+    /// A statement of this source waits until the task's other sources are copied, whose rules may
+    /// lead a table to the one that it changes. It is tried again.
+    case othersAreCopied(TableName)
     /// An online schema change tool has put a table in another one's place, and what it did to it
     /// can't be done to that one on the target.
     case onlineChange(TableName, SourcePosition, detail: String)
@@ -43,6 +46,9 @@ public enum ReplicationError: Error, Sendable, Hashable, CustomStringConvertible
         case .changedDuringCopy(let table, let position):
             "\(table) was changed by DDL while it was copied (at \(position)); "
                 + "it is copied again"
+        case .othersAreCopied(let table):
+            "a statement on \(table) waits until the other sources of the task are copied, which may "
+                + "write there"
         case .onlineChange(let table, let position, let detail):
             "\(table) at \(position): an online schema change has replaced it, and \(detail). "
                 + "Start over with --fresh, or say what it has done to the table (skein task ddl "

@@ -1,6 +1,7 @@
 internal import Checkpoint
 internal import MySQLClient
 internal import MySQLCore
+internal import Rules
 internal import Runtime
 internal import Synchronization
 
@@ -111,12 +112,24 @@ final class ReplicationRun: Sendable {
                 session: session, meta: configuration.meta, key: configuration.key, lane: lane,
                 token: token)
             let worker = DDLWorker(
-                session: session, ledger: ledger, marks: marks, times: progress.measures.ddl)
+                session: session, ledger: ledger, marks: marks, times: progress.measures.ddl,
+                shared: sharedTables)
             recovered.resolve(.success(try worker.recover(state)))
             try await worker.run(ddlMailbox)
         } onCancel: {
             interrupter.interrupt()
         }
+    }
+
+    private var sharedTables: (mapping: TableMapping, others: OtherSources)? {
+        let mapping = configuration.tables
+        guard mapping.hasOthers else { return nil }
+        return (
+            mapping,
+            OtherSources(meta: configuration.meta, key: configuration.key) {
+                mapping.target(of: $0, source: $1)
+            }
+        )
     }
 
     func coordinate(

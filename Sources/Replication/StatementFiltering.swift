@@ -33,18 +33,17 @@ extension StatementHandler {
     /// - Throws: ``ReplicationError/unsupported(_:detail:)`` where a filter says that a person must
     ///   decide, and where what is left would mean something else alone.
     func filtering(of statement: Statement, _ event: Event) throws -> StatementFiltering {
-        let parts: [RoutedStatement.Part]
+        let routed: RoutedStatement?
         do throws(RuleError) {
-            parts =
-                try catalog.mapping.filtered(statement, context: event.context) {
-                    catalog.state.tables[$0]
-                }?.parts ?? []
+            routed = try catalog.mapping.filtered(statement, context: event.context) {
+                catalog.state.tables[$0]
+            }
         } catch {
             throw ReplicationError.refused(nil, detail: "\(error)")
         }
         var running: [RoutedStatement.Part] = []
         var leavesOut = false
-        for part in parts {
+        for part in routed?.parts ?? [] {
             switch part.outcome {
             case .run, .leaveOut(.sameTarget): running.append(part)
             // What becomes of those is not the filters' business.
@@ -59,6 +58,12 @@ extension StatementHandler {
         }
         guard leavesOut else { return .whole }
         if running.isEmpty { return .leftOut }
+        guard routed?.isSeparable != false else {
+            throw ReplicationError.unsupported(
+                event.position,
+                detail: "filters leave a part of a statement out that can't be taken apart: change "
+                    + "the filters")
+        }
         if case .renameTables(let rename) = statement.ddl {
             // A name that one renaming gives and another one takes: half of that is another thing.
             let names = rename.renamings.flatMap { [$0.from, $0.to] }

@@ -174,14 +174,12 @@ final class TableCatalog {
         return try Set(tables.map { try target(of: $0) }).sorted()
     }
 
-    /// Whether rows of another table, too, go where this one's go, or may: a table of this source,
-    /// or of another one of the task.
+    /// Whether rows of another table of this source, too, go where this one's go.
     ///
     /// - Parameter table: also one that there is not yet.
     func isMerged(_ table: TableName) throws -> Bool {
-        let target = try target(of: table)
-        if mapping.mayBeShared(target: target) { return true }
         guard mapping.movesTables else { return false }
+        let target = try target(of: table)
         return try state.tables.keys.contains {
             try $0 != table && mapping.selects($0) && self.target(of: $0) == target
         }

@@ -111,8 +111,13 @@ actor SchemaCopier {
     func isShared(_ target: TableName, _ mapping: TableMapping) throws -> Bool {
         let connection = try connections().target
         defer { _ = try? connection.execute("COMMIT") }
-        return try SharedTarget(meta: configuration.meta, key: configuration.key, mapping: mapping)
-            .isWritten(target, connection)
+        return try others(mapping).write(to: target, connection)
+    }
+
+    private func others(_ mapping: TableMapping) -> OtherSources {
+        OtherSources(meta: configuration.meta, key: configuration.key) {
+            mapping.target(of: $0, source: $1)
+        }
     }
 
     /// Creates what is missing of databases and tables.
@@ -314,8 +319,7 @@ actor SchemaCopier {
     func empty(_ tables: [TableName], _ mapping: TableMapping) throws {
         let (_, target) = try connections()
         try target.execute("SET SESSION foreign_key_checks=0")
-        let shared = SharedTarget(
-            meta: configuration.meta, key: configuration.key, mapping: mapping)
+        let others = others(mapping)
         for table in tables {
             var deleted: UInt64 = 0
             repeat {
@@ -325,7 +329,7 @@ actor SchemaCopier {
                     deleted = try target.execute("DELETE FROM \(table.quoted) LIMIT 50000")
                     if mapping.mayBeShared(target: table) {
                         // A row that was deleted was committed, and so was what tells whose it is.
-                        guard try !shared.isWritten(table, target, isCurrent: true) else {
+                        guard try !others.write(to: table, target, isCurrent: true) else {
                             try target.execute("ROLLBACK")
                             throw SharedTarget.refusal(
                                 table, "must start over", meta: configuration.meta)

@@ -43,29 +43,6 @@ public final class Migration: Sendable {
     /// Where a copy alone ends when that is not where it is whole.
     let laterEnd = Mutex<SourcePosition?>(nil)
 
-    /// What the newest try has ended with, while it is tried again.
-    struct Trouble: Sendable {
-        var error: any Error
-        var attempts = 1
-        /// In seconds since 1970.
-        var time = Double(wallClockMicroseconds()) / 1e6
-        /// Whether the last try has gone well so far.
-        var isOver = false
-    }
-
-    /// What a cluster says about a migration.
-    struct Bound: Sendable {
-        /// The binding's.
-        var epoch: UInt64
-        /// Whether it has begun before, so that its checkpoint must be in the target.
-        var isStarted: Bool
-        /// Makes it durable that it has begun; returns when that is done. Must do no harm when it
-        /// is called again.
-        ///
-        /// - Parameter insists: tries until it is done.
-        var begun: @Sendable (_ insists: Bool) async throws -> Void
-    }
-
     /// Makes a migration; nothing is touched before ``run()``.
     public convenience init(settings: MigrationSettings, logger: Logger) {
         self.init(settings: settings, binding: nil, relay: nil, logger: logger)
@@ -228,7 +205,8 @@ public final class Migration: Sendable {
         switch error {
         case let error as MySQLError where error.retry != .no: error.description
         case let error as SnapshotError where error.isRetryable: error.description
-        case ReplicationError.changedDuringCopy, StreamError.upstreamChanged, StreamError.takenBack,
+        case ReplicationError.changedDuringCopy, ReplicationError.othersAreCopied,
+            StreamError.upstreamChanged, StreamError.takenBack,
             StreamError.behind:
             "\(error)"
         case RelayError.inUse where binding != nil: "\(error)"

@@ -2,6 +2,7 @@ import Checkpoint
 import MySQLClient
 import MySQLCore
 import MySQLSyntax
+import Rules
 import Runtime
 import TestServers
 import Testing
@@ -55,13 +56,20 @@ struct DDLWorkerTests {
     }
 
     private func worker(
-        _ rig: TargetRig, _ options: ConnectionOptions, _ n: UInt8
+        _ rig: TargetRig, _ options: ConnectionOptions, _ n: UInt8, mapping: TableMapping? = nil
     ) throws -> (DDLWorker, DDLLedger, Connection, SubtaskState) {
         let state = try rig.take(n)
         let session = try TargetSession(options, role: .ddl(Self.lane))
         let ledger = DDLLedger(
             session: session, meta: rig.meta, key: rig.key, lane: Self.lane, token: rig.token(n))
-        let worker = DDLWorker(session: session, ledger: ledger, marks: MarkBoard())
+        let shared = mapping.map { mapping in
+            let others = OtherSources(meta: rig.meta, key: rig.key) {
+                mapping.target(of: $0, source: $1)
+            }
+            return (mapping, others)
+        }
+        let worker = DDLWorker(
+            session: session, ledger: ledger, marks: MarkBoard(), shared: shared)
         return (worker, ledger, session.connection, state)
     }
 
@@ -389,6 +397,56 @@ struct DDLWorkerTests {
         let error = try await refusal(rig, sql)
         #expect(error != nil)
         #expect(!"\(error.map { "\($0)" } ?? "")".contains("hunter2"))
+    }
+
+    @Test("rows and columns of other sources are left alone, and only theirs")
+    func shared() async throws {
+        let (rig, options) = try await rig(.mariadb, "ddlshared")
+        var mapping = try TableMapping(
+            SourceRules(tables: BlockAllowList(doSchemas: [rig.schema])))
+        // What the other one has as s.a goes to a; its s.b to b, if it has one.
+        let other = SourceRules(
+            tables: BlockAllowList(doSchemas: ["s"]),
+            routes: [RouteRule(name: "r", schemaPattern: "s", targetSchema: rig.schema)])
+        mapping.share(with: ["other": try TableMapping(other)])
+        func run(_ sql: String, _ table: String) async throws {
+            let worker = try worker(rig, options, 1, mapping: mapping).0
+            let name = TableName(schema: rig.schema, name: table)
+            try await perform(
+                DDLRequest(
+                    identity: TargetRig.identity(9), sql: Array(sql.utf8),
+                    defaultSchema: rig.schema, settings: [], tables: [name], existAfter: [name],
+                    goneAfter: [], isIdempotent: true, mayFail: false), worker)
+        }
+        func refused(_ table: String, _ isExpected: (ReplicationError) -> Bool) async throws {
+            do {
+                try await run("TRUNCATE TABLE \(table)", table)
+                Issue.record("it ran")
+            } catch let error as ReplicationError {
+                #expect(isExpected(error), "\(error)")
+            }
+        }
+        let meta = rig.meta.name
+        let task = rig.key.task
+        try rig.server.sql(
+            """
+            INSERT INTO \(meta).subtask (task, source, epoch, run, beat, phase)
+                VALUES ('\(task)','other',1,X'00',0,'copy')
+            """)
+        // Where it writes is not known yet.
+        try await refused("a") { if case .othersAreCopied = $0 { true } else { false } }
+        try rig.server.sql(
+            """
+            UPDATE \(meta).subtask SET phase='follow' WHERE source='other';
+            INSERT INTO \(meta).shape (task, source, schema_name, table_name, shape)
+                VALUES ('\(task)','other','s','a','{}')
+            """)
+        try await refused("a") {
+            if case .refusedStatement = $0 { "\($0)".contains("other sources") } else { false }
+        }
+        #expect(try rig.server.sql("SELECT COUNT(*) FROM a", database: rig.schema) == "1\n")
+        try await run("TRUNCATE TABLE b", "b")
+        #expect(try rig.server.sql("SELECT COUNT(*) FROM b", database: rig.schema) == "0\n")
     }
 
     @Test("what a server calls things is read from it", arguments: Servers.families)

@@ -73,6 +73,7 @@ extension OperatorError {
         case .onlineChange(let table, let position, _):
             self.init("apply.online-ddl", error, table, at: position)
         case .undecidedDDL: self.init("apply.ddl", error)
+        case .othersAreCopied: self.init("apply.waits", error, nil, .later)
         case .lostTransaction: self.init("source.lost", error)
         }
     }

@@ -1,0 +1,26 @@
+internal import Runtime
+
+extension Migration {
+    /// What the newest try has ended with, while it is tried again.
+    struct Trouble: Sendable {
+        var error: any Error
+        var attempts = 1
+        /// In seconds since 1970.
+        var time = Double(wallClockMicroseconds()) / 1e6
+        /// Whether the last try has gone well so far.
+        var isOver = false
+    }
+
+    /// What a cluster says about a migration.
+    struct Bound: Sendable {
+        /// The binding's.
+        var epoch: UInt64
+        /// Whether it has begun before, so that its checkpoint must be in the target.
+        var isStarted: Bool
+        /// Makes it durable that it has begun; returns when that is done. Must do no harm when it
+        /// is called again.
+        ///
+        /// - Parameter insists: tries until it is done.
+        var begun: @Sendable (_ insists: Bool) async throws -> Void
+    }
+}

@@ -1,0 +1,159 @@
+import Checkpoint
+import MySQLBinlog
+import MySQLCore
+import MySQLSyntax
+import Rules
+import Stream
+import Testing
+
+@testable import Replication
+
+/// What rules make of statements, and what becomes of tables that others write to.
+extension StatementHandlerTests {
+    // MARK: rules
+
+    private static func leavingOut(
+        _ events: [EventSelector], _ table: String = "", of tables: BlockAllowList? = nil
+    ) -> SourceRules {
+        SourceRules(
+            tables: tables ?? BlockAllowList(doSchemas: ["shop"]),
+            eventFilters: [
+                EventFilterRule(
+                    name: "f", schemaPattern: "shop", tablePattern: table, events: events,
+                    action: .ignore)
+            ])
+    }
+
+    @Test("a filter leaves out a DROP of which the rest is not migrated")
+    func filteredInPart() throws {
+        var rig = Rig()
+        rig.rules = Self.leavingOut([.dropTable], "a")
+        for sql in ["DROP TABLE shop.a, other.x", "DROP TABLE other.x, a"] {
+            guard case .filtered = try rig.decide(sql) else {
+                Issue.record("\(sql) was not left out")
+                continue
+            }
+        }
+        #expect(try rig.sent("DROP TABLE a, b, other.x")?.contains("`shop`.`b`") == true)
+        #expect(try rig.sent("DROP TABLE b, other.x")?.contains("`shop`.`b`") == true)
+    }
+
+    @Test("an ALTER that can't be taken apart is left out whole, or stops")
+    func filteredAlter() throws {
+        var rig = Rig()
+        rig.rules = Self.leavingOut([.addColumn])
+        expectRefused("can't be taken apart") {
+            _ = try rig.decide("ALTER TABLE a ADD x INT, ENGINE=InnoDB /*!50100 COMMENT 'c' */")
+        }
+        guard case .filtered = try rig.decide("ALTER TABLE a ADD x INT /*!50100 COMMENT 'c' */")
+        else {
+            Issue.record("not left out")
+            return
+        }
+    }
+
+    @Test("views and routines follow the allow list by their names, and filters")
+    func objects() throws {
+        var rig = Rig()
+        rig.rules = Self.leavingOut(
+            [.createView],
+            of: BlockAllowList(
+                doSchemas: ["shop"], ignoreTables: [.init(schema: "shop", name: "v*")]))
+        #expect(try rig.sent("CREATE VIEW w AS SELECT 1") == nil)
+        #expect(try rig.sent("CREATE PROCEDURE v1() SELECT 1") == nil)
+        #expect(try rig.sent("CREATE PROCEDURE other.p() SELECT 1") == nil)
+        #expect(try rig.sent("CREATE PROCEDURE p() SELECT 1") == "CREATE PROCEDURE p() SELECT 1")
+        #expect(try rig.sent("DROP VIEW v1") == nil)
+        #expect(try rig.sent("DROP VIEW w, x") == "DROP VIEW w, x")
+        #expect(try rig.sent("DROP VIEW IF EXISTS v1, w") == "DROP VIEW IF EXISTS `shop`.`w`")
+        // Of a view with another name on the target its text would mean other tables.
+        rig.rules = SourceRules(
+            tables: BlockAllowList(doSchemas: ["shop"]),
+            routes: [
+                RouteRule(
+                    name: "r", schemaPattern: "shop", tablePattern: "w", targetSchema: "shop",
+                    targetTable: "w2")
+            ])
+        guard case .leaveOut = try rig.decide("CREATE VIEW w AS SELECT 1") else {
+            Issue.record("a view that moves was carried")
+            return
+        }
+    }
+
+    @Test("a statement inside a transaction is read as the source has read it")
+    func statementAmongRows() throws {
+        var rig = Rig()
+        rig.patterns = ["shop.a"]
+        func run(_ sql: String) throws {
+            let catalog = try rig.catalog()
+            let start = TargetRig.position(0)
+            var assembler = TransactionAssembler(
+                catalog: catalog, applied: AppliedState(lowWater: start, carried: IdentitySet()),
+                origin: start.origin, bytesLimit: 1 << 30)
+            var writer = EventWriter()
+            writer.gtid(1)
+            writer.query("BEGIN")
+            writer.query(Array(sql.utf8), schema: "SHOP", status: Rig.status(mode: 4))
+            writer.xid()
+            for chunk in writer.chunks() { _ = try assembler.consume(chunk, chunk.entries[0]) }
+        }
+        // The mode is ANSI_QUOTES.
+        try run("INSERT INTO A VALUES (1)")
+        try run("INSERT INTO shop.\"b\" VALUES (1)")
+        expectRefused("instead of rows") { try run("INSERT INTO shop.\"a\" VALUES (1)") }
+        rig.source.lowerCaseTableNames = 1
+        expectRefused("instead of rows") { try run("INSERT INTO A VALUES (1)") }
+    }
+
+    // MARK: tables of the target that others write to
+
+    private static func toAll(_ tables: String..., source: String = "") -> SourceRules {
+        SourceRules(
+            source: source, tables: BlockAllowList(doSchemas: ["shop"]),
+            routes: tables.enumerated().map { n, name in
+                RouteRule(
+                    name: "r\(n)", schemaPattern: "shop", tablePattern: name, targetSchema: "all",
+                    targetTable: "t")
+            })
+    }
+
+    /// Statements that take rows or columns from `shop.a`'s table of the target.
+    private static let harmful = [
+        "TRUNCATE TABLE a", "DROP TABLE a", "ALTER TABLE a ADD c INT", "DROP DATABASE shop",
+        "CREATE OR REPLACE DATABASE shop", "RENAME TABLE a TO z", "DELETE FROM a",
+        "CREATE OR REPLACE TABLE a (id INT PRIMARY KEY)",
+    ]
+
+    @Test("no statement takes the rows of a table that is merged with another", arguments: harmful)
+    func merged(_ sql: String) throws {
+        var rig = Rig()
+        rig.engine = "MEMORY"
+        rig.mapping = try TableMapping(Self.toAll("a"))
+        #expect(try rig.sent(sql) != nil)
+        rig.mapping = try TableMapping(Self.toAll("a", "b"))
+        expectRefused("merged into all.t") { _ = try rig.decide(sql) }
+        rig.mapping = try TableMapping(Self.toAll("a", "z"))
+        expectRefused("merged into all.t") {
+            _ = try rig.decide("CREATE OR REPLACE TABLE z (id INT)")
+        }
+    }
+
+    @Test("where tables of other sources may go is known by their rules")
+    func mayBeShared() throws {
+        func table(_ schema: String, _ name: String) -> TableName {
+            TableName(schema: schema, name: name)
+        }
+        var mapping = try TableMapping(Self.toAll("a"))
+        #expect(!mapping.mayBeShared(target: table("all", "t")))
+        mapping.share(with: ["s2": try TableMapping(Self.toAll("b*", source: "s2"))])
+        #expect(mapping.mayBeShared(target: table("all", "t")))
+        #expect(mapping.mayBeShared(target: table("ALL", "T")))
+        #expect(!mapping.mayBeShared(target: table("all", "u")))
+        // What the other source has under the name goes elsewhere, or stays.
+        #expect(!mapping.mayBeShared(target: table("shop", "bee")))
+        #expect(mapping.mayBeShared(target: table("shop", "a")))
+        #expect(!mapping.mayBeShared(target: table("else", "a")))
+        #expect(mapping.target(of: table("shop", "bee"), source: "s2") == table("all", "t"))
+        #expect(mapping.target(of: table("shop", "a"), source: "s3") == nil)
+    }
+}
