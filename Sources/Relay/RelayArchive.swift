@@ -165,9 +165,8 @@ public struct RelayArchive {
         }
         // Nobody begins to write meanwhile.
         return try withExtendedLifetime(lock) {
-            let found = Catalog(directory)
-            found.load()
-            return try Purge(found).run(
+            catalog.load()
+            return try Purge(catalog).run(
                 before: file, olderSeconds: olderSeconds, isForced: isForced, now: now)
         }
     }

@@ -121,6 +121,7 @@ extension LossTests {
             try await Self.withFiles { log, server in
                 try log.forgetNeed("task")
                 let name = try server.serverName()
+                try log.need("task", "bin.000001", of: name)
                 let isDone = Mutex(false)
                 // Somebody removes while somebody needs: what is needed is there afterwards.
                 let removing = Task.detached {
