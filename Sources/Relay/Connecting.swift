@@ -203,6 +203,9 @@ extension RelayWriter {
             if let why = try session.session.divergence(from: gtids) {
                 throw StreamError.sourceLostEvents("\(text): \(why)")
             }
+            if try session.session.isNoReplica() {
+                throw StreamError.sourceLostEvents("\(text), and replicates from nobody")
+            }
             // It may be behind, and for however long a delayed replica is.
             throw LaggingUpstream(description: "\(text) yet")
         }

@@ -25,12 +25,17 @@ extension SourceSession {
             own = written.map(\.description).sorted().joined(separator: ",")
         default: return nil
         }
-        guard try followsNobody() else { return nil }
+        guard try replication() != .runs else { return nil }
         return "it has written \(own) by itself, and replicates from nobody"
     }
 
-    /// Whether no replication from another server runs here; false when that can't be known.
-    private func followsNobody() throws -> Bool {
+    /// Whether the server is no replica of any other, so that nothing will come to it that it lacks.
+    public func isNoReplica() throws -> Bool { try replication() == .none }
+
+    private enum Replication { case none, stands, runs }
+
+    /// Whether the server replicates from another one; it is said to run when that can't be known.
+    private func replication() throws -> Replication {
         let statements =
             connection.family == .mariadb
             ? ["SHOW ALL SLAVES STATUS"] : ["SHOW REPLICA STATUS", "SHOW SLAVE STATUS"]
@@ -41,20 +46,21 @@ extension SourceSession {
                 let threads = names.indices.filter {
                     names[$0].hasSuffix("_IO_Running") || names[$0].hasSuffix("_SQL_Running")
                 }
-                var stopped = true
+                var found = Replication.none
                 while try cursor.next({ row in
-                    for n in threads where row.string(n) != "No" { stopped = false }
+                    if found == .none { found = .stands }
+                    for n in threads where row.string(n) != "No" { found = .runs }
                 }) {}
                 cursor.finish()
-                return stopped && threads.count == 2
+                return threads.count == 2 ? found : .runs
             } catch let error where error.code == 1064 {
                 continue  // another version's name of the statement
             } catch let error where error.isConnectionLost {
                 throw error
             } catch {
-                return false
+                return .runs
             }
         }
-        return false
+        return .runs
     }
 }

@@ -224,6 +224,8 @@ final class MigrationRelay: Sendable {
         try await withThrowingTaskGroup(of: Void.self) { group in
             if !isShared { group.addTask { try await self.relay.run() } }
             group.addTask {
+                // What it says last is shown too.
+                defer { if let log = self.relay.log { self.show(log) } }
                 while true {
                     if let log = self.relay.log { self.show(log) }
                     try await Task.sleep(for: .milliseconds(200))
