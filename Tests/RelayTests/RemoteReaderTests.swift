@@ -139,7 +139,9 @@ struct RemoteReaderTests {
                     let proxy = try FaultProxy(to: port)
                     defer { proxy.close() }
                     try await asking(proxy.port) { remote in
-                        let reader = try await remote.reader(from: .gtids(known))
+                        let reader = try await reachable {
+                            try await remote.reader(from: .gtids(known))
+                        }
                         let seen = Seen()
                         proxy.setDelay(.milliseconds(1))
                         seen.take(try await reader.next())
