@@ -51,11 +51,24 @@ public final class PeerServer: Sendable {
 
     /// Serves until its task is cancelled; streams end with it.
     public func run() async throws {
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { try await self.server.serve() }
-            while try await group.next() != nil {}
+        // A task of its own: a connection that NIO has just accepted when the task that serves is
+        // cancelled is dropped unused, which is a precondition failure there. Going away in order,
+        // it listens no more before anything is cancelled.
+        let serving = Task { try await server.serve() }
+        try await withTaskCancellationHandler {
+            try await serving.value
+        } onCancel: {
+            server.beginGracefulShutdown()
+            Task {
+                // A client that takes nothing more does not hold it up.
+                try? await Task.sleep(for: Self.patience)
+                serving.cancel()
+            }
         }
+        try Task.checkCancellation()
     }
+
+    private static let patience = Duration.seconds(3)
 
     /// The port that it listens on, once it does.
     public var port: Int {

@@ -17,17 +17,16 @@ public struct SwitchOver: Sendable {
     /// have been created, changed or dropped since the copy.
     ///
     /// - Parameters:
-    ///   - target: where those that are there already are left out, since they are somebody's own;
-    ///     `nil` once this step has been begun.
+    ///   - target: where those that are there already are left out, since they are somebody's own.
     ///   - coordinator: that of the run that owns the subtask.
     public func refresh(
-        from source: SwitchOverSource, leavingThoseOn target: Connection?,
+        from source: SwitchOverSource, leavingThoseOn target: Connection,
         by coordinator: Coordinator
     ) throws {
         let stored = StoredObjects(meta: meta, key: key)
         var statements = [stored.removeStatement(.trigger), stored.removeStatement(.event)]
         for object in source.waiting {
-            if let target, try exists(object, target) { continue }
+            if try exists(object, target) { continue }
             statements.append(stored.storeStatement(try object.stored()))
         }
         try stored.write(statements, by: coordinator)

@@ -39,10 +39,12 @@ extension Migration {
                         + "statement was refused, see the warnings; create it there, or drop it on "
                         + "the source, and --finish again")
             }
-            let hasBegun = state.phase == Self.finishing
-            try switchOver.refresh(
-                from: source, leavingThoseOn: hasBegun ? nil : session.connection,
-                by: coordinator())
+            // Once it has begun, what is there may be its own work: the list that was made then
+            // tells that from what was somebody else's.
+            if state.phase != Self.finishing {
+                try switchOver.refresh(
+                    from: source, leavingThoseOn: session.connection, by: coordinator())
+            }
             if !self.settings.sharesTargets {
                 var tables: [TableName: TableName] = [:]
                 let shapes = try StoredShapes(meta: self.meta, key: self.key)

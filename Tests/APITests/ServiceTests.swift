@@ -2,6 +2,7 @@ import API
 import Cluster
 import Foundation
 import Metadata
+import Runtime
 import Settings
 import Synchronization
 import TestServers
@@ -82,6 +83,36 @@ struct ServiceTests {
                 log: api.log.logger)
             await #expect { try await server.run() } throws: {
                 "\($0)".contains("another key file")
+            }
+        }
+    }
+
+    @Test("it goes away in order while clients are just connecting")
+    func leaves() async throws {
+        try await TestAPI.with { api, _ in
+            for round in 0..<10 {
+                let configuration = APIConfiguration(
+                    worker: "w2", version: "test", port: 0, secrets: api.secrets)
+                let server = try APIServer(
+                    configuration: configuration, client: api.client, control: FakeControl("w2"),
+                    log: api.log.logger)
+                let running = Task { try await server.run() }
+                try await eventually { server.port != nil }
+                let port = server.port ?? 0
+                let isOver = Latch()
+                let knocking = (0..<4).map { _ in
+                    Task {
+                        while !isOver.isSet {
+                            Loopback.knock(at: port)
+                            await Task.yield()
+                        }
+                    }
+                }
+                try await Task.sleep(for: .milliseconds(20 + round))
+                running.cancel()
+                _ = await running.result
+                isOver.set()
+                for task in knocking { await task.value }
             }
         }
     }

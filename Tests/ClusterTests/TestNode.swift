@@ -17,6 +17,7 @@ final class FakeHost: SourceHost {
     }
 
     var activeSources: Set<String> { Set(current.keys) }
+    var keptRelays: Set<String> { [] }
 
     func run() async {
         while !Task.isCancelled { try? await Task.sleep(for: .seconds(1)) }

@@ -40,6 +40,12 @@ extension MigrationTests {
                     }
                     let last = try source.sql("SHOW BINARY LOGS").split(separator: "\n").last
                     let name = try #require(last?.split(separator: "\t").first)
+                    let key = KeyLayout.relay(source: "s", worker: "w0")
+                    // Said once a second; who has had a source for less than that has nothing.
+                    try await cluster.eventually("it is known to have files") {
+                        try await cluster.client.get(key) != nil
+                    }
+                    let known = try #require(try await cluster.client.get(key))
                     try await cluster.skein("source", "transfer", "s", "--worker", "w1", at: first)
                     try await cluster.eventually("the source purges") {
                         try source.sql("PURGE BINARY LOGS TO '\(name)'")
@@ -48,6 +54,9 @@ extension MigrationTests {
                     try await cluster.setStage(.running, trial, source: "s")
                     try await cluster.applied(trial)
                     try await trial.expectEqual(verifying: false)
+                    // Not for a moment did the first one say that it has nothing.
+                    let still = try await cluster.client.get(key)
+                    #expect(still?.createRevision == known.createRevision)
                     // Both have it, and it comes back to what it has left.
                     try await cluster.eventually("both are known to have files") {
                         try await cluster.cluster().relays["s"]?.count == 2

@@ -5,6 +5,7 @@ import MySQLBinlog
 import MySQLClient
 import MySQLCore
 import Relay
+import Runtime
 import Stream
 import SwiftProtobuf
 import Synchronization
@@ -296,6 +297,30 @@ struct RemoteReaderTests {
             try EventChunk(
                 runs, of: "bin.000001", hasChecksums: false, copying: buffer,
                 receivedMicroseconds: 1)
+        }
+    }
+
+    @Test("a server goes away in order while others are just connecting to it")
+    func leaves() async throws {
+        for round in 0..<20 {
+            let server = try PeerServer(
+                PeerAddress(host: "127.0.0.1", port: 0), security: .plaintext)
+            let serving = Task { try await server.run() }
+            let port = try await server.port
+            let isOver = Latch()
+            let knocking = (0..<4).map { _ in
+                Task {
+                    while !isOver.isSet {
+                        Loopback.knock(at: port)
+                        await Task.yield()
+                    }
+                }
+            }
+            try await Task.sleep(for: .milliseconds(20 + round))
+            serving.cancel()
+            await #expect(throws: CancellationError.self) { try await serving.value }
+            isOver.set()
+            for task in knocking { await task.value }
         }
     }
 

@@ -29,7 +29,10 @@ enum FreePort {
 }
 
 /// Sockets on 127.0.0.1.
-enum Loopback {
+public enum Loopback {
+    /// Begins to connect, and goes away at once.
+    public static func knock(at port: Int) { close(connect(to: UInt16(port))) }
+
     /// A listening socket, nil when the port is in use.
     static func listen(_ port: UInt16) -> Int32? {
         let type = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)

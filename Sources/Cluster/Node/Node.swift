@@ -397,9 +397,7 @@ public final class Node: Sendable {
             guard state.withLock({ $0.isKnown }) else { continue }
             let name = settings.name
             let cluster = cluster
-            let kept = Set(host.status().relays.map(\.source)).filter {
-                cluster.sources[$0] != nil
-            }
+            let kept = host.keptRelays.filter { cluster.sources[$0] != nil }
             let known = Set(cluster.relays.filter { $0.value.contains(name) }.keys)
             do {
                 for source in kept.subtracting(known) {

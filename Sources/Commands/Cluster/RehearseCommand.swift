@@ -208,6 +208,7 @@ private final class PlayedEngines: SourceHost {
     }
 
     var activeSources: Set<String> { Set(state.withLock { $0.orders.keys }) }
+    var keptRelays: Set<String> { [] }
 
     func run() async {
         while !Task.isCancelled { try? await Task.sleep(for: .seconds(3600)) }

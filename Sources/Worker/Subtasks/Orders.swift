@@ -63,4 +63,7 @@ public protocol SourceHost: WorkerControl {
     func order(_ orders: [String: SourceOrder], copies: [String: RelayCopyOrder])
     /// The sources of which something still runs.
     var activeSources: Set<String> { get }
+    /// The sources whose relay logs are here, also where one is not open just now: it is between
+    /// two hands, and who asks for it then asks again.
+    var keptRelays: Set<String> { get }
 }

@@ -57,6 +57,14 @@ public final class WorkerRuntime: SourceHost {
     /// The sources of which something still runs.
     public var activeSources: Set<String> { Set(state.withLock { $0.runners.keys }) }
 
+    /// The sources whose relay logs are here, also where one is not open just now.
+    public var keptRelays: Set<String> {
+        state.withLock { state in
+            Set(state.runners.filter { $0.value.relayOptions != nil }.keys)
+                .union(state.copiers.keys).union(state.rests.keys)
+        }
+    }
+
     private enum Event { case ended(String), copied(String), rested(String), ordered, compared }
 
     /// Runs what was ordered last until the task is cancelled.
