@@ -190,14 +190,18 @@ final class TableCatalog {
         guard !there.isEmpty, let target = try? target(of: shape.name),
             let unique = there[target]?.unique, !unique.isEmpty
         else { return [] }
+        func isTargets(_ key: KeyShape) -> Bool {
+            !shape.keys.contains { $0.isUnique && $0.parts == key.parts }
+        }
+        let extracted = routes[shape.name]?.extracted ?? []
+        if extracted.isEmpty { return unique.filter(isTargets) }
         // What the route fills is the same in all rows, and tells none apart.
-        let constants = Set(routes[shape.name]?.extracted.map { $0.name.lowercased() } ?? [])
+        let constants = Set(extracted.map { $0.name.lowercased() })
         return unique.map { key in
-            guard !constants.isEmpty else { return key }
             var key = key
             key.parts.removeAll { constants.contains($0.column?.lowercased() ?? "") }
             return key
-        }.filter { key in !shape.keys.contains { $0.isUnique && $0.parts == key.parts } }
+        }.filter(isTargets)
     }
 
     private func makeGraph() {

@@ -11,9 +11,12 @@ struct StatementDecisionTests {
     private static let lane = 2
 
     private func ledger(_ subtask: Subtask, _ n: UInt8) throws -> DDLLedger {
-        DDLLedger(
-            session: try TargetSession(subtask.options, role: .ddl(Self.lane)), meta: subtask.meta,
-            key: subtask.key, lane: Self.lane, token: subtask.token(n))
+        let session = try TargetSession(subtask.options, role: .ddl(Self.lane))
+        // On a busy machine a test may be away for longer than a run ever is.
+        try session.connection.execute("SET SESSION wait_timeout=900")
+        return DDLLedger(
+            session: session, meta: subtask.meta, key: subtask.key, lane: Self.lane,
+            token: subtask.token(n))
     }
 
     @Test("nothing can be decided about a statement that has run", arguments: Servers.families)

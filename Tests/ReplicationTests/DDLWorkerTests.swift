@@ -60,6 +60,8 @@ struct DDLWorkerTests {
     ) throws -> (DDLWorker, DDLLedger, Connection, SubtaskState) {
         let state = try rig.take(n)
         let session = try TargetSession(options, role: .ddl(Self.lane))
+        // On a busy machine a test may be away for longer than a run ever is.
+        try session.connection.execute("SET SESSION wait_timeout=900")
         let ledger = DDLLedger(
             session: session, meta: rig.meta, key: rig.key, lane: Self.lane, token: rig.token(n))
         let shared = mapping.map { mapping in
