@@ -59,6 +59,22 @@ struct CommandLineTests {
                 rows[1].hasPrefix("shop  main    w1      Running  Sync  1.5 s  1,234         bin"))
             #expect(rows[2].contains("[server.lost], is tried again"))
             #expect(try await run("task", "status") == status)
+            let errors = try await run("task", "errors", "shop")
+            #expect(
+                errors == """
+                    shop on main (w1): a "quoted"\u{FFFD}line [server.lost]
+                      it can pass by itself, and is tried again
+                      when: 2023-11-14T22:13:20Z
+
+                    """, "\(errors)")
+            #expect(try await run("task", "errors", "--source", "main") == errors)
+            #expect(
+                try await run("task", "errors", "--source", "other")
+                    == "nothing stands in the way\n")
+            let errorRecord = try await run("task", "errors", "--output", "json")
+            #expect(errorRecord.contains("\"type\":\"task_error\""), "\(errorRecord)")
+            #expect(
+                errorRecord.contains("\"message\":\"a \\\"quoted\\\"\\nline\""), "\(errorRecord)")
             let json = try await run("task", "status", "shop", "--output", "json")
             #expect(json.hasPrefix("{\"data\":[{") && json.hasSuffix("\"total\":1}\n"))
             #expect(try await run("source", "list").contains("main    yes      w1      1"))
