@@ -106,38 +106,13 @@ public final class DDLLedger {
         fence = Fence(meta: meta, key: key, lane: lane, token: token)
     }
 
-    /// The name of the lock that makes one DDL at a time of a subtask, and outlives a client whose
-    /// statement still runs.
-    private var lockName: String {
-        let hash = Digest.digest(text: "\(key.task)\u{0}\(key.source)\u{0}\(meta.name)")
-        return "'skein:ddl:\(hexLiteral(hash).dropFirst(2).dropLast())'"
-    }
-
     /// Takes the subtask's DDL lock: ends an idle holder, waits for one that still executes.
-    public func lock() throws {
-        let connection = session.connection
-        while true {
-            if try connection.value("SELECT GET_LOCK(\(lockName), 5)") == "1" {
-                try connection.execute("COMMIT")
-                return
-            }
-            if let holder = try connection.value("SELECT IS_USED_LOCK(\(lockName))"),
-                let id = UInt64(holder), id != connection.id,
-                try connection.value(
-                    "SELECT COMMAND FROM information_schema.PROCESSLIST WHERE ID=\(id)") == "Sleep"
-            {
-                _ = try? connection.execute("KILL \(id)")
-            }
-            try connection.execute("COMMIT")
-            try Task.checkCancellation()
-        }
-    }
+    public func lock() throws { try ddlLock.take() }
 
     /// Gives the lock back.
-    public func unlock() throws {
-        try session.connection.execute("DO RELEASE_LOCK(\(lockName))")
-        try session.connection.execute("COMMIT")
-    }
+    public func unlock() throws { try ddlLock.release() }
+
+    private var ddlLock: DDLLock { DDLLock(session: session, meta: meta, key: key) }
 
     /// Reads the intent that an earlier run left, `nil` when there is none.
     public func read() throws -> DDLIntent? {

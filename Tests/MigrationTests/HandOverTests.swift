@@ -104,6 +104,16 @@ extension MigrationTests {
                 #expect(status.contains("compared: different, 1 of "), "\(status)")
                 #expect(status.contains("Running"), "\(status)")
 
+                // Of one that rests since the worker was started nothing is known.
+                try await cluster.setStage(.paused, trial, source: "s")
+                worker.process?.signal(SIGTERM)
+                _ = try await worker.process?.end(within: .seconds(60))
+                try worker.start()
+                try await cluster.status("Paused", of: trial, at: worker)
+                outcome = try await verify()
+                #expect(outcome.status == 1, "\(outcome.text)")
+                #expect(outcome.text.contains("has not copied all rows"), "\(outcome.text)")
+
                 // One at a time; and nobody waits for a task that is not there.
                 let unknown = try await SkeinProcess([
                     "task", "verify", "nobody", "--wait", "--endpoint", worker.address,
