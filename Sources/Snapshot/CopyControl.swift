@@ -115,6 +115,8 @@ actor CopyControl {
             tables.flatMap { table in
                 var statements = [
                     ledger.forgetStatement(table), objects.removeStatement(.restart, table),
+                    // What comes now is what the rules of today let pass.
+                    objects.removeStatement(.loose, table),
                 ]
                 if dropped.contains(table) {
                     statements.append(objects.removeStatement(.table, table))
