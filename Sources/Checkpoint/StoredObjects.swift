@@ -29,6 +29,9 @@ public struct StoredObject: Sendable, Hashable {
         case decision
         /// An online schema change that is under way, as of the low-water mark.
         case online
+        /// A table of which rules have left something out that are not in force any more: its rows
+        /// need not be the source's, until it is copied anew.
+        case loose
     }
 
     /// What it is.

@@ -208,8 +208,15 @@ public final class ReplicationEngine: Sendable {
         for shape in shapes { schemas.tables[shape.name] = shape }
         var online: [TableName: OnlineSchemaChangeStateMachine.Entry] = [:]
         let objects = StoredObjects(meta: configuration.meta, key: configuration.key)
-        for object in try objects.read(target) where object.kind == .online {
-            online[object.name] = try object.decoded(as: OnlineSchemaChangeStateMachine.Entry.self)
+        var loose: Set<TableName> = []
+        for object in try objects.read(target) {
+            switch object.kind {
+            case .online:
+                online[object.name] = try object.decoded(
+                    as: OnlineSchemaChangeStateMachine.Entry.self)
+            case .loose: loose.insert(object.name)
+            default: break
+            }
         }
         let source = try Connection(configuration.source)
         try addSchemaDefaults(&schemas, source)
@@ -218,7 +225,7 @@ public final class ReplicationEngine: Sendable {
             state: schemas, windows: configuration.ranges, consistentFrom: state.consistentFrom,
             session: StatementSession(
                 source: try ServerDialect(source), target: try ServerDialect(target)),
-            online: online)
+            online: online, loose: loose)
         (catalog.stopped, catalog.decisions) = try StatementDecisions(
             meta: configuration.meta, key: configuration.key
         ).read(target)

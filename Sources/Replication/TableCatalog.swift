@@ -47,6 +47,8 @@ final class TableCatalog {
     private var plans: [TableName: TablePlan] = [:]
     private var filters: [TableName: RowFilter?] = [:]
     private var planNumber = 0
+    /// Tables of which rules that are not in force any more have left something out.
+    private var loose: Set<TableName>
     /// Rules that were warned of.
     private var warned: Set<RuleError> = []
 
@@ -59,8 +61,8 @@ final class TableCatalog {
     var stopped: StoppedStatement?
     /// What an operator has decided about statements, by their keys.
     var decisions: [String: StatementDecision] = [:]
-    /// Records that are to go with the mark.
-    private var removed: [ObjectChange] = []
+    /// Records that are to come or go with the mark.
+    private var changes: [ObjectChange] = []
 
     /// What to tell of statements that were carried, until somebody does.
     var warnings: [String] = []
@@ -76,8 +78,10 @@ final class TableCatalog {
         sourceVersion: ServerVersion, mapping: TableMapping, state: SchemaState,
         windows: [TableName: CopyRange], consistentFrom: SourcePosition?,
         session: StatementSession? = nil,
-        online: [TableName: OnlineSchemaChangeStateMachine.Entry] = [:]
+        online: [TableName: OnlineSchemaChangeStateMachine.Entry] = [:],
+        loose: Set<TableName> = []
     ) {
+        self.loose = loose
         self.sourceVersion = sourceVersion
         self.mapping = mapping
         let unknown = ServerDialect(version: sourceVersion)
@@ -94,7 +98,7 @@ final class TableCatalog {
         // What other rules have noted nobody goes on with: it is not complete any more.
         let known = onlineChanges?.entries ?? [:]
         noted = known
-        removed = online.keys.filter { known[$0] == nil }.sorted()
+        changes = online.keys.filter { known[$0] == nil }.sorted()
             .map { ObjectChange(removing: .online, $0) }
         if mapping.movesTables { makeGraph() }
     }
@@ -110,20 +114,20 @@ final class TableCatalog {
         let key = identity.decisionKey
         if stopped?.key == key {
             stopped = nil
-            removed.append(ObjectChange(removing: .stopped, StoppedStatement.name))
+            changes.append(ObjectChange(removing: .stopped, StoppedStatement.name))
         }
         if decisions.removeValue(forKey: key) != nil {
-            removed.append(ObjectChange(removing: .decision, StatementDecisions.name(key)))
+            changes.append(ObjectChange(removing: .decision, StatementDecisions.name(key)))
         }
     }
 
     /// What statements have changed of the subtask's records since this was asked last: to be
     /// stored with the mark that holds those statements.
     func takeChanges() throws -> [ObjectChange] {
-        defer { removed = [] }
-        guard let machine = onlineChanges, machine.entries != noted else { return removed }
+        defer { changes = [] }
+        guard let machine = onlineChanges, machine.entries != noted else { return changes }
         defer { noted = machine.entries }
-        return try removed
+        return try changes
             + machine.changes(since: noted).map { try ObjectChange(.online, $0.0, $0.1) }
     }
 
@@ -248,6 +252,15 @@ final class TableCatalog {
             makeGraph()
         }
         return try change(&state)
+    }
+
+    /// Rows that need not be the source's are so wherever a statement takes them: by another name,
+    /// or from and to a partition. That a table was dropped is not looked at.
+    func carryLoose(over ddl: DDL) throws {
+        guard !loose.isDisjoint(with: ddl.tablesBefore) else { return }
+        for name in ddl.tablesAfter where mapping.selects(name) && loose.insert(name).inserted {
+            changes.append(try ObjectChange(.loose, name, true))
+        }
     }
 
     /// Whether the copy of any table still matters.
@@ -390,7 +403,7 @@ final class TableCatalog {
         let plan = TablePlan(
             shape: shape, route: route, isMerged: merged.contains(route.target),
             isShared: mapping.mayBeShared(target: route.target),
-            isLoose: mapping.leavesOutRows(of: name), parents: parents,
+            isLoose: loose.contains(name) || mapping.leavesOutRows(of: name), parents: parents,
             targetKeys: targetKeys[name] ?? [],
             targetColumns: there[route.target]?.columns ?? [], related: graph, number: planNumber)
         plans[name] = plan
