@@ -77,11 +77,15 @@ extension TableTrace {
             server: session.server.name,
             version: "\(version.family) \(version.major).\(version.minor).\(version.patch)")
         let view = connection.family == .mariadb ? "INNODB_SYS_TABLES" : "INNODB_TABLES"
-        let name = utf8Literal("\(table.schema)/\(table.name)")
+        guard let schema = Self.fileName(table.schema), let name = Self.fileName(table.name) else {
+            try connection.execute("COMMIT")
+            return
+        }
+        let path = utf8Literal("\(schema)/\(name)")
         do throws(MySQLError) {
             tableID = try connection.value(
                 "SELECT TABLE_ID FROM information_schema.\(view) "
-                    + "WHERE NAME=CONVERT(\(name) USING utf8mb3)")
+                    + "WHERE NAME=CONVERT(\(path) USING utf8mb3)")
         } catch {
             // Without the privilege PROCESS, or such a view, the shape alone has to decide.
             let isHidden =
@@ -91,6 +95,26 @@ extension TableTrace {
             guard isHidden else { throw error }
         }
         try connection.execute("COMMIT")
+    }
+
+    /// A name as InnoDB knows it, which goes by names of files (MySQL manual, "Mapping of
+    /// Identifiers to File Names"); `nil` beyond ASCII, where letters have codes of their own:
+    /// without an id the shape alone decides.
+    private static func fileName(_ name: String) -> String? {
+        var out = ""
+        for byte in name.utf8 {
+            guard byte < 0x80 else { return nil }
+            let scalar = Unicode.Scalar(byte)
+            if scalar.properties.isAlphabetic || scalar.properties.numericType != nil
+                || scalar == "_"
+            {
+                out.unicodeScalars.append(scalar)
+            } else {
+                let digits = String(byte, radix: 16)
+                out += "@" + String(repeating: "0", count: 4 - digits.count) + digits
+            }
+        }
+        return out
     }
 
     private static func withoutAutoIncrement(_ definition: String) -> String {

@@ -101,6 +101,30 @@ struct DDLTests {
         #expect(try ledger.trace(b) != truncated)
     }
 
+    @Test("a table's id is known by any name in ASCII", arguments: Servers.families)
+    func names(family: TestServer.Family) async throws {
+        let subtask = try await Subtask(family, "names")
+        try subtask.take(1, lanes: 3)
+        let (session, ledger) = try ledger(subtask, 1)
+        let schema = "named-$"
+        let quoted = quoteIdentifier(schema)
+        try session.connection.execute(
+            "DROP DATABASE IF EXISTS \(quoted); CREATE DATABASE \(quoted)")
+        var ids: [String: String] = [:]
+        let beyond = "caf\u{E9}"
+        let names = [
+            "plain", "Upper_1", "a-b", "a b", "it's", "a`b", "a#b", "1", "a@b", "a/b", "~",
+        ]
+        for name in names + [beyond] {
+            let table = TableName(schema: schema, name: name)
+            try session.connection.execute("CREATE TABLE \(table.quoted) (id INT)")
+            ids[name] = try ledger.trace(table).tableID
+        }
+        #expect(names.filter { ids[$0] == nil } == [])
+        #expect(Set(ids.values).count == ids.count)
+        #expect(ids[beyond] == nil)
+    }
+
     @Test("the lock of an idle session is taken by ending it", arguments: Servers.families)
     func idleHolder(family: TestServer.Family) async throws {
         let subtask = try await Subtask(family, "idle")
