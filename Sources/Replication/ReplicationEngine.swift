@@ -226,25 +226,11 @@ public final class ReplicationEngine: Sendable {
             session: StatementSession(
                 source: try ServerDialect(source), target: try ServerDialect(target)),
             online: online, loose: loose)
-        let there = try SchemaReader(target).shapes(of: catalog.targets(shapes.map(\.name)))
-        var extra: [TableName: [KeyShape]] = [:]
-        for shape in shapes {
-            let route = try catalog.route(of: shape.name)
-            // What is the same in all rows tells none apart.
-            let constants = Set(route.extracted.map { $0.name.lowercased() })
-            let unique = there[route.target]?.keys.filter(\.isUnique) ?? []
-            let keys = unique.map { key in
-                var key = key
-                key.parts.removeAll { constants.contains($0.column?.lowercased() ?? "") }
-                return key
-            }.filter { key in !shape.keys.contains { $0.isUnique && $0.parts == key.parts } }
-            if !keys.isEmpty { extra[shape.name] = keys }
-        }
         (catalog.stopped, catalog.decisions) = try StatementDecisions(
             meta: configuration.meta, key: configuration.key
         ).read(target)
-        catalog.setTargetKeys(extra)
-        catalog.noteTarget(there)
+        catalog.noteTarget(
+            try SchemaReader(target).shapes(of: catalog.targets(shapes.map(\.name))))
         return catalog
     }
 

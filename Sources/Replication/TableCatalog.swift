@@ -35,9 +35,10 @@ final class TableCatalog {
     private(set) var state: SchemaState
     private var windows: [TableName: CopyRange]
     private let consistentFrom: SourcePosition?
+    /// Unique keys that tables have on the target only.
     private var targetKeys: [TableName: [KeyShape]] = [:]
-    /// Columns of tables of the target, by their names there.
-    private var targetColumns: [TableName: [ColumnShape]] = [:]
+    /// Columns and unique keys of tables of the target, by their names there.
+    private var there: [TableName: (columns: [ColumnShape], unique: [KeyShape])] = [:]
     /// Where tables go, as far as it was asked.
     private var routes: [TableName: Route] = [:]
     /// Tables of the target that rows of more than one table go to.
@@ -130,18 +131,15 @@ final class TableCatalog {
             + machine.changes(since: noted).map { try ObjectChange(.online, $0.0, $0.1) }
     }
 
-    /// Unique keys that tables have on the target only.
-    func setTargetKeys(_ keys: [TableName: [KeyShape]]) {
-        targetKeys = keys
-        plans.removeAll()
-        makeGraph()
-    }
-
     /// Tables as the target has them now, by their names there.
     func noteTarget(_ shapes: [TableName: TableShape]) {
-        for (name, shape) in shapes { targetColumns[name] = shape.columns }
+        guard !shapes.isEmpty else { return }
+        for (name, shape) in shapes {
+            there[name] = (shape.columns, shape.keys.filter(\.isUnique))
+        }
         plans.removeAll()
         forgetMaps()
+        makeGraph()
     }
 
     /// Where a table goes.
@@ -189,9 +187,35 @@ final class TableCatalog {
         }
     }
 
+    /// Unique keys that a table has on the target only: as they are there now, whoever has made
+    /// them.
+    private func extraKeys(of shape: TableShape) -> [KeyShape] {
+        // A table without a valid route is refused when the first row of it comes.
+        guard !there.isEmpty, let target = try? target(of: shape.name),
+            let unique = there[target]?.unique, !unique.isEmpty
+        else { return [] }
+        func isTargets(_ key: KeyShape) -> Bool {
+            !shape.keys.contains { $0.isUnique && $0.parts == key.parts }
+        }
+        let extracted = routes[shape.name]?.extracted ?? []
+        if extracted.isEmpty { return unique.filter(isTargets) }
+        // What the route fills is the same in all rows, and tells none apart.
+        let constants = Set(extracted.map { $0.name.lowercased() })
+        return unique.map { key in
+            var key = key
+            key.parts.removeAll { constants.contains($0.column?.lowercased() ?? "") }
+            return key
+        }.filter(isTargets)
+    }
+
     private func makeGraph() {
+        targetKeys = [:]
+        for shape in state.tables.values {
+            let extra = extraKeys(of: shape)
+            if !extra.isEmpty { targetKeys[shape.name] = extra }
+        }
         merged = []
-        var constrained = Set(targetKeys.filter { !$0.value.isEmpty }.keys)
+        var constrained = Set(targetKeys.keys)
         if mapping.movesTables {
             // A table without a valid route is refused when the first row of it comes.
             let groups = Dictionary(grouping: state.tables.keys) { try? target(of: $0) }
@@ -381,7 +405,7 @@ final class TableCatalog {
             isShared: mapping.mayBeShared(target: route.target),
             isLoose: loose.contains(name) || mapping.leavesOutRows(of: name), parents: parents,
             targetKeys: targetKeys[name] ?? [],
-            targetColumns: targetColumns[route.target] ?? [], related: graph, number: planNumber)
+            targetColumns: there[route.target]?.columns ?? [], related: graph, number: planNumber)
         plans[name] = plan
         return plan
     }

@@ -36,6 +36,7 @@ actor CopyControl {
             try interrupts.add(session.connection.interrupter)
             self.session = session
             try await barrier.allOpen(session)
+            try session.holdLock(token)
             let takeover = Takeover(meta: configuration.meta, key: configuration.key)
             var backoff = Backoff()
             var tries = 0
@@ -45,7 +46,6 @@ actor CopyControl {
                     coordinator = Coordinator(
                         session: session, meta: configuration.meta, key: configuration.key,
                         token: token)
-                    try session.holdLock(token)
                     barrier.publish(.success(state))
                     progress.wait(for: nil)
                     return state
