@@ -224,7 +224,8 @@ let package = Package(
             "ChecksTests",
             [
                 "MySQLCore", "MySQLClient", "Rules", "Relay", "Stream", "Runtime", "Settings",
-                "Worker", "TestServers", .product(name: "Logging", package: "swift-log"),
+                "Checkpoint", "Worker", "TestServers",
+                .product(name: "Logging", package: "swift-log"),
             ]),
         tests(
             "CommandsTests",

@@ -97,7 +97,7 @@ extension SourceTransaction {
                 out.sources.append(
                     source.met(
                         as: use == .converge && !isLoose
-                            ? .converge : source.plan.isLoose ? .loose : .exact))
+                            ? .converge : source.plan.usualMeeting))
             }
         }
         for var row in rows where places[Int(row.source)] >= 0 {

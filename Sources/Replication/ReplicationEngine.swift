@@ -24,6 +24,9 @@ public struct ReplicationConfiguration: Sendable {
     public var ranges: [TableName: CopyRange] = [:]
     /// Target connections that apply.
     public var lanes = 3
+    /// Whether changes of rows with a key are written so that rows become what they say, whatever
+    /// the target has. Without it every change must find the row as the source had it.
+    public var converges = false
     /// Transactions a target transaction holds at most.
     public var batchLimit = 192
     /// Memory for transactions in flight, bytes.
@@ -225,7 +228,7 @@ public final class ReplicationEngine: Sendable {
             state: schemas, windows: configuration.ranges, consistentFrom: state.consistentFrom,
             session: StatementSession(
                 source: try ServerDialect(source), target: try ServerDialect(target)),
-            online: online, loose: loose)
+            online: online, loose: loose, isSafe: configuration.converges)
         (catalog.stopped, catalog.decisions) = try StatementDecisions(
             meta: configuration.meta, key: configuration.key
         ).read(target)

@@ -49,6 +49,8 @@ final class TableCatalog {
     private var planNumber = 0
     /// Tables of which rules that are not in force any more have left something out.
     private var loose: Set<TableName>
+    /// Whether changes are to be written so that rows become what they say, whatever is there.
+    private let isSafe: Bool
     /// Rules that were warned of.
     private var warned: Set<RuleError> = []
 
@@ -79,9 +81,10 @@ final class TableCatalog {
         windows: [TableName: CopyRange], consistentFrom: SourcePosition?,
         session: StatementSession? = nil,
         online: [TableName: OnlineSchemaChangeStateMachine.Entry] = [:],
-        loose: Set<TableName> = []
+        loose: Set<TableName> = [], isSafe: Bool = false
     ) {
         self.loose = loose
+        self.isSafe = isSafe
         self.sourceVersion = sourceVersion
         self.mapping = mapping
         let unknown = ServerDialect(version: sourceVersion)
@@ -403,8 +406,8 @@ final class TableCatalog {
         let plan = TablePlan(
             shape: shape, route: route, isMerged: merged.contains(route.target),
             isShared: mapping.mayBeShared(target: route.target),
-            isLoose: loose.contains(name) || mapping.leavesOutRows(of: name), parents: parents,
-            targetKeys: targetKeys[name] ?? [],
+            isLoose: loose.contains(name) || mapping.leavesOutRows(of: name),
+            isSafe: isSafe, parents: parents, targetKeys: targetKeys[name] ?? [],
             targetColumns: there[route.target]?.columns ?? [], related: graph, number: planNumber)
         plans[name] = plan
         return plan

@@ -406,7 +406,8 @@ struct TransactionAssembler: ~Copyable {
         }
         let looksAtRows = filter?.looksAtRows(rows.kind) == true
         if !rows.before.isFull || !rows.after.isFull, requiresFullImages,
-            rows.kind == .insert || table.use != .exact || plan.isLoose || group.xid != nil
+            rows.kind == .insert || table.use != .exact || plan.isLoose || plan.alwaysConverges
+                || group.xid != nil
         {
             try requireWhole(rows, plan, event)
         }
@@ -415,7 +416,7 @@ struct TransactionAssembler: ~Copyable {
             plan.isLoose && table.use != .exact && rows.kind != .insert && rows.kind != .delete
         let meeting: Meeting =
             switch table.use {
-            case .exact: plan.isLoose ? .loose : .exact
+            case .exact: plan.usualMeeting
             case .converge: .converge
             case .skip: .exact
             }

@@ -74,6 +74,8 @@ public struct MigrationSettings: Sendable {
     public var sharesTargets = false
     /// Uses target tables that exist and are not empty.
     public var intoExisting = false
+    /// Whether changes are written so that rows become what they say, whatever the target has.
+    public var safeMode = false
     /// Drops what an earlier migration of this name left, and starts over.
     public var fresh = false
     /// Creates triggers and enables events on the target, and ends the migration.

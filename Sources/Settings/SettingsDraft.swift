@@ -41,6 +41,8 @@ public struct SettingsDraft: Sendable, Hashable {
     public var until: MigrationSettings.Until?
     /// Uses target tables that are not empty.
     public var intoExisting: Bool?
+    /// Writes changes so that rows become what they say, whatever the target has.
+    public var safeMode: Bool?
     /// Starts over; never from a file.
     public var fresh: Bool?
     /// Creates triggers, enables events, ends the migration.
@@ -85,6 +87,7 @@ public struct SettingsDraft: Sendable, Hashable {
         chunkBytes = other.chunkBytes ?? chunkBytes
         until = other.until ?? until
         intoExisting = other.intoExisting ?? intoExisting
+        safeMode = other.safeMode ?? safeMode
         fresh = other.fresh ?? fresh
         finish = other.finish ?? finish
         ignoredChecks = other.ignoredChecks ?? ignoredChecks
@@ -175,6 +178,7 @@ public struct SettingsDraft: Sendable, Hashable {
         }
         if let until { settings.until = until }
         settings.intoExisting = intoExisting ?? false
+        settings.safeMode = safeMode ?? false
         settings.fresh = fresh ?? false
         settings.finish = finish ?? false
         settings.ignoredChecks = Set(ignoredChecks ?? [])

@@ -7,7 +7,8 @@ extension SettingsDraft {
     static let fileKeys = [
         "source", "target", "tables", "exclude", "name", "source-id", "meta-schema", "mode",
         "start-position", "start-gtid", "start-time", "lanes", "readers", "memory", "chunk-rows",
-        "chunk-bytes", "until", "into-existing", "finish", "ignore-checks", "state-dir",
+        "chunk-bytes", "until", "into-existing", "safe-mode", "finish", "ignore-checks",
+        "state-dir",
         "relay", "relay-dir", "relay-limit", "server-id",
     ]
 
@@ -74,6 +75,7 @@ extension SettingsDraft {
         chunkBytes = try map.size("chunk-bytes", Limits.chunkBytes)
         until = try map.parsed("until", MigrationSettings.Until.forms) { .init($0) }
         intoExisting = try map.flag("into-existing")
+        safeMode = try map.flag("safe-mode")
         finish = try map.flag("finish")
         ignoredChecks = try map.list("ignore-checks", CheckNames.rule) {
             CheckNames.isKnown($0) ? $0 : nil

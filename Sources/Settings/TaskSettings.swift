@@ -27,7 +27,7 @@ public struct TaskSettings: Sendable, Hashable {
     private static let sharedKeys = [
         "name", "tables", "exclude", "meta-schema", "mode", "start-position", "start-gtid",
         "start-time", "lanes", "readers", "memory", "chunk-rows", "chunk-bytes", "until",
-        "into-existing", "finish", "ignore-checks",
+        "into-existing", "safe-mode", "finish", "ignore-checks",
     ]
     static let keys = ["target", "sources"] + sharedKeys
     /// Keys that only DM's form has: one is enough to tell it.
@@ -338,6 +338,7 @@ public struct TaskSettings: Sendable, Hashable {
         setSize("chunk-bytes", draft.chunkBytes)
         out["until"] = draft.until?.text.map { .text($0) }
         set("into-existing", draft.intoExisting)
+        set("safe-mode", draft.safeMode)
         set("finish", draft.finish)
         out["ignore-checks"] = draft.ignoredChecks.map { .list($0.map { .text($0) }) }
         return .object(out)

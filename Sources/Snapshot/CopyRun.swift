@@ -14,7 +14,7 @@ struct CopyRun: Sendable {
     }
 
     let configuration: SnapshotConfiguration
-    let plan: SnapshotPlan
+    private(set) var plan: SnapshotPlan
     let progress: SnapshotProgress
     let interrupts: Interrupts
     let control: CopyControl
@@ -95,27 +95,43 @@ struct CopyRun: Sendable {
         for object in objects where object.kind == .table {
             owned[object.name] = String(decoding: object.definition, as: UTF8.self)
         }
+        let earlier = try TableIdentities(objects)
         // Before any view is opened.
         let identities = try await schema.identities(plan)
         let chunks = try await startOver(
-            recorded, objects, &owned, isFirst: state.lowWater == nil,
-            replaced: TableIdentities(objects).differing(from: identities, among: plan.tables))
+            recorded, objects, &owned, isFirst: state.lowWater == nil, earlier, identities)
+        let whole = Self.whole(chunks)
         let stored = StoredObjects(meta: configuration.meta, key: configuration.key)
-        try await control.write([stored.storeStatement(identities.stored)])
+        try await control.write(
+            identities.changes(since: earlier, but: whole).map { stored.storeStatement($0) })
+        var run = self
+        run.plan = plan.keeping(earlier, of: whole)
+        return try await run.copy(state, chunks, whole, &owned, objects, earlier, identities)
+    }
+
+    /// Copies what is missing, and ends the copy.
+    ///
+    /// - Parameters:
+    ///   - whole: tables whose rows are all there.
+    ///   - earlier: which tables earlier runs have copied.
+    ///   - identities: which tables are copied now.
+    private func copy(
+        _ state: SubtaskState, _ chunks: [ChunkRecord], _ whole: Set<TableName>,
+        _ owned: inout [TableName: String], _ objects: [StoredObject], _ earlier: TableIdentities,
+        _ identities: TableIdentities
+    ) async throws -> SnapshotResult {
         try await createTables(chunks, &owned)
         let lacked = try await schema.lackedIndexes(plan, owned)
 
         progress.set(.views)
-        let copied = try await openViews(chunks, lacked, identities)
+        let copied = try await openViews(chunks, whole, lacked, identities)
         progress.set(.rows)
         work.give(.success(copied))
         await rowsDone.wait()
         try Task.checkCancellation()
         progress.set(.objects)
         try await copyObjects(objects)
-        let byTable = Dictionary(grouping: chunks, by: \.table)
-        return try await finish(
-            state, finishedBefore: Set(byTable.filter { Self.isComplete($0.value) }.keys))
+        return try await finish(state, finishedBefore: whole, earlier)
     }
 
     /// Empties tables whose unfinished copy can't go on, and forgets their chunks; drops those
@@ -123,31 +139,39 @@ struct CopyRun: Sendable {
     ///
     /// - Parameters:
     ///   - isFirst: whether no change has been applied yet.
-    ///   - replaced: tables that are others now than those that were copied from.
+    ///   - earlier: which tables were copied until now.
+    ///   - now: which ones there are.
     /// - Returns: the chunks that stay.
     private func startOver(
         _ chunks: [ChunkRecord], _ objects: [StoredObject], _ owned: inout [TableName: String],
-        isFirst: Bool, replaced: [TableName]
+        isFirst: Bool, _ earlier: TableIdentities, _ now: TableIdentities
     ) async throws -> [ChunkRecord] {
-        var anew = Set(objects.filter { $0.kind == .restart }.map(\.name))
-        // What is whole is what it was when it was read; the stream brings what became of it since.
-        let begun = Dictionary(grouping: chunks, by: \.table)
-        anew.formUnion(replaced.filter { begun[$0].map { !Self.isComplete($0) } ?? false })
+        let restart = Set(objects.filter { $0.kind == .restart }.map(\.name))
+        var anew = restart
         // Once changes have been applied, they will drop what the source has no more.
-        let gone = isFirst ? try await dropVanished(chunks, owned) : []
+        let gone = isFirst ? try await dropVanished(chunks, owned, earlier) : []
         for table in gone { owned[table] = nil }
         anew.subtract(gone)
         let chunks = chunks.filter { !gone.contains($0.table) }
-        let changed = try await schema.changed(owned)
-        anew.formUnion(changed)
         let byTable = Dictionary(grouping: chunks, by: \.table)
+        let whole = Self.whole(chunks)
+        // What is whole, with all that is merged with it, was what it was when it was read, and the
+        // target has it by that definition; the stream brings what became of it since.
+        let settled = Set(
+            try plan.tables.map(\.name).filter { table in
+                try plan.merged(with: table).allSatisfy {
+                    whole.contains($0) && !restart.contains($0) && earlier[$0] != nil
+                }
+            })
+        anew.formUnion(
+            earlier.differing(from: now).filter { byTable[$0] != nil && !settled.contains($0) })
+        let changed = try await schema.changed(owned.filter { !settled.contains($0.key) })
+        anew.formUnion(changed)
         // What needs one view has it as long as the run lives, and no longer.
         for group in plan.exactGroups {
             let begun = group.filter { byTable[$0] != nil }
             guard !begun.isEmpty else { continue }
-            let done = group.allSatisfy { name in
-                Self.isComplete(byTable[name] ?? [])
-            }
+            let done = whole.isSuperset(of: group)
             let snapshots = Set(begun.flatMap { byTable[$0]!.map(\.snapshot) })
             if !done || snapshots.count > 1 { anew.formUnion(begun) }
         }
@@ -193,17 +217,20 @@ struct CopyRun: Sendable {
     }
 
     /// Drops tables that this subtask created and the source has no more, with what was copied to
-    /// them: they may come again as other tables.
+    /// them: they may come again as other tables. Tables that were there are emptied; where they had
+    /// rows, what is whole stays for the stream to drop.
     ///
     /// - Returns: tables of which nothing is copied now, those among them that were merged with one
     ///   that has gone.
     private func dropVanished(
-        _ chunks: [ChunkRecord], _ owned: [TableName: String]
+        _ chunks: [ChunkRecord], _ owned: [TableName: String], _ earlier: TableIdentities
     ) async throws -> Set<TableName> {
+        let whole = Self.whole(chunks)
         let begun = Set(chunks.map(\.table))
         let vanished = begun.union(owned.keys).subtracting(plan.tables.map(\.name)).sorted()
         var gone: Set<TableName> = []
         var targets: Set<TableName> = []
+        var others: Set<TableName> = []
         for table in vanished {
             let target = try plan.mapping.target(of: table)
             if plan.mapping.mayBeShared(target: target) {
@@ -213,16 +240,32 @@ struct CopyRun: Sendable {
                     meta: configuration.meta)
             }
             let all = try plan.merged(with: table).union([table])
-            guard all.contains(where: { owned[$0] != nil }) else { continue }
+            if all.contains(where: { owned[$0] != nil }) {
+                targets.insert(target)
+            } else if !configuration.intoExisting {
+                others.insert(target)
+            } else if all == [table], whole.contains(table), earlier[table] != nil {
+                continue
+            } else {
+                throw SnapshotError.targetExists(
+                    target,
+                    detail: "its copy was begun, and \(table) is not on the source any more: its "
+                        + "rows are not told from those that were there before")
+            }
             gone.formUnion(all)
-            targets.insert(target)
         }
         guard !gone.isEmpty else { return [] }
         // Should one come again before it is forgotten here, what was copied must not count.
         try await mustStartOver(gone.sorted())
+        try await schema.empty(others.subtracting(targets).sorted(), plan.mapping)
         try await schema.drop(targets.sorted())
         try await control.forget(gone.sorted(), dropped: gone.sorted())
         return gone
+    }
+
+    /// Tables whose chunks are all there.
+    private static func whole(_ chunks: [ChunkRecord]) -> Set<TableName> {
+        Set(Dictionary(grouping: chunks, by: \.table).filter { isComplete($0.value) }.keys)
     }
 
     private static func isComplete(_ chunks: [ChunkRecord]) -> Bool {
@@ -256,7 +299,8 @@ struct CopyRun: Sendable {
     }
 
     private func openViews(
-        _ chunks: [ChunkRecord], _ lacked: [TableName: [String]], _ identities: TableIdentities
+        _ chunks: [ChunkRecord], _ whole: Set<TableName>, _ lacked: [TableName: [String]],
+        _ identities: TableIdentities
     ) async throws -> CopyWork {
         let firstID = await control.reserveSnapshots(configuration.pairs + 1)
         let count = configuration.pairs
@@ -266,8 +310,9 @@ struct CopyRun: Sendable {
         }
         try await control.record(Set(opened.flatMap(\.records)).sorted { $0.id < $1.id })
         // Tables that changed between the plan and the views would be read by a wrong list.
-        let now = try await schema.sourceShapes(plan.tables.map(\.name))
-        for table in plan.tables where now[table.name] != table.shape {
+        let open = plan.tables.filter { !whole.contains($0.name) }
+        let now = try await schema.sourceShapes(open.map(\.name))
+        for table in open where now[table.name] != table.shape {
             throw now[table.name] == nil
                 ? SnapshotError.tableMissing(table.name) : SnapshotError.tableChanged(table.name)
         }
@@ -305,13 +350,13 @@ struct CopyRun: Sendable {
     }
 
     private func finish(
-        _ state: SubtaskState, finishedBefore: Set<TableName>
+        _ state: SubtaskState, finishedBefore: Set<TableName>, _ earlier: TableIdentities
     ) async throws -> SnapshotResult {
         let (snapshots, chunks, _) = try await control.ledger()
         let ranges = try CopyLedger.ranges(snapshots: snapshots, chunks: chunks)
         // What is recorded decides, not what this run remembers: no event may be applied before.
-        let recorded = Dictionary(grouping: chunks, by: \.table)
-        for table in plan.tables where !Self.isComplete(recorded[table.name] ?? []) {
+        let whole = Self.whole(chunks)
+        for table in plan.tables where !whole.contains(table.name) {
             throw CheckpointError.inconsistent(
                 detail: "chunks of \(table.name) are missing at the end of its copy")
         }
@@ -321,13 +366,15 @@ struct CopyRun: Sendable {
         }
         var all = first
         for range in ranges.values { all = try all.union(range) }
-        let shapes = Dictionary(uniqueKeysWithValues: plan.tables.map { ($0.name, $0.shape) })
+        var shapes = Dictionary(uniqueKeysWithValues: plan.tables.map { ($0.name, $0.shape) })
+        // Of what the source has dropped since, the stream has rows before that.
+        for table in whole where shapes[table] == nil { shapes[table] = earlier[table]?.shape }
         // Where replication was under way already, its mark and the shapes at it stay; only
         // tables that were copied again get other ones.
         let again = Set(
             chunks.filter { !finishedBefore.contains($0.table) }.map(\.table))
         try await control.beginFollowing(
-            from: all.low, consistentFrom: all.high, shapes: plan.tables.map(\.shape),
+            from: all.low, consistentFrom: all.high, shapes: Array(shapes.values),
             replacing: state.lowWater == nil ? nil : again)
         progress.set(.done)
         let totals = progress.current

@@ -18,45 +18,69 @@ internal import MySQLCore
 // on MariaDB RENAME does; TRUNCATE, ANALYZE, triggers and rows don't. MySQL's view of it is that of
 // the transaction that asks, so another connection than the view's does.
 
-/// What tells the tables of a copy from others that take their names.
-struct TableIdentities: Codable, Sendable {
-    /// Tables, as `schema.table` quoted, and when the server says that they were made: MariaDB
-    /// tells of the last renaming too.
-    var made: [String: String] = [:]
+/// What tells a table of a copy from another one that takes its name.
+struct TableIdentity: Codable, Sendable, Equatable {
+    /// When the server says that it was made: MariaDB tells of the last renaming too. `nil` where
+    /// it does not tell.
+    var made: String?
+    /// What it was when its rows were read.
+    var shape: TableShape
+}
 
-    /// Where they are stored: one record of the subtask.
-    private static let place = TableName(schema: "", name: "")
+/// The identities of a copy's tables; one record of the subtask each, until the copy ends.
+struct TableIdentities: Sendable {
+    private(set) var tables: [TableName: TableIdentity] = [:]
 
-    subscript(table: TableName) -> String? { made[table.quoted] }
+    subscript(table: TableName) -> TableIdentity? { tables[table] }
 
-    init() {}
+    /// - Parameter made: when tables were made, by the source.
+    init(_ plan: SnapshotPlan, made: [TableName: String]) {
+        for table in plan.tables {
+            tables[table.name] = TableIdentity(made: made[table.name], shape: table.shape)
+        }
+    }
 
     /// Reads what earlier runs of the copy have stored.
     init(_ objects: [StoredObject]) throws {
-        guard let object = objects.first(where: { $0.kind == .identity }) else { return }
-        self = try object.decoded(as: TableIdentities.self)
-    }
-
-    var stored: StoredObject {
-        get throws { try StoredObject(kind: .identity, name: Self.place, encoding: self) }
+        for object in objects where object.kind == .identity && !object.name.name.isEmpty {
+            tables[object.name] = try object.decoded(as: TableIdentity.self)
+        }
     }
 
     /// What has rows to be copied.
     static let kinds = "TABLE_TYPE IN ('BASE TABLE','SYSTEM VERSIONED')"
 
-    /// Leaves out all other tables.
-    mutating func keep(only tables: [PlannedTable]) {
-        let names = Set(tables.map(\.name.quoted))
-        made = made.filter { names.contains($0.key) }
+    /// Tables that are others now. Those that are gone are none: what becomes of their rows the
+    /// statement says that the stream brings.
+    func differing(from now: TableIdentities) -> Set<TableName> {
+        Set(tables.filter { now[$0.key].map { [then = $0.value] in then != $0 } ?? false }.keys)
     }
 
-    /// Tables that are others now, sorted. Those that are gone are none: what becomes of their rows
-    /// the statement says that the stream brings.
-    func differing(from now: TableIdentities, among tables: [PlannedTable]) -> [TableName] {
-        tables.map(\.name).filter { table in
-            guard let then = self[table], let now = now[table] else { return false }
-            return then != now
-        }.sorted()
+    /// What is not stored yet of tables whose rows are to be read, sorted.
+    ///
+    /// - Parameter whole: tables whose rows are all there.
+    func changes(
+        since earlier: TableIdentities, but whole: Set<TableName>
+    ) throws -> [StoredObject] {
+        try tables.filter { !whole.contains($0.key) && earlier[$0.key] != $0.value }
+            .sorted { $0.key < $1.key }
+            .map { try StoredObject(kind: .identity, name: $0.key, encoding: $0.value) }
+    }
+}
+
+extension SnapshotPlan {
+    /// The same with the shapes that tables had when their rows were read; what a statement has
+    /// changed since, the stream brings.
+    func keeping(_ identities: TableIdentities, of whole: Set<TableName>) -> SnapshotPlan {
+        SnapshotPlan(
+            tables: tables.map { table in
+                guard whole.contains(table.name), let then = identities[table.name] else {
+                    return table
+                }
+                var table = table
+                table.shape = then.shape
+                return table
+            }, mapping: mapping)
     }
 }
 
@@ -65,18 +89,17 @@ extension SchemaCopier {
     func identities(_ plan: SnapshotPlan) throws -> TableIdentities {
         let (source, _) = try connections()
         let kinds = TableIdentities.kinds
-        var out = TableIdentities()
+        var made: [TableName: String] = [:]
         for schema in Set(plan.tables.map(\.name.schema)).sorted() {
             let rows = try source.rows(
                 "SELECT TABLE_NAME, CREATE_TIME FROM information_schema.TABLES "
                     + "WHERE TABLE_SCHEMA=\(utf8Literal(schema)) AND \(kinds)")
             for row in rows {
                 let name = TableName(schema: schema, name: row[0] ?? "")
-                out.made[name.quoted] = row[1] ?? ""
+                made[name] = row[1]
             }
         }
-        out.keep(only: plan.tables)
-        return out
+        return TableIdentities(plan, made: made)
     }
 
     /// To be called while a table is held by a transaction that has read of it.
@@ -88,7 +111,7 @@ extension SchemaCopier {
             "SELECT CREATE_TIME FROM information_schema.TABLES "
                 + "WHERE TABLE_SCHEMA=\(utf8Literal(table.schema)) "
                 + "AND TABLE_NAME=\(utf8Literal(table.name)) AND \(TableIdentities.kinds)")
-        guard let then = then[table], let now, now != then else { return }
+        guard let made = then[table]?.made, let now, now != made else { return }
         throw SnapshotError.startsOver(
             [table], detail: "it was altered or replaced while it was copied")
     }

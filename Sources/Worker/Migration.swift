@@ -501,6 +501,7 @@ public final class Migration: Sendable {
                 Connection(self.settings.target))
         }
         configuration.lanes = settings.lanes
+        configuration.converges = settings.safeMode
         configuration.memoryBudget = settings.memoryBudget
         let generation = relay.generation
         configuration.events = relay.events

@@ -38,8 +38,12 @@ import Testing
                     ]))
         }
 
+        func plan() throws -> SnapshotPlan {
+            try SnapshotPlan.read(Connection(copy.configuration.source), mapping)
+        }
+
         func run() async throws {
-            let plan = try SnapshotPlan.read(Connection(copy.configuration.source), mapping)
+            let plan = try plan()
             _ = try await SnapshotEngine(
                 configuration: copy.configuration, plan: plan, progress: copy.progress
             ).run(epoch: .next, token: RunToken(randomToken()))
@@ -97,10 +101,12 @@ import Testing
                 "ALTER TABLE part_1 ADD w INT; ALTER TABLE part_2 ADD w INT", database: f.schema)
         case .replaced:
             // What was begun was another table.
-            var identities = TableIdentities()
-            identities.made[f.table("part_1").quoted] = "then"
+            var identity = try #require(
+                TableIdentities(merged.plan(), made: [:])[f.table("part_1")])
+            identity.made = "then"
             try merged.interrupt(
-                stored.storeStatement(try identities.stored),
+                stored.storeStatement(
+                    StoredObject(kind: .identity, name: f.table("part_1"), encoding: identity)),
                 "DELETE FROM \(merged.meta).chunk WHERE table_name='part_1' AND to_key IS NULL")
         }
         try await merged.runIntoKill(forgetting: killed)

@@ -1,3 +1,4 @@
+import Checkpoint
 import Foundation
 import MySQLClient
 import MySQLCore
@@ -49,6 +50,33 @@ import Testing
             try await body()
             try blocker.execute("ROLLBACK")
             return await run.result
+        }
+
+        /// Ends the copy when `small` is whole, and `t` is not: a chunk of it waits.
+        func interrupt() async throws {
+            let outcome: Result<Void, any Error>
+            let fixture = copy
+            let run = Task { _ = try await fixture.copy() }
+            while copy.progress.current.tables[copy.table("small")]?.isDone != true
+                || rows(copy.progress.current, of: "t") < 200
+            {
+                try await Task.sleep(for: .milliseconds(5))
+            }
+            run.cancel()
+            outcome = await run.result
+            try blocker.execute("ROLLBACK")
+            #expect(throws: (any Error).self) { try outcome.get() }
+            #expect(try copy.chunks("t").count < 4)
+        }
+
+        /// Columns of the tables by which their rows are read from the stream, at its beginning.
+        func columns() throws -> [TableName: [String]] {
+            let shapes = try StoredShapes(
+                meta: copy.configuration.meta, key: copy.configuration.key
+            )
+            .read(Connection(copy.configuration.target))
+            return Dictionary(
+                uniqueKeysWithValues: shapes.map { ($0.name, $0.columns.map(\.name)) })
         }
 
         func rows(_ state: SnapshotProgress.State, of table: String) -> UInt64 {
@@ -119,5 +147,72 @@ import Testing
         try await f.copy()
         #expect(try f.rows("t").target.first == "1,1001")
         #expect(try f.agree("t"))
+    }
+
+    @Test(arguments: [false, true])
+    func `what is whole stays as it was read when it is altered between two runs`(
+        isOwn: Bool
+    ) async throws {
+        let stalled = try await Stalled("snap_between_\(isOwn)", .mariadb, pairs: 3, at: 250)
+        let f = stalled.copy
+        let small = f.table("small")
+        if isOwn {
+            let text =
+                try Connection(f.configuration.source)
+                .rows("SHOW CREATE TABLE \(small.quoted)")[0][1] ?? ""
+            let stored = StoredObjects(meta: f.configuration.meta, key: f.configuration.key)
+            try Connection(f.configuration.target).execute(
+                stored.storeStatement(
+                    StoredObject(kind: .table, name: small, definition: Array(text.utf8))))
+        }
+        try await stalled.interrupt()
+        let chunks = try f.chunks("small")
+        try f.source.sql("ALTER TABLE small ADD w INT DEFAULT 5", database: f.schema)
+        try await f.copy()
+        #expect(try f.chunks("small") == chunks)
+        #expect(try stalled.columns()[small] == ["id", "v"])
+        #expect(try f.target.sql("SELECT * FROM small", database: f.schema) == "1\t1\n")
+        #expect(try f.agree("t"))
+    }
+
+    @Test(arguments: [false, true])
+    func `what is dropped between two runs leaves nothing, or stays whole for the stream`(
+        intoExisting: Bool
+    ) async throws {
+        var stalled = try await Stalled("snap_dropped_\(intoExisting)", .mariadb, pairs: 3, at: 250)
+        stalled.copy.configuration.intoExisting = intoExisting
+        let f = stalled.copy
+        try await stalled.interrupt()
+        try f.source.sql("DROP TABLE small", database: f.schema)
+        try await f.copy()
+        // By its shape its last rows are read, before it is dropped.
+        #expect(try stalled.columns()[f.table("small")] == (intoExisting ? ["id", "v"] : nil))
+        #expect(
+            try f.target.sql("SELECT * FROM small", database: f.schema)
+                == (intoExisting ? "1\t1\n" : ""))
+    }
+
+    @Test(arguments: [false, true])
+    func `what is dropped between two runs, and was not whole, leaves nothing or is refused`(
+        intoExisting: Bool
+    ) async throws {
+        var stalled = try await Stalled("snap_lost_\(intoExisting)", .mariadb, pairs: 3, at: 250)
+        stalled.copy.configuration.intoExisting = intoExisting
+        let f = stalled.copy
+        try await stalled.interrupt()
+        try f.source.sql("DROP TABLE t", database: f.schema)
+        if intoExisting {
+            await #expect {
+                try await f.copy()
+            } throws: {
+                "\($0)".contains("not on the source any more")
+            }
+        } else {
+            try await f.copy()
+            #expect(try f.chunks("t").isEmpty)
+        }
+        #expect(
+            try f.target.sql("SELECT COUNT(*) FROM t", database: f.schema)
+                == (intoExisting ? "200\n" : "0\n"))
     }
 }

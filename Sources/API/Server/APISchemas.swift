@@ -152,7 +152,7 @@ enum APISchemas {
                 "mode": text, "start-position": text, "start-gtid": text, "start-time": text,
                 "lanes": integer,
                 "readers": integer, "memory": size, "chunk-rows": integer, "chunk-bytes": size,
-                "until": text, "into-existing": flag, "finish": flag,
+                "until": text, "into-existing": flag, "safe-mode": flag, "finish": flag,
                 "ignore-checks": oneOrMore,
             ], required: ["target", "sources", "tables"]),
         "Server": .object([

@@ -74,6 +74,11 @@ struct MigrationFlags: ParsableArguments {
     @Flag(help: "Use target tables that exist and are not empty.")
     var intoExisting = false
 
+    @Flag(
+        help: ArgumentHelp(
+            "Make rows what changes say, whatever the target has, instead of stopping."))
+    var safeMode = false
+
     @Flag(help: "Drop what an earlier run of this name left, and start over; asks first.")
     var fresh = false
 
@@ -131,6 +136,7 @@ struct MigrationFlags: ParsableArguments {
         draft.metaSchema = metaSchema
         draft.until = until
         draft.intoExisting = intoExisting ? true : nil
+        draft.safeMode = safeMode ? true : nil
         draft.fresh = fresh ? true : nil
         draft.finish = finish ? true : nil
         draft.onlineDDL = onlineDdl ? true : nil

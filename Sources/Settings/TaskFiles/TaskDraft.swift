@@ -33,6 +33,7 @@ extension TaskFile {
         draft.ignoredChecks = checksToIgnore
         if let part {
             draft.lanes = min(part.sync.lanes, Limits.lanes.upperBound)
+            draft.safeMode = part.sync.isConvergent
             draft.readers = min(part.dump.threads, Limits.readers.upperBound)
             if part.dump.rows > 0 { draft.chunkRows = part.dump.rows }
         }

@@ -59,10 +59,6 @@ extension TaskFile {
                 "rows of the target are never kept in the copy's "
                     + "place: leave it out", if: part.load.duplicates == .ignore)
             add(
-                instance.syncName.map { "syncers.\($0).safe-mode" } ?? path + ".syncer.safe-mode",
-                "it is not needed: every transaction takes effect exactly once",
-                if: part.sync.isConvergent)
-            add(
                 "validators.\(instance.validationName ?? "").mode",
                 "\"skein verify\" compares while the task runs",
                 if: part.validation.mode != .none)

@@ -1,0 +1,60 @@
+import Checkpoint
+import Logging
+import MySQLClient
+import MySQLCore
+import Rules
+import Runtime
+import Settings
+import TestServers
+import Testing
+
+@testable import Worker
+
+@Suite struct StaleRulesTests {
+    @Test("rules change nothing when another process has written since the look")
+    func staleLook() async throws {
+        try await TestServer.with(.mariadb) { server in
+            try server.sql("CREATE DATABASE shop; CREATE TABLE shop.t (id INT PRIMARY KEY)")
+            let options = ConnectionOptions(
+                host: "127.0.0.1", port: server.port, user: TestServer.user,
+                password: Password(TestServer.password))
+            let pattern = try #require(TablePattern("shop.*"))
+            var settings = MigrationSettings(
+                source: options, target: options, selection: TableSelection(tables: [pattern]))
+            settings.name = "task"
+            settings.sourceID = "one"
+            let new = MigrationIdentity(
+                settings: settings, server: ServerUUID(high: 0, low: 1))
+            var old = new
+            old.excluded = ["shop.never"]
+            let key = SubtaskKey(task: "task", source: "one")
+            let migration = Migration(settings: settings, logger: Logger(label: "test"))
+            let (stored, wanted) = (old, new)
+            try await withThread("test") {
+                let connection = try Connection(options)
+                try MetaSchema().prepare(connection)
+                let takeover = Takeover(meta: MetaSchema(), key: key)
+                let session = try TargetSession(options, role: .coordinator)
+                _ = try takeover.create(
+                    session, identity: stored.encoded, rules: [1], phase: "follow")
+                func change(_ look: SubtaskState) throws -> Bool {
+                    try migration.changeRules(
+                        look, from: stored, to: wanted, because: "", Connection(options),
+                        connection)
+                }
+                func identity() throws -> [UInt8]? { try takeover.peek(connection)?.identity }
+                let look = try #require(try takeover.peek(connection))
+                for other in ["phase='finished'", "phase='follow', identity=x'0102'"] {
+                    try connection.execute("UPDATE skein_meta.subtask SET \(other); COMMIT")
+                    let before = try identity()
+                    #expect(try !change(look))
+                    #expect(try identity() == before)
+                }
+                try connection.execute(
+                    "UPDATE skein_meta.subtask SET identity=\(hexLiteral(stored.encoded)); COMMIT")
+                #expect(try change(look))
+                #expect(try identity() == wanted.encoded)
+            }
+        }
+    }
+}

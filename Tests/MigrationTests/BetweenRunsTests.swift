@@ -1,0 +1,67 @@
+import MySQLClient
+import TestServers
+import Testing
+
+extension MigrationTests {
+    /// Statements of the source between two runs of a copy, of which the first was killed.
+    @Suite("Statements between two runs of a copy", .serialized)
+    struct BetweenRunsTests {
+        private static let tables = """
+            CREATE TABLE marker (id BIGINT PRIMARY KEY);
+            CREATE TABLE altered (id INT PRIMARY KEY, v INT);
+            CREATE TABLE dropped LIKE altered; CREATE TABLE renamed LIKE altered;
+            CREATE TABLE made_again LIKE altered;
+            CREATE TABLE large (id INT PRIMARY KEY, v VARCHAR(200));
+            """
+        private static let rows = """
+            INSERT INTO altered VALUES (1, 1); INSERT INTO dropped VALUES (1, 1);
+            INSERT INTO renamed VALUES (1, 1); INSERT INTO made_again VALUES (1, 1);
+            INSERT INTO large WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 900)
+                SELECT i, REPEAT('v', 150) FROM n;
+            """
+
+        @Test(
+            "what was whole is followed from there, whoever created it",
+            arguments: Pair.sameFamily, [false, true])
+        func whole(_ pair: Pair, isThere: Bool) async throws {
+            var trial = try await Trial(pair, "between", Self.tables + Self.rows)
+            if isThere {
+                try trial.target.sql("CREATE DATABASE \(trial.schema)")
+                try trial.onTarget(Self.tables)
+            }
+            let proxy = try FaultProxy(to: trial.target)
+            defer { proxy.close() }
+            trial.targetURL = proxy.url
+            proxy.setDelay(.milliseconds(8))
+            let skein = try trial.migrate("--chunk-rows", "5")
+            let target = try trial.target.connect()
+            try await skein.waiting(for: "the small tables") {
+                let done = try? target.rows(
+                    "SELECT table_name FROM \(trial.meta).chunk WHERE to_key IS NULL")
+                return done?.count == 5 || skein.status != nil
+            }
+            #expect(skein.kill(), "\(skein.text)")
+            #expect(trial.phase == "copy")
+            try trial.onSource(
+                """
+                INSERT INTO altered VALUES (2, 2); ALTER TABLE altered ADD w INT DEFAULT 7;
+                UPDATE altered SET v = 3 WHERE id = 1; INSERT INTO altered VALUES (3, 3, 3);
+                INSERT INTO dropped VALUES (2, 2); DROP TABLE dropped;
+                INSERT INTO renamed VALUES (2, 2); RENAME TABLE renamed TO other_name;
+                INSERT INTO other_name VALUES (3, 3);
+                INSERT INTO made_again VALUES (2, 2); DROP TABLE made_again;
+                CREATE TABLE made_again (id INT PRIMARY KEY, t TEXT); INSERT INTO made_again VALUES (5, 'x');
+                """)
+            proxy.setDelay(.zero)
+            try await trial.catchUp()
+            if isThere {
+                // They were there before, and are as they were.
+                for table in ["dropped", "renamed"] {
+                    #expect(try trial.onTarget("SELECT COUNT(*) FROM \(table)") == "0\n")
+                    try trial.onTarget("DROP TABLE \(table)")
+                }
+            }
+            try await trial.expectEqual()
+        }
+    }
+}
