@@ -74,7 +74,8 @@ let package = Package(
             "Relay", ["MySQLCore", "MySQLBinlog", "MySQLClient", "Stream", "Runtime"], strict),
         module("Checkpoint", ["MySQLCore", "MySQLClient"], common),
         module(
-            "Snapshot", ["MySQLCore", "Rules", "MySQLClient", "Checkpoint", "Runtime"], strict),
+            "Snapshot",
+            ["MySQLCore", "MySQLSyntax", "Rules", "MySQLClient", "Checkpoint", "Runtime"], strict),
         module(
             "Replication",
             [

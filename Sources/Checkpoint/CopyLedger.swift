@@ -109,18 +109,14 @@ public struct CopyLedger: Sendable {
         }
     }
 
-    /// Forgets chunks of a table whose copy starts over. By the coordinator, which must have
-    /// emptied the table on the target in fenced transactions before.
-    public func forget(_ table: TableName, by coordinator: Coordinator) throws {
-        try coordinator.transaction { connection in
-            try coordinator.update("phase='copy'", connection)
-            try connection.execute(
-                """
-                DELETE FROM \(meta.table("chunk")) WHERE \(key.condition) \
-                AND schema_name=\(utf8Literal(table.schema)) \
-                AND table_name=\(utf8Literal(table.name))
-                """)
-        }
+    /// The statement that forgets the chunks of a table whose copy starts over. For a transaction
+    /// of the coordinator, which must have emptied the table on the target in fenced transactions
+    /// before, and forgets in the same one the chunks of all tables that were merged with it.
+    public func forgetStatement(_ table: TableName) -> String {
+        """
+        DELETE FROM \(meta.table("chunk")) WHERE \(key.condition) \
+        AND schema_name=\(utf8Literal(table.schema)) AND table_name=\(utf8Literal(table.name))
+        """
     }
 
     /// The statement that records a finished chunk; it belongs into the transaction that wrote

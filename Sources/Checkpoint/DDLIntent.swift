@@ -2,23 +2,13 @@ internal import Foundation
 internal import MySQLClient
 public import MySQLCore
 
-/// A table on the target as it was before a DDL statement: enough to see later whether the
-/// statement has run.
-public struct TableTrace: Sendable, Hashable, Codable {
-    /// InnoDB's id of the table, where the user may see it (privilege PROCESS): a rebuild,
-    /// TRUNCATE or DROP and CREATE gives another, RENAME keeps it.
-    public var tableID: String?
-    /// `SHOW CREATE TABLE` without its AUTO_INCREMENT value; `nil` when there is no such table.
-    public var definition: String?
-}
-
 /// What a DDL statement is to its source transaction; the number is what `step` holds.
 public enum DDLStep: Int, Sendable, Hashable {
     /// All of it.
     case whole = 0
-    /// The first part of it; rows follow.
+    /// The last statement before rows of the same transaction.
     case opening = 1
-    /// The first part, which has run; rows are awaited, or on their way.
+    /// All statements have run; rows are awaited, or on their way.
     case opened = 2
     /// One of several parts is awaited; those before it have run.
     case between = 3
@@ -116,38 +106,13 @@ public final class DDLLedger {
         fence = Fence(meta: meta, key: key, lane: lane, token: token)
     }
 
-    /// The name of the lock that makes one DDL at a time of a subtask, and outlives a client whose
-    /// statement still runs.
-    private var lockName: String {
-        let hash = Digest.digest(text: "\(key.task)\u{0}\(key.source)\u{0}\(meta.name)")
-        return "'skein:ddl:\(hexLiteral(hash).dropFirst(2).dropLast())'"
-    }
-
     /// Takes the subtask's DDL lock: ends an idle holder, waits for one that still executes.
-    public func lock() throws {
-        let connection = session.connection
-        while true {
-            if try connection.value("SELECT GET_LOCK(\(lockName), 5)") == "1" {
-                try connection.execute("COMMIT")
-                return
-            }
-            if let holder = try connection.value("SELECT IS_USED_LOCK(\(lockName))"),
-                let id = UInt64(holder), id != connection.id,
-                try connection.value(
-                    "SELECT COMMAND FROM information_schema.PROCESSLIST WHERE ID=\(id)") == "Sleep"
-            {
-                _ = try? connection.execute("KILL \(id)")
-            }
-            try connection.execute("COMMIT")
-            try Task.checkCancellation()
-        }
-    }
+    public func lock() throws { try ddlLock.take() }
 
     /// Gives the lock back.
-    public func unlock() throws {
-        try session.connection.execute("DO RELEASE_LOCK(\(lockName))")
-        try session.connection.execute("COMMIT")
-    }
+    public func unlock() throws { try ddlLock.release() }
+
+    private var ddlLock: DDLLock { DDLLock(session: session, meta: meta, key: key) }
 
     /// Reads the intent that an earlier run left, `nil` when there is none.
     public func read() throws -> DDLIntent? {
@@ -267,33 +232,7 @@ public final class DDLLedger {
 
     /// How a table is on the target now.
     public func trace(_ table: TableName) throws -> TableTrace {
-        let connection = session.connection
-        var trace = TableTrace()
-        do throws(MySQLError) {
-            let rows = try connection.rows("SHOW CREATE TABLE \(table.quoted)")
-            trace.definition = rows.first?[1].map(Self.withoutAutoIncrement)
-        } catch {
-            let isAbsent =
-                error.code == MySQLErrorCode.noSuchTable
-                || error.code == MySQLErrorCode.unknownDatabase
-            guard isAbsent else { throw error }
-            return trace
-        }
-        let view = connection.family == .mariadb ? "INNODB_SYS_TABLES" : "INNODB_TABLES"
-        let name = utf8Literal("\(table.schema)/\(table.name)")
-        // Without the privilege PROCESS the shape alone has to decide.
-        trace.tableID = try? connection.value(
-            "SELECT TABLE_ID FROM information_schema.\(view) WHERE NAME=CONVERT(\(name) USING utf8mb3)"
-        )
-        try connection.execute("COMMIT")
-        return trace
-    }
-
-    private static func withoutAutoIncrement(_ definition: String) -> String {
-        let definition = withoutSecrets(definition)
-        guard let range = definition.firstRange(of: " AUTO_INCREMENT=") else { return definition }
-        let rest = definition[range.upperBound...].drop { $0.isNumber }
-        return String(definition[..<range.lowerBound]) + rest
+        try TableTrace(table, session)
     }
 
     private func transaction(

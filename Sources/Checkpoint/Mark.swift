@@ -93,8 +93,12 @@ public struct Coordinator {
     /// Replaces what the subtask is stored for, and drops tables from it. Nothing may be applied
     /// above the mark.
     ///
+    /// - Parameter loose: tables that stay, of which rules have left something out until now.
     /// - Returns: false, with nothing done, while a DDL statement is not decided.
-    public func change(identity: [UInt8], leaving: [TableName]) throws -> Bool {
+    public func change(
+        identity: [UInt8], leaving: [TableName], loose: [TableName] = []
+    ) throws -> Bool {
+        let objects = StoredObjects(meta: meta, key: key)
         var isDone = false
         try transaction { connection in
             try update("phase=phase", connection)
@@ -110,6 +114,11 @@ public struct Coordinator {
                     AND schema_name=\(utf8Literal(table.schema)) \
                     AND table_name=\(utf8Literal(table.name))
                     """)
+                try connection.execute(objects.removeStatement(.loose, table))
+            }
+            for table in loose {
+                let object = try StoredObject(kind: .loose, name: table, encoding: true)
+                try connection.execute(objects.storeStatement(object))
             }
             isDone = true
         }

@@ -82,8 +82,8 @@ public struct StatementDecisions: Sendable {
     /// about it counts no more. It takes effect when the subtask goes on.
     ///
     /// - Returns: that statement.
-    /// - Throws: ``UndecidableStatement`` where there is none, parts of it have run already, or
-    ///   the subtask is running.
+    /// - Throws: ``UndecidableStatement`` where there is none, parts or all of it have run
+    ///   already, or the subtask is running.
     public func decide(
         _ decision: StatementDecision, _ connection: Connection
     ) throws -> StoppedStatement {
@@ -104,13 +104,12 @@ public struct StatementDecisions: Sendable {
     private func change(
         _ connection: Connection, _ statement: (StoppedStatement) throws -> String
     ) throws -> StoppedStatement {
-        let found = try read(connection)
-        guard let stopped = found.stopped else {
-            throw UndecidableStatement(detail: "no statement has stopped \(key)")
-        }
+        let nothing = UndecidableStatement(detail: "no statement has stopped \(key)")
+        guard try read(connection).stopped != nil else { throw nothing }
         try connection.execute("START TRANSACTION")
         do {
             // A run reads what was decided when it begins: while one goes on, it would not know.
+            // Its lock is taken before its token is stored, and nothing is stored now.
             let run = try connection.value(
                 "SELECT HEX(run) FROM \(meta.table("subtask")) WHERE \(key.condition) FOR UPDATE")
             let token = unhex(run)
@@ -120,25 +119,44 @@ public struct StatementDecisions: Sendable {
                 throw UndecidableStatement(
                     detail: "the subtask is running: pause it first, or wait until it has stopped")
             }
-            // A statement whose intent is there has run in part: the list of what runs can't be
-            // another one any more.
-            let begun = try connection.rows(
-                "SELECT HEX(identity) FROM \(meta.table("ddl")) WHERE \(key.condition) FOR UPDATE")
-            for row in begun {
-                let set = try IdentitySet(encoded: unhex(row[0]))
-                guard set.identities.first?.decisionKey != stopped.key else {
-                    throw UndecidableStatement(
-                        detail: "parts of the statement have run: remove the reason on the target, "
-                            + "and let the subtask go on")
-                }
+            // In the order in which runs lock them.
+            let done = try keys("done", of: "lane", connection)
+                .union(try keys("carried", of: "subtask", connection))
+            let begun = try keys("identity", of: "ddl", connection)
+            let records = try objects.readLocked(connection)
+            guard let record = records.first(where: { $0.kind == .stopped }) else { throw nothing }
+            let stopped = try record.decoded(as: StoppedStatement.self)
+            // The list of what runs can't be another one any more.
+            guard !begun.contains(stopped.key) else {
+                throw UndecidableStatement(
+                    detail: "parts of the statement have run: remove the reason on the target, "
+                        + "and let the subtask go on")
+            }
+            // Nothing would run any more, and nobody would look at the tables again.
+            guard !done.contains(stopped.key) else {
+                throw UndecidableStatement(
+                    detail: "all of the statement has run: make the tables on the target what "
+                        + "they are on the source, and let the subtask go on")
             }
             try connection.execute(try statement(stopped))
             try connection.execute("COMMIT")
+            return stopped
         } catch {
             _ = try? connection.execute("ROLLBACK")
             throw error
         }
-        return stopped
+    }
+
+    /// What a column holds of transactions.
+    private func keys(
+        _ column: String, of table: String, _ connection: Connection
+    ) throws -> Set<String> {
+        let rows = try connection.rows(
+            "SELECT HEX(\(column)) FROM \(meta.table(table)) WHERE \(key.condition) FOR UPDATE")
+        return try rows.reduce(into: []) { keys, row in
+            guard row[0] != nil else { return }
+            keys.formUnion(try IdentitySet(encoded: unhex(row[0])).identities.map(\.decisionKey))
+        }
     }
 
     /// The name that a decision is stored under.

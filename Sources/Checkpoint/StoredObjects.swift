@@ -29,6 +29,9 @@ public struct StoredObject: Sendable, Hashable {
         case decision
         /// An online schema change that is under way, as of the low-water mark.
         case online
+        /// A table of which rules have left something out that are not in force any more: its rows
+        /// need not be the source's, until it is copied anew.
+        case loose
     }
 
     /// What it is.
@@ -78,10 +81,20 @@ public struct StoredObjects: Sendable {
 
     /// All objects, sorted by kind and name.
     public func read(_ connection: Connection) throws -> [StoredObject] {
+        let found = try read(connection, lock: "")
+        try connection.execute("COMMIT")
+        return found
+    }
+
+    /// The same, in the transaction that is open: nobody writes them before its end.
+    package func readLocked(_ connection: Connection) throws -> [StoredObject] {
+        try read(connection, lock: " FOR UPDATE")
+    }
+
+    private func read(_ connection: Connection, lock: String) throws -> [StoredObject] {
         let rows = try connection.rows(
             "SELECT kind, schema_name, table_name, HEX(definition) FROM \(meta.table("object")) "
-                + "WHERE \(key.condition) ORDER BY kind, schema_name, table_name")
-        try connection.execute("COMMIT")
+                + "WHERE \(key.condition) ORDER BY kind, schema_name, table_name\(lock)")
         return try rows.map { row in
             let bytes = unhex(row[3])
             guard let kind = row[0].flatMap(StoredObject.Kind.init), bytes.first == 1 else {

@@ -18,13 +18,14 @@ public struct SubtaskState: Sendable {
     public var epoch: UInt64
     /// The new run's token.
     public var run: RunToken
-    /// How far the subtask is: `start` (changes are to be followed from a place that is not
-    /// settled yet), `copy`, `follow`, `complete` (the copy is whole, and nothing more is wanted),
+    /// How far the subtask is: `start` (changes are to be followed from a place; what is there is
+    /// not known yet), `copy`, `follow`, `complete` (the copy is whole, and nothing more is wanted),
     /// `finished`.
     public var phase: String
     /// Identities of source and target and the selection of tables, as the task recorded them.
     public var identity: [UInt8]
-    /// Everything at or before this is applied; `nil` before the copy has ended.
+    /// Everything at or before this is applied; `nil` before the copy has ended. In phase `start`
+    /// the place to begin at, where it was settled by the first start.
     public var lowWater: SourcePosition?
     /// Transactions above the mark that are applied.
     public var carried: IdentitySet
@@ -49,17 +50,21 @@ public struct Takeover: Sendable {
 
     /// Inserts the subtask's row if there is none. Only for a subtask that was never started.
     ///
-    /// - Parameter phase: what the subtask begins with.
+    /// - Parameters:
+    ///   - phase: what the subtask begins with.
+    ///   - place: where changes are to be followed from, if that is settled already.
     /// - Returns: whether the row is new.
     public func create(
-        _ session: TargetSession, identity: [UInt8], rules: [UInt8], phase: String = "copy"
+        _ session: TargetSession, identity: [UInt8], rules: [UInt8], phase: String = "copy",
+        from place: SourcePosition? = nil
     ) throws(MySQLError) -> Bool {
         let inserted = try session.connection.execute(
             """
             INSERT IGNORE INTO \(meta.table("subtask")) \
-            (task, source, epoch, run, beat, phase, identity, rules, carried, tail) VALUES \
-            (\(key.values), 0, x'00000000000000000000000000000000', 0, \(utf8Literal(phase)), \
-            \(hexLiteral(identity)), \(hexLiteral(rules)), '', '')
+            (task, source, epoch, run, beat, phase, identity, rules, carried, tail, low_water) \
+            VALUES (\(key.values), 0, x'00000000000000000000000000000000', 0, \
+            \(utf8Literal(phase)), \(hexLiteral(identity)), \(hexLiteral(rules)), '', '', \
+            \(place.map { hexLiteral($0.encoded) } ?? "NULL"))
             """)
         try session.connection.execute("COMMIT")
         return inserted == 1

@@ -112,7 +112,8 @@ public final class TargetSession {
         }
     }
 
-    /// Takes the run's named lock for this role, which a takeover looks for.
+    /// Takes the run's named lock for this role, which a takeover looks for. The coordinator's is
+    /// held before its token is stored: a stored token without it is of a run that is over.
     package func holdLock(_ token: RunToken) throws {
         let got = try connection.value(
             "SELECT GET_LOCK(\(token.lockName(role.lockRole)), 0)")

@@ -72,6 +72,10 @@ public enum MySQLErrorCode {
     public static let unknownDatabase: UInt32 = 1049
     /// Table doesn't exist.
     public static let noSuchTable: UInt32 = 1146
+    /// ER_UNKNOWN_TABLE: information_schema has no such table.
+    public static let unknownTable: UInt32 = 1109
+    /// ER_SPECIFIC_ACCESS_DENIED_ERROR: a privilege is missing that has a name.
+    public static let privilegeMissing: UInt32 = 1227
     /// Lock wait timeout; only the statement is rolled back.
     public static let lockWaitTimeout: UInt32 = 1205
     /// Deadlock; the transaction is rolled back.

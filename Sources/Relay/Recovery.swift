@@ -16,7 +16,6 @@ struct Recovery {
         while let shelf = catalog.shelves.last {
             guard let entry = shelf.files.last else {
                 // A folder that was begun, and got no file.
-                guard catalog.shelves.count > 1 else { return nil }
                 try catalog.directory.remove(shelf.folder)
                 catalog.load()
                 continue

@@ -124,32 +124,10 @@ final class DDLWorker {
             begun = (intent.identity, intent.part)
             return DDLRecovery()
         }
-        var now: [TableName: TableTrace] = [:]
-        for table in intent.before.keys { now[table] = try ledger.trace(table) }
-        if now == intent.before {
-            let hasIDs = now.values.contains { $0.tableID != nil }
-            let changesNothingVisible =
-                Set(intent.existAfter).isSubset(
-                    of: Set(now.keys.filter { now[$0]?.definition != nil }))
-                && intent.goneAfter.allSatisfy { now[$0]?.definition == nil }
-            if hasIDs || intent.isIdempotent || !changesNothingVisible {
-                try forget(intent.part, of: intent.identity)
-                if intent.part.index > 0 { begun = (intent.identity, intent.part) }
-                return DDLRecovery()
-            }
-            throw ReplicationError.undecidedDDL(
-                statement: intent.statement,
-                detail: "the tables look the same before and after it, and the user of the target "
-                    + "lacks PROCESS, which shows table ids")
-        }
-        let fits =
-            intent.existAfter.allSatisfy { now[$0]?.definition != nil }
-            && intent.goneAfter.allSatisfy { now[$0]?.definition == nil }
-        guard fits else {
-            throw ReplicationError.undecidedDDL(
-                statement: intent.statement,
-                detail: "its tables are neither as before it nor as after it; "
-                    + "bring them to one of both by hand")
+        guard try hasRun(intent) else {
+            try forget(intent.part, of: intent.identity)
+            if intent.part.index > 0 { begun = (intent.identity, intent.part) }
+            return DDLRecovery()
         }
         if intent.step == .opening {
             try ledger.noteOpened()
@@ -162,6 +140,51 @@ final class DDLWorker {
         }
         try ledger.complete(intent.identity)
         return DDLRecovery(applied: intent.identity)
+    }
+
+    /// Whether a statement has run of which an earlier run has left the intent; false also where it
+    /// may run again.
+    ///
+    /// - Throws: ``ReplicationError/undecidedDDL(statement:detail:)``.
+    private func hasRun(_ intent: DDLIntent) throws -> Bool {
+        var now: [TableName: TableTrace] = [:]
+        var differences: [TableName: TableTrace.Difference] = [:]
+        for (table, before) in intent.before {
+            let trace = try ledger.trace(table)
+            now[table] = trace
+            differences[table] = trace.difference(from: before)
+        }
+        func undecided(_ detail: String) -> ReplicationError {
+            .undecidedDDL(statement: intent.statement, detail: detail)
+        }
+        let isAsAfter =
+            intent.existAfter.allSatisfy { now[$0]?.definition != nil }
+            && intent.goneAfter.allSatisfy { now[$0]?.definition == nil }
+        if differences.values.contains(.changed) {
+            if isAsAfter { return true }
+            // Some servers drop one table after the other. What is left goes when it runs again.
+            let isHalfGone =
+                intent.isIdempotent && intent.existAfter.isEmpty
+                && intent.goneAfter.allSatisfy {
+                    now[$0]?.definition == nil || differences[$0] != .changed
+                }
+            if isHalfGone { return false }
+            throw undecided(
+                "its tables are neither as before it nor as after it; "
+                    + "bring them to one of both by hand")
+        }
+        // It makes tables, or takes some away, and none has come or gone.
+        if !isAsAfter { return false }
+        if differences.values.contains(.unknown) {
+            throw undecided(
+                "another version of the server answers than before it, and words definitions of "
+                    + "tables in another way")
+        }
+        if differences.values.contains(.none) || intent.isIdempotent { return false }
+        throw undecided(
+            "the tables look the same before and after it, and their ids say nothing: the user of "
+                + "the target lacks PROCESS, which shows them, or lacked it then, or another "
+                + "server answers")
     }
 
     /// A part has not run: what ran before it stays recorded.
@@ -209,6 +232,8 @@ final class DDLWorker {
     /// - Returns: why the target refused, where that is only a warning.
     private func perform(_ request: DDLRequest, _ number: DDLPartNumber) throws -> String? {
         let part = request.parts[number.index]
+        // Rows wait for the last one.
+        let isOpening = request.isOpening && number.next == nil
         try refuseShared(part, request)
         var before: [TableName: TableTrace] = [:]
         for table in part.tables { before[table] = try ledger.trace(table) }
@@ -216,14 +241,16 @@ final class DDLWorker {
         let shown = withoutSecrets(text)
         try ledger.record(
             DDLIntent(
-                identity: request.identity, step: request.isOpening ? .opening : .whole,
+                identity: request.identity, step: isOpening ? .opening : .whole,
                 statement: shown, before: before,
                 existAfter: part.existAfter, goneAfter: part.goneAfter,
                 isIdempotent: part.isIdempotent, part: number))
         var warning: String?
         do throws(MySQLError) {
             try send(part) { () throws(MySQLError) in
-                if let schema = request.emptiedSchema { try dropObjects(of: schema) }
+                if number.index == 0, let schema = request.emptiedSchema {
+                    try dropObjects(of: schema)
+                }
             }
         } catch {
             // A lost connection leaves it open whether it has run; recovery finds out.
@@ -249,7 +276,7 @@ final class DDLWorker {
             }
             warning = words
         }
-        if request.isOpening {
+        if isOpening {
             try ledger.noteOpened()
         } else if let next = number.next {
             try ledger.await(next, of: request.identity)

@@ -34,31 +34,40 @@ extension StatementHandler {
         case .replace(let texts):
             let given = try parts(texts, event)
             // Where nobody knows what the source did, it did what was given.
-            return run([], given, known ?? (given.flatMap(\.effects), event.context, []), event)
+            let assumed = Known(effects: given.flatMap(\.effects), context: event.context)
+            return run(nil, given, known ?? assumed, event)
         case .inject(let texts):
-            guard let known else {
+            guard let known, known.canRun else {
                 throw ReplicationError.unsupported(
                     position,
                     detail: "the statement can't be run on the target at all, so that nothing can "
                         + "be run behind it: replace it")
             }
-            return run(known.parts, try parts(texts, event), known, event)
+            return run(known.request, try parts(texts, event), known, event)
         }
     }
 
-    private typealias Known = (effects: [DDL], context: SyntaxContext, parts: [DDLRequest.Part])
+    /// What the statement does to the source's tables, and what would run on the target.
+    private struct Known {
+        var effects: [DDL]
+        var context: SyntaxContext
+        /// `nil` where nothing would.
+        var request: DDLRequest?
+        /// False where it can't be replicated.
+        var canRun = true
+    }
 
-    /// What the statement does to the source's tables, and what would run on the target; `nil`
-    /// where it can't be told.
+    /// What is known of the statement; `nil` where its effects can't be told.
     private func sourceEffects(_ event: Event) throws -> Known? {
         do {
             let alone = try decideAlone(
                 event.query, event.end, timestamp: event.timestamp, position: event.position)
             switch alone {
-            case .run(let request, let ddl, let context): return (ddl, context, request.parts)
+            case .run(let request, let ddl, let context):
+                return Known(effects: ddl, context: context, request: request)
             case .filtered(let ddl, let context), .shapesOnly(let ddl, let context):
-                return (ddl, context, [])
-            case .pass, .leaveOut: return ([], event.context, [])
+                return Known(effects: ddl, context: context)
+            case .pass, .leaveOut: return Known(effects: [], context: event.context)
             }
         } catch let error as ReplicationError {
             if case .changedDuringCopy = error { throw error }
@@ -70,7 +79,7 @@ extension StatementHandler {
             else { return nil }
             var state = catalog.state
             let isTold = (try? state.apply(ddl, context: event.context)) != nil
-            return isTold ? ([ddl], event.context, []) : nil
+            return isTold ? Known(effects: [ddl], context: event.context, canRun: false) : nil
         }
     }
 
@@ -98,6 +107,10 @@ extension StatementHandler {
             guard let ddl = statement.ddl, !ddl.tablesBefore.isEmpty else {
                 throw refusal("defines no table")
             }
+            if let detail = Self.doubledRows(ddl) { throw refusal(detail) }
+            if Self.isFromSelect(ddl) {
+                throw refusal("makes a table of a SELECT: create it, and fill it by hand")
+            }
             let wanted = Set(ddl.tablesBefore + ddl.tablesAfter).filter {
                 catalog.mapping.selects($0)
             }
@@ -105,7 +118,7 @@ extension StatementHandler {
             let gone = Set(ddl.tablesBefore).subtracting(ddl.tablesAfter)
             return Given(
                 part: DDLRequest.Part(
-                    sql: try text(statement, context),
+                    sql: try givenText(ddl, statement, context, event.position),
                     defaultSchema: catalog.mapping.movesTables
                         ? nil : String(decoding: event.query.schema, as: UTF8.self),
                     settings: try settings(event, isOwnText: true),
@@ -118,12 +131,25 @@ extension StatementHandler {
         }
     }
 
+    /// A DROP of several tables may have to run again when some of them are gone.
+    private func givenText(
+        _ ddl: DDL, _ statement: Statement, _ context: SyntaxContext, _ position: SourcePosition
+    ) throws -> [UInt8] {
+        guard case .dropTables(let drop) = ddl, drop.tables.count > 1 else {
+            return try text(statement, context, position)
+        }
+        return Array(dropStatement(try drop.tables.map { try catalog.target(of: $0) }).utf8)
+    }
+
+    /// - Parameter own: what runs before the statements that were given.
     private func run(
-        _ own: [DDLRequest.Part], _ given: [Given], _ known: Known, _ event: Event
+        _ own: DDLRequest?, _ given: [Given], _ known: Known, _ event: Event
     ) -> Decision {
-        var request = DDLRequest(
-            identity: event.end.identity, parts: own + given.map(\.part))
+        var request = own ?? DDLRequest(identity: event.end.identity, parts: [])
+        request.parts += given.map(\.part)
         request.isPartial = true
+        // What was given is not refused in silence.
+        request.mayFail = false
         if applied.contains(event.end.identity) || request.parts.isEmpty {
             return .filtered(known.effects, known.context)
         }

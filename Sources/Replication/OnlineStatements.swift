@@ -12,6 +12,8 @@ extension StatementHandler {
     struct Piece {
         let statement: Statement
         let event: Event
+        /// The statement was written here, in UTF-8.
+        var isOwnText = false
     }
 
     /// What becomes of a statement of an online schema change tool; `nil` for any other one.
@@ -78,9 +80,12 @@ extension StatementHandler {
                     continue
                 }
                 let sql = "RENAME TABLE \(from.quoted) TO \(to.quoted)"
+                var context = event.context
+                context.encoding = .utf8
                 pieces.append(
                     Piece(
-                        statement: try parseStatement(sql, context: event.context), event: event))
+                        statement: try parseStatement(sql, context: context), event: event,
+                        isOwnText: true))
             case .swap(let table, let name, let shadow):
                 guard catalog.use(of: table) == .exact else { continue }
                 pieces += try swap(table, by: name, shadow, event)
@@ -110,7 +115,7 @@ extension StatementHandler {
             let context = catalog.session.context(of: kept.event)
             let done = try parseStatement(kept.event.sql, context: context)
             let statement = try parseStatement(
-                done.rewritten(renaming: { $0 == name ? table : $0 }, defaultSchema: nil),
+                renamed(done, context, event.position) { $0 == name ? table : $0 },
                 context: context)
             if let column = statement.ddl?.columnOfItsTime(context) {
                 throw refusal(
@@ -161,7 +166,9 @@ extension StatementHandler {
             try refuseMerged(wanted, event.position)
             try refuseFailed(piece.event)
             guard !isApplied else { return }
-            request.parts.append(try part(ddl, statement, wanted, piece.event, state))
+            request.parts.append(
+                try part(
+                    ddl, statement, wanted, piece.event, state, isOwnText: piece.isOwnText))
         }
         for piece in pieces {
             guard let ddl = piece.statement.ddl else { continue }

@@ -233,8 +233,15 @@ public final class ReplicationEngine: Sendable {
         for shape in shapes { schemas.tables[shape.name] = shape }
         var online: [TableName: OnlineSchemaChangeStateMachine.Entry] = [:]
         let objects = StoredObjects(meta: configuration.meta, key: configuration.key)
-        for object in try objects.read(target) where object.kind == .online {
-            online[object.name] = try object.decoded(as: OnlineSchemaChangeStateMachine.Entry.self)
+        var loose: Set<TableName> = []
+        for object in try objects.read(target) {
+            switch object.kind {
+            case .online:
+                online[object.name] = try object.decoded(
+                    as: OnlineSchemaChangeStateMachine.Entry.self)
+            case .loose: loose.insert(object.name)
+            default: break
+            }
         }
         let source = try Connection(configuration.source)
         try addSchemaDefaults(&schemas, source)
@@ -243,26 +250,12 @@ public final class ReplicationEngine: Sendable {
             state: schemas, windows: configuration.ranges, consistentFrom: state.consistentFrom,
             session: StatementSession(
                 source: try ServerDialect(source), target: try ServerDialect(target)),
-            online: online)
-        let there = try SchemaReader(target).shapes(of: catalog.targets(shapes.map(\.name)))
-        var extra: [TableName: [KeyShape]] = [:]
-        for shape in shapes {
-            let route = try catalog.route(of: shape.name)
-            // What is the same in all rows tells none apart.
-            let constants = Set(route.extracted.map { $0.name.lowercased() })
-            let unique = there[route.target]?.keys.filter(\.isUnique) ?? []
-            let keys = unique.map { key in
-                var key = key
-                key.parts.removeAll { constants.contains($0.column?.lowercased() ?? "") }
-                return key
-            }.filter { key in !shape.keys.contains { $0.isUnique && $0.parts == key.parts } }
-            if !keys.isEmpty { extra[shape.name] = keys }
-        }
+            online: online, loose: loose)
         (catalog.stopped, catalog.decisions) = try StatementDecisions(
             meta: configuration.meta, key: configuration.key
         ).read(target)
-        catalog.setTargetKeys(extra)
-        catalog.noteTarget(there)
+        catalog.noteTarget(
+            try SchemaReader(target).shapes(of: catalog.targets(shapes.map(\.name))))
         return catalog
     }
 

@@ -140,7 +140,6 @@ final class ReplicationRun: Sendable {
         try await withTaskCancellationHandler {
             let state = try await takeOver(session, epoch)
             didTakeOver(state)
-            try session.holdLock(token)
             barrier.publish(.success(state))
             // No event before every chunk of every table is done.
             guard state.phase == "follow", let mark = state.lowWater else {
@@ -163,6 +162,9 @@ final class ReplicationRun: Sendable {
         _ session: TargetSession, _ epoch: EpochPolicy
     ) async throws -> SubtaskState {
         try await barrier.allOpen(session)
+        // Before its token is stored: who finds the token, and nobody with its lock, may decide
+        // what the next run reads.
+        try session.holdLock(token)
         let takeover = Takeover(meta: configuration.meta, key: configuration.key)
         var backoff = Backoff(first: .milliseconds(50), limit: .seconds(2))
         while true {

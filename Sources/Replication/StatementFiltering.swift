@@ -74,6 +74,12 @@ extension StatementHandler {
                         + "each other: change the filters")
             }
         }
+        guard event.context.encoding == .utf8 || statement.source.allSatisfy({ $0 < 0x80 }) else {
+            throw ReplicationError.unsupported(
+                event.position,
+                detail: "filters leave a part of a statement out that the source's client has sent "
+                    + "in another character set than UTF-8: change the filters")
+        }
         return .parts(try running.map { try parseStatement($0.source, context: event.context) })
     }
 }

@@ -158,22 +158,21 @@ struct StatementHandler {
     /// - Parameters:
     ///   - wanted: the migrated ones of the tables that it names.
     ///   - state: the tables before it.
+    ///   - isOwnText: it was written here, in UTF-8.
     func part(
         _ ddl: DDL, _ statement: Statement, _ wanted: Set<TableName>, _ event: Event,
-        _ state: SchemaState
+        _ state: SchemaState, isOwnText: Bool = false
     ) throws -> DDLRequest.Part {
-        if case .createTable(let create) = ddl, create.isFromSelect {
+        if let detail = Self.doubledRows(ddl) {
+            throw ReplicationError.unsupported(
+                event.position,
+                detail: "\(someName(wanted)) \(detail). "
+                    + "Exclude the table, or give it InnoDB, and start over with --fresh")
+        }
+        if Self.isFromSelect(ddl) {
             throw ReplicationError.unsupported(
                 event.position,
                 detail: "a table was made of a SELECT by a statement instead of rows")
-        }
-        if let engine = ddl.engineWithoutTransactions {
-            throw ReplicationError.unsupported(
-                event.position,
-                detail: "\(someName(wanted)) gets engine \(engine), "
-                    + "which rolls nothing back: a transaction that is tried again would leave its "
-                    + "rows twice. Exclude the table, or give it InnoDB, and start over with --fresh"
-            )
         }
         // A new table has no rows that could get other values from its defaults.
         let isEmpty = if case .createTable = ddl { true } else { false }
@@ -184,18 +183,36 @@ struct StatementHandler {
         }
         try refuseAfterwards(ddl, wanted, event, state)
         let gone = Set(ddl.tablesBefore).subtracting(ddl.tablesAfter)
+        var context = event.context
+        if isOwnText { context.encoding = .utf8 }
         return DDLRequest.Part(
-            sql: withoutRows(ddl, try text(statement, event.context)),
+            sql: withoutRows(ddl, try text(statement, context, event.position)),
             defaultSchema: catalog.mapping.movesTables
                 ? nil : String(decoding: event.query.schema, as: UTF8.self),
-            settings: try settings(event), tables: try catalog.targets(wanted),
+            settings: try settings(event, isOwnText: isOwnText),
+            tables: try catalog.targets(wanted),
             existAfter: try catalog.targets(ddl.tablesAfter.filter { wanted.contains($0) }),
             goneAfter: try catalog.targets(gone.filter { wanted.contains($0) }),
             isIdempotent: ddl.isSafeToRunIfUnseen)
     }
 
+    /// Whether the statement makes a table of a SELECT, whose rows come by themselves.
+    static func isFromSelect(_ ddl: DDL) -> Bool {
+        if case .createTable(let create) = ddl { create.isFromSelect } else { false }
+    }
+
+    /// Why rows of a table could come twice behind the statement; `nil` when they can't.
+    static func doubledRows(_ ddl: DDL) -> String? {
+        ddl.engineWithoutTransactions.map {
+            "gets engine \($0), which rolls nothing back: a transaction that is tried again would "
+                + "leave its rows twice"
+        }
+    }
+
     /// The statement as the target must read it.
-    func text(_ statement: Statement, _ context: SyntaxContext) throws -> [UInt8] {
+    func text(
+        _ statement: Statement, _ context: SyntaxContext, _ position: SourcePosition
+    ) throws -> [UInt8] {
         var statement = statement
         if let collation = catalog.session.spelledCollation(context) {
             let spelled = statement.spelling(
@@ -207,9 +224,39 @@ struct StatementHandler {
         guard catalog.mapping.movesTables else { return statement.source }
         var targets: [TableName: TableName] = [:]
         for table in statement.tables { targets[table.name] = try catalog.target(of: table.name) }
+        return try renamed(
+            statement, context, position, { targets[$0] ?? $0 },
+            schemas: { (try? catalog.target(ofSchema: $0)) ?? $0 })
+    }
+
+    /// The text of a statement with other names of tables, each with its schema.
+    ///
+    /// - Parameter context: the one that the statement was parsed under.
+    /// - Throws: ``ReplicationError/unsupported(_:detail:)`` where such a name, which is written in
+    ///   UTF-8, can't be part of the text.
+    func renamed(
+        _ statement: Statement, _ context: SyntaxContext, _ position: SourcePosition,
+        _ renaming: (TableName) -> TableName, schemas: (String) -> String = { $0 }
+    ) throws -> [UInt8] {
+        if context.encoding != .utf8 {
+            var written: [String] = []
+            for table in statement.tables {
+                let new = renaming(table.name)
+                if table.schemaRange != nil, new == table.name { continue }
+                written += [new.schema, new.name]
+            }
+            for schema in statement.schemas where schemas(schema.name) != schema.name {
+                written.append(schemas(schema.name))
+            }
+            if let name = written.first(where: { !$0.utf8.allSatisfy { $0 < 0x80 } }) {
+                throw ReplicationError.unsupported(
+                    position,
+                    detail: "\(name) is to be named in a statement that the source's client has "
+                        + "sent in another character set than UTF-8")
+            }
+        }
         return statement.rewritten(
-            renaming: { targets[$0] ?? $0 }, defaultSchema: nil,
-            renamingSchema: { (try? catalog.target(ofSchema: $0)) ?? $0 })
+            renaming: renaming, defaultSchema: nil, renamingSchema: schemas)
     }
 
     /// Leaves out MySQL's note that rows follow in the same transaction: they come by themselves.
@@ -328,10 +375,15 @@ struct StatementHandler {
         }
         if drop.tables.isEmpty { return .filtered(filtered, event.context) }
         let targets = try catalog.targets(drop.tables)
+        // Some servers drop one table after the other, and can be killed in between: what is left
+        // is dropped then.
+        if lacksSome || targets.count > 1 { drop.ifExists = true }
         let isOwnText =
-            lacksSome || drop.tables.count < all || targets != drop.tables.sorted()
-        if lacksSome { drop.ifExists = true }
-        let list = targets.map(\.quoted).joined(separator: ",")
+            lacksSome || targets.count > 1 || drop.tables.count < all
+            || targets != drop.tables.sorted()
+        // In the source's order: of tables with foreign keys that counts.
+        let list = try drop.tables.map { try catalog.target(of: $0).quoted }
+            .joined(separator: ",")
         return .run(
             DDLRequest(
                 identity: event.end.identity,
@@ -402,7 +454,7 @@ struct StatementHandler {
     }
 
     /// - Parameter tables: names on the target.
-    private func dropStatement(_ tables: [TableName]) -> String {
+    func dropStatement(_ tables: [TableName]) -> String {
         "DROP TABLE IF EXISTS \(tables.map(\.quoted).joined(separator: ","))"
     }
 

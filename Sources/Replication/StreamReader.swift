@@ -129,18 +129,18 @@ struct StreamStart {
 
 /// Reads the stream of one run and feeds the scheduler. Lives on the reader's thread.
 final class StreamReader {
-    private let run: ReplicationRun
+    let run: ReplicationRun
     private let stream: any EventReader
-    private let catalog: TableCatalog
-    private let handler: StatementHandler
-    private let progress: ReplicationProgress
-    private let origin: Origin
+    let catalog: TableCatalog
+    let handler: StatementHandler
+    let progress: ReplicationProgress
+    let origin: Origin
     private let end: SourcePosition?
     private var isAtEnd = false
     private var assembler: TransactionAssembler
     private var expectedTail: Tail?
     private var order: StreamOrder
-    private var opening: OpenGroup
+    var opening: OpenGroup
     /// A target transaction is open for a source transaction that comes in parts.
     private var isStreaming = false
     /// A compressed transaction is being taken out of its event.
@@ -299,7 +299,7 @@ final class StreamReader {
     }
 
     /// Passes on what the catalog has to tell.
-    private func tellWarnings() {
+    func tellWarnings() {
         guard !catalog.warnings.isEmpty else { return }
         let warnings = catalog.warnings
         catalog.warnings = []
@@ -347,9 +347,9 @@ final class StreamReader {
             let nothing = SourceTransaction(ordinal: end.ordinal, identity: end.identity)
             try await apply(nothing, .rollback)
             keeper.append(end, isPassed: true)
-        case .statement(let query, let end, let isApplied):
+        case .statement(let query, let end, _):
             try checkTail(end)
-            try await statement(query, end, isApplied, chunk, entry, keeper)
+            try await statement(query, end, chunk, entry, keeper)
         case .recall(let xid, let start, let end):
             try checkTail(end)
             try await recall(xid, from: start, end, keeper)
@@ -370,53 +370,6 @@ final class StreamReader {
             try await close()
         case .none: break
         }
-    }
-
-    /// Runs the statement that a group begins with; its rows come behind it.
-    private func open(
-        _ query: QueryEvent, _ end: GroupEnd, _ chunk: EventChunk, _ entry: EventChunk.Entry
-    ) async throws {
-        let position = SourcePosition(origin: origin, binlog: end.start, gtids: .none)
-        let seconds = Int64(try EventHeader(chunk.event(entry)).timestamp)
-        let decision = try handler.decide(query, end, timestamp: seconds, position: position)
-        // It goes with the mark that holds the rows.
-        catalog.settle(end.identity)
-        switch decision {
-        case .pass, .leaveOut: opening.begin(end.identity, shapes: [], hasIntent: false)
-        case .filtered(let ddl, let context):
-            let changed = try catalog.carry(ddl, context, position, target: [:])
-            opening.begin(end.identity, shapes: changed, hasIntent: false)
-        case .shapesOnly(let ddl, let context):
-            let changed = try catalog.carry(
-                ddl, context, position, target: try await targetShapes(ddl))
-            opening.begin(end.identity, shapes: changed, hasIntent: false)
-        case .run(var request, let ddl, let context):
-            let shapes: [TableName: TableShape]
-            if opening.hasBegun(end.identity) {
-                shapes = try await targetShapes(ddl)
-            } else {
-                request.isOpening = true
-                try await run.scheduler.drain()
-                try await run.flush()
-                request.position = position
-                let reply = Reply<DDLOutcome>()
-                run.ddlMailbox.send(.run(request, reply))
-                shapes = try await reply.value().shapes
-                progress.update { $0.ddlStatements += 1 }
-            }
-            let changed = try catalog.carry(ddl, context, position, target: shapes)
-            opening.begin(end.identity, shapes: changed, hasIntent: true)
-        }
-    }
-
-    /// The group that began with a statement is complete: when its rows are committed, the
-    /// statement's intent has done its work.
-    private func close() async throws {
-        guard opening.end() else { return }
-        try await run.scheduler.drain()
-        let reply = Reply<Void>()
-        run.ddlMailbox.send(.close(reply))
-        try await reply.value()
     }
 
     /// Applies an XA transaction whose rows have to be read again.
@@ -467,117 +420,5 @@ final class StreamReader {
             if keeper.count >= Self.aheadLimit { try await Task.sleep(for: .milliseconds(5)) }
         }
         run.scheduler.setDry(false)
-    }
-
-    private func statement(
-        _ query: QueryEvent, _ end: GroupEnd, _ isApplied: Bool, _ chunk: EventChunk,
-        _ entry: EventChunk.Entry, _ keeper: MarkKeeper
-    ) async throws {
-        let header = try EventHeader(chunk.event(entry))
-        let position = SourcePosition(origin: origin, binlog: end.start, gtids: .none)
-        let decision = try await noting(query, end, position) {
-            try handler.decide(
-                query, end, timestamp: Int64(header.timestamp), position: position)
-        }
-        try await follow(decision, query, end, position, keeper)
-    }
-
-    /// Does something that fails because of a statement: an operator can decide about it then.
-    private func noting<Value>(
-        _ query: QueryEvent, _ end: GroupEnd, _ position: SourcePosition, _ body: () throws -> Value
-    ) async throws -> Value {
-        do {
-            return try body()
-        } catch let error as ReplicationError {
-            try await note(error, query, end, position)
-            throw error
-        }
-    }
-
-    /// Records that a statement stops the subtask.
-    private func note(
-        _ error: ReplicationError, _ query: QueryEvent, _ end: GroupEnd,
-        _ position: SourcePosition
-    ) async throws {
-        switch error {
-        case .unsupported, .onlineChange, .refused, .shapeMismatch: break
-        // There is nothing to decide about.
-        default: return
-        }
-        let text = withoutSecrets(String(decoding: query.sql, as: UTF8.self))
-        let reply = Reply<Void>()
-        run.ddlMailbox.send(
-            .stop(
-                StoppedStatement(
-                    identity: end.identity, position: "\(position)",
-                    statement: DDLWorker.shortened(text), reason: "\(error)"), reply))
-        try await reply.value()
-    }
-
-    /// Does what was decided about a statement.
-    private func follow(
-        _ decision: StatementHandler.Decision, _ query: QueryEvent, _ end: GroupEnd,
-        _ position: SourcePosition, _ keeper: MarkKeeper
-    ) async throws {
-        switch decision {
-        case .pass:
-            catalog.settle(end.identity)
-            keeper.append(end, isPassed: true, objects: try catalog.takeChanges())
-        case .leaveOut(let warning):
-            catalog.settle(end.identity)
-            keeper.append(end, isPassed: true, objects: try catalog.takeChanges())
-            progress.update { $0.warnings.append(warning) }
-        case .filtered(let ddl, let context):
-            let changed = try await noting(query, end, position) {
-                try catalog.carry(ddl, context, position, target: [:])
-            }
-            catalog.settle(end.identity)
-            keeper.append(
-                end, isPassed: true, shapes: changed, objects: try catalog.takeChanges())
-        case .shapesOnly(let ddl, let context):
-            let there = try await targetShapes(ddl)
-            let changed = try await noting(query, end, position) {
-                try catalog.carry(ddl, context, position, target: there)
-            }
-            catalog.settle(end.identity)
-            keeper.append(
-                end, isPassed: true, shapes: changed, objects: try catalog.takeChanges())
-        case .run(var request, let ddl, let context):
-            request.position = position
-            // Everything before it first, the statement alone, then the rest.
-            // The mark too: after a crash at most one statement is ahead of it, and the target's
-            // tables are as that one left them.
-            try await run.scheduler.drain()
-            try await run.flush()
-            let reply = Reply<DDLOutcome>()
-            run.ddlMailbox.send(.run(request, reply))
-            let outcome = try await reply.value()
-            let isCompared = !request.isPartial
-            let changed = try await noting(query, end, position) {
-                try catalog.carry(
-                    ddl, context, position, target: outcome.shapes, isCompared: isCompared)
-            }
-            catalog.settle(end.identity)
-            keeper.append(
-                end, isPassed: false, shapes: changed, objects: try catalog.takeChanges())
-            let refused = outcome.warning.map {
-                "a statement on a view or routine was refused (at \(position)): \($0)"
-            }
-            let warnings = catalog.warnings + (refused.map { [$0] } ?? [])
-            catalog.warnings = []
-            progress.update {
-                $0.ddlStatements += 1
-                $0.warnings += warnings
-            }
-        }
-    }
-
-    /// Tables as the target has them, by way of the connection for DDL.
-    private func targetShapes(_ ddl: [DDL]) async throws -> [TableName: TableShape] {
-        let reply = Reply<[TableName: TableShape]>()
-        let names = try catalog.targets(
-            ddl.flatMap(\.tablesAfter).filter { catalog.mapping.selects($0) })
-        run.ddlMailbox.send(.shapes(names, reply))
-        return try await reply.value()
     }
 }

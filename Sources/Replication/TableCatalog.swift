@@ -35,9 +35,10 @@ final class TableCatalog {
     private(set) var state: SchemaState
     private var windows: [TableName: CopyRange]
     private let consistentFrom: SourcePosition?
+    /// Unique keys that tables have on the target only.
     private var targetKeys: [TableName: [KeyShape]] = [:]
-    /// Columns of tables of the target, by their names there.
-    private var targetColumns: [TableName: [ColumnShape]] = [:]
+    /// Columns and unique keys of tables of the target, by their names there.
+    private var there: [TableName: (columns: [ColumnShape], unique: [KeyShape])] = [:]
     /// Where tables go, as far as it was asked.
     private var routes: [TableName: Route] = [:]
     /// Tables of the target that rows of more than one table go to.
@@ -46,6 +47,8 @@ final class TableCatalog {
     private var plans: [TableName: TablePlan] = [:]
     private var filters: [TableName: RowFilter?] = [:]
     private var planNumber = 0
+    /// Tables of which rules that are not in force any more have left something out.
+    private var loose: Set<TableName>
     /// Rules that were warned of.
     private var warned: Set<RuleError> = []
 
@@ -58,8 +61,8 @@ final class TableCatalog {
     var stopped: StoppedStatement?
     /// What an operator has decided about statements, by their keys.
     var decisions: [String: StatementDecision] = [:]
-    /// Records that are to go with the mark.
-    private var removed: [ObjectChange] = []
+    /// Records that are to come or go with the mark.
+    private var changes: [ObjectChange] = []
 
     /// What to tell of statements that were carried, until somebody does.
     var warnings: [String] = []
@@ -75,8 +78,10 @@ final class TableCatalog {
         sourceVersion: ServerVersion, mapping: TableMapping, state: SchemaState,
         windows: [TableName: CopyRange], consistentFrom: SourcePosition?,
         session: StatementSession? = nil,
-        online: [TableName: OnlineSchemaChangeStateMachine.Entry] = [:]
+        online: [TableName: OnlineSchemaChangeStateMachine.Entry] = [:],
+        loose: Set<TableName> = []
     ) {
+        self.loose = loose
         self.sourceVersion = sourceVersion
         self.mapping = mapping
         let unknown = ServerDialect(version: sourceVersion)
@@ -93,7 +98,7 @@ final class TableCatalog {
         // What other rules have noted nobody goes on with: it is not complete any more.
         let known = onlineChanges?.entries ?? [:]
         noted = known
-        removed = online.keys.filter { known[$0] == nil }.sorted()
+        changes = online.keys.filter { known[$0] == nil }.sorted()
             .map { ObjectChange(removing: .online, $0) }
         if mapping.movesTables { makeGraph() }
     }
@@ -109,35 +114,32 @@ final class TableCatalog {
         let key = identity.decisionKey
         if stopped?.key == key {
             stopped = nil
-            removed.append(ObjectChange(removing: .stopped, StoppedStatement.name))
+            changes.append(ObjectChange(removing: .stopped, StoppedStatement.name))
         }
         if decisions.removeValue(forKey: key) != nil {
-            removed.append(ObjectChange(removing: .decision, StatementDecisions.name(key)))
+            changes.append(ObjectChange(removing: .decision, StatementDecisions.name(key)))
         }
     }
 
     /// What statements have changed of the subtask's records since this was asked last: to be
     /// stored with the mark that holds those statements.
     func takeChanges() throws -> [ObjectChange] {
-        defer { removed = [] }
-        guard let machine = onlineChanges, machine.entries != noted else { return removed }
+        defer { changes = [] }
+        guard let machine = onlineChanges, machine.entries != noted else { return changes }
         defer { noted = machine.entries }
-        return try removed
+        return try changes
             + machine.changes(since: noted).map { try ObjectChange(.online, $0.0, $0.1) }
-    }
-
-    /// Unique keys that tables have on the target only.
-    func setTargetKeys(_ keys: [TableName: [KeyShape]]) {
-        targetKeys = keys
-        plans.removeAll()
-        makeGraph()
     }
 
     /// Tables as the target has them now, by their names there.
     func noteTarget(_ shapes: [TableName: TableShape]) {
-        for (name, shape) in shapes { targetColumns[name] = shape.columns }
+        guard !shapes.isEmpty else { return }
+        for (name, shape) in shapes {
+            there[name] = (shape.columns, shape.keys.filter(\.isUnique))
+        }
         plans.removeAll()
         forgetMaps()
+        makeGraph()
     }
 
     /// Where a table goes.
@@ -185,9 +187,35 @@ final class TableCatalog {
         }
     }
 
+    /// Unique keys that a table has on the target only: as they are there now, whoever has made
+    /// them.
+    private func extraKeys(of shape: TableShape) -> [KeyShape] {
+        // A table without a valid route is refused when the first row of it comes.
+        guard !there.isEmpty, let target = try? target(of: shape.name),
+            let unique = there[target]?.unique, !unique.isEmpty
+        else { return [] }
+        func isTargets(_ key: KeyShape) -> Bool {
+            !shape.keys.contains { $0.isUnique && $0.parts == key.parts }
+        }
+        let extracted = routes[shape.name]?.extracted ?? []
+        if extracted.isEmpty { return unique.filter(isTargets) }
+        // What the route fills is the same in all rows, and tells none apart.
+        let constants = Set(extracted.map { $0.name.lowercased() })
+        return unique.map { key in
+            var key = key
+            key.parts.removeAll { constants.contains($0.column?.lowercased() ?? "") }
+            return key
+        }.filter(isTargets)
+    }
+
     private func makeGraph() {
+        targetKeys = [:]
+        for shape in state.tables.values {
+            let extra = extraKeys(of: shape)
+            if !extra.isEmpty { targetKeys[shape.name] = extra }
+        }
         merged = []
-        var constrained = Set(targetKeys.filter { !$0.value.isEmpty }.keys)
+        var constrained = Set(targetKeys.keys)
         if mapping.movesTables {
             // A table without a valid route is refused when the first row of it comes.
             let groups = Dictionary(grouping: state.tables.keys) { try? target(of: $0) }
@@ -224,6 +252,15 @@ final class TableCatalog {
             makeGraph()
         }
         return try change(&state)
+    }
+
+    /// Rows that need not be the source's are so wherever a statement takes them: by another name,
+    /// or from and to a partition. That a table was dropped is not looked at.
+    func carryLoose(over ddl: DDL) throws {
+        guard !loose.isDisjoint(with: ddl.tablesBefore) else { return }
+        for name in ddl.tablesAfter where mapping.selects(name) && loose.insert(name).inserted {
+            changes.append(try ObjectChange(.loose, name, true))
+        }
     }
 
     /// Whether the copy of any table still matters.
@@ -366,9 +403,9 @@ final class TableCatalog {
         let plan = TablePlan(
             shape: shape, route: route, isMerged: merged.contains(route.target),
             isShared: mapping.mayBeShared(target: route.target),
-            isLoose: mapping.leavesOutRows(of: name), parents: parents,
+            isLoose: loose.contains(name) || mapping.leavesOutRows(of: name), parents: parents,
             targetKeys: targetKeys[name] ?? [],
-            targetColumns: targetColumns[route.target] ?? [], related: graph, number: planNumber)
+            targetColumns: there[route.target]?.columns ?? [], related: graph, number: planNumber)
         plans[name] = plan
         return plan
     }

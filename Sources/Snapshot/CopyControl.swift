@@ -36,6 +36,7 @@ actor CopyControl {
             try interrupts.add(session.connection.interrupter)
             self.session = session
             try await barrier.allOpen(session)
+            try session.holdLock(token)
             let takeover = Takeover(meta: configuration.meta, key: configuration.key)
             var backoff = Backoff()
             var tries = 0
@@ -45,7 +46,6 @@ actor CopyControl {
                     coordinator = Coordinator(
                         session: session, meta: configuration.meta, key: configuration.key,
                         token: token)
-                    try session.holdLock(token)
                     barrier.publish(.success(state))
                     progress.wait(for: nil)
                     return state
@@ -103,15 +103,26 @@ actor CopyControl {
 
     /// Forgets the chunks of tables that were emptied, and that they had to be.
     ///
+    /// In one transaction: of tables that are merged, each one's chunks say that rows are there
+    /// which went with those of the others.
+    ///
     /// - Parameter dropped: those of them that are not on the target any more.
     func forget(_ tables: [TableName], dropped: [TableName]) throws {
         let (_, ledger) = try connected()
         let objects = StoredObjects(meta: configuration.meta, key: configuration.key)
-        for table in tables {
-            try ledger.forget(table, by: coordinator!)
-            var statements = [objects.removeStatement(.restart, table)]
-            if dropped.contains(table) { statements.append(objects.removeStatement(.table, table)) }
-            try objects.write(statements, by: coordinator!)
+        let dropped = Set(dropped)
+        try transaction("phase='copy'") {
+            tables.flatMap { table in
+                var statements = [
+                    ledger.forgetStatement(table), objects.removeStatement(.restart, table),
+                    // What comes now is what the rules of today let pass.
+                    objects.removeStatement(.loose, table),
+                ]
+                if dropped.contains(table) {
+                    statements.append(objects.removeStatement(.table, table))
+                }
+                return statements
+            }
         }
     }
 

@@ -12,6 +12,8 @@ struct CopyWork: Sendable {
     let usesLoadData: Bool
     /// Definitions of indexes that are added after the rows.
     let deferred: [TableName: [String]]
+    /// Which tables are copied: from before the views were opened.
+    let identities: TableIdentities
 }
 
 /// One pair of a source and a target connection on a thread of its own.
@@ -39,7 +41,10 @@ struct CopyPair: Sendable {
             fence: Fence(
                 meta: configuration.meta, key: configuration.key, lane: index, token: state.run),
             ledger: CopyLedger(meta: configuration.meta, key: configuration.key),
-            usesLoadData: given.usesLoadData)
+            usesLoadData: given.usesLoadData
+        ) { [schema] table in
+            try await schema.requireSame(table, as: given.identities)
+        }
         while true {
             try Task.checkCancellation()
             try await renewIfOld(view, given)
@@ -47,13 +52,13 @@ struct CopyPair: Sendable {
                 snapshot: view.snapshot.id, exact: view.exact?.id)
             {
             case .copy(let job):
-                try copy(job, copier, given, view)
+                try await copy(job, copier, given, view)
             case .step(let table, let from):
                 let end = try copier.boundary(given.tools[table], after: from)
-                try copy(given.scheduler.stepped(table, to: end), copier, given, view)
+                try await copy(given.scheduler.stepped(table, to: end), copier, given, view)
             case .whole(let table):
                 let name = given.tables[table].name
-                try copier.copyWhole(
+                try await copier.copyWhole(
                     given.tools[table], snapshot: view.record(of: given.tables[table]).id,
                     partBytes: 8 * configuration.chunkBytes
                 ) { outcome in
@@ -90,10 +95,10 @@ struct CopyPair: Sendable {
 
     private func copy(
         _ job: ChunkJob, _ copier: TableCopier, _ work: CopyWork, _ view: SourceView
-    ) throws {
+    ) async throws {
         let snapshot = view.record(of: work.tables[job.table]).id
         let start = ContinuousClock.now
-        let outcome = try copier.copy(job, work.tools[job.table], snapshot: snapshot) {
+        let outcome = try await copier.copy(job, work.tools[job.table], snapshot: snapshot) {
             work.scheduler.mustReplace(job.table)
         }
         progress.chunkTimes.record(since: start)

@@ -65,11 +65,7 @@ struct CopyRun: Sendable {
             case .startsOver(let tables, _): tables
             default: []
             }
-        let stored = StoredObjects(meta: configuration.meta, key: configuration.key)
-        try? await control.write(
-            tables.map {
-                stored.storeStatement(StoredObject(kind: .restart, name: $0, definition: []))
-            })
+        try? await mustStartOver(tables)
     }
 
     /// Keeps the sessions of lead and schema open, and shows that the run lives.
@@ -100,32 +96,21 @@ struct CopyRun: Sendable {
             owned[object.name] = String(decoding: object.definition, as: UTF8.self)
         }
         // Before any view is opened.
-        var identities = try await schema.identities(plan)
-        let earlier = try TableIdentities(objects)
-        let finished = Set(
-            Dictionary(grouping: recorded, by: \.table).filter { Self.isComplete($0.value) }.keys)
-        // What an earlier copy has finished has been followed since, whatever it is now.
-        identities.keep(where: { !finished.contains($0) || earlier[$0] != nil }, of: plan.tables)
+        let identities = try await schema.identities(plan)
         let chunks = try await startOver(
             recorded, objects, &owned, isFirst: state.lowWater == nil,
-            replaced: earlier.differing(from: identities, among: plan.tables))
+            replaced: TableIdentities(objects).differing(from: identities, among: plan.tables))
         let stored = StoredObjects(meta: configuration.meta, key: configuration.key)
         try await control.write([stored.storeStatement(identities.stored)])
         try await createTables(chunks, &owned)
         let lacked = try await schema.lackedIndexes(plan, owned)
 
         progress.set(.views)
-        let copied = try await openViews(chunks, lacked)
+        let copied = try await openViews(chunks, lacked, identities)
         progress.set(.rows)
         work.give(.success(copied))
         await rowsDone.wait()
         try Task.checkCancellation()
-        let replaced = identities.differing(
-            from: try await schema.identities(plan), among: plan.tables)
-        guard replaced.isEmpty else {
-            throw SnapshotError.startsOver(
-                replaced, detail: "another table took its name while it was copied")
-        }
         progress.set(.objects)
         try await copyObjects(objects)
         let byTable = Dictionary(grouping: chunks, by: \.table)
@@ -144,9 +129,10 @@ struct CopyRun: Sendable {
         _ chunks: [ChunkRecord], _ objects: [StoredObject], _ owned: inout [TableName: String],
         isFirst: Bool, replaced: [TableName]
     ) async throws -> [ChunkRecord] {
-        let begun = Set(chunks.map(\.table))
         var anew = Set(objects.filter { $0.kind == .restart }.map(\.name))
-        anew.formUnion(replaced.filter { begun.contains($0) })
+        // What is whole is what it was when it was read; the stream brings what became of it since.
+        let begun = Dictionary(grouping: chunks, by: \.table)
+        anew.formUnion(replaced.filter { begun[$0].map { !Self.isComplete($0) } ?? false })
         // Once changes have been applied, they will drop what the source has no more.
         let gone = isFirst ? try await dropVanished(chunks, owned) : []
         for table in gone { owned[table] = nil }
@@ -166,7 +152,7 @@ struct CopyRun: Sendable {
             if !done || snapshots.count > 1 { anew.formUnion(begun) }
         }
         // Tables that are merged into one start over together: their rows can't be told apart.
-        for table in anew { anew.formUnion(try merged(with: table)) }
+        for table in anew { anew.formUnion(try plan.merged(with: table)) }
         let tables = anew.sorted()
         guard !tables.isEmpty else { return chunks }
         let ownTargets = Set(try owned.keys.map { try plan.mapping.target(of: $0) })
@@ -187,6 +173,9 @@ struct CopyRun: Sendable {
             guard isTheirs || dropped.contains(target) else { continue }
             throw SharedTarget.refusal(target, "must start over", meta: configuration.meta)
         }
+        // Why they start over may not be seen any more by a run that finds them half emptied: a
+        // definition, or a name, can change back.
+        try await mustStartOver(tables)
         try await schema.empty(there.sorted(), plan.mapping)
         try await schema.drop(dropped.sorted())
         try await control.forget(tables, dropped: changed)
@@ -194,10 +183,13 @@ struct CopyRun: Sendable {
         return chunks.filter { !anew.contains($0.table) }
     }
 
-    /// Tables of the plan that go where this one goes.
-    private func merged(with table: TableName) throws -> Set<TableName> {
-        let target = try plan.mapping.target(of: table)
-        return Set(plan.byTarget[target]?.map(\.name) ?? [])
+    /// Makes durable that tables start over before anything else happens to them.
+    private func mustStartOver(_ tables: [TableName]) async throws {
+        let stored = StoredObjects(meta: configuration.meta, key: configuration.key)
+        try await control.write(
+            tables.map {
+                stored.storeStatement(StoredObject(kind: .restart, name: $0, definition: []))
+            })
     }
 
     /// Drops tables that this subtask created and the source has no more, with what was copied to
@@ -220,18 +212,14 @@ struct CopyRun: Sendable {
                     target, "was begun, and \(table) is not on the source any more",
                     meta: configuration.meta)
             }
-            let all = try merged(with: table).union([table])
+            let all = try plan.merged(with: table).union([table])
             guard all.contains(where: { owned[$0] != nil }) else { continue }
             gone.formUnion(all)
             targets.insert(target)
         }
         guard !gone.isEmpty else { return [] }
         // Should one come again before it is forgotten here, what was copied must not count.
-        let stored = StoredObjects(meta: configuration.meta, key: configuration.key)
-        try await control.write(
-            gone.sorted().map {
-                stored.storeStatement(StoredObject(kind: .restart, name: $0, definition: []))
-            })
+        try await mustStartOver(gone.sorted())
         try await schema.drop(targets.sorted())
         try await control.forget(gone.sorted(), dropped: gone.sorted())
         return gone
@@ -268,7 +256,7 @@ struct CopyRun: Sendable {
     }
 
     private func openViews(
-        _ chunks: [ChunkRecord], _ lacked: [TableName: [String]]
+        _ chunks: [ChunkRecord], _ lacked: [TableName: [String]], _ identities: TableIdentities
     ) async throws -> CopyWork {
         let firstID = await control.reserveSnapshots(configuration.pairs + 1)
         let count = configuration.pairs
@@ -299,7 +287,8 @@ struct CopyRun: Sendable {
             tables: plan.tables,
             tools: plan.tables.map { TableTools($0, target: family, configuration) },
             scheduler: scheduler, views: opened,
-            usesLoadData: configuration.allowsLoadData && takesLoad, deferred: lacked)
+            usesLoadData: configuration.allowsLoadData && takesLoad, deferred: lacked,
+            identities: identities)
     }
 
     /// Creates routines and views, and keeps triggers and events for the switch-over.

@@ -91,6 +91,8 @@ public struct SnapshotPlan: Sendable {
     public let tables: [PlannedTable]
     /// Which tables are migrated, and where to.
     let mapping: TableMapping
+    /// Tables by where they go; more than one where they are merged.
+    let byTarget: [TableName: [PlannedTable]]
 
     /// Makes a plan of tables in any order.
     ///
@@ -102,6 +104,7 @@ public struct SnapshotPlan: Sendable {
         self.tables = tables.sorted { a, b in
             (b.estimatedBytes, a.name) < (a.estimatedBytes, b.name)
         }
+        byTarget = Dictionary(grouping: self.tables, by: \.target)
     }
 
     /// Reads the plan from the source.
@@ -136,8 +139,10 @@ public struct SnapshotPlan: Sendable {
     /// Whether a table is selected.
     func isSelected(_ table: TableName) -> Bool { mapping.selects(table) }
 
-    /// Tables by where they go; more than one where they are merged.
-    var byTarget: [TableName: [PlannedTable]] { Dictionary(grouping: tables, by: \.target) }
+    /// Tables that go where this one goes.
+    func merged(with table: TableName) throws -> Set<TableName> {
+        Set(byTarget[try mapping.target(of: table)]?.map(\.name) ?? [])
+    }
 
     /// Groups of tables that must be read at one position: tables that need an exact view and are
     /// tied by foreign keys. Every such table is in exactly one group.

@@ -17,6 +17,12 @@ struct SourceObject: Sendable, Codable {
     var timeZone: String?
     /// Place among the triggers of one table, event and time.
     var order = 0
+    /// When a trigger fires: its table, time and statement; with several statements several.
+    var moments: [String]?
+    /// Whether an event runs on the source.
+    var isEnabled: Bool?
+    /// Whether the target had an event before this migration, which then only enables it.
+    var wasThere: Bool?
 
     /// What the meta schema calls its kind.
     var storedKind: StoredObject.Kind {

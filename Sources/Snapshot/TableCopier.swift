@@ -58,18 +58,22 @@ struct TableCopier {
     let fence: Fence
     let ledger: CopyLedger
     let usesLoadData: Bool
+    /// Throws when a table is not the one that the copy began with. Asked when all rows of a part
+    /// are read, and before it commits.
+    let requireSame: @Sendable (TableName) async throws -> Void
     /// Bytes that an INSERT aims at.
     private let statementBytes: Int
 
     init(
         source: Connection, session: TargetSession, fence: Fence, ledger: CopyLedger,
-        usesLoadData: Bool
+        usesLoadData: Bool, requireSame: @escaping @Sendable (TableName) async throws -> Void
     ) {
         self.source = source
         self.session = session
         self.fence = fence
         self.ledger = ledger
         self.usesLoadData = usesLoadData
+        self.requireSame = requireSame
         statementBytes = min(1 << 20, session.maxPacket / 2)
     }
 
@@ -107,7 +111,7 @@ struct TableCopier {
     /// may have moved between rows from one to the next.
     func copy(
         _ job: ChunkJob, _ tools: TableTools, snapshot: Int, mustReplace: () -> Bool
-    ) throws -> Outcome {
+    ) async throws -> Outcome {
         var form = tools.form
         var enums = false
         var replaces = job.replaces
@@ -118,7 +122,7 @@ struct TableCopier {
                 defer { cursor.finish() }
                 let asValues = enums || !usesLoadData || job.isShared
                 let stream = try RowStream(cursor, form, asValues: asValues)
-                return try transaction(tools.shape.name) {
+                return try await transaction(tools.shape.name) {
                     try write(stream, form, replaces, asValues: asValues, .max, enums: enums)
                     return ChunkRecord(
                         table: tools.shape.name, chunk: job.number, snapshot: snapshot,
@@ -144,7 +148,7 @@ struct TableCopier {
     /// - Parameter onPart: called after each commit.
     func copyWhole(
         _ tools: TableTools, snapshot: Int, partBytes: Int, onPart: (Outcome) -> Void
-    ) throws {
+    ) async throws {
         let name = tools.shape.name
         var form = tools.form
         var asValues = !usesLoadData
@@ -157,7 +161,7 @@ struct TableCopier {
                 let stream = try RowStream(cursor, form, asValues: asValues)
                 repeat {
                     let before = (stream.rows, stream.bytes)
-                    let outcome = try transaction(name) {
+                    let outcome = try await transaction(name) {
                         try write(stream, form, false, asValues: asValues, partBytes, enums: enums)
                         return ChunkRecord(
                             table: name, chunk: parts, snapshot: snapshot,
@@ -198,10 +202,10 @@ struct TableCopier {
     }
 
     /// A fenced transaction: fence first, then `body`, then the chunk's row, all replies read, and
-    /// COMMIT alone.
+    /// COMMIT alone. The view's transaction holds the table meanwhile.
     private func transaction(
         _ table: TableName, _ body: () throws -> ChunkRecord, outcome: () -> Outcome
-    ) throws -> Outcome {
+    ) async throws -> Outcome {
         var head = ByteBuffer(capacity: 512)
         head.append("START TRANSACTION;" as StaticString)
         fence.append(to: &head, done: [])
@@ -210,6 +214,7 @@ struct TableCopier {
             try target.execute(head) { matched = $0.affectedRows }
             try Fence.require(matched)
             let record = try body()
+            try await requireSame(table)
             guard try target.execute(ledger.insertStatement(record)) == 1 else {
                 throw CheckpointError.inconsistent(detail: "a chunk's row was not written")
             }

@@ -5,7 +5,18 @@ internal import MySQLCore
 // A read view sees rows, not names: a table that is renamed to another one's name is read in its
 // place, with those rows only that it had when the view was opened. An online schema change's copy
 // of a table has few by then, and neither its columns nor an error need tell. So each table that is
-// copied must be the same one from before the first view to behind the last row.
+// copied must be the same one from before the first view to behind its last row.
+//
+// Each chunk is looked at by itself, before it commits: its rows are read, and the view's transaction
+// holds the table, so that whatever has the name now is what they were read from. A chunk that is
+// durable has thereby proved it, and a table whose chunks are complete may become another one: what
+// is done to it then the stream brings. Of an interrupted copy the identities are kept, so that the
+// next run goes on with the same tables, or begins with those that are others anew.
+//
+// A server tells when a table was made (`CREATE_TIME`), in seconds. Measured on MariaDB 10.11.19 and
+// MySQL 9.7.4: every ALTER and OPTIMIZE changes it, also those that only touch the dictionary, and
+// on MariaDB RENAME does; TRUNCATE, ANALYZE, triggers and rows don't. MySQL's view of it is that of
+// the transaction that asks, so another connection than the view's does.
 
 /// What tells the tables of a copy from others that take their names.
 struct TableIdentities: Codable, Sendable {
@@ -30,9 +41,12 @@ struct TableIdentities: Codable, Sendable {
         get throws { try StoredObject(kind: .identity, name: Self.place, encoding: self) }
     }
 
-    /// Keeps what is true of some tables only.
-    mutating func keep(where isKept: (TableName) -> Bool, of tables: [PlannedTable]) {
-        let names = Set(tables.map(\.name).filter(isKept).map(\.quoted))
+    /// What has rows to be copied.
+    static let kinds = "TABLE_TYPE IN ('BASE TABLE','SYSTEM VERSIONED')"
+
+    /// Leaves out all other tables.
+    mutating func keep(only tables: [PlannedTable]) {
+        let names = Set(tables.map(\.name.quoted))
         made = made.filter { names.contains($0.key) }
     }
 
@@ -50,17 +64,32 @@ extension SchemaCopier {
     /// The tables that have these names on the source now.
     func identities(_ plan: SnapshotPlan) throws -> TableIdentities {
         let (source, _) = try connections()
+        let kinds = TableIdentities.kinds
         var out = TableIdentities()
         for schema in Set(plan.tables.map(\.name.schema)).sorted() {
             let rows = try source.rows(
                 "SELECT TABLE_NAME, CREATE_TIME FROM information_schema.TABLES "
-                    + "WHERE TABLE_SCHEMA=\(utf8Literal(schema)) AND TABLE_TYPE='BASE TABLE'")
+                    + "WHERE TABLE_SCHEMA=\(utf8Literal(schema)) AND \(kinds)")
             for row in rows {
                 let name = TableName(schema: schema, name: row[0] ?? "")
                 out.made[name.quoted] = row[1] ?? ""
             }
         }
-        out.keep(where: { _ in true }, of: plan.tables)
+        out.keep(only: plan.tables)
         return out
+    }
+
+    /// To be called while a table is held by a transaction that has read of it.
+    ///
+    /// - Throws: ``SnapshotError/startsOver(_:detail:)`` when it is not the one that it was.
+    func requireSame(_ table: TableName, as then: TableIdentities) throws {
+        let (source, _) = try connections()
+        let now = try source.value(
+            "SELECT CREATE_TIME FROM information_schema.TABLES "
+                + "WHERE TABLE_SCHEMA=\(utf8Literal(table.schema)) "
+                + "AND TABLE_NAME=\(utf8Literal(table.name)) AND \(TableIdentities.kinds)")
+        guard let then = then[table], let now, now != then else { return }
+        throw SnapshotError.startsOver(
+            [table], detail: "it was altered or replaced while it was copied")
     }
 }

@@ -1,5 +1,6 @@
 internal import MySQLClient
 internal import MySQLCore
+internal import MySQLSyntax
 
 /// Triggers and events of the source: they wait for the switch-over.
 enum WaitingObjects {
@@ -31,22 +32,80 @@ enum WaitingObjects {
             let name = TableName(schema: schema, name: entry[0] ?? "")
             guard isMigrated(table), !isLeftOut(name) else { return nil }
             let row = try source.firstRow("SHOW CREATE TRIGGER \(name.quoted)") ?? [:]
-            return SourceObject(
+            var object = SourceObject(
                 .trigger, name,
                 try definition(row["SQL Original Statement"], "trigger", name), row: row,
                 order: Int(entry[3] ?? "") ?? 0)
+            object.moments = try moments(name, source)
+            return object
         }
+    }
+
+    /// When a trigger fires: its table, time and statement, in words.
+    ///
+    /// - Returns: as many as the trigger has statements; none when there is no such trigger.
+    static func moments(_ trigger: TableName, _ connection: Connection) throws -> [String] {
+        try connection.rows(
+            """
+            SELECT ACTION_TIMING, EVENT_MANIPULATION, EVENT_OBJECT_SCHEMA, EVENT_OBJECT_TABLE \
+            FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA=\(utf8Literal(trigger.schema)) \
+            AND TRIGGER_NAME=\(utf8Literal(trigger.name))
+            """
+        ).map { row in
+            let table = TableName(schema: row[2] ?? "", name: row[3] ?? "")
+            return "\(row[0] ?? "") \(row[1] ?? "") ON \(table)"
+        }.sorted()
     }
 
     static func events(_ schema: String, _ source: Connection) throws -> [SourceObject] {
         let list = try source.rows(
-            "SELECT EVENT_NAME FROM information_schema.EVENTS "
+            "SELECT EVENT_NAME, STATUS FROM information_schema.EVENTS "
                 + "WHERE EVENT_SCHEMA=\(utf8Literal(schema)) ORDER BY EVENT_NAME")
         return try list.map { entry in
             let name = TableName(schema: schema, name: entry[0] ?? "")
             let row = try source.firstRow("SHOW CREATE EVENT \(name.quoted)") ?? [:]
-            return SourceObject(
-                .event, name, try definition(row["Create Event"], "event", name), row: row)
+            let text = try definition(row["Create Event"], "event", name)
+            var context = SyntaxContext(
+                version: source.serverVersion,
+                sqlMode: SQLMode(text: (row["sql_mode"] ?? nil) ?? ""))
+            context.tokenLimit = .max
+            guard let disabled = disabled(text, context) else {
+                throw SnapshotError.unsupported(
+                    object: "event \(name)", detail: "its definition is not understood")
+            }
+            var object = SourceObject(.event, name, disabled, row: row)
+            object.isEnabled = entry[1] == "ENABLED"
+            return object
+        }
+    }
+
+    /// A server's text of an event with its status replaced: `.. ON COMPLETION [NOT] PRESERVE ENABLE
+    /// [COMMENT ..] DO ..`.
+    ///
+    /// - Returns: `nil` when there is no such place.
+    static func disabled(_ text: String, _ context: SyntaxContext) -> String? {
+        let bytes = Array(text.utf8)
+        var lexer = Lexer(bytes, context: context)
+        /// How many of the words before the status have been seen.
+        var seen = 0
+        while true {
+            let token = lexer.next()
+            if token.kind == .end || token.kind == .unterminated { return nil }
+            let word =
+                token.kind == .word
+                ? String(decoding: bytes[token.range], as: UTF8.self).uppercased() : ""
+            switch (seen, word) {
+            case (_, "ON"): seen = 1
+            case (1, "COMPLETION"): seen = 2
+            case (2, "NOT"): break
+            case (2, "PRESERVE"): seen = 3
+            case (3, "ENABLE"):
+                return String(decoding: bytes[..<token.range.lowerBound], as: UTF8.self) + "DISABLE"
+                    + String(decoding: bytes[token.range.upperBound...], as: UTF8.self)
+            // As it is, also on replicas alone.
+            case (3, "DISABLE"): return text
+            default: seen = 0
+            }
         }
     }
 

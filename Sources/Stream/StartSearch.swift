@@ -171,6 +171,10 @@ public struct StartSearch: Sendable {
                 throw StreamError.noPlace(
                     "the source has not reached \(position): its binlog ends at \(current)")
             }
+            // Where nothing follows, nothing would tell the place, and of what lies before another
+            // one of the file MariaDB's numbers tell too little to pass it over.
+            let end = try session.currentPosition()
+            if try session.gtids(at: end) == gtids { return try finished(end, gtids, session) }
             start = .mariadb(position)
         case (let one, let other):
             throw StreamError.noPlace("\(one) can't be found in \(other)")
@@ -182,8 +186,8 @@ public struct StartSearch: Sendable {
                 found = group.start
                 return false
             }
-            // Behind what the set holds there is nothing: any place of the last file will do, since
-            // what is in the set is passed over.
+            // Behind what the set holds there is nothing: any place of the last file will do on
+            // MySQL, since what is in the set is passed over.
             return try finished(found ?? walk.position, gtids, session)
         } catch let error as MySQLError where error.code == MySQLErrorCode.binlogReadFailed {
             throw StreamError.noPlace(

@@ -228,26 +228,28 @@ public final class Migration: Sendable {
             let server = try SourceSession(source).serverName()
             let identity = MigrationIdentity(settings: self.settings, server: server)
             let takeover = Takeover(meta: self.meta, key: self.key)
-            let known = try self.meta.exists(target) ? try takeover.peek(target) : nil
-            if let known {
-                try self.checkMode(known)
-                try self.check(known, identity, source, target)
-                // What only the end asks for may have been no more than a warning at the start.
-                if self.settings.finish {
-                    try self.precheck(source, target, only: ["trigger-privileges"])
-                }
-            } else {
+            var known = try self.meta.exists(target) ? try takeover.peek(target) : nil
+            while let state = known, try !self.isTaken(state, identity, source, target) {
+                known = try takeover.peek(target)
+            }
+            if known == nil {
                 if self.binding?.isStarted == true {
                     throw CheckpointError.missing(
                         detail: "it was started before, and the row of \(self.key) in "
                             + "\(self.meta.name) is gone; nothing is begun anew silently")
                 }
                 try self.precheck(source, target)
+                let isIncremental = self.settings.mode == .incremental
+                // "Now" is the first start: what comes before a later try succeeds is not lost.
+                let place =
+                    isIncremental && self.settings.start == .now
+                    ? try StartSearch(self.settings.source, serverID: self.serverID).find(.now)
+                    : nil
                 try self.meta.prepare(target)
                 let session = try TargetSession(self.settings.target, role: .coordinator)
                 _ = try takeover.create(
                     session, identity: identity.encoded, rules: [1],
-                    phase: self.settings.mode == .incremental ? "start" : "copy")
+                    phase: isIncremental ? "start" : "copy", from: place)
             }
             return known.map { $0.phase != "copy" && $0.phase != "start" } ?? false
         }
@@ -277,12 +279,23 @@ public final class Migration: Sendable {
         if results.contains(where: \.refuses) { throw PrecheckFailure(results: results) }
     }
 
-    private func check(
+    /// Checks what has begun under the name, and takes other rules where that loses nothing.
+    ///
+    /// - Returns: whether `known` is what is there now.
+    private func isTaken(
         _ known: SubtaskState, _ identity: MigrationIdentity, _ source: Connection,
         _ target: Connection
-    ) throws {
+    ) throws -> Bool {
+        try checkMode(known)
         if known.phase == "finished" {
             throw MigrationError.alreadyFinished(name: settings.name)
+        }
+        if known.phase == "start" {
+            // Nothing has been done, and what is migrated may be another choice than it was.
+            try precheck(source, target)
+        } else if settings.finish {
+            // What only the end asks for may have been no more than a warning at the start.
+            try precheck(source, target, only: ["trigger-privileges"])
         }
         if known.phase != "start", let stored = MigrationIdentity(encoded: known.identity),
             let difference = stored.difference(to: identity)
@@ -291,9 +304,10 @@ public final class Migration: Sendable {
             guard binding != nil else {
                 throw MigrationError.otherMigration(name: settings.name, detail: difference)
             }
-            try changeRules(
+            return try changeRules(
                 known, from: stored, to: identity, because: difference, source, target)
         }
+        return true
     }
 
     /// Drops what an earlier migration of this name has left on the target, and forgets it.
@@ -350,7 +364,7 @@ public final class Migration: Sendable {
             throw CheckpointError.missing(detail: "the row of \(key) is gone")
         }
         if state.phase == "start" {
-            try await begin()
+            try await begin(state)
             return nil
         }
         if let outcome = try await goOnFinishing(state) { return outcome }

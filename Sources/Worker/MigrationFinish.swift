@@ -11,56 +11,20 @@ extension Migration {
     /// lane runs any more, and the takeover here keeps it so.
     ///
     /// From the first trigger on nothing may be applied any more, whatever happens: the phase says
-    /// so before it is created. What the target refuses is taken back as a whole.
+    /// so before it is created. What the target refuses is taken back as a whole, as long as no
+    /// event is enabled; before the first one is, the phase says that there is no way back.
     func finish() async throws {
         board.update { $0.phase = .finishing }
-        let mapping = settings.mapping
         let (token, epoch) = nextRun()
         let state = try await withThread("control") {
+            let mapping = self.settings.mapping
             let source = try SwitchOverSource(
                 Connection(self.settings.source), where: { mapping.keeps(object: $0) },
                 exceptTriggers: { mapping.isToolTrigger($0) })
             let session = try TargetSession(self.settings.target, role: .coordinator)
             let state = try Takeover(meta: self.meta, key: self.key).take(
                 session, token: token, epoch: epoch, lanes: 0)
-            // Statements can wait long for locks: none of these sessions is kept meanwhile.
-            func coordinator() throws -> Coordinator {
-                Coordinator(
-                    session: try TargetSession(self.settings.target, role: .coordinator),
-                    meta: self.meta, key: self.key, token: token)
-            }
-            let switchOver = SwitchOver(meta: self.meta, key: self.key)
-            let lacking = try switchOver.missingObjects(from: source, on: session.connection)
-            if let object = lacking.first {
-                throw SnapshotError.unsupported(
-                    object: "view or routine \(object)",
-                    detail:
-                        "the source has it and the target has not (\(lacking.count) in all): its "
-                        + "statement was refused, see the warnings; create it there, or drop it on "
-                        + "the source, and --finish again")
-            }
-            // Once it has begun, what is there may be its own work: the list that was made then
-            // tells that from what was somebody else's.
-            if state.phase != Self.finishing {
-                try switchOver.refresh(
-                    from: source, leavingThoseOn: session.connection, by: coordinator())
-            }
-            if !self.settings.sharesTargets {
-                var tables: [TableName: TableName] = [:]
-                let shapes = try StoredShapes(meta: self.meta, key: self.key)
-                    .read(session.connection)
-                for shape in shapes { tables[shape.name] = try mapping.target(of: shape.name) }
-                try switchOver.raiseCounters(from: source, on: session.connection, tables)
-            }
-            try coordinator().setPhase(Self.finishing)
-            do {
-                try switchOver.run(TargetSession(self.settings.target, role: .coordinator))
-            } catch let error as SnapshotError {
-                try switchOver.undo(TargetSession(self.settings.target, role: .coordinator))
-                try coordinator().setPhase("follow")
-                throw error
-            }
-            try coordinator().setPhase("finished")
+            try self.switchOver(from: source, state, token, session.connection)
             return state
         }
         didTakeOver(state)
@@ -68,14 +32,80 @@ extension Migration {
         board.update { $0.phase = .done }
     }
 
-    /// The phase in which triggers and events may be there, and nothing is applied.
+    /// - Parameter token: that of a run which has just taken over.
+    private func switchOver(
+        from source: SwitchOverSource, _ state: SubtaskState, _ token: RunToken,
+        _ target: Connection
+    ) throws {
+        // Statements can wait long for locks: none of these sessions is kept meanwhile.
+        func coordinator() throws -> Coordinator { try self.coordinator(open(), token) }
+        func open() throws -> TargetSession {
+            try TargetSession(self.settings.target, role: .coordinator)
+        }
+        let switchOver = SwitchOver(meta: meta, key: key)
+        let hasBegun = state.phase == Self.finishing || state.phase == Self.enabling
+        if !hasBegun {
+            try requireObjects(switchOver, source, target)
+            // Once it has begun, what is there may be its own work: the list that was made then
+            // tells that from what was somebody else's.
+            try switchOver.refresh(from: source, comparing: target, by: coordinator())
+        }
+        // The session of all statements that change what the target has. Another run that was in
+        // the middle of this is over before the lock is given, or finds itself replaced behind it.
+        let session = try open()
+        try DDLLock(session: session, meta: meta, key: key).take()
+        if state.phase != Self.enabling {
+            try self.coordinator(session, token).setPhase(Self.finishing)
+            try raiseCounters(switchOver, source, session.connection)
+            do {
+                try switchOver.create(on: session, isResumed: hasBegun)
+            } catch let error as SnapshotError {
+                try coordinator().setPhase("follow")
+                throw error
+            }
+        }
+        try coordinator().setPhase(Self.enabling)
+        try switchOver.enable(on: session)
+        try coordinator().setPhase("finished")
+    }
+
+    private func coordinator(_ session: TargetSession, _ token: RunToken) -> Coordinator {
+        Coordinator(session: session, meta: meta, key: key, token: token)
+    }
+
+    private func requireObjects(
+        _ switchOver: SwitchOver, _ source: SwitchOverSource, _ target: Connection
+    ) throws {
+        let lacking = try switchOver.missingObjects(from: source, on: target)
+        guard let object = lacking.first else { return }
+        throw SnapshotError.unsupported(
+            object: "view or routine \(object)",
+            detail:
+                "the source has it and the target has not (\(lacking.count) in all): its "
+                + "statement was refused, see the warnings; create it there, or drop it on "
+                + "the source, and --finish again")
+    }
+
+    private func raiseCounters(
+        _ switchOver: SwitchOver, _ source: SwitchOverSource, _ target: Connection
+    ) throws {
+        guard !settings.sharesTargets else { return }
+        var tables: [TableName: TableName] = [:]
+        let shapes = try StoredShapes(meta: meta, key: key).read(target)
+        for shape in shapes { tables[shape.name] = try settings.mapping.target(of: shape.name) }
+        try switchOver.raiseCounters(from: source, on: target, tables)
+    }
+
+    /// The phase in which triggers and disabled events may be there, and nothing is applied.
     static let finishing = "finishing"
+    /// The phase in which they are there, and events may run.
+    static let enabling = "enabling"
 
     /// Goes on with a switch-over that has begun.
     ///
     /// - Returns: `nil` when none has.
     func goOnFinishing(_ state: SubtaskState) async throws -> MigrationOutcome? {
-        guard state.phase == Self.finishing else { return nil }
+        guard state.phase == Self.finishing || state.phase == Self.enabling else { return nil }
         guard settings.finish else { throw MigrationError.finishing(name: settings.name) }
         try await finish()
         return .finished

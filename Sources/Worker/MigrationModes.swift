@@ -33,10 +33,19 @@ extension Migration {
 
     // MARK: changes alone
 
-    /// Settles where changes are followed from, and writes the first checkpoint.
-    func begin() async throws {
+    /// Where a migration that has not begun yet begins: as the settings say, but "now" was when it
+    /// was started first.
+    private func place(of state: SubtaskState) -> StartPlace {
+        guard settings.start == .now, let settled = state.lowWater else { return settings.start }
+        // By GTIDs it is found after a failover of the source, too.
+        let gtids = settled.gtids.description
+        return gtids.isEmpty ? .position(settled.binlog) : .gtids(gtids)
+    }
+
+    /// Finds the place that changes are followed from, and writes the first checkpoint.
+    func begin(_ state: SubtaskState) async throws {
         board.update { $0.phase = .checking }
-        let place = settings.start
+        let place = place(of: state)
         board.update {
             $0.waiting = "looking at the source's binlog since \(place), for tables that changed"
         }
@@ -46,7 +55,8 @@ extension Migration {
             try await withThread("start") {
                 let start = try StartSearch(
                     self.settings.source, serverID: self.serverID, interruption: interruption
-                ).find(self.settings.start)
+                ).find(place)
+                try self.requireSameFiles(start, as: state)
                 let shapes = try StartShapes(
                     source: self.settings.source, target: self.settings.target,
                     mapping: self.settings.mapping, interruption: interruption
@@ -66,7 +76,7 @@ extension Migration {
             guard state.phase == "start" else { return state }
             let coordinator = Coordinator(
                 session: session, meta: self.meta, key: self.key, token: token)
-            // Nothing is done by the rules of an earlier start.
+            // Nothing is done by the rules of an earlier start, which was checked by its own.
             let identity = MigrationIdentity(settings: self.settings, server: start.origin.server)
             _ = try coordinator.change(identity: identity.encoded, leaving: [])
             try coordinator.beginFollowing(from: start, consistentFrom: start, shapes: shapes)
@@ -74,6 +84,16 @@ extension Migration {
         }
         didTakeOver(state)
         logger.notice("changes are followed", metadata: ["from": "\(start)"])
+    }
+
+    /// A place that was settled by an earlier start says nothing of another server's files.
+    private func requireSameFiles(_ start: SourcePosition, as state: SubtaskState) throws {
+        guard settings.start == .now, let settled = state.lowWater,
+            settled.gtids.description.isEmpty, settled.origin.server != start.origin.server
+        else { return }
+        throw StreamError.noPlace(
+            "changes are to be followed from \(settled) on, and the source is another server now: "
+                + "give a place of its binlog, or start over (--fresh)")
     }
 
     /// The target must have the tables as they were.

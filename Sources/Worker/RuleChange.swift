@@ -15,11 +15,13 @@ extension Migration {
     /// Takes other rules than those that the target holds, where that loses nothing. Nothing of the
     /// migration runs meanwhile.
     ///
-    /// - Throws: ``MigrationError/otherMigration(name:detail:)`` where they must stay.
+    /// - Returns: false, with nothing changed, where the subtask is not as `known` any more.
+    /// - Throws: ``MigrationError/otherMigration(name:detail:)`` where they must stay;
+    ///   ``PrecheckFailure`` where what they choose anew can't be written.
     func changeRules(
         _ known: SubtaskState, from stored: MigrationIdentity, to identity: MigrationIdentity,
         because difference: String, _ source: Connection, _ target: Connection
-    ) throws {
+    ) throws -> Bool {
         func refuse(_ why: String) -> MigrationError {
             .otherMigration(name: settings.name, detail: "\(difference); \(why)")
         }
@@ -57,14 +59,21 @@ extension Migration {
             }
         }
         let leaving = copied.filter { !new.selects($0) }.sorted()
+        // What was left out is not on the target, or still there, whatever the new ones say.
+        let loose = copied.filter { new.selects($0) && old.leavesOutRows(of: $0) }.sorted()
+        // As before a first start: triggers of the target would repeat what the binlog carries.
+        try precheck(
+            source, target, only: ["target-triggers", "event-scheduler", "expression-filters"])
         let (token, epoch) = nextRun()
         let session = try TargetSession(settings.target, role: .coordinator)
         let state = try Takeover(meta: meta, key: key).take(
             session, token: token, epoch: epoch, lanes: 0)
         didTakeOver(state)
+        // Another process may have written between the look and the takeover, and can't from now on.
+        guard state.phase == known.phase, state.identity == known.identity else { return false }
         let coordinator = Coordinator(session: session, meta: meta, key: key, token: token)
         guard state.carried.isEmpty,
-            try coordinator.change(identity: identity.encoded, leaving: leaving)
+            try coordinator.change(identity: identity.encoded, leaving: leaving, loose: loose)
         else {
             throw refuse(
                 "something is applied that its checkpoint has not passed yet: let it go on with the "
@@ -73,6 +82,7 @@ extension Migration {
         logger.notice(
             "the rules have changed",
             metadata: ["left": "\(leaving)", "moved": "\(moved)"])
+        return true
     }
 }
 

@@ -89,7 +89,8 @@ final class VerificationDesk: Sendable {
     /// How many are compared at once; each takes four connections to either server.
     private static let atOnce = 2
     private static let shortestSettle = Duration.seconds(5)
-    private static let longestSettle = Duration.seconds(60)
+    /// How far behind a target may be that is compared.
+    static let greatestLag = Duration.seconds(20)
     /// How many tables a result names.
     private static let namedTables = 50
     private static let notesOfTable = 5
@@ -98,7 +99,8 @@ final class VerificationDesk: Sendable {
 
     /// Begins a comparison, as soon as its turn comes.
     ///
-    /// - Parameter lag: how far the target is behind the source now: a difference must last longer.
+    /// - Parameter lag: how far the target is behind the source now, at most ``greatestLag``: a
+    ///   difference must last three times as long.
     /// - Throws: ``WorkerError`` when the tables can't be compared, or are being compared.
     func begin(
         _ subtask: Subtask, _ settings: MigrationSettings, lag: Duration
@@ -110,7 +112,7 @@ final class VerificationDesk: Sendable {
         if settings.mapping.leavesOutChanges {
             throw .cannotVerify("the task's filters leave out rows or changes")
         }
-        let settle = max(Self.shortestSettle, min(lag * 3, Self.longestSettle))
+        let settle = max(Self.shortestSettle, lag * 3)
         let job = Job(subtask: subtask, settings: settings, settle: settle)
         let isBusy = results.withLock { results in
             if let known = results[subtask], !known.result.state.isOver { return true }

@@ -59,6 +59,22 @@ struct CommandLineTests {
                 rows[1].hasPrefix("shop  main    w1      Running  Sync  1.5 s  1,234         bin"))
             #expect(rows[2].contains("[server.lost], is tried again"))
             #expect(try await run("task", "status") == status)
+            let errors = try await run("task", "errors", "shop")
+            #expect(
+                errors == """
+                    shop on main (w1): a "quoted"\u{FFFD}line [server.lost]
+                      it can pass by itself, and is tried again
+                      when: 2023-11-14T22:13:20Z
+
+                    """, "\(errors)")
+            #expect(try await run("task", "errors", "--source", "main") == errors)
+            #expect(
+                try await run("task", "errors", "--source", "other")
+                    == "nothing stands in the way\n")
+            let errorRecord = try await run("task", "errors", "--output", "json")
+            #expect(errorRecord.contains("\"type\":\"task_error\""), "\(errorRecord)")
+            #expect(
+                errorRecord.contains("\"message\":\"a \\\"quoted\\\"\\nline\""), "\(errorRecord)")
             let json = try await run("task", "status", "shop", "--output", "json")
             #expect(json.hasPrefix("{\"data\":[{") && json.hasSuffix("\"total\":1}\n"))
             #expect(try await run("source", "list").contains("main    yes      w1      1"))
@@ -174,6 +190,33 @@ struct CommandLineTests {
         #expect { try open.check() } throws: { "\($0)".contains("without tokens") }
         open.isInsecure = true
         #expect(throws: Never.self) { try open.check() }
+    }
+
+    @Test("a worker with a certificate that has expired, or is damaged, says so and does not start")
+    func expired() async throws {
+        let folder = try TestPlaces.newFolder("expired")
+        _ = try CertificateAuthority.create(in: folder, days: 10)
+        let authority = try CertificateAuthority(folder: folder)
+        for (name, days) in [("old", -1), ("soon", 3), ("damaged", 3)] {
+            _ = try authority.issue(name: name, hosts: ["127.0.0.1"], days: days)
+        }
+        try "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+            .write(toFile: folder + "/damaged.pem", atomically: true, encoding: .utf8)
+        func serve(_ name: String) async throws -> SkeinCommandLine.Outcome {
+            // The port is of another host: it ends there, if not before.
+            try await SkeinCommandLine(environment: [:]).run([
+                "serve", "--name", "w", "--data-dir", "\(folder)/\(name)", "--listen",
+                "192.0.2.1:9999", "--insecure", "--tls-ca", "\(folder)/ca.pem", "--tls-cert",
+                "\(folder)/\(name).pem", "--tls-key", "\(folder)/\(name).key",
+            ])
+        }
+        let old = try await serve("old")
+        #expect(old.status == 2 && old.errors.contains("has expired at 20"), "\(old)")
+        #expect(old.errors.contains("\(folder)/old.pem"), "\(old)")
+        let damaged = try await serve("damaged")
+        #expect(damaged.status == 2 && damaged.errors.contains("can't be used"), "\(damaged)")
+        let soon = try await serve("soon")
+        #expect(soon.status != 2 && soon.errors.contains("ends soon"), "\(soon)")
     }
 
     /// An authority with a worker's certificate, and a strange authority.

@@ -15,6 +15,8 @@ struct DDLTests {
     ) throws -> (TargetSession, DDLLedger) {
         let options = proxy.map { Servers.plain(subtask.server, $0) } ?? subtask.options
         let session = try TargetSession(options, role: .ddl(Self.lane))
+        // On a busy machine a test may be away for longer than a run ever is.
+        try session.connection.execute("SET SESSION wait_timeout=900")
         let ledger = DDLLedger(
             session: session, meta: subtask.meta, key: subtask.key, lane: Self.lane,
             token: subtask.token(n))

@@ -1,3 +1,4 @@
+import MySQLClient
 import TestServers
 import Testing
 
@@ -12,6 +13,14 @@ extension MigrationTests {
             CREATE TRIGGER doubled BEFORE INSERT ON t FOR EACH ROW SET NEW.v = NEW.v * 2;
             CREATE VIEW seen AS SELECT v FROM t;
             """
+
+        private func eventually(_ what: String, _ condition: () throws -> Bool) async throws {
+            let deadline = ContinuousClock.now + .seconds(60)
+            while try !condition() {
+                try #require(ContinuousClock.now < deadline, "it did not come: \(what)")
+                try await Task.sleep(for: .milliseconds(50))
+            }
+        }
 
         @Test("ids are not given twice", arguments: Pair.sameFamily)
         func counters(_ pair: Pair) async throws {
@@ -107,37 +116,57 @@ extension MigrationTests {
             try await trial.expectEqual()
         }
 
-        @Test("what is refused is taken back, and the migration can go on")
-        func refused() async throws {
+        @Test(
+            "what is refused is taken back before an event has run, and the migration can go on",
+            arguments: Pair.sameFamily)
+        func refused(_ pair: Pair) async throws {
             let trial = try await Trial(
-                .mariadb, "refused",
+                pair, "refused",
                 Self.tables + """
+                    CREATE TABLE ticks (id INT AUTO_INCREMENT PRIMARY KEY);
                     CREATE TRIGGER twice AFTER INSERT ON t FOR EACH ROW SET @n = 1;
-                    CREATE EVENT daily ON SCHEDULE EVERY 1 DAY DO DELETE FROM t WHERE id=0;
+                    CREATE EVENT a_tick ON SCHEDULE EVERY 1 SECOND DO INSERT INTO ticks VALUES ();
+                    CREATE EVENT b_off ON SCHEDULE EVERY 1 SECOND DISABLE DO DELETE FROM t;
+                    CREATE EVENT was ON SCHEDULE EVERY 1 DAY DO DELETE FROM t WHERE id=0;
+                    CREATE EVENT zero ON SCHEDULE AT '2038-01-01 00:00:00' DO DELETE FROM t;
                     """)
+            // What the source does by them is not what is tested.
+            try trial.source.sql("SET GLOBAL event_scheduler=OFF")
             let skein = try trial.migrate()
             try await trial.copied(skein)
             try await trial.stop(skein)
-            // Somebody's own trigger on another table has the second one's name.
+            // Somebody's own, which the pre-check asks to be disabled.
             try trial.onTarget(
                 """
-                CREATE TABLE other (id INT PRIMARY KEY);
-                SET GLOBAL log_bin_trust_function_creators=1;
+                SET GLOBAL event_scheduler=ON;
+                SET SESSION sql_mode='ANSI_QUOTES';
+                CREATE DEFINER=own@localhost EVENT was ON SCHEDULE EVERY 1 DAY DISABLE DO SET @n = 1;
                 """)
-            try trial.target.sql(
-                """
-                CREATE OR REPLACE USER few@'%' IDENTIFIED BY '\(TestServer.password)';
-                GRANT ALL ON `\(trial.schema)`.* TO few@'%'; GRANT ALL ON `\(trial.meta)`.* TO few@'%';
-                REVOKE EVENT ON `\(trial.schema)`.* FROM few@'%';
-                GRANT CONNECTION ADMIN, SET USER, PROCESS, BINLOG ADMIN ON *.* TO few@'%';
-                """)
-            var weak = trial
-            weak.targetURL = "mysql://few@127.0.0.1:\(trial.target.port)"
-            var outcome = try await weak.migrate("--finish", "--until", "caught-up").end()
+            defer { _ = try? trial.target.sql("SET GLOBAL event_scheduler=OFF") }
+            let proxy = try FaultProxy(to: trial.target)
+            defer { proxy.close() }
+            var refusing = trial
+            refusing.targetURL = proxy.url
+            // "zero" comes when all others are there, and takes the name while it is created.
+            let held = proxy.holdNext(.toServer, matching: "EVENT `zero`", closingClient: false)
+            let finishing = try refusing.migrate("--finish", "--until", "caught-up")
+            try await held.caught()
+            try trial.onTarget(
+                "CREATE EVENT zero ON SCHEDULE AT '2038-01-01 00:00:00' DISABLE DO SET @n = 1")
+            // Time enough for an event to run, were it enabled.
+            try await Task.sleep(for: .seconds(2))
+            held.deliver()
+            var outcome = try await finishing.end()
             #expect(outcome.status != 0)
             #expect(outcome.text.contains("event"), "\(outcome.text)")
             #expect(trial.phase == "follow")
             #expect(try trial.onTarget("SHOW TRIGGERS") == "")
+            let count = "SELECT COUNT(*) FROM ticks"
+            #expect(try trial.onTarget(count) == trial.onSource(count))
+            let left = try trial.onTarget(
+                "SELECT EVENT_NAME, STATUS FROM information_schema.EVENTS "
+                    + "WHERE EVENT_SCHEMA=DATABASE() ORDER BY 1")
+            #expect(left == "was\tDISABLED\nzero\tDISABLED\n")
             // Doubled once, by the source.
             try trial.onSource("INSERT INTO t (v) VALUES (50)")
             try await trial.catchUp()
@@ -145,10 +174,76 @@ extension MigrationTests {
             outcome = try await trial.migrate("--finish", "--until", "caught-up").end()
             #expect(outcome.status == 0, "\(outcome.text)")
             #expect(try trial.onTarget("SHOW TRIGGERS").contains("twice"))
+            let enabled = try trial.onTarget(
+                "SELECT EVENT_NAME, STATUS, EVENT_NAME='was' AND DEFINER='own@localhost' "
+                    + "AND SQL_MODE='ANSI_QUOTES' FROM information_schema.EVENTS "
+                    + "WHERE EVENT_SCHEMA=DATABASE() ORDER BY 1")
+            #expect(
+                enabled == "a_tick\tENABLED\t0\nb_off\tDISABLED\t0\nwas\tENABLED\t1\n"
+                    + "zero\tENABLED\t0\n")
+            try await eventually("the event runs") {
+                try trial.onTarget(count) != trial.onSource(count)
+            }
         }
 
-        @Test("nothing is applied once a trigger may be there; --finish goes on")
-        func interrupted() async throws {
+        @Test("two that finish at once do not undo each other")
+        func twice() async throws {
+            let trial = try await Trial(.mariadb, "both", Self.tables)
+            let skein = try trial.migrate()
+            try await trial.copied(skein)
+            try await trial.stop(skein)
+            // The first one's CREATE TRIGGER waits for the table.
+            let holder = try trial.target.connect(trial.schema)
+            try holder.execute("LOCK TABLES t READ")
+            let first = try trial.migrate("--finish", "--until", "caught-up")
+            try await eventually("the trigger waits") {
+                try trial.target.sql(
+                    "SELECT COUNT(*) FROM information_schema.PROCESSLIST "
+                        + "WHERE INFO LIKE '%TRIGGER doubled%' AND STATE LIKE 'Waiting%'") == "1\n"
+            }
+            let second = try trial.migrate("--finish", "--until", "caught-up", "--no-relay")
+            try await eventually("the second one waits, too") {
+                try trial.target.sql(
+                    "SELECT COUNT(*) FROM information_schema.PROCESSLIST "
+                        + "WHERE INFO LIKE 'SELECT GET_LOCK%'") == "1\n"
+            }
+            try holder.execute("UNLOCK TABLES")
+            #expect(try await first.end().status == 4)
+            let outcome = try await second.end()
+            #expect(outcome.status == 0, "\(outcome.text)")
+            #expect(trial.phase == "finished")
+            #expect(try trial.onTarget("SHOW TRIGGERS").contains("doubled"))
+        }
+
+        @Test("another trigger of that name is named, and stays")
+        func another() async throws {
+            let trial = try await Trial(.mariadb, "another", Self.tables)
+            let skein = try trial.migrate()
+            try await trial.copied(skein)
+            try await trial.stop(skein)
+            try trial.onTarget(
+                """
+                CREATE TABLE other (id INT PRIMARY KEY);
+                CREATE TRIGGER doubled BEFORE INSERT ON other FOR EACH ROW SET @n = 2;
+                """)
+            var outcome = try await trial.migrate("--finish", "--until", "caught-up").end()
+            #expect(outcome.status == 1)
+            #expect(
+                outcome.text.contains("trigger \(trial.schema).doubled")
+                    && outcome.text.contains(
+                        "before insert on \(trial.schema).other"),
+                "\(outcome.text)")
+            #expect(trial.phase == "follow")
+            #expect(try trial.onTarget("SHOW TRIGGERS").contains("other"))
+            try trial.onTarget("DROP TRIGGER doubled")
+            outcome = try await trial.migrate("--finish", "--until", "caught-up").end()
+            #expect(outcome.status == 0, "\(outcome.text)")
+        }
+
+        @Test(
+            "nothing is applied once a trigger may be there; --finish goes on",
+            arguments: [("finishing", "enabling"), ("enabling", "finished")])
+        func interrupted(phase: String, next: String) async throws {
             var trial = try await Trial(
                 .mariadb, "interrupted",
                 Self.tables + "CREATE TRIGGER mine AFTER INSERT ON t FOR EACH ROW SET @n = 1;")
@@ -157,23 +252,20 @@ extension MigrationTests {
             let skein = try trial.migrate()
             try await trial.copied(skein)
             try await trial.stop(skein)
-            // Somebody's own under the name of one of the source's: it is not to be taken back.
-            try trial.onTarget(
-                """
-                CREATE TABLE other (id INT PRIMARY KEY);
-                CREATE TRIGGER mine BEFORE INSERT ON other FOR EACH ROW SET @n = 2;
-                """)
+            // Somebody's own where the source has one: it is not to be taken back.
+            try trial.onTarget("CREATE TRIGGER mine AFTER INSERT ON t FOR EACH ROW SET @n = 2")
             func ours() throws -> String {
                 try trial.target.sql(
                     "SELECT table_name FROM \(trial.meta).object WHERE kind='trigger'")
             }
             trial.targetURL = proxy.url
-            let held = proxy.holdNext(.toServer, matching: "66696E6973686564", closingClient: false)
+            let word = next.utf8.map { String($0, radix: 16, uppercase: true) }.joined()
+            let held = proxy.holdNext(.toServer, matching: word, closingClient: false)
             let finishing = try trial.migrate("--finish", "--until", "caught-up")
             try await held.caught()
             finishing.kill()
             held.drop()
-            #expect(trial.phase == "finishing")
+            #expect(trial.phase == phase)
             #expect(try trial.onTarget("SHOW TRIGGERS").contains("doubled"))
             #expect(try ours() == "doubled\n")
             try trial.onSource("INSERT INTO t (v) VALUES (50)")

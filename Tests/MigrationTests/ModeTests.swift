@@ -109,6 +109,43 @@ extension MigrationTests {
             #expect(try trial.onTarget("SELECT id FROM t ORDER BY id") == "2\n3\n7\n")
         }
 
+        @Test(
+            "now is when it was started first, and each start is checked",
+            arguments: Pair.sameFamily)
+        func firstStart(_ pair: Pair) async throws {
+            let trial = try await Trial(
+                pair, "firststart",
+                """
+                CREATE TABLE marker (id BIGINT PRIMARY KEY);
+                CREATE TABLE t (id INT PRIMARY KEY, v INT); INSERT INTO t VALUES (1, 1);
+                """)
+            try trial.target.sql("CREATE DATABASE \(trial.schema)")
+            try trial.onTarget("CREATE TABLE marker (id BIGINT PRIMARY KEY)")
+            // Its row is written, and it can't begin.
+            let first = try await SkeinProcess(
+                trial.arguments(["--mode", "incremental", "--ignore-check", "all"])
+            ).end()
+            #expect(first.text.contains("[migration.target]"), "\(first.text)")
+            try trial.onTarget("CREATE TABLE t (id INT PRIMARY KEY, v INT)")
+            #expect(trial.phase == "start")
+            try trial.onSource(
+                "INSERT INTO t VALUES (2, 2); ALTER TABLE t ADD w INT; INSERT INTO t VALUES (3, 3, 3)"
+            )
+            try trial.onTarget(
+                "CREATE TRIGGER twice AFTER INSERT ON t FOR EACH ROW INSERT INTO marker VALUES (NEW.id)"
+            )
+            let refused = try await SkeinProcess(
+                trial.arguments(["--mode", "incremental", "--until", "caught-up"])
+            ).end()
+            #expect(
+                refused.status == 5 && refused.text.contains("target-triggers"), "\(refused.text)")
+            try trial.onTarget("DROP TRIGGER IF EXISTS twice")
+            try await trial.catchUp("--mode", "incremental")
+            #expect(
+                try trial.onTarget("SELECT id, v, w FROM t ORDER BY id")
+                    == "2\t2\tNULL\n3\t3\t3\n")
+        }
+
         @Test("tables that were changed since are read as they were", arguments: Pair.sameFamily)
         func changedSince(_ pair: Pair) async throws {
             let trial = try await Trial(

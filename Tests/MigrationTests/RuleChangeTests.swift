@@ -166,5 +166,138 @@ extension MigrationTests {
                 #expect(there("SELECT COUNT(*) FROM c") == "1\n")
             }
         }
+
+        private static func routed(
+            _ schema: String, to suffix: String, filtered: Bool = false
+        ) -> String {
+            let filters = """
+                expression-filter:
+                  some: {schema: \(schema), table: a, insert-value-expr: "v = 9"}
+                filters:
+                  keep: {schema-pattern: "\(schema)", table-pattern: b, events: [delete], action: Ignore}
+                """
+            let names = "expression-filters: [some], filter-rules: [keep], "
+            return """
+                name: \(schema)
+                task-mode: all
+                target-database: TARGET
+                mysql-instances:
+                  - {\(filtered ? names : "")source-id: one, block-allow-list: list, route-rules: [all]}
+                block-allow-list: {list: {do-dbs: ["\(schema)"]}}
+                routes: {all: {schema-pattern: "\(schema)", target-schema: \(schema)_\(suffix)}}
+                \(filtered ? filters : "")
+                """
+        }
+
+        @Test(
+            "rows that a filter left out stop nothing when it is gone",
+            .enabled(if: EtcdServer.isInstalled))
+        func removed() async throws {
+            let trial = try await Trial(.mariadb, "filtergone", Self.tables)
+            let schema = trial.schema
+            let there: @Sendable (String) -> String = { sql in
+                (try? trial.target.sql(sql, database: "\(schema)_there")) ?? "?"
+            }
+            @Sendable func rows(_ table: String) -> String {
+                there("SELECT GROUP_CONCAT(CONCAT(id, ':', v) ORDER BY id) FROM \(table)")
+            }
+            defer { _ = try? trial.target.sql("DROP DATABASE IF EXISTS \(schema)_there") }
+            let cluster = try ClusterTrial("w1")
+            let worker = cluster.workers[0]
+            try await cluster.running {
+                try worker.start()
+                try await cluster.add(
+                    trial, sources: ["one"], task: schema,
+                    Self.routed(schema, to: "there", filtered: true))
+                try await cluster.eventually("the copy") {
+                    there(
+                        "SELECT COUNT(*) FROM skein_meta.subtask WHERE task='\(schema)' AND phase='follow'"
+                    ) == "1\n"
+                }
+                try trial.onSource(
+                    """
+                    INSERT INTO a VALUES (5, 9), (6, 6), (7, 9); INSERT INTO b VALUES (2, 2), (3, 3);
+                    DELETE FROM b WHERE id > 1; INSERT INTO b VALUES (8, 8);
+                    """)
+                try await cluster.eventually("the filters") {
+                    rows("a") == "1:1,6:6\n" && rows("b") == "1:1,2:2,3:3,8:8\n"
+                }
+                let stage = KeyLayout.stage(task: schema, source: "one")
+                try await cluster.client.put(stage, Cluster.Stage.paused.bytes)
+                try await cluster.status("Paused", of: trial, at: worker)
+                try await cluster.add(
+                    trial, sources: ["one"], task: schema, Self.routed(schema, to: "there"))
+                try trial.onSource(
+                    """
+                    UPDATE a SET v=1 WHERE id=5; DELETE FROM a WHERE id=7; UPDATE a SET v=7 WHERE id=6;
+                    INSERT INTO a VALUES (9, 9); INSERT INTO b VALUES (2, 22); DELETE FROM b WHERE id=8;
+                    RENAME TABLE b TO d; UPDATE d SET v=2 WHERE id=1;
+                    """)
+                try await cluster.eventually("what passes now") {
+                    rows("a") == "1:1,6:7,9:9\n" && rows("d") == "1:2,2:22,3:3\n"
+                }
+                // A table that has got another name, after a crash.
+                worker.kill()
+                try worker.start()
+                try trial.onSource("INSERT INTO d VALUES (3, 33); DELETE FROM a WHERE id=5")
+                try await cluster.eventually("what comes then") { rows("d") == "1:2,2:22,3:33\n" }
+            }
+        }
+
+        @Test(
+            "a table does not go to one with a trigger", .enabled(if: EtcdServer.isInstalled))
+        func triggers() async throws {
+            let trial = try await Trial(.mariadb, "totrigger", Self.tables)
+            let schema = trial.schema
+            let rows: @Sendable (String) -> String = { suffix in
+                (try? trial.target.sql(
+                    "SELECT GROUP_CONCAT(id ORDER BY id) FROM a", database: "\(schema)_\(suffix)"))
+                    ?? "?"
+            }
+            defer {
+                for suffix in ["there", "other"] {
+                    _ = try? trial.target.sql("DROP DATABASE IF EXISTS \(schema)_\(suffix)")
+                }
+            }
+            let cluster = try ClusterTrial("w1")
+            let worker = cluster.workers[0]
+            try await cluster.running {
+                try worker.start()
+                try await cluster.add(
+                    trial, sources: ["one"], task: schema, Self.routed(schema, to: "there"))
+                try await cluster.eventually("the copy") {
+                    (try? trial.target.sql(
+                        "SELECT phase FROM skein_meta.subtask WHERE task='\(schema)'"))
+                        == "follow\n"
+                }
+                let stage = KeyLayout.stage(task: schema, source: "one")
+                func move() async throws {
+                    try await cluster.client.put(stage, Cluster.Stage.paused.bytes)
+                    try await cluster.status("Paused", of: trial, at: worker)
+                    try await cluster.add(
+                        trial, sources: ["one"], task: schema, Self.routed(schema, to: "other"))
+                }
+                // Their rows are moved by hand.
+                try trial.target.sql(
+                    """
+                    CREATE DATABASE \(schema)_other; USE \(schema)_other;
+                    CREATE TABLE a (id INT PRIMARY KEY, v INT); CREATE TABLE b LIKE a; CREATE TABLE c LIKE a;
+                    INSERT INTO a VALUES (1, 1); INSERT INTO b VALUES (1, 1); INSERT INTO c VALUES (1, 1);
+                    CREATE TABLE marker (id BIGINT PRIMARY KEY);
+                    CREATE TRIGGER tr BEFORE INSERT ON a FOR EACH ROW INSERT INTO marker VALUES (NEW.id)
+                    """)
+                try await move()
+                try trial.onSource("INSERT INTO a VALUES (2, 2)")
+                try await cluster.eventually("the refusal") {
+                    worker.process?.text.contains("target-triggers") == true
+                        || rows("other") == "1,2\n"
+                }
+                #expect(rows("other") == "1\n")
+                try trial.target.sql("DROP TRIGGER \(schema)_other.tr")
+                try await move()
+                try await cluster.eventually("the row") { rows("other") == "1,2\n" }
+                #expect(rows("there") == "1\n")
+            }
+        }
     }
 }

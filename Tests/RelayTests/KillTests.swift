@@ -79,6 +79,29 @@ struct KillTests {
         }
     }
 
+    @Test("before the first file, it leaves no empty folder behind", arguments: Servers.families)
+    func beforeTheFirst(family: TestServer.Family) async throws {
+        let server = try await Servers.shared(family)
+        let scratch = Scratch()
+        try Writing.prepare(server, "first")
+        let start = try server.end()
+        let folder = try FileTests.folder(server)
+        try FileManager.default.createDirectory(
+            atPath: "\(scratch.path)/\(folder)", withIntermediateDirectories: true)
+        try "\(folder)\n".write(
+            toFile: "\(scratch.path)/server-uuid.index", atomically: true, encoding: .utf8)
+        var options = RelayOptions(server, scratch)
+        options.start = .from(start, of: try server.serverName(), gtids: .none)
+        try await withRelay(options) { log in
+            try Writing.run(server, "first", 2...10)
+            let end = try server.end()
+            try await wait(for: "the end") { log.reached(end) }
+            #expect(log.contents.map { "\($0.folder)" } == [folder])
+        }
+        let index = try String(contentsOfFile: "\(scratch.path)/server-uuid.index", encoding: .utf8)
+        #expect(index == "\(folder)\n")
+    }
+
     static func digest(_ chunk: EventChunk, _ entry: EventChunk.Entry) -> String {
         String(Digest.hash(chunk.wholeEvent(entry), seed: 1), radix: 16)
     }

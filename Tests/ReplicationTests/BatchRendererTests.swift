@@ -79,7 +79,11 @@ struct BatchRendererTests {
             mapping: TableMapping(TableSelection(tables: [try #require(TablePattern("s.*"))])),
             state: state,
             windows: [:], consistentFrom: nil)
-        catalog.setTargetKeys(targetKeys)
+        for (name, keys) in targetKeys {
+            var there = try #require(state.tables[name])
+            there.keys += keys
+            catalog.noteTarget([name: there])
+        }
         return TransactionAssembler(
             catalog: catalog, applied: AppliedState(lowWater: low, carried: IdentitySet()),
             origin: origin, bytesLimit: 1 << 30)

@@ -12,30 +12,30 @@ import Testing
 /// What a run finds that comes after a kill between a statement and its mark.
 @Suite("DDL after a crash")
 struct DDLWorkerTests {
-    private static let lane = 1
+    static let lane = 1
 
     /// What the crashed run was about to send.
-    private struct Plan {
+    struct Plan {
         var sql: String
         var tables: [String]
         var existAfter: [String]
         var goneAfter: [String] = []
     }
 
-    private static let swap = Plan(
+    static let swap = Plan(
         sql: "RENAME TABLE a TO x, b TO a, x TO b", tables: ["a", "b", "x"],
         existAfter: ["a", "b"], goneAfter: ["x"])
-    private static let truncate = Plan(
+    static let truncate = Plan(
         sql: "TRUNCATE TABLE a", tables: ["a"], existAfter: ["a"])
-    private static let alter = Plan(
+    static let alter = Plan(
         sql: "ALTER TABLE a ADD COLUMN more INT", tables: ["a"], existAfter: ["a"])
-    private static let create = Plan(
+    static let create = Plan(
         sql: "CREATE TABLE made (id INT)", tables: ["made"], existAfter: ["made"])
-    private static let drop = Plan(
+    static let drop = Plan(
         sql: "DROP TABLE b", tables: ["b"], existAfter: [], goneAfter: ["b"])
 
     /// Whether the server may tell table ids, and what the user is called.
-    private func rig(
+    func rig(
         _ family: TestServer.Family, _ name: String, seesIDs: Bool = true
     ) async throws -> (TargetRig, ConnectionOptions) {
         let rig = try await TargetRig(family, name)
@@ -55,11 +55,13 @@ struct DDLWorkerTests {
         return (rig, options)
     }
 
-    private func worker(
+    func worker(
         _ rig: TargetRig, _ options: ConnectionOptions, _ n: UInt8, mapping: TableMapping? = nil
     ) throws -> (DDLWorker, DDLLedger, Connection, SubtaskState) {
         let state = try rig.take(n)
         let session = try TargetSession(options, role: .ddl(Self.lane))
+        // On a busy machine a test may be away for longer than a run ever is.
+        try session.connection.execute("SET SESSION wait_timeout=900")
         let ledger = DDLLedger(
             session: session, meta: rig.meta, key: rig.key, lane: Self.lane, token: rig.token(n))
         let shared = mapping.map { mapping in
@@ -74,13 +76,20 @@ struct DDLWorkerTests {
     }
 
     /// Leaves the intent of a statement as a run that dies does, after it sent it or before.
-    private func crash(
-        _ plan: Plan, _ rig: TargetRig, _ options: ConnectionOptions, afterwards: Bool
+    ///
+    /// - Parameter recorded: what it makes of the tables that it records.
+    func crash(
+        _ plan: Plan, _ rig: TargetRig, _ options: ConnectionOptions, afterwards: Bool,
+        recorded: (inout TableTrace) -> Void = { _ in }
     ) throws {
         let (_, ledger, connection, _) = try worker(rig, options, 1)
         func name(_ table: String) -> TableName { TableName(schema: rig.schema, name: table) }
         var before: [TableName: TableTrace] = [:]
-        for table in plan.tables { before[name(table)] = try ledger.trace(name(table)) }
+        for table in plan.tables {
+            var trace = try ledger.trace(name(table))
+            recorded(&trace)
+            before[name(table)] = trace
+        }
         let statement = try parseStatement(
             plan.sql,
             context: SyntaxContext(
@@ -94,17 +103,17 @@ struct DDLWorkerTests {
         if afterwards { try connection.execute("USE \(rig.schema); \(plan.sql)") }
     }
 
-    private func marked(_ rig: TargetRig) throws -> Bool {
+    func marked(_ rig: TargetRig) throws -> Bool {
         try rig.done(2).contains(TargetRig.identity(9))
     }
 
-    private func hasIntent(_ rig: TargetRig) throws -> Bool {
+    func hasIntent(_ rig: TargetRig) throws -> Bool {
         try rig.server.sql("SELECT COUNT(*) FROM \(rig.meta.name).ddl") != "0\n"
     }
 
     static let plans = ["swap", "truncate", "alter", "create", "drop"]
 
-    private static func plan(_ name: String) -> Plan {
+    static func plan(_ name: String) -> Plan {
         switch name {
         case "swap": swap
         case "truncate": truncate
@@ -182,12 +191,12 @@ struct DDLWorkerTests {
 
     // MARK: several parts
 
-    private static let parts = [
+    static let parts = [
         "ALTER TABLE a ADD COLUMN c1 INT DEFAULT 1", "ALTER TABLE a MODIFY c1 BIGINT DEFAULT 2",
         "CREATE INDEX c1 ON a (c1)",
     ]
 
-    private func request(_ rig: TargetRig, _ parts: [String] = parts) -> DDLRequest {
+    func request(_ rig: TargetRig, _ parts: [String] = parts) -> DDLRequest {
         let name = TableName(schema: rig.schema, name: "a")
         return DDLRequest(
             identity: TargetRig.identity(9),
@@ -198,7 +207,7 @@ struct DDLWorkerTests {
             })
     }
 
-    private func perform(_ request: DDLRequest, _ worker: DDLWorker) async throws {
+    func perform(_ request: DDLRequest, _ worker: DDLWorker) async throws {
         let mailbox = Mailbox<DDLWorker.Message>()
         mailbox.send(.run(request, Reply<DDLOutcome>()))
         mailbox.send(.end)

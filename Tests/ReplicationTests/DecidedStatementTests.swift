@@ -94,15 +94,47 @@ struct DecidedStatementTests {
         }
     }
 
+    @Test("of what the statement does nothing is lost when others run behind it")
+    func whole() throws {
+        let rig = try rig(.inject(["CREATE TABLE other.c (id INT)"]))
+        guard case .run(let request, _, _) = try rig.decide("DROP DATABASE shop") else {
+            Issue.record("it does not run")
+            return
+        }
+        #expect(request.parts.count == 2)
+        #expect(request.emptiedSchema?.name == "shop")
+        // A statement that can't run at all has nothing behind it.
+        #expect {
+            _ = try self.rig(.inject(["CREATE INDEX i ON shop.a (id)"]))
+                .decide("ALTER TABLE a ENGINE=MyISAM")
+        } throws: {
+            "\($0)".contains("replace it")
+        }
+    }
+
+    @Test("a DROP of several tables that was given can run again")
+    func drop() throws {
+        let rig = try rig(.replace(["DROP TABLE shop.b, shop.a"]))
+        #expect(
+            try parts(rig.decide(Self.alter)) == ["DROP TABLE IF EXISTS `shop`.`b`,`shop`.`a`"])
+    }
+
     @Test(
         "statements that are given must be DDL on migrated tables",
-        arguments: ["DELETE FROM shop.a", "ALTER TABLE mysql.user ADD x INT", "ALTER TABLE", ""])
+        arguments: [
+            "DELETE FROM shop.a", "ALTER TABLE mysql.user ADD x INT", "ALTER TABLE", "",
+            "ALTER TABLE shop.a ENGINE=MyISAM", "CREATE TABLE shop.n (id INT) ENGINE=Aria",
+            "CREATE TABLE shop.n SELECT * FROM shop.a",
+        ])
     func refused(sql: String) throws {
         #expect {
             _ = try rig(.replace([sql])).decide(Self.alter)
         } throws: {
             guard case ReplicationError.unsupported(_, let detail) = $0 else { return false }
             return detail.contains("that was given")
+        }
+        #expect(throws: ReplicationError.self) {
+            _ = try rig(.inject([sql])).decide(Self.alter)
         }
     }
 

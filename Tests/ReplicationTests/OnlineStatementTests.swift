@@ -57,6 +57,63 @@ struct OnlineStatementTests {
         #expect(effects.count == 1)
     }
 
+    @Test("what is written here is sent as what it is, whatever the source's client has written in")
+    func encoding() throws {
+        let rig = try StatementRig()
+        for sql in Self.begin { try rig.decide(sql, latin1: true) }
+        guard
+            case .run(let request, _, _) = try rig.decide(
+                Self.swap + ", b TO \u{E7}", latin1: true)
+        else {
+            Issue.record("it does not run")
+            return
+        }
+        let last = try #require(request.parts.last)
+        #expect(
+            String(decoding: last.sql, as: UTF8.self)
+                == "RENAME TABLE `shop`.`b` TO `shop`.`\u{E7}`")
+        #expect(last.existAfter.map(\.name) == ["\u{E7}"])
+        #expect(!last.settings.contains { $0.hasPrefix("character_set_client") })
+        // The statement on the shadow table is the source's own text.
+        #expect(request.parts[0].settings.contains("character_set_client=latin1"))
+    }
+
+    @Test("a name can't be put into a text of another character set")
+    func mixedEncoding() throws {
+        let route = RouteRule(
+            name: "r", schemaPattern: "shop", tablePattern: "a", targetSchema: "other",
+            targetTable: "\u{E7}")
+        for isLatin1 in [false, true] {
+            let moved = try StatementRig(rules: SourceRules(routes: [route]))
+            func run() throws -> StatementHandler.Decision {
+                try moved.decide("ALTER TABLE a COMMENT '\u{E7}'", latin1: isLatin1)
+            }
+            guard isLatin1 else {
+                guard case .run = try run() else {
+                    Issue.record("it does not run")
+                    return
+                }
+                continue
+            }
+            #expect {
+                _ = try run()
+            } throws: {
+                "\($0)".contains("character set")
+            }
+        }
+        // A statement is taken apart as text in UTF-8.
+        let filter = EventFilterRule(
+            name: "no-drop", schemaPattern: "shop", tablePattern: "a", events: [.dropColumn],
+            action: .ignore)
+        let filtered = try StatementRig(rules: SourceRules(eventFilters: [filter]))
+        #expect {
+            try filtered.decide(
+                "ALTER TABLE a ADD x INT COMMENT '\u{E7}', DROP COLUMN id", latin1: true)
+        } throws: {
+            "\($0)".contains("character set")
+        }
+    }
+
     @Test("what is known outlives a run")
     func durable() throws {
         let rig = try StatementRig()

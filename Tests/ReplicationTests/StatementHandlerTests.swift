@@ -366,7 +366,10 @@ struct StatementHandlerTests {
     @Test("a DROP of several tables leaves those that were copied later")
     func dropSeveral() throws {
         var rig = Rig()
-        #expect(try rig.sent("DROP TABLE a, b") == "DROP TABLE a, b")
+        // Some servers drop one after the other: what a crash has left is dropped then.
+        #expect(try rig.sent("DROP TABLE a") == "DROP TABLE a")
+        #expect(
+            try rig.sent("DROP TABLE b, a") == "DROP TABLE IF EXISTS `shop`.`b`,`shop`.`a`")
         #expect(try rig.sent("DROP TABLE a, other.x") == "DROP TABLE `shop`.`a`")
         rig.windows = ["a": (9, 9), "b": (3, 3)]
         #expect(try rig.sent("DROP TABLE a, b") == "DROP TABLE `shop`.`b`")

@@ -20,7 +20,7 @@ final class StatementRig {
         online: [TableName: OnlineSchemaChangeStateMachine.Entry] = [:]
     ) throws {
         var dialect = ServerDialect(version: ServerVersion("10.11.6-MariaDB"))
-        dialect.collations = [45: "utf8mb4_general_ci"]
+        dialect.collations = [8: "latin1_swedish_ci", 45: "utf8mb4_general_ci"]
         dialect.explicitDefaultsForTimestamp = true
         var state = SchemaState()
         for name in ["a", "b"] {
@@ -52,13 +52,15 @@ final class StatementRig {
     }
 
     /// The next statement; each is a transaction of its own, numbered from 1.
+    ///
+    /// - Parameter latin1: the source's client has sent it in that character set.
     @discardableResult
-    func decide(_ sql: String) throws -> StatementHandler.Decision {
+    func decide(_ sql: String, latin1: Bool = false) throws -> StatementHandler.Decision {
         defer { number += 1 }
         var writer = EventWriter()
         writer.query(
-            Array(sql.utf8), schema: "shop",
-            status: [4, 45, 0, 45, 0, 45, 0])
+            latin1 ? sql.unicodeScalars.map { UInt8($0.value) } : Array(sql.utf8), schema: "shop",
+            status: [4, latin1 ? 8 : 45, 0, 45, 0, 45, 0])
         let event = writer.events[0]
         let query = try QueryEvent(event.span.bytes)
         let identity = TargetRig.identity(number)

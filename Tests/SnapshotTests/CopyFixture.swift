@@ -43,17 +43,19 @@ struct CopyFixture {
     var configuration: SnapshotConfiguration
     let progress = SnapshotProgress()
 
-    /// - Parameter source: a server of the test's own instead of the shared one.
+    /// - Parameters:
+    ///   - source: a server of the test's own instead of the shared one.
+    ///   - meta: a meta schema of the test's own instead of the shared one.
     init(
         _ schema: String, from: TestServer.Family = .mariadb, to: TestServer.Family = .mariadb,
-        source own: TestServer? = nil, _ statements: String
+        source own: TestServer? = nil, meta: String = "skein_meta", _ statements: String
     ) async throws {
         if let own { source = own } else { source = try await SharedServers.source(from) }
         target = try await SharedServers.target(to)
         self.schema = schema
         configuration = SnapshotConfiguration(
-            source: Self.options(source), target: Self.options(target), meta: MetaSchema(),
-            key: SubtaskKey(task: schema, source: "test"),
+            source: Self.options(source), target: Self.options(target),
+            meta: MetaSchema(name: meta), key: SubtaskKey(task: schema, source: "test"),
             origin: Origin(server: ServerUUID(high: 1, low: 2), life: 3))
         configuration.pairs = 3
         let quoted = quoteIdentifier(schema)
@@ -64,7 +66,7 @@ struct CopyFixture {
         let connection = try Connection(configuration.target)
         try configuration.meta.prepare(connection)
         for table in ["subtask", "lane", "chunk", "snapshot", "object", "shape"] {
-            try connection.execute("DELETE FROM skein_meta.\(table) WHERE task='\(schema)'")
+            try connection.execute("DELETE FROM \(meta).\(table) WHERE task='\(schema)'")
         }
         let session = try TargetSession(configuration.target, role: .coordinator)
         _ = try Takeover(meta: configuration.meta, key: configuration.key)

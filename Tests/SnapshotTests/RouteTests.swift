@@ -78,9 +78,9 @@ import Testing
         #expect(try f.target.sql("SHOW FULL TABLES WHERE Table_type='VIEW'", database: new) == "")
         #expect(try f.target.sql("SHOW DATABASES LIKE '\(f.schema)'") == "")
         let session = try TargetSession(f.configuration.target, role: .coordinator)
-        #expect(
-            try SwitchOver(meta: f.configuration.meta, key: f.configuration.key).run(session)
-                .isEmpty)
+        let switchOver = SwitchOver(meta: f.configuration.meta, key: f.configuration.key)
+        try switchOver.create(on: session, isResumed: false)
+        #expect(try f.target.sql("SHOW TRIGGERS", database: new) == "")
     }
 
     @Test(arguments: [true, false])

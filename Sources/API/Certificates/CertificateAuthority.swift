@@ -67,7 +67,9 @@ public struct CertificateAuthority {
 
     /// Makes a worker's certificate, `NAME.pem` and `NAME.key`.
     ///
-    /// - Parameter hosts: the names and addresses that others connect to.
+    /// - Parameters:
+    ///   - hosts: the names and addresses that others connect to.
+    ///   - days: for how many days it is valid; below zero it has ended that long ago.
     public func issue(
         name: String, hosts: [String], days: Int
     ) throws(SettingsError) -> Files {
@@ -86,7 +88,7 @@ public struct CertificateAuthority {
             let end = now.addingTimeInterval(Double(days) * 86_400)
             let issued = try Certificate(
                 version: .v3, serialNumber: .init(), publicKey: own.publicKey,
-                notValidBefore: now.addingTimeInterval(-300),
+                notValidBefore: min(now, end).addingTimeInterval(-300),
                 notValidAfter: min(end, certificate.notValidAfter), issuer: certificate.subject,
                 subject: try DistinguishedName { CommonName(name) },
                 extensions: Certificate.Extensions {

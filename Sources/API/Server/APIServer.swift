@@ -100,7 +100,8 @@ public final class APIServer: Sendable {
             configuration: configuration, followed: followed, control: control, peers: peers)
         let handlers = RequestHandlers(
             configuration: configuration, store: store, followed: followed, control: control,
-            collector: collector, peers: peers, metrics: metrics)
+            collector: collector, peers: peers, metrics: metrics,
+            certificateEnd: try configuration.tls?.certificateEnd())
         let responder = APIResponder(
             configuration: configuration, routes: handlers.routes, metrics: metrics, log: log)
         let seconds = configuration.arrivalLimit.components.seconds

@@ -6,6 +6,7 @@ struct ClusterMetrics {
     let cluster: ClusterState
     let isLeader: Bool
     let configuration: APIConfiguration
+    let certificateEnd: Double?
 
     func write(to out: inout MetricsText) {
         func gauge(_ name: String, _ help: String, _ value: Int) {
@@ -28,6 +29,11 @@ struct ClusterMetrics {
         gauge(
             "skein_worker_bound_sources", "Sources that are bound to this worker.",
             cluster.bindings.values.count { $0.record.worker == configuration.worker })
+        if let certificateEnd {
+            let name = "skein_certificate_end_timestamp_seconds"
+            out.family(name, .gauge, "When this worker's certificate ends, in seconds since 1970.")
+            out.sample(name, certificateEnd)
+        }
     }
 }
 

@@ -12,6 +12,8 @@ struct RequestHandlers: Sendable {
     let collector: StatusCollector
     let peers: APIClient
     let metrics: RequestMetrics
+    /// When the certificate that this worker serves with ends, in seconds since 1970.
+    let certificateEnd: Double?
 
     /// Every operation, in the order of the document.
     var routes: [Route] {
@@ -43,7 +45,7 @@ struct RequestHandlers: Sendable {
                 var out = MetricsText()
                 ClusterMetrics(
                     cluster: followed.cluster, isLeader: followed.leader == configuration.worker,
-                    configuration: configuration
+                    configuration: configuration, certificateEnd: certificateEnd
                 ).write(to: &out)
                 WorkerMetrics(status: control.status(), measures: control.measures())
                     .write(to: &out)

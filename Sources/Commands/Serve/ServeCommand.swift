@@ -111,6 +111,7 @@ struct ServeCommand: AsyncParsableCommand {
             own.locate = { await locator.endpoints().compactMap { EtcdEndpoint($0) } }
             settings.store = .own(own)
         }
+        try warnOfEnd(configuration, logger)
         let exchange = try exchange(&settings, configuration, logger)
         let runtime = WorkerRuntime(
             name: name, dataFolder: settings.dataFolder, exchange: exchange,
@@ -139,6 +140,22 @@ struct ServeCommand: AsyncParsableCommand {
             }
         }
     }
+
+    private func warnOfEnd(
+        _ configuration: APIConfiguration, _ logger: Logger
+    ) throws(SettingsError) {
+        guard let tls = configuration.tls else { return }
+        let end = Int64(try tls.certificateEnd()) * 1_000_000
+        guard end - wallClockMicroseconds() < Self.shortMicroseconds else { return }
+        logger.warning(
+            "the worker's certificate ends soon: make another one, and restart the worker with it",
+            metadata: [
+                "file": "\(tls.certificateFile)", "end": "\(Wording.utc(microseconds: end))",
+            ])
+    }
+
+    /// Thirty days.
+    private static let shortMicroseconds: Int64 = 30 * 86_400 * 1_000_000
 
     /// What lets workers read each other's relay logs: on loopback, or with certificates.
     private func exchange(

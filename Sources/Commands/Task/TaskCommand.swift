@@ -12,7 +12,8 @@ struct TaskCommand: ParsableCommand {
             TaskStartCommand.self, TaskListCommand.self, TaskStatusCommand.self,
             TaskPauseCommand.self, TaskResumeCommand.self, TaskStopCommand.self,
             TaskUpdateCommand.self, TaskVerifyCommand.self, TaskRemoveCommand.self,
-            TaskShowCommand.self, TaskExportCommand.self, TaskDDLCommand.self,
+            TaskShowCommand.self, TaskExportCommand.self, TaskErrorsCommand.self,
+            TaskDDLCommand.self,
         ])
 }
 

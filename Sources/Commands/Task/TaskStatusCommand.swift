@@ -2,18 +2,42 @@ internal import API
 internal import ArgumentParser
 internal import Worker
 
-/// `skein task status`.
-struct TaskStatusCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "status", abstract: "Show what the subtasks of a task, or of all, do.",
-        discussion: "A worker that does not answer within a second is shown as such.")
-
+/// Which subtasks are asked about: those of a task, or all.
+struct SubtaskSelection: ParsableArguments {
     @Argument(help: "The task; all when it is left out.")
     var task: String?
 
     @Option(help: ArgumentHelp("Only this source; repeats.", valueName: "name"))
     var source: [String] = []
 
+    /// The API's answer about them.
+    func ask(_ client: APIClient) async throws -> APIClient.Answer {
+        guard let task else {
+            return try await client.send("GET", "/api/v1/tasks?with_status=true")
+        }
+        let names = source.map(pathPart).joined(separator: ",")
+        return try await client.send(
+            "GET",
+            "/api/v1/tasks/\(pathPart(task))/status"
+                + (names.isEmpty ? "" : "?source_name_list=\(names)"))
+    }
+
+    /// What it says of each.
+    func read(_ answer: APIClient.Answer) throws -> [SubtaskAnswer] {
+        if task != nil { return try answer.value(ListAnswer<SubtaskAnswer>.self).data }
+        return try answer.value(ListAnswer<TaskAnswer>.self).data
+            .flatMap { $0.statusList ?? [] }
+            .filter { source.isEmpty || source.contains($0.sourceName) }
+    }
+}
+
+/// `skein task status`.
+struct TaskStatusCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "status", abstract: "Show what the subtasks of a task, or of all, do.",
+        discussion: "A worker that does not answer within a second is shown as such.")
+
+    @OptionGroup var subtasks: SubtaskSelection
     @OptionGroup var endpoints: EndpointFlags
     @OptionGroup var answers: AnswerFlags
     @OptionGroup var watching: WatchFlags
@@ -21,25 +45,11 @@ struct TaskStatusCommand: AsyncParsableCommand {
     func run() async throws {
         try await endpoints.ask { client in
             try await watching.run(answers) {
-                guard let task else {
-                    return try await client.send("GET", "/api/v1/tasks?with_status=true")
-                }
-                let names = source.map(pathPart).joined(separator: ",")
-                return try await client.send(
-                    "GET",
-                    "/api/v1/tasks/\(pathPart(task))/status"
-                        + (names.isEmpty ? "" : "?source_name_list=\(names)"))
+                try await subtasks.ask(client)
             } _: { answer, width in
-                Self.lines(try subtasks(answer), width)
+                Self.lines(try subtasks.read(answer), width)
             }
         }
-    }
-
-    private func subtasks(_ answer: APIClient.Answer) throws -> [SubtaskAnswer] {
-        if task != nil { return try answer.value(ListAnswer<SubtaskAnswer>.self).data }
-        return try answer.value(ListAnswer<TaskAnswer>.self).data
-            .flatMap { $0.statusList ?? [] }
-            .filter { source.isEmpty || source.contains($0.sourceName) }
     }
 
     /// The subtasks in rows, and what is wrong with them below.

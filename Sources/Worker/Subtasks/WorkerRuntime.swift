@@ -330,13 +330,21 @@ public final class WorkerRuntime: SourceHost {
         guard let order, let runner else {
             throw WorkerError.notHere(task: task, source: source)
         }
-        let progress = runner.status.subtasks.first { $0.task == task }?.progress
-        if let phase = progress?.phase, !phase.isCopied {
+        // Of one that rests since this worker was started nothing is known.
+        guard let progress = runner.status.subtasks.first(where: { $0.task == task })?.progress,
+            progress.phase.isCopied
+        else {
             throw WorkerError.isCopying(task: task, source: source)
         }
-        try desk.begin(
-            .init(task: task, source: source), order.settings.get(),
-            lag: .milliseconds(progress?.lagMilliseconds ?? 0))
+        // One that has ended where it was to end is not behind.
+        guard
+            let lag = progress.phase == .done
+                ? .zero : progress.lagMilliseconds.map({ Duration.milliseconds($0) }),
+            lag <= VerificationDesk.greatestLag
+        else {
+            throw WorkerError.isBehind(task: task, source: source)
+        }
+        try desk.begin(.init(task: task, source: source), order.settings.get(), lag: lag)
     }
 }
 
@@ -350,6 +358,8 @@ public enum WorkerError: Error, Sendable, Hashable, CustomStringConvertible {
     case isVerifying(task: String, source: String)
     /// Its copy is not complete.
     case isCopying(task: String, source: String)
+    /// Its target is too far behind the source, or it is not known yet how far.
+    case isBehind(task: String, source: String)
     /// The worker does not have it.
     case notHere(task: String, source: String)
 
@@ -363,6 +373,9 @@ public enum WorkerError: Error, Sendable, Hashable, CustomStringConvertible {
             "the tables of task '\(task)' on source '\(source)' are being compared already"
         case .isCopying(let task, let source):
             "task '\(task)' on source '\(source)' has not copied all rows, or is just starting"
+        case .isBehind(let task, let source):
+            "task '\(task)' on source '\(source)' is behind by more than 20 s, or has just begun to "
+                + "follow: what is on its way would be taken for a difference"
         case .notHere(let task, let source):
             "this worker does not run task '\(task)' on source '\(source)' (any more)"
         }

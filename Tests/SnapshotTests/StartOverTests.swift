@@ -1,0 +1,142 @@
+import Checkpoint
+import MySQLClient
+import MySQLCore
+import Rules
+import Runtime
+import TestServers
+import Testing
+
+@testable import Snapshot
+
+/// Copies that start over, and end in the middle of it.
+@Suite(.serialized) struct StartOverTests {
+    /// Tables `part_1` and `part_2`, which go to one table.
+    private struct Merged {
+        var copy: CopyFixture
+        let mapping: TableMapping
+        let meta: String
+
+        init(_ schema: String) async throws {
+            meta = "\(schema)_meta"
+            copy = try await CopyFixture(
+                schema, meta: meta,
+                """
+                CREATE TABLE part_1 (id INT PRIMARY KEY, v INT);
+                CREATE TABLE part_2 LIKE part_1;
+                INSERT INTO part_1 VALUES (1,1),(2,2); INSERT INTO part_2 VALUES (7,7),(8,8);
+                """)
+            copy.configuration.chunkRows = 1
+            try copy.target.sql("DROP DATABASE IF EXISTS \(schema)_new")
+            mapping = try TableMapping(
+                SourceRules(
+                    tables: BlockAllowList(
+                        doTables: [BlockAllowList.Table(schema: schema, name: "part_*")]),
+                    routes: [
+                        RouteRule(
+                            name: "parts", schemaPattern: schema, tablePattern: "part_*",
+                            targetSchema: "\(schema)_new", targetTable: "parts")
+                    ]))
+        }
+
+        func run() async throws {
+            let plan = try SnapshotPlan.read(Connection(copy.configuration.source), mapping)
+            _ = try await SnapshotEngine(
+                configuration: copy.configuration, plan: plan, progress: copy.progress
+            ).run(epoch: .next, token: RunToken(randomToken()))
+        }
+
+        func ids() throws -> String {
+            try copy.target.sql(
+                "SELECT GROUP_CONCAT(id ORDER BY id) FROM parts",
+                database: "\(copy.schema)_new")
+        }
+
+        /// As an interrupted run leaves it: no change has been applied yet.
+        func interrupt(_ statements: String...) throws {
+            let connection = try Connection(copy.configuration.target)
+            try connection.execute("UPDATE \(meta).subtask SET phase='copy', low_water=NULL")
+            for statement in statements { try connection.execute(statement) }
+        }
+
+        /// Starts over, and ends when the chunks of a table are to be forgotten: what was
+        /// committed until then is what a kill leaves.
+        func runIntoKill(forgetting table: String) async throws {
+            let connection = try Connection(copy.configuration.target)
+            try connection.execute(
+                """
+                CREATE TRIGGER \(meta).killed BEFORE DELETE ON \(meta).chunk FOR EACH ROW \
+                IF OLD.table_name='\(table)' THEN \
+                SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT='killed'; END IF
+                """)
+            await #expect { try await run() } throws: { "\($0)".contains("killed") }
+            try connection.execute("DROP TRIGGER \(meta).killed")
+        }
+    }
+
+    enum Reason: String, CaseIterable, Sendable {
+        case recorded, changed, changedForAMoment, replaced
+    }
+
+    @Test(arguments: Reason.allCases, ["part_1", "part_2"])
+    func `a kill while merged tables start over loses no rows`(
+        reason: Reason, killed: String
+    ) async throws {
+        let merged = try await Merged("snap_anew_\(reason)_\(killed)".lowercased())
+        let f = merged.copy
+        try await merged.run()
+        #expect(try merged.ids() == "1,2,7,8\n")
+        let stored = StoredObjects(meta: f.configuration.meta, key: f.configuration.key)
+        switch reason {
+        case .recorded:
+            try merged.interrupt(
+                stored.storeStatement(
+                    StoredObject(kind: .restart, name: f.table("part_1"), definition: [])))
+        case .changed, .changedForAMoment:
+            try merged.interrupt()
+            try f.source.sql(
+                "ALTER TABLE part_1 ADD w INT; ALTER TABLE part_2 ADD w INT", database: f.schema)
+        case .replaced:
+            // What was begun was another table.
+            var identities = TableIdentities()
+            identities.made[f.table("part_1").quoted] = "then"
+            try merged.interrupt(
+                stored.storeStatement(try identities.stored),
+                "DELETE FROM \(merged.meta).chunk WHERE table_name='part_1' AND to_key IS NULL")
+        }
+        try await merged.runIntoKill(forgetting: killed)
+        if reason == .changedForAMoment {
+            try f.source.sql(
+                "ALTER TABLE part_1 DROP w; ALTER TABLE part_2 DROP w", database: f.schema)
+        }
+        try await merged.run()
+        #expect(try merged.ids() == "1,2,7,8\n")
+    }
+
+    @Test func `a kill while a merged table that has gone is forgotten refuses nothing`()
+        async throws
+    {
+        var merged = try await Merged("snap_gone_kill")
+        merged.copy.configuration.intoExisting = true
+        try await merged.run()
+        try merged.interrupt()
+        try merged.copy.source.sql("DROP TABLE part_1", database: merged.copy.schema)
+        try await merged.runIntoKill(forgetting: "part_2")
+        try await merged.run()
+        #expect(try merged.ids() == "7,8\n")
+    }
+
+    @Test(.timeLimit(.minutes(2))) func `what is merged is found in time among many tables`() throws
+    {
+        let tables = (0..<30_000).map { i in
+            PlannedTable(
+                shape: TableShape(
+                    name: TableName(schema: "s", name: "t\(i)"), columns: [], keys: []),
+                estimatedRows: 1, estimatedBytes: 1, needsExactView: false)
+        }
+        let plan = SnapshotPlan(tables: tables)
+        for table in tables {
+            try Task.checkCancellation()
+            #expect(try plan.merged(with: table.name) == [table.name])
+        }
+    }
+}
