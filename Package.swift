@@ -224,7 +224,8 @@ let package = Package(
             "ChecksTests",
             [
                 "MySQLCore", "MySQLClient", "Checkpoint", "Rules", "Relay", "Stream", "Runtime",
-                "Settings", "Worker", "TestServers", .product(name: "Logging", package: "swift-log"),
+                "Settings", "Worker", "TestServers",
+                .product(name: "Logging", package: "swift-log"),
             ]),
         tests(
             "CommandsTests",
