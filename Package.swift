@@ -223,8 +223,8 @@ let package = Package(
         tests(
             "ChecksTests",
             [
-                "MySQLCore", "MySQLClient", "Rules", "Relay", "Stream", "Runtime", "Settings",
-                "Checkpoint", "Worker", "TestServers",
+                "MySQLCore", "MySQLClient", "Checkpoint", "Rules", "Relay", "Stream", "Runtime",
+                "Settings", "Worker", "TestServers",
                 .product(name: "Logging", package: "swift-log"),
             ]),
         tests(

@@ -48,6 +48,8 @@ public struct ClusterState: Sendable {
     public private(set) var bindings: [String: Stored<Binding>] = [:]
     /// The workers that keep a source's relay log, by source.
     public private(set) var relays: [String: Set<String>] = [:]
+    /// What each of them has said that it holds of what subtasks need, by source and worker.
+    public private(set) var holdings: [String: [String: RelayHolding]] = [:]
     /// Candidates for the leader: workers, and since when, by key.
     private var candidates: [String: (worker: String, since: Revision)] = [:]
     /// The newest change that is contained.
@@ -132,6 +134,8 @@ public struct ClusterState: Sendable {
             voters.insert(worker)
         } else if let (source, worker) = it.key.names(under: KeyLayout.relays) {
             relays[source, default: []].insert(worker)
+            // Of most it is only said that they have some of it.
+            holdings[source, default: [:]][worker] = RecordCoding.record(it.value)
         } else if it.key.hasPrefix(KeyLayout.leader) {
             candidates[it.key] = (String(decoding: it.value, as: UTF8.self), it.createRevision)
         }
@@ -173,7 +177,11 @@ public struct ClusterState: Sendable {
         }
         if let (source, worker) = key.names(under: KeyLayout.relays) {
             relays[source]?.remove(worker)
-            if relays[source]?.isEmpty == true { relays[source] = nil }
+            holdings[source]?[worker] = nil
+            if relays[source]?.isEmpty == true {
+                relays[source] = nil
+                holdings[source] = nil
+            }
         }
     }
 }

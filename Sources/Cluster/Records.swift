@@ -112,6 +112,11 @@ extension SourceRecord {
     public func bytes() throws -> [UInt8] { try RecordCoding.bytes(self) }
 }
 
+extension RelayHolding {
+    /// As the store keeps it.
+    public func bytes() throws -> [UInt8] { try RecordCoding.bytes(self) }
+}
+
 extension TaskRecord {
     /// As the store keeps it.
     public func bytes() throws -> [UInt8] { try RecordCoding.bytes(self) }

@@ -60,10 +60,13 @@ extension RelayWriter {
         guard file != nil else { return try beginAnew(session) }
         if log.isReady.isGiven { return try goOn(session) }
         // Asked once: after the first connection the log goes on, whatever happens.
-        guard try isWorthGoingOn(session) else { return try beginAnew(session) }
+        guard try isWorthGoingOn(session) else {
+            try checkWhatStays(session)
+            return try beginAnew(session)
+        }
         do {
             return try goOn(session)
-        } catch let error as StreamError where canBeginAnew(session) {
+        } catch let error as StreamError where mayBeginAnew(after: error) && canBeginAnew(session) {
             log.board.warn(
                 "the relay log begins anew, since it can't go on where its files end: \(error)")
             return try beginAnew(session)
@@ -116,6 +119,32 @@ extension RelayWriter {
         return hasNeeds
     }
 
+    /// Whether what is here may stay as it is, and be read, when the source can't continue it. Not
+    /// while somebody needs it and the source has lost some of it: then it is given up first, or
+    /// nobody goes on.
+    private func mayBeginAnew(after error: StreamError) -> Bool {
+        guard case .sourceLostEvents = error, log.options.checkpoints != nil else { return true }
+        return hasNoSurplus && !hasNeeds
+    }
+
+    /// Nobody goes on from what is here, but who comes back can read it: nothing of it may be lost.
+    private func checkWhatStays(_ session: UpstreamSession) throws {
+        guard let file, let folder, log.options.checkpoints != nil, !hasNoSurplus else { return }
+        do {
+            if folder.serverName == session.server {
+                let place = WindowPlace(
+                    segment: folder.number, position: BinlogPosition(file: name, offset: length))
+                _ = try session.resume(file, at: place, newest: log.catalog.liveIndex.newest)
+            } else {
+                try compare(session, try log.catalog.gtids())
+            }
+        } catch StreamError.purged {
+            // It can't be compared any more.
+        } catch is LaggingUpstream {
+            // It is not another history, as far as can be seen.
+        }
+    }
+
     /// Whether a folder can begin with what the options ask for, which is not here.
     private func canBeginAnew(_ session: UpstreamSession) -> Bool {
         guard case .from(let position, let server, let gtids) = log.options.start else {
@@ -152,13 +181,7 @@ extension RelayWriter {
     }
 
     /// Whether a subtask, which may be paused, still needs a file that is here.
-    private var hasNeeds: Bool {
-        log.catalog.directory.needs().values.contains { need in
-            log.catalog.shelves.contains { shelf in
-                shelf.folder == need.folder && shelf.files.contains { $0.name == need.file }
-            }
-        }
-    }
+    var hasNeeds: Bool { !log.needs.isEmpty }
 
     /// Begins a folder at the file that the options ask for.
     private func beginAnew(_ session: UpstreamSession) throws -> Upstream {
@@ -189,6 +212,23 @@ extension RelayWriter {
     private func changeServer(_ session: UpstreamSession) throws -> Upstream {
         // Of a file that has only begun: those of the files before it.
         let gtids = try log.catalog.gtids()
+        try compare(session, gtids)
+        let start = try session.file(behind: gtids)
+        if case .mariadb(let position) = gtids {
+            expected = position.last
+            try checkLast(try session.previous(start))
+        }
+        try cutUnfinished()
+        let upstream = try newFolder(session, file: start)
+        log.board.warn("the upstream is \(session.server) now")
+        return upstream
+    }
+
+    /// Compares another server's history with what is here.
+    ///
+    /// - Throws: `StreamError.sourceLostEvents` when it is another one, ``LaggingUpstream`` when it
+    ///   lacks something.
+    private func compare(_ session: UpstreamSession, _ gtids: GTIDState) throws {
         guard gtids != .none, try session.session.usesGTIDs() else {
             throw StreamError.sourceLostEvents(
                 "another server answers (\(session.server)), and without GTIDs positions can't "
@@ -214,15 +254,6 @@ extension RelayWriter {
                 "another server answers (\(session.server)), which has \(conflict.theirs) where "
                     + "\(conflict.ours) was read before")
         }
-        let start = try session.file(behind: gtids)
-        if case .mariadb(let position) = gtids {
-            expected = position.last
-            try checkLast(try session.previous(start))
-        }
-        try cutUnfinished()
-        let upstream = try newFolder(session, file: start)
-        log.board.warn("the upstream is \(session.server) now")
-        return upstream
     }
 
     /// What the old server did not finish, it never will. Who was given it begins again: should the

@@ -58,6 +58,10 @@ struct PurgeRequests {
         try Folder.replace(path + ".purge", Array(request.text.utf8))
         if let answer = wait(path, milliseconds: Self.patience.begin) { return try answer.get() }
         if unsafe unlink(path + ".purge") == 0 { throw RelayError.inUse(path: directory.path) }
+        // In this order: the answer is there before the other goes.
+        guard Folder.exists(path + ".taken") || Folder.exists(path + ".answer") else {
+            throw RelayError.inUse(path: directory.path)
+        }
         // It is being done.
         if let answer = wait(path, milliseconds: Self.patience.end) { return try answer.get() }
         throw RelayError.unusable(
@@ -95,9 +99,17 @@ struct PurgeRequests {
 
     // MARK: who writes
 
-    /// Forgets what was asked before this process began to write: nobody waits for it any more.
+    /// Forgets what nobody waits for any more: what another process has begun, which is gone, and
+    /// what was asked too long ago. What was asked just now is served like anything else.
     func clear() {
-        for name in Folder.names(folder) { try? Folder.remove(folder + "/" + name) }
+        let oldest = wallClockMicroseconds() / 1_000_000 - Int64(Self.patience.begin / 1000) - 5
+        for name in Folder.names(folder) {
+            let path = folder + "/" + name
+            // Others take their answers themselves.
+            if name.hasSuffix(".taken") || Folder.changed(path) < oldest {
+                try? Folder.remove(path)
+            }
+        }
     }
 
     /// Does what is asked.

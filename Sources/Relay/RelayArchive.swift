@@ -45,6 +45,12 @@ public struct RelayArchive {
         catalog.publish(min(entry.size, meta.position))
     }
 
+    /// The relay logs in a folder.
+    public static func folders(in path: String) -> [(name: String, path: String)] {
+        Folder.names(path).sorted().map { ($0, "\(path)/\($0)") }
+            .filter { Folder.exists($0.1 + "/server-uuid.index") }
+    }
+
     /// Why a path is no relay log, and which one may be meant.
     private static func reason(_ path: String) -> String {
         guard Folder.exists(path) else { return "there is no such folder" }
@@ -157,6 +163,11 @@ public struct RelayArchive {
             return try Purge(catalog).run(
                 before: file, olderSeconds: olderSeconds, isForced: isForced, isDry: true,
                 now: now)
+        }
+        guard directory.isOurs else {
+            // Without the lock, which would make it look like one of ours from now on.
+            return try Purge(catalog).run(
+                before: file, olderSeconds: olderSeconds, isForced: isForced, now: now)
         }
         guard let lock = try directory.lockIfFree() else {
             // Only who writes knows what is read, and which file is the newest.

@@ -38,11 +38,13 @@ public struct RelayOptions: Sendable {
     /// The relay log that this one is a copy of: it is read in place of the source until
     /// ``RelayLog/takeOver()``.
     public var original: (any RelayPeer)?
-    /// Asks the targets of all who need the log what they have applied: when the source has lost
-    /// what is in the log, and none of them has it, the log goes back to where the source is. Without
-    /// it, or when some target has applied it, the log ends. It is told whether somebody can read the
-    /// log by now; before, what targets hold is all that they will.
-    public var checkpoints: (@Sendable (_ isRead: Bool) async throws -> [RelayCheckpoint])?
+    /// Asks the targets of all who need the log what they have applied, and keeps the runs of those
+    /// that do not read it from writing any more: when the source has lost what is in the log, and
+    /// none of them has it, the log goes back to where the source is. Without it, or when some
+    /// target has applied it, the log ends. It is told whether somebody can read the log by now, and
+    /// which tasks need not be asked: they have said.
+    public var checkpoints:
+        (@Sendable (_ isRead: Bool, _ known: Set<String>) async throws -> [RelayCheckpoint])?
 
     /// Makes options with defaults.
     public init(path: String, source: ConnectionOptions, serverID: UInt32) {
@@ -217,6 +219,16 @@ public final class RelayLog: EventSource {
 
     /// What those who would read have said that their targets hold.
     var answers: [String: HeldTransactions] { question.withLock { $0?.answers ?? [:] } }
+
+    /// Remembers what targets hold whose runs can't write any more, until it is decided: what they
+    /// get from now on they do not get of what was read before.
+    func note(_ held: [HeldTransactions]) {
+        question.withLock { question in
+            for it in held where question?.answers[it.task] == nil {
+                question?.answers[it.task] = it
+            }
+        }
+    }
 
     /// The log is what the source has.
     func readersMayGoOn() {
@@ -397,6 +409,27 @@ public final class RelayLog: EventSource {
         return held.segment == place.segment && held.segment == known.folder.number
     }
 
+    /// The oldest file that each subtask may have to read again, of those that are here.
+    public var needs: [String: (folder: RelayFolder, file: String)] {
+        let shelves = catalog.shelves
+        return catalog.directory.needs().filter { _, need in
+            shelves.contains { shelf in
+                shelf.folder == need.folder && shelf.files.contains { $0.name == need.file }
+            }
+        }
+    }
+
+    /// Whether somebody reads its files, and is not at its end.
+    public var isRead: Bool { catalog.oldestReader != nil }
+
+    /// Forgets needs of files that were removed all the same: they are no reason to keep others.
+    public func forgetLostNeeds() throws {
+        let here = needs
+        for name in catalog.directory.needs().keys where here[name] == nil {
+            try catalog.directory.removeNeed(name)
+        }
+    }
+
     /// A subtask needs nothing any more.
     public func forgetNeed(_ name: String) throws {
         try catalog.directory.removeNeed(name)
@@ -439,11 +472,16 @@ public final class RelayLog: EventSource {
             catalog.storeIndexes()
             saveMeta(synced: true)
             purge(isPressed: false)
-            PurgeRequests(catalog.directory).serve { request in
-                try purge(
-                    before: request.before, olderSeconds: request.olderSeconds,
-                    isForced: request.isForced)
-            }
+            answerRequests()
+        }
+    }
+
+    /// Removes what other processes ask for, unless ``run()`` does; blocks.
+    public func answerRequests() {
+        PurgeRequests(catalog.directory).serve { request in
+            try purge(
+                before: request.before, olderSeconds: request.olderSeconds,
+                isForced: request.isForced)
         }
     }
 

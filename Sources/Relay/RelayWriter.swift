@@ -24,6 +24,9 @@ final class RelayWriter {
     var isPeerLost = false
     /// Whether peers were asked since the start for what is needed.
     var hasFetched = false
+    /// Whether it could not be said, before the first connection, where the source and what is here
+    /// part.
+    var hasNoSurplus = false
     /// What was read of another server, by domain, until this one has shown the same.
     var expected: [UInt32: MariaDBGTID] = [:]
     /// When a limit that is exceeded is looked at again.
@@ -88,6 +91,8 @@ final class RelayWriter {
         case let error as LaggingUpstream: error.description
         case let error as ChangingUpstream: error.description
         case RelayError.unreachable: "\(error)"
+        case StreamError.upstreamChanged where log.original != nil:
+            "the relay log that is copied lets nobody read: its source may have lost something"
         case RelayError.system(_, _, let code) where code == ENOSPC || code == EDQUOT: "\(error)"
         default: nil
         }

@@ -3,7 +3,8 @@ public import Stream
 
 /// A subtask that the relay log is kept for, as its target shows it.
 public struct RelayCheckpoint: Sendable {
-    /// What the target holds.
+    /// What the target holds. Unless the subtask reads the log that is all that it will ever hold
+    /// of what was read so far: no run that read it can commit any more.
     public var held: HeldTransactions
     /// Whether the subtask reads the log, and says itself what its target holds before it reads
     /// on (``RelayLog/settle(_:)``): until then its last run may still write.
@@ -57,7 +58,11 @@ struct Surplus {
         case (.mysql(let uuid, let tag), .mysql(let common), .mysql(var lost)):
             lost.subtract(common)
             let key = MySQLGTIDSet.Key(uuid: uuid, tag: tag)
-            return lost.members[key].map { !$0.intersection(numbers).isEmpty } ?? false
+            guard let lost = lost.members[key] else { return false }
+            // What this log has lost itself, when the machine did, is no less lost to the source.
+            let end = common.members[key]?.intervals.last?.upperBound ?? 0
+            return !lost.intersection(numbers).isEmpty
+                || (numbers.intervals.last?.upperBound ?? 0) > end
         case (.mariadb(let domain, _), .mariadb(let common), _):
             return (numbers.intervals.last?.upperBound ?? 0)
                 > (common.last[domain]?.sequence ?? 0)

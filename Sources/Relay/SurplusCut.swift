@@ -9,14 +9,14 @@ internal import Stream
 // begins again only when that is decided.
 
 extension RelayWriter {
+    typealias AskTargets = @Sendable (Bool, Set<String>) async throws -> [RelayCheckpoint]
+
     /// Goes back to where the source is, if no target holds what it has lost.
     ///
     /// - Parameter detail: how it was found out.
     /// - Throws: `StreamError.sourceLostEvents`, with what each target has applied, when one does,
     ///   or when it can't be said where the two part.
-    func giveUpSurplus(
-        _ detail: String, _ checkpoints: @Sendable (Bool) async throws -> [RelayCheckpoint]
-    ) async throws {
+    func giveUpSurplus(_ detail: String, _ checkpoints: AskTargets) async throws {
         // Nobody is given more of it from here on.
         log.askReaders()
         log.board.update {
@@ -26,8 +26,13 @@ extension RelayWriter {
                 + "waiting for what the targets have applied"
         }
         guard let end = log.end, let surplus = try await findSurplus(), surplus.place < end else {
+            if !log.isReady.isGiven, !hasNoSurplus, !hasNeeds {
+                // Nobody needs it: a folder may begin that has nothing to do with it.
+                hasNoSurplus = true
+                return
+            }
             // Nothing tells what of it is lost: a person must judge.
-            let held = (try? await checkpoints(false))?.map(\.held.words) ?? []
+            let held = (try? await checkpoints(log.isReady.isGiven, []))?.map(\.held.words) ?? []
             throw StreamError.sourceLostEvents(([detail] + held).joined(separator: "; "))
         }
         // Not for ever: the source may be another one again.
@@ -65,30 +70,20 @@ extension RelayWriter {
     }
 
     /// What the targets hold, when all of that is certain.
-    private func held(
-        _ checkpoints: @Sendable (Bool) async throws -> [RelayCheckpoint]
-    ) async throws -> [HeldTransactions]? {
+    private func held(_ checkpoints: AskTargets) async throws -> [HeldTransactions]? {
         let all: [RelayCheckpoint]
         do {
-            all = try await checkpoints(log.isReady.isGiven)
+            all = try await checkpoints(log.isReady.isGiven, Set(log.answers.keys))
         } catch {
             try Task.checkCancellation()
             throw LaggingUpstream(
                 description: "the source has lost transactions, and what the targets have applied "
                     + "of them can't be asked: \(error)")
         }
+        log.note(all.filter { !$0.isReading }.map(\.held))
         let said = log.answers
-        var out: [HeldTransactions] = []
-        for checkpoint in all {
-            if let answer = said[checkpoint.held.task] {
-                out.append(answer)
-            } else if checkpoint.isReading {
-                return nil
-            } else {
-                out.append(checkpoint.held)
-            }
-        }
-        return out
+        guard all.allSatisfy({ said[$0.held.task] != nil }) else { return nil }
+        return said.values.sorted { $0.task < $1.task }
     }
 
     /// Takes everything behind a place away. A crash in between leaves a log that ends somewhere
@@ -110,39 +105,32 @@ extension RelayWriter {
     }
 }
 
+/// What a cut does, one after the other.
+enum CutStep { case copy, copyMore, move, removeFolder, cut }
+
 extension Catalog {
     /// Removes everything behind a place, newest first, and puts it aside.
     ///
+    /// What needs room comes first. Whatever happens, the catalog knows afterwards what is there: a
+    /// log that ends at the place, or somewhere between that and its old end.
+    ///
+    /// - Parameter before: called before each step.
     /// - Returns: the folder where it is kept.
-    func cut(to place: WindowPlace) throws -> String {
+    func cut(
+        to place: WindowPlace, before: (CutStep) throws -> Void = { _ in }
+    ) throws -> String {
         try maintained {
-            var aside =
-                directory.path + "/skein/lost/\(place.position.file).\(place.position.offset)"
-            var number = 1
-            while Folder.exists(aside) {
-                number += 1
-                aside =
-                    directory.path
-                    + "/skein/lost/\(place.position.file).\(place.position.offset)-\(number)"
-            }
-            try Folder.make(aside)
-            for shelf in shelves.reversed() where shelf.folder.number >= place.segment {
-                for entry in shelf.files.reversed() {
-                    let path = directory.file(shelf.folder, entry.name)
-                    let isCut =
-                        shelf.folder.number == place.segment && entry.name == place.position.file
-                    if isCut {
-                        try keepTail(
-                            path, from: place.position.offset, in: aside + "/\(entry.name)")
-                        let file = try OpenFile(path, O_RDWR)
-                        try file.truncate(to: place.position.offset)
-                        try file.sync()
-                    }
-                    try Folder.remove(directory.indexPath(shelf.folder, entry.name))
-                    if isCut { break }
-                    try Folder.move(path, to: aside + "/\(shelf.folder).\(entry.name)")
-                }
-                if shelf.folder.number > place.segment { try directory.remove(shelf.folder) }
+            let aside = freeFolder(for: place.position)
+            let tail = aside + "/\(place.position.file)"
+            do {
+                try moveAside(place, aside, tail, before)
+            } catch {
+                // What was moved stays; of the file that is not cut yet there is no second copy.
+                try? Folder.remove(tail)
+                Folder.removeEmpty(aside)
+                load()
+                _ = try? Recovery(self).run()
+                throw error
             }
             load()
             _ = try Recovery(self).run()
@@ -150,8 +138,50 @@ extension Catalog {
         }
     }
 
+    private func freeFolder(for position: BinlogPosition) -> String {
+        let name = directory.path + "/skein/lost/\(position.file).\(position.offset)"
+        var (aside, number) = (name, 1)
+        while Folder.exists(aside) {
+            number += 1
+            aside = "\(name)-\(number)"
+        }
+        return aside
+    }
+
+    private func moveAside(
+        _ place: WindowPlace, _ aside: String, _ tail: String, _ before: (CutStep) throws -> Void
+    ) throws {
+        guard let folder = folder(place.segment) else { return }
+        let path = directory.file(folder, place.position.file)
+        try before(.copy)
+        try Folder.make(aside)
+        try keepTail(path, from: place.position.offset, in: tail) { try before(.copyMore) }
+        for shelf in shelves.reversed() where shelf.folder.number >= place.segment {
+            for entry in shelf.files.reversed() {
+                let isCut = shelf.folder == folder && entry.name == place.position.file
+                try before(isCut ? .cut : .move)
+                try Folder.remove(directory.indexPath(shelf.folder, entry.name))
+                if isCut {
+                    let file = try OpenFile(path, O_RDWR)
+                    try file.truncate(to: place.position.offset)
+                    try file.sync()
+                    break
+                }
+                try Folder.move(
+                    directory.file(shelf.folder, entry.name),
+                    to: aside + "/\(shelf.folder).\(entry.name)")
+            }
+            if shelf.folder.number > place.segment {
+                try before(.removeFolder)
+                try directory.remove(shelf.folder)
+            }
+        }
+    }
+
     /// Copies a file's end behind its format event, so that other tools can read it.
-    private func keepTail(_ path: String, from offset: UInt64, in other: String) throws {
+    private func keepTail(
+        _ path: String, from offset: UInt64, in other: String, before: () throws -> Void
+    ) throws {
         let file = try OpenFile(path, O_RDONLY)
         let head = try file.bytes(8192, at: 0)
         let format = try EventHeader(unsafe head.span.bytes.extracting(droppingFirst: 4))
@@ -165,6 +195,7 @@ extension Catalog {
         if offset > 4 { try append(Array(head.prefix(4 + Int(format.size)))) }
         var at = offset > 4 ? offset : 0
         while case let bytes = try file.bytes(1 << 20, at: at), !bytes.isEmpty {
+            try before()
             try append(bytes)
             at += UInt64(bytes.count)
         }

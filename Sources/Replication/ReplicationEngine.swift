@@ -60,6 +60,7 @@ public final class ReplicationEngine: Sendable {
     /// What it is doing.
     public let progress: ReplicationProgress
     private let stopping = Mutex<(isRequested: Bool, reader: (any EventReader)?)>((false, nil))
+    private let stopRequest = Latch()
 
     /// Makes an engine.
     public init(_ configuration: ReplicationConfiguration, progress: ReplicationProgress) {
@@ -73,6 +74,7 @@ public final class ReplicationEngine: Sendable {
             state.isRequested = true
             state.reader?.close()
         }
+        stopRequest.set()
     }
 
     private var isStopping: Bool { stopping.withLock { $0.isRequested } }
@@ -151,11 +153,11 @@ public final class ReplicationEngine: Sendable {
         let applied = AppliedState(
             lowWater: lowWater, carried: state.carried.adding(recovered.applied))
         // Earlier runs can't write any more: this is all that the target has.
-        try await events.settle(
-            HeldTransactions(
-                task: configuration.key.task, target: configuration.target.server,
-                positions: [lowWater] + (state.consistentFrom.map { [$0] } ?? []),
-                others: applied.carried))
+        let held = HeldTransactions(
+            task: configuration.key.task, target: configuration.target.server,
+            positions: [lowWater] + (state.consistentFrom.map { [$0] } ?? []),
+            others: applied.carried)
+        guard try await settle(held, events) else { return try await run.finish() }
         var start = try StreamStart.find(configuration, state, lowWater, events)
         let catalog = try makeCatalog(run, state)
         let stream = try await events.reader(from: start.place)
@@ -186,6 +188,29 @@ public final class ReplicationEngine: Sendable {
         }
         // Asked to stop: what was read completely is applied and marked.
         try await run.finish()
+    }
+
+    /// Says what the target holds, and waits until it may read on; that can take as long as a
+    /// target stays away that must be asked.
+    ///
+    /// - Returns: false when it was asked to stop before: nothing is read then.
+    private func settle(
+        _ held: HeldTransactions, _ events: any EventSource
+    ) async throws -> Bool {
+        try await withThrowingTaskGroup(of: Bool.self) { group in
+            group.addTask {
+                try await events.settle(held)
+                return true
+            }
+            group.addTask {
+                await self.stopRequest.wait()
+                return false
+            }
+            defer { group.cancelAll() }
+            let isSettled = try await group.next() ?? false
+            try Task.checkCancellation()
+            return isSettled
+        }
     }
 
     /// What the source's "can't read the binlog" (1236) means, by its words.

@@ -34,8 +34,38 @@ extension SourceSession {
 
     private enum Replication { case none, stands, runs }
 
+    /// Whether the server gets what others of its cluster write, which no status of replicas shows:
+    /// a node of Galera, also when it has GTIDs (`wsrep_gtid_mode`), or a member of a replication
+    /// group, which may be some milliseconds behind the one that was read.
+    private func isInCluster() throws -> Bool {
+        do {
+            // Unlike a member's state these may be seen by everybody.
+            let rows = try connection.rows(
+                "SHOW GLOBAL VARIABLES WHERE Variable_name IN "
+                    + "('wsrep_on', 'group_replication_group_name')")
+            for row in rows {
+                guard let name = row[0], let value = row[1] else { continue }
+                if name == "wsrep_on" {
+                    if ["ON", "1"].contains(value.uppercased()) { return true }
+                } else if !value.isEmpty, try isMember() {
+                    return true
+                }
+            }
+            return false
+        } catch let error as MySQLError where !error.isConnectionLost {
+            return true
+        }
+    }
+
+    private func isMember() throws -> Bool {
+        try connection.value(
+            "SELECT COUNT(*) FROM performance_schema.replication_group_members WHERE "
+                + "MEMBER_ID = @@server_uuid AND MEMBER_STATE IN ('ONLINE', 'RECOVERING')") != "0"
+    }
+
     /// Whether the server replicates from another one; it is said to run when that can't be known.
     private func replication() throws -> Replication {
+        if try isInCluster() { return .runs }
         let statements =
             connection.family == .mariadb
             ? ["SHOW ALL SLAVES STATUS"] : ["SHOW REPLICA STATUS", "SHOW SLAVE STATUS"]

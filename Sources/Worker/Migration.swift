@@ -53,10 +53,12 @@ public final class Migration: Sendable {
     /// - Parameters:
     ///   - binding: without one, every start of the process begins a new epoch.
     ///   - relay: the source's relay log, which others read too.
+    ///   - fences: told when that takes the migration over, to see what its target holds.
     ///   - measures: gets what the engines measure.
     init(
         settings: MigrationSettings, binding: Bound?, relay: SourceRelay?,
-        measures: EngineMeasures = EngineMeasures(), logger: Logger
+        fences: RelayFences = RelayFences(), measures: EngineMeasures = EngineMeasures(),
+        logger: Logger
     ) {
         self.measures = measures
         given = Mutex(settings)
@@ -69,7 +71,8 @@ public final class Migration: Sendable {
             settings.serverID != 0
             ? settings.serverID : UInt32.random(in: 0x4000_0000...0x7FFF_FFFF)
         self.relay = MigrationRelay(
-            settings: settings, board: board, serverID: serverID, shared: relay, logger: logger)
+            settings: settings, board: board, serverID: serverID, shared: relay, fences: fences,
+            logger: logger)
     }
 
     /// Whether it reads a relay log when it follows.
@@ -210,6 +213,8 @@ public final class Migration: Sendable {
             StreamError.behind:
             "\(error)"
         case RelayError.inUse where binding != nil: "\(error)"
+        case CheckpointError.fenced where relay.fences.take():
+            "the relay log asks what the target holds"
         default: nil
         }
     }
@@ -409,7 +414,7 @@ public final class Migration: Sendable {
             let token = RunToken(randomToken())
             let policy: EpochPolicy =
                 binding.map { .binding($0.epoch) }
-                ?? own.epoch.map { .keep($0, own: own.tokens) } ?? .next
+                ?? own.epoch.map { .keep($0, own: own.tokens.union(relay.fences.tokens)) } ?? .next
             own.tokens.insert(token)
             return (token, policy)
         }

@@ -18,6 +18,8 @@ final class MigrationRelay: Sendable {
     private let logger: Logger
     private let relay: SourceRelay
     private let isShared: Bool
+    /// What the relay log has done to runs.
+    let fences: RelayFences
     private struct State {
         var log: RelayLog?
         var isDecided = false
@@ -29,19 +31,24 @@ final class MigrationRelay: Sendable {
     }
     private let state = Mutex(State())
 
-    /// - Parameter shared: the source's log, which others read and run too; `nil`: one of its own.
+    /// - Parameters:
+    ///   - shared: the source's log, which others read and run too; `nil`: one of its own.
+    ///   - fences: told when the log takes the migration over, to see what its target holds.
     init(
         settings: MigrationSettings, board: StatusBoard, serverID: UInt32,
-        shared: SourceRelay?, logger: Logger
+        shared: SourceRelay?, fences: RelayFences = RelayFences(), logger: Logger
     ) {
         self.settings = settings
+        self.fences = fences
         self.board = board
         self.logger = logger
         isShared = shared != nil
         var options = Self.options(settings, serverID: serverID)
-        options.checkpoints = { isRead in
-            try await withThread("checkpoint") {
-                try RelayCheckpoint.read(settings, reads: isRead).map { [$0] } ?? []
+        options.checkpoints = { [fences] isRead, known in
+            guard !known.contains(settings.name) else { return [] }
+            return try await withThread("checkpoint") {
+                try RelayCheckpoint.read(settings, reads: isRead, epoch: nil, fences: fences)
+                    .map { [$0] } ?? []
             }
         }
         relay = shared ?? SourceRelay(options, endsWithLog: true, logger: logger)

@@ -21,7 +21,8 @@ final class SourceRelay: Sendable {
         /// Makes the connections to other workers that keep the source's relay log.
         var peers: @Sendable () -> [any RelayConnection] = { [] }
         /// Asks the targets of all who may need the log what they have applied.
-        var checkpoints: (@Sendable (_ isRead: Bool) async throws -> [RelayCheckpoint])?
+        var checkpoints:
+            (@Sendable (_ isRead: Bool, _ known: Set<String>) async throws -> [RelayCheckpoint])?
         /// Told of a log that is open, and of its end.
         var opened: @Sendable (RelayLog?) -> Void = { _ in }
     }

@@ -2,15 +2,27 @@ internal import Checkpoint
 internal import MySQLClient
 internal import MySQLCore
 internal import Relay
+internal import Runtime
 internal import Settings
 internal import Stream
+internal import Synchronization
 
 extension RelayCheckpoint {
     /// What a migration's target holds of its source, by what is durable there; blocks.
     ///
-    /// - Parameter reads: whether the migration reads the log, if it follows already.
+    /// Unless the migration says it itself, it is taken over: what a run that is frozen, or was
+    /// left by a worker that is gone, has still to commit then matches nothing. To look alone would
+    /// be to guess.
+    ///
+    /// - Parameters:
+    ///   - reads: whether the migration reads the log, if it follows already.
+    ///   - epoch: of the binding; `nil` without a cluster.
+    ///   - fences: told of the takeover, by which a run of this process ends as well.
     /// - Returns: `nil` for one that has not begun, or is over.
-    static func read(_ settings: MigrationSettings, reads: Bool) throws -> RelayCheckpoint? {
+    /// - Throws: ``CheckpointError/fenced(detail:)`` when somebody newer owns the migration.
+    static func read(
+        _ settings: MigrationSettings, reads: Bool, epoch: UInt64?, fences: RelayFences
+    ) throws -> RelayCheckpoint? {
         let meta = MetaSchema(name: settings.metaSchema)
         let key = SubtaskKey(
             task: settings.name, source: settings.sourceID ?? settings.source.server)
@@ -21,7 +33,17 @@ extension RelayCheckpoint {
         else { return nil }
         // Who reads says it again; its lanes may hold locks for long.
         let isReading = reads && state.phase == "follow"
-        if !isReading { state = try takeover.settled(target) ?? state }
+        if !isReading {
+            let token = RunToken(randomToken())
+            let session = try TargetSession(settings.target, role: .coordinator)
+            fences.add(token)
+            // Before and after: a run may begin meanwhile.
+            defer { fences.add(token) }
+            state = try takeover.take(
+                session, token: token,
+                epoch: epoch.map { .binding($0) } ?? .keep(state.epoch, own: [state.run]),
+                lanes: 0)
+        }
         var positions = [state.lowWater, state.consistentFrom].compactMap { $0 }
         if state.phase == "copy" {
             let ledger = CopyLedger(meta: meta, key: key)
@@ -39,5 +61,34 @@ extension RelayCheckpoint {
                 task: settings.name, target: settings.target.server, positions: positions,
                 others: state.carried),
             isReading: isReading)
+    }
+}
+
+/// The takeovers that a relay log has made of a migration of this process, to be certain of what its
+/// target holds. A run that ends by one begins again.
+final class RelayFences: Sendable {
+    private struct State {
+        var tokens: Set<RunToken> = []
+        var isNew = false
+    }
+    private let state = Mutex(State())
+
+    /// Notes a takeover.
+    func add(_ token: RunToken) {
+        state.withLock { state in
+            state.tokens.insert(token)
+            state.isNew = true
+        }
+    }
+
+    /// Their tokens.
+    var tokens: Set<RunToken> { state.withLock { $0.tokens } }
+
+    /// Whether there was a takeover since the last call.
+    func take() -> Bool {
+        state.withLock { state in
+            defer { state.isNew = false }
+            return state.isNew
+        }
     }
 }

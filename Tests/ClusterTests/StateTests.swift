@@ -137,6 +137,59 @@ struct StateTests {
         #expect(try Self.copies(2, named: ["gone"], workers: all).count == 1)
     }
 
+    private static func rests(_ state: ClusterState, of worker: String) -> [String: RelayRestOrder]?
+    {
+        let book = OrderBook(
+            worker: worker, readSource: { _, _ in throw SettingsError("not read here") }
+        ) { _ in throw SettingsError("not read here") }
+        return book.rests(state)
+    }
+
+    @Test("what was left of a relay log is kept for tasks that go on, until their worker has it")
+    func rests() throws {
+        let holding = RelayHolding(
+            server: "0-7", last: "bin.000009", needs: ["t": "bin.000005"])
+        var finished = SubtaskHistory()
+        finished.finish = .init(position: nil, time: 1)
+        var values = try Self.values()
+        values += [
+            Self.value(KeyLayout.task("over"), try TaskRecord(settings: "{}").bytes(), at: 6),
+            Self.value(KeyLayout.stage(task: "over", source: "s"), Stage.running.bytes, at: 6),
+            Self.value(
+                KeyLayout.history(task: "over", source: "s"), try finished.bytes(), at: 6),
+            Self.value(KeyLayout.stage(task: "removed", source: "s"), Stage.paused.bytes, at: 6),
+            Self.value(KeyLayout.relay(source: "s", worker: "w"), try holding.bytes(), at: 6),
+            Self.value(KeyLayout.relay(source: "s", worker: "v"), [], at: 6),
+        ]
+        var state = ClusterState()
+        state.apply(.all(values, at: 6))
+        #expect(state.relays["s"] == ["v", "w"])
+        let order = try #require(Self.rests(state, of: "v")?["s"])
+        #expect(order.tasks == ["t"] && order.holding == holding)
+        // It is its own.
+        #expect(Self.rests(state, of: "w")?["s"]?.holding == nil)
+        // One that has gone has taken its disk with it.
+        var gone = state
+        gone.apply(.changes([.delete(KeyLayout.session("w"), at: 7)]))
+        #expect(Self.rests(gone, of: "v")?["s"]?.holding == nil)
+        #expect(Self.rests(gone, of: "v")?["s"]?.tasks == ["t"])
+        // A source that nobody runs is still there; one that was removed is not.
+        var without = state
+        without.apply(
+            .changes([
+                .put(
+                    Self.value(
+                        KeyLayout.binding("s"), try Binding(worker: nil, epoch: 4).bytes(), at: 7))
+            ]))
+        #expect(Self.rests(without, of: "v")?["s"]?.tasks == ["t"])
+        without.apply(.changes([.delete(KeyLayout.source("s"), at: 8)]))
+        #expect(Self.rests(without, of: "v")?.isEmpty == true)
+        // What can't be read may be there.
+        var damaged = state
+        damaged.apply(.changes([.put(Self.value(KeyLayout.task("t"), Self.damaged, at: 7))]))
+        #expect(Self.rests(damaged, of: "v") == nil)
+    }
+
     @Test("an epoch that nothing is greater than is no reason to crash")
     func lastEpoch() throws {
         var state = ClusterState()

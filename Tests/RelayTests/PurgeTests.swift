@@ -96,6 +96,40 @@ extension LossTests {
             withExtendedLifetime(lock) {}
         }
 
+        @Test("one that begins to write while somebody asks answers; what is older is forgotten")
+        func askedMeanwhile() async throws {
+            let scratch = Scratch()
+            let directory = RelayDirectory(path: scratch.path)
+            let folder = RelayFolder(server: "0-1", number: 1)
+            try directory.add(folder)
+            for n in 1...3 {
+                try Data(RelayDirectory.magic).write(
+                    to: URL(filePath: directory.file(folder, "bin.00000\(n)")))
+            }
+            let lock = try directory.lock()
+            let requests = scratch.path + "/skein/requests"
+            try Folder.make(requests)
+            for name in ["8000000000000001.purge", "8000000000000002.answer"] {
+                let old = URL(filePath: requests + "/" + name)
+                try Data("\n1\n1\n".utf8).write(to: old)
+                try FileManager.default.setAttributes(
+                    [.modificationDate: Date(timeIntervalSinceNow: -3600)],
+                    ofItemAtPath: old.path)
+            }
+            async let removed = Self.purge(scratch.path, before: "bin.000003")
+            try await wait(for: "the question") { Folder.names(requests).count == 3 }
+            let asked = PurgeRequests(directory)
+            asked.clear()
+            #expect(Folder.names(requests).count == 1)
+            asked.serve { request in
+                #expect(request.before == "bin.000003" && !request.isForced)
+                return ["one", "two"]
+            }
+            #expect(try await removed == ["one", "two"])
+            #expect(Folder.names(requests).isEmpty)
+            withExtendedLifetime(lock) {}
+        }
+
         @Test("the log of another program is left alone, unless told so")
         func foreign() async throws {
             let scratch = Scratch()
@@ -112,8 +146,14 @@ extension LossTests {
             }
             #expect(directory.files(folder).count == 3)
             #expect(
-                try archive.purge(before: "bin.000003", olderSeconds: nil, isForced: true, now: 0)
-                    .count == 2)
+                try archive.purge(before: "bin.000002", olderSeconds: nil, isForced: true, now: 0)
+                    .count == 1)
+            // It is not ours for that.
+            let again = try RelayArchive(path: scratch.path)
+            #expect(throws: RelayError.self) {
+                try again.purge(before: "bin.000003", olderSeconds: nil, isForced: false, now: 0)
+            }
+            #expect(directory.files(folder).count == 2 && !directory.isOurs)
         }
 
         @Test("a need and a removal exclude each other")

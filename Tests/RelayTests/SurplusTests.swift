@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import MySQLClient
 import MySQLCore
 import Stream
@@ -11,6 +12,7 @@ import Testing
 /// What tests say that targets hold.
 private final class Targets: Sendable {
     private let state = Mutex<[RelayCheckpoint]>([])
+    private let questions = Mutex<[String: Int]>([:])
 
     func set(
         _ task: String, _ positions: [SourcePosition], others: IdentitySet = IdentitySet(),
@@ -24,7 +26,15 @@ private final class Targets: Sendable {
         }
     }
 
-    var all: [RelayCheckpoint] { state.withLock { $0 } }
+    /// What those say who have not been heard.
+    func asked(_ known: Set<String>) -> [RelayCheckpoint] {
+        let asked = state.withLock { $0.filter { !known.contains($0.held.task) } }
+        questions.withLock { for it in asked { $0[it.held.task, default: 0] += 1 } }
+        return asked
+    }
+
+    /// How often a target was asked.
+    func questions(_ task: String) -> Int { questions.withLock { $0[task] ?? 0 } }
 }
 
 extension TestServer {
@@ -85,7 +95,7 @@ extension LossTests {
         ) throws -> RelayOptions {
             var options = RelayOptions(server, scratch, port: proxy.port)
             options.source.tls.mode = .disabled
-            options.checkpoints = { _ in targets.all }
+            options.checkpoints = { _, known in targets.asked(known) }
             return options
         }
 
@@ -141,6 +151,50 @@ extension LossTests {
                 let bytes = try Data(
                     contentsOf: URL(filePath: scratch.path + "/skein/lost/\(lost)/\(tail)"))
                 #expect(bytes.range(of: Data("lost".utf8)) != nil)
+            }
+        }
+
+        @Test(
+            "what was lost while nobody kept the log is given up before anything else begins",
+            arguments: Servers.families, [true, false])
+        func lostMeanwhile(family: TestServer.Family, isNeeded: Bool) async throws {
+            try await Self.withTwoLives(family) { server, old, proxy in
+                let (scratch, targets) = (Scratch(), Targets())
+                let mark = try server.place()
+                targets.set("paused", [mark])
+                let start = StreamPlace.position(mark.binlog, of: try server.serverName())
+                var options = try Self.options(server, scratch, proxy, targets)
+                try await withRelay(options) { log in
+                    try server.sql("INSERT INTO twice.t VALUES (1, 'lost')")
+                    let end = try server.end()
+                    try await wait(for: "the relay") { log.reached(end) }
+                    if isNeeded {
+                        try log.need("paused", mark.binlog.file, of: mark.origin.server)
+                    }
+                }
+                try await Self.lose(server, old, proxy)
+                // A task that has copied nothing yet asks for the source's newest file.
+                if isNeeded { try old.sql("FLUSH BINARY LOGS") }
+                options.start = .now
+                try await withRelay(options) { log in
+                    let last = try old.end()
+                    try await wait(for: "the other life") { log.reached(last) }
+                    // Whoever comes back, and has noted nothing, could read it as well.
+                    let manager = FileManager.default
+                    for path in try manager.subpathsOfDirectory(atPath: scratch.path)
+                    where path.contains("/bin.") && !path.contains("skein/") {
+                        let bytes = manager.contents(atPath: "\(scratch.path)/\(path)")
+                        #expect(bytes?.range(of: Data("lost".utf8)) == nil)
+                    }
+                    #expect(log.contents.count == (isNeeded ? 1 : 2))
+                    if isNeeded {
+                        let seen = Seen()
+                        try await seen.read(try await log.reader(from: start), to: last)
+                        let real = try truth(old, from: mark.binlog, to: last)
+                        #expect(seen.order == real.order && seen.digests == real.digests)
+                    }
+                    #expect(targets.questions("paused") == 1)
+                }
             }
         }
 
@@ -221,6 +275,7 @@ extension LossTests {
                 let (scratch, targets) = (Scratch(), Targets())
                 let mark = try server.place()
                 targets.set("one", [mark], isReading: true)
+                targets.set("rests", [mark])
                 try await withRelay(Self.options(server, scratch, proxy, targets)) { log in
                     let start = StreamPlace.position(mark.binlog, of: nil)
                     try server.sql("INSERT INTO twice.t VALUES (1, 'lost')")
@@ -234,6 +289,10 @@ extension LossTests {
                         _ = try await log.reader(from: start)
                     }
                     #expect(log.reached(end))
+                    // Whose runs have ended for good is asked once: what its target gets from now
+                    // on is not of what was read before.
+                    try await wait(for: "more questions") { targets.questions("one") > 3 }
+                    #expect(targets.questions("rests") == 1)
                     // The next run says so, and can read when this returns.
                     try await log.settle(
                         HeldTransactions(
@@ -307,6 +366,148 @@ extension LossTests {
                         #expect(isApplied && text.contains("two.example:3306"), "\(text)")
                     }
                 }
+            }
+        }
+
+        @Test("a cut that can't go on leaves a log that knows what it has, and is made again")
+        func interrupted() async throws {
+            try await TestServer.with(Servers.families[0]) { server in
+                let whole = Scratch()
+                try Writing.prepare(server, "cutting")
+                let mark = try server.end()
+                try await withRelay(RelayOptions(server, whole)) { log in
+                    for n in 1...3 {
+                        try server.sql("INSERT INTO cutting.t VALUES (\(n), 'lost')")
+                        try server.sql("FLUSH BINARY LOGS")
+                    }
+                    let end = try server.end()
+                    try await wait(for: "the relay") { log.reached(end) }
+                }
+                // Another server was read after that.
+                let first = try #require(RelayDirectory(path: whole.path).folders().first)
+                let next = RelayFolder(server: first.server, number: first.number + 1)
+                try RelayDirectory(path: whole.path).add(next)
+                for name in RelayDirectory(path: whole.path).files(first).suffix(2) {
+                    try FileManager.default.copyItem(
+                        atPath: "\(whole.path)/\(first)/\(name)",
+                        toPath: "\(whole.path)/\(next)/\(name)")
+                }
+                let place = WindowPlace(segment: first.number, position: mark)
+                var seen: Set<CutStep> = []
+                for failing in 0..<100 {
+                    let scratch = Scratch()
+                    try FileManager.default.copyItem(atPath: whole.path, toPath: scratch.path)
+                    let catalog = Catalog(RelayDirectory(path: scratch.path))
+                    catalog.load()
+                    _ = try Recovery(catalog).run()
+                    var steps = 0
+                    var last: CutStep?
+                    do {
+                        _ = try catalog.cut(to: place) { step in
+                            last = step
+                            defer { steps += 1 }
+                            if steps == failing {
+                                throw RelayError.system("write", path: "", errno: ENOSPC)
+                            }
+                        }
+                        #expect(failing == steps && seen.count == 5)
+                        return
+                    } catch RelayError.system(_, _, ENOSPC) {
+                        seen.insert(try #require(last))
+                    }
+                    // What the catalog says is what is there.
+                    let fresh = Catalog(RelayDirectory(path: scratch.path))
+                    fresh.load()
+                    #expect(
+                        catalog.shelves.map { "\($0.folder) \($0.files.map(\.name))" }
+                            == fresh.shelves.map { "\($0.folder) \($0.files.map(\.name))" })
+                    #expect(try #require(catalog.shelves.last?.end) >= place)
+                    // Nothing is kept twice, and a disk that is full stays as full as it was.
+                    func kept() -> [String] {
+                        Folder.names(scratch.path + "/skein/lost").flatMap {
+                            Folder.names(scratch.path + "/skein/lost/\($0)")
+                        }
+                    }
+                    #expect(!kept().contains(mark.file))
+                    if last == .copy || last == .copyMore {
+                        #expect(Folder.names(scratch.path + "/skein/lost").isEmpty)
+                    }
+                    _ = try catalog.cut(to: place)
+                    #expect(catalog.shelves.last?.end == place)
+                    #expect(Set(kept()).count == 6 && kept().count == 6)
+                }
+                Issue.record("it never ends")
+            }
+        }
+
+        @Test("what a target holds behind all that the log has left of a server is held, too")
+        func beyond() throws {
+            func set(_ text: String) throws -> GTIDState {
+                .mysql(try #require(MySQLGTIDSet(text)))
+            }
+            let (server, other) = (
+                "3e11fa47-71ca-11e1-9e33-c80aa9429562", "3e11fa47-71ca-11e1-9e33-c80aa9429563"
+            )
+            let surplus = Surplus(
+                place: WindowPlace(
+                    segment: 1, position: BinlogPosition(file: "bin.000001", offset: 4)),
+                server: ServerUUID(server), common: try set("\(server):1-10,\(other):1-5"),
+                all: try set("\(server):1-12,\(other):1-5"))
+            func isHeld(_ server: String, _ numbers: ClosedRange<UInt64>) throws -> Bool {
+                var others = IdentitySet()
+                others.insert(
+                    .mysql(try #require(ServerUUID(server)), tag: ""), IntervalSet(numbers))
+                return surplus.isHeld(
+                    HeldTransactions(task: "", target: "", positions: [], others: others))
+            }
+            #expect(try isHeld(server, 12...12))
+            #expect(try isHeld(server, 9...10) == false)
+            // The relay's machine has lost its power too: 13 was here once.
+            #expect(try isHeld(server, 13...13))
+            // Of a server of which nothing is lost, it is what is still to be read.
+            #expect(try isHeld(other, 6...6) == false)
+        }
+
+        @Test("a copy waits as long as its original asks, and goes back with it")
+        func copies() async throws {
+            let family = Servers.families[0]
+            try await Self.withTwoLives(family) { server, old, proxy in
+                let (scratch, copied, targets) = (Scratch(), Scratch(), Targets())
+                let mark = try server.place()
+                targets.set("one", [mark], isReading: true)
+                let options = try Self.options(server, scratch, proxy, targets)
+                try await withRelay(options) { log in
+                    try await serving(log) { port in
+                        try await asking(port) { remote in
+                            var options = options
+                            options.path = copied.path
+                            options.original = remote
+                            options.serverID += 1
+                            options.checkpoints = { _, _ in [] }
+                            try await withRelay(options) { copy in
+                                try server.sql("INSERT INTO twice.t VALUES (1, 'lost')")
+                                let end = try server.end()
+                                try await wait(for: "the copy") { copy.reached(end) }
+                                try await Self.lose(server, old, proxy)
+                                try await wait(for: "the question") {
+                                    targets.questions("one") > 3
+                                }
+                                // It has been told by now.
+                                try await wait(for: "the reason") {
+                                    copy.status.reason?.contains("lets nobody read") == true
+                                }
+                                try await log.settle(
+                                    HeldTransactions(
+                                        task: "one", target: "", positions: [mark],
+                                        others: IdentitySet()))
+                                let last = try old.end()
+                                try await wait(for: "the copy") { copy.reached(last) }
+                                #expect(copy.status.state == .running)
+                            }
+                        }
+                    }
+                }
+                #expect(try differences(scratch, copied) == [])
             }
         }
 

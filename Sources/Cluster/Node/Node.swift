@@ -383,7 +383,10 @@ public final class Node: Sendable {
                 }
                 let orders = state.book.orders(state.cluster)
                 let copies = state.book.copies(state.cluster)
-                if !state.isOver { self.host.order(orders, copies: copies) }
+                if !state.isOver {
+                    self.host.order(orders, copies: copies)
+                    if let rests = state.book.rests(state.cluster) { self.host.keep(rests) }
+                }
             }
             self.member?.setWanted(self.cluster.voters.contains(self.settings.name))
             return true
@@ -392,6 +395,7 @@ public final class Node: Sendable {
 
     /// Says which sources' relay logs are here.
     private func publishRelays() async throws {
+        var nextHoldings = ContinuousClock.now
         while true {
             try await Task.sleep(for: .seconds(1))
             guard state.withLock({ $0.isKnown }) else { continue }
@@ -406,10 +410,30 @@ public final class Node: Sendable {
                 for source in known.subtracting(kept) {
                     try await client.delete(.key(KeyLayout.relay(source: source, worker: name)))
                 }
+                // Not with every file that begins.
+                guard ContinuousClock.now >= nextHoldings else { continue }
+                nextHoldings = .now + Self.holdingInterval
+                try await publishHoldings(cluster)
             } catch let error as MetadataError where error.code != .closed {
                 try Task.checkCancellation()
                 log.debug("cannot say where relay logs are", metadata: ["reason": "\(error)"])
             }
+        }
+    }
+
+    /// How long others keep, at the least, what is held here as well.
+    private static let holdingInterval = Duration.seconds(10)
+
+    /// Says what the relay logs of sources that run here hold, where another worker has files, too,
+    /// and keeps them until it is known that they are here.
+    private func publishHoldings(_ cluster: ClusterState) async throws {
+        let name = settings.name
+        for (source, holding) in host.relayHoldings {
+            guard let holders = cluster.relays[source], holders.contains(name),
+                holders.count > 1, cluster.holdings[source]?[name] != holding
+            else { continue }
+            try await client.put(
+                KeyLayout.relay(source: source, worker: name), try holding.bytes())
         }
     }
 

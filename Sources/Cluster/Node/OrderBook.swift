@@ -102,6 +102,38 @@ struct OrderBook {
         return out
     }
 
+    /// What is to be known of the relay logs of all sources that there are.
+    ///
+    /// - Returns: `nil` while some record can't be read: what is not known is not gone.
+    func rests(_ state: ClusterState) -> [String: RelayRestOrder]? {
+        guard let readSource, !state.unreadable.contains(where: Self.saysWhatThereIs) else {
+            return nil
+        }
+        var out: [String: RelayRestOrder] = [:]
+        for (source, stored) in state.sources {
+            let text = stored.record.settings
+            var order = RelayRestOrder(
+                settings: { try readSource(source, text) }, tasks: [])
+            // One that is not there has its disk with it.
+            if let bound = state.bindings[source]?.record.worker, bound != worker,
+                state.sessions[bound] != nil
+            {
+                order.holding = state.holdings[source]?[bound]
+            }
+            out[source] = order
+        }
+        for subtask in state.stages.keys
+        where state.tasks[subtask.task] != nil && state.histories[subtask]?.record.finish == nil {
+            out[subtask.source]?.tasks?.insert(subtask.task)
+        }
+        return out
+    }
+
+    private static func saysWhatThereIs(_ key: String) -> Bool {
+        [KeyLayout.sources, KeyLayout.tasks, KeyLayout.stages, KeyLayout.histories]
+            .contains { key.hasPrefix($0) }
+    }
+
     /// Another worker, where it can be asked for relay logs.
     private func holder(_ name: String, _ state: ClusterState) -> RelayHolder? {
         guard name != worker, let address = state.sessions[name]?.record.relayAddress else {

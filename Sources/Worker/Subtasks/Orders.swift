@@ -61,9 +61,21 @@ public protocol SourceHost: WorkerControl {
     /// Says what is to run, and of which sources copies of the relay log are to be kept, by the
     /// source's name; what is not named is drained, and ends.
     func order(_ orders: [String: SourceOrder], copies: [String: RelayCopyOrder])
+    /// Says what is to be known of relay logs that nothing runs and nothing copies, by the source's
+    /// name: of all sources that there are.
+    func keep(_ rests: [String: RelayRestOrder])
     /// The sources of which something still runs.
     var activeSources: Set<String> { get }
+    /// What the relay logs of sources that run here hold of what subtasks need.
+    var relayHoldings: [String: RelayHolding] { get }
     /// The sources whose relay logs are here, also where one is not open just now: it is between
     /// two hands, and who asks for it then asks again.
     var keptRelays: Set<String> { get }
+}
+
+extension SourceHost {
+    /// Nothing is kept of sources that are elsewhere.
+    public func keep(_ rests: [String: RelayRestOrder]) {}
+    /// No relay log is kept.
+    public var relayHoldings: [String: RelayHolding] { [:] }
 }

@@ -16,15 +16,19 @@ final class RelayCopyRunner: Sendable {
     private let exchange: any RelayExchange
     private let logger: Logger
     private let orders: Watched<RelayCopyOrder?>
+    private let rests: Watched<RelayRestOrder>
     private let state = Mutex(State())
 
-    /// Files that were closed longer ago go; nobody says here what subtasks need of them.
+    /// Files that were closed longer ago go; what subtasks need of them is only known of the time
+    /// when the source ran here.
     private static let keepSeconds: Int64 = 86_400
 
-    /// - Parameter folder: for the copy, unless the source's settings name one.
+    /// - Parameters:
+    ///   - rest: what is known of those who needed something of it when the source ran here.
+    ///   - folder: for the copy, unless the source's settings name one.
     init(
-        source: String, order: RelayCopyOrder, folder: String, exchange: any RelayExchange,
-        logger: Logger
+        source: String, order: RelayCopyOrder, rest: RelayRestOrder, folder: String,
+        exchange: any RelayExchange, logger: Logger
     ) {
         self.source = source
         self.folder = folder
@@ -33,10 +37,14 @@ final class RelayCopyRunner: Sendable {
         logger[metadataKey: "source"] = "\(source)"
         self.logger = logger
         orders = Watched(order)
+        rests = Watched(rest)
     }
 
     /// Gives another order; without one, it ends.
     func order(_ order: RelayCopyOrder?) { orders.set(order) }
+
+    /// Says what else is known of the source.
+    func keep(_ rest: RelayRestOrder) { rests.set(rest) }
 
     /// Copies until there is no order any more, or the task is cancelled.
     func run() async {
@@ -77,7 +85,7 @@ final class RelayCopyRunner: Sendable {
         options.original = original
         options.keepSeconds = Self.keepSeconds
         // No target is written from it: it goes back with its source.
-        options.checkpoints = { _ in [] }
+        options.checkpoints = { _, _ in [] }
         // It has no readers of its own but those that catch up.
         options.windowBytes = 8 << 20
         let (base, limit) = (options, settings.relayLimitBytes)
@@ -105,6 +113,7 @@ final class RelayCopyRunner: Sendable {
                 try await log.ready()
                 return true
             }
+            group.addTask { try await self.keepRoom(log) }
             group.addTask {
                 while true {
                     let (now, version) = self.orders.versioned
@@ -119,6 +128,23 @@ final class RelayCopyRunner: Sendable {
                 succeeded()
                 logger.info(
                     "the relay log is copied", metadata: ["from": "\(order.original.worker)"])
+            }
+        }
+    }
+
+    /// Lets go what subtasks needed when the source ran here, once nobody needs it of this copy; and
+    /// when the copy has to pause at its limit: to be no copy any more helps nobody.
+    private func keepRoom(_ log: RelayLog) async throws -> Bool {
+        while true {
+            try await Task.sleep(for: .seconds(1))
+            guard !log.needs.isEmpty else { continue }
+            try log.forgetNeeds(rests.value)
+            guard log.status.state == .paused else { continue }
+            for task in log.needs.keys {
+                try log.forgetNeed(task)
+                logger.warning(
+                    "the relay log's copy is at its limit, and gives up what a task needs",
+                    metadata: ["task": "\(task)"])
             }
         }
     }

@@ -3,51 +3,92 @@ internal import Relay
 internal import Runtime
 internal import Synchronization
 
-/// The relay log of a source that has gone to another worker: it grows no more, and is served, so that
-/// the other one gets what it lacks even where the source has purged it. Files go a day after they
-/// were written; with the last one this ends.
+/// The relay log of a source that has gone to another worker, or that nobody runs: it grows no more,
+/// and is served, so that the other one gets what it lacks even where the source has purged it.
+///
+/// Files go a day after they were written, but for what somebody reads, or a subtask may have to read
+/// again: that may rest for a week, and nobody else has it. It is kept until the source's worker
+/// has it too, the subtask has gone on there, or is over. With the last file that anybody can want
+/// this ends.
 final class RelayRest: Sendable {
     let source: String
     private let options: SourceRelay.Options
     private let exchange: any RelayExchange
     private let logger: Logger
+    private let houseInterval: Duration
     private let isOver = Latch()
-    private let shown = Mutex<MigrationStatus.Relay?>(nil)
+    private let orders: Watched<RelayRestOrder>
+    private struct State {
+        var shown: MigrationStatus.Relay?
+        var log: RelayLog?
+    }
+    private let state = Mutex(State())
 
     /// The same as copies keep files.
     private static let keepSeconds: Int64 = 86_400
-    private static let houseInterval = Duration.seconds(600)
 
+    /// - Parameter houseInterval: how often it is looked whether files can go, if no order comes.
     init(
-        source: String, _ options: SourceRelay.Options, exchange: any RelayExchange, logger: Logger
+        source: String, _ options: SourceRelay.Options, order: RelayRestOrder,
+        exchange: any RelayExchange, logger: Logger, houseInterval: Duration = .seconds(600)
     ) {
         self.source = source
         self.options = options
         self.exchange = exchange
+        self.houseInterval = houseInterval
+        orders = Watched(order)
         var logger = logger
         logger[metadataKey: "source"] = "\(source)"
         self.logger = logger
     }
 
+    /// Says what else is known of the source.
+    func order(_ order: RelayRestOrder) { orders.set(order) }
+
     /// Ends it: the source is back, or a copy is to be kept.
     func stop() { isOver.set() }
 
-    /// Serves until ``stop()``, or nothing is left, or the task is cancelled.
+    /// Whether it was told to end.
+    var isStopped: Bool { isOver.isSet }
+
+    /// Serves until ``stop()``, or nothing is left that anybody can want, or the task is cancelled.
     func run() async {
         do {
             // What the runner had is closed with the last reader of it.
             guard let log = try await open() else { return }
-            shown.withLock { $0 = log.shown }
+            state.withLock { $0.log = log }
+            show(log)
+            // Its folder is locked as long as it lives.
+            defer { state.withLock { $0.log = nil } }
             exchange.serve(log, as: source)
             defer { exchange.withdraw(source) }
             logger.info(
                 "the relay log is kept for others", metadata: ["folder": "\(options.folder)"])
-            while await !isOver.isSet(within: Self.houseInterval), !Task.isCancelled {
-                guard try await purge(log) else { return }
-            }
+            try await keepHouse(log)
         } catch {
             logger.warning(
                 "the relay log can't be kept for others", metadata: ["reason": "\(error)"])
+        }
+    }
+
+    private func keepHouse(_ log: RelayLog) async throws {
+        var version = -1
+        var next = ContinuousClock.now + min(houseInterval, .seconds(10))
+        while !(await isOver.wait(upTo: .milliseconds(500))), !Task.isCancelled {
+            let (order, newest) = orders.versioned
+            let isDue = ContinuousClock.now >= next
+            let isNew = newest != version && order.tasks != nil
+            let goesOn = try await withThread("relay-house") {
+                log.answerRequests()
+                if isNew {
+                    try log.forgetNeeds(order)
+                    self.show(log)
+                }
+                return isDue ? try self.purge(log) : true
+            }
+            version = newest
+            guard goesOn else { return }
+            if isDue { next = .now + houseInterval }
         }
     }
 
@@ -62,46 +103,54 @@ final class RelayRest: Sendable {
                 let log = try await withThread("control") { try RelayLog(wanted) }
                 return log.contents.contains { !$0.files.isEmpty } ? log : nil
             } catch RelayError.inUse {
-                _ = await isOver.isSet(within: .milliseconds(50))
+                _ = await isOver.wait(upTo: .milliseconds(50))
             }
         }
         return nil
     }
 
-    /// Removes old files.
+    /// Removes old files that nobody needs or reads.
     ///
-    /// - Returns: whether any is left that is not old.
-    private func purge(_ log: RelayLog) async throws -> Bool {
-        try await withThread("relay-house") {
-            // Needs are those of subtasks that write them down elsewhere now.
-            _ = try log.purge(before: nil, olderSeconds: Self.keepSeconds, isForced: true)
-            let now = wallClockMicroseconds() / 1_000_000
-            return try RelayArchive(path: self.options.folder).files()
-                .contains { $0.changedSeconds + Self.keepSeconds > now }
-        }
+    /// - Returns: whether there is still something that anybody can want.
+    private func purge(_ log: RelayLog) throws -> Bool {
+        try log.forgetLostNeeds()
+        _ = try log.purge(before: nil, olderSeconds: Self.keepSeconds, isForced: false)
+        show(log)
+        if log.isRead || !log.needs.isEmpty { return true }
+        let now = wallClockMicroseconds() / 1_000_000
+        return try RelayArchive(path: options.folder).files()
+            .contains { $0.changedSeconds + Self.keepSeconds > now }
     }
+
+    private func show(_ log: RelayLog) {
+        var shown = log.shown
+        let tasks = log.needs.keys.sorted()
+        shown.state = "ended"
+        shown.reason =
+            "this worker does not run the source; files are kept for "
+            + (tasks.isEmpty ? "others, for a day" : tasks.joined(separator: ", "))
+        shown.isCopy = true
+        let new = shown
+        state.withLock { $0.shown = new }
+    }
+
+    /// The log; `nil` before it is served, and afterwards.
+    var log: RelayLog? { state.withLock { $0.log } }
 
     /// How the log is; `nil` before it is served.
     var status: RelayStatus? {
-        guard var relay = shown.withLock({ $0 }) else { return nil }
-        relay.state = "ended"
-        relay.reason = "the source has gone to another worker"
-        relay.isCopy = true
-        return RelayStatus(source: source, log: relay)
+        state.withLock { $0.shown }.map { RelayStatus(source: source, log: $0) }
     }
 }
 
-extension Latch {
-    /// Returns when it is set, or after a while.
-    ///
-    /// - Returns: whether it is set.
-    fileprivate func isSet(within limit: Duration) async -> Bool {
-        await withTaskGroup(of: Void.self) { group in
-            group.addTask { await self.wait() }
-            group.addTask { try? await Task.sleep(for: limit) }
-            await group.next()
-            group.cancelAll()
+extension RelayLog {
+    /// Forgets what nobody needs of this log any more, which is not the one of the source's worker.
+    func forgetNeeds(_ order: RelayRestOrder) throws {
+        for (task, need) in needs {
+            let isThere = order.tasks?.contains(task) ?? true
+            let isElsewhere =
+                order.holding?.covers(task, from: need.file, of: need.folder.server) ?? false
+            if !isThere || isElsewhere { try forgetNeed(task) }
         }
-        return isSet
     }
 }

@@ -144,7 +144,7 @@ final class SourceRunner: Sendable {
         var options = MigrationRelay.options(settings, serverID: serverID)
         // Not held by the log, which is held by this: its folder is locked as long as it lives.
         options.peers = { [weak self] in self?.peers() ?? [] }
-        options.checkpoints = { [weak self] in try await self?.checkpoints($0) ?? [] }
+        options.checkpoints = { [weak self] in try await self?.checkpoints($0, $1) ?? [] }
         options.opened = { [exchange, source] log in
             if let log {
                 exchange?.serve(log, as: source)
@@ -168,15 +168,20 @@ final class SourceRunner: Sendable {
     }
 
     /// What the targets of all subtasks hold, also of those that rest: they may go on.
-    private func checkpoints(_ isRead: Bool) async throws -> [RelayCheckpoint] {
+    private func checkpoints(
+        _ isRead: Bool, _ known: Set<String>
+    ) async throws -> [RelayCheckpoint] {
         guard let order = orders.value else { throw CancellationError() }
-        let runners = state.withLock { $0.subtasks }
-        let asked = try order.subtasks.compactMap { task, subtask in
-            subtask.history.finish == nil
-                ? (try subtask.settings.get(), isRead && runners[task]?.readsRelay == true) : nil
-        }
+        let asked = try order.subtasks.filter {
+            $0.value.history.finish == nil && !known.contains($0.key)
+        }.map { (task: $0.key, settings: try $0.value.settings.get()) }
         return try await withThread("checkpoint") {
-            try asked.compactMap { try RelayCheckpoint.read($0.0, reads: $0.1) }
+            try asked.compactMap { task, settings in
+                let runner = self.state.withLock { $0.subtasks[task] }
+                return try RelayCheckpoint.read(
+                    settings, reads: isRead && runner?.readsRelay == true,
+                    epoch: UInt64(max(0, order.epoch)), fences: runner?.fences ?? RelayFences())
+            }
         }
     }
 
@@ -211,11 +216,6 @@ final class SourceRunner: Sendable {
 
     /// How its relay log was kept, when there was one.
     var relayOptions: SourceRelay.Options? { state.withLock { $0.relay?.options } }
-
-    /// Where its relay log is; `nil` when it keeps none.
-    var relayFolder: String? {
-        state.withLock { $0.relay?.relay.log == nil ? nil : $0.relay?.relay.folder }
-    }
 
     /// Its relay log; `nil` when it keeps none.
     var relayLog: RelayLog? { state.withLock { $0.relay }?.relay.log }

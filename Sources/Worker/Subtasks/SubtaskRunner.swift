@@ -58,6 +58,8 @@ final class SubtaskRunner: Sendable {
     private let describe: @Sendable (any Error) -> SubtaskError
     private let logger: Logger
     private let orders: Watched<Order?>
+    /// What the source's relay log has done to its runs.
+    let fences = RelayFences()
     private let engines = EngineMeasures()
     private let state = Mutex(State())
 
@@ -158,8 +160,8 @@ final class SubtaskRunner: Sendable {
             epoch: UInt64(max(0, order.epoch)), isStarted: order.subtask.history.isStarted,
             begun: { try await self.begun(order, insists: $0) })
         let migration = Migration(
-            settings: settings, binding: binding, relay: relay(settings), measures: engines,
-            logger: logger)
+            settings: settings, binding: binding, relay: relay(settings), fences: fences,
+            measures: engines, logger: logger)
         state.withLock { state in
             let warnings = state.warnings
             if !warnings.isEmpty { migration.board.update { $0.warnings += warnings } }

@@ -14,6 +14,14 @@ public final class WorkerRuntime: SourceHost {
         var copiers: [String: RelayCopyRunner] = [:]
         /// Relay logs of sources that have left, for as long as they are here.
         var rests: [String: RelayRest] = [:]
+        /// What is known of all sources; `nil`: nothing yet.
+        var restOrders: [String: RelayRestOrder]?
+        /// Whether it was looked for relay logs that an earlier process has left.
+        var hasLooked = false
+
+        func restOrder(_ source: String) -> RelayRestOrder {
+            restOrders.map { $0[source] ?? .removed } ?? .unknown
+        }
     }
     private let name: String
     private let dataFolder: String
@@ -54,6 +62,25 @@ public final class WorkerRuntime: SourceHost {
         changes.set(0)
     }
 
+    /// Says what is to be known of relay logs that nothing runs and nothing copies, by the source's
+    /// name: of all sources that there are. The first time, those that an earlier process has left
+    /// in the data folder are served again.
+    public func keep(_ rests: [String: RelayRestOrder]) {
+        state.withLock { state in
+            state.restOrders = rests
+            for (source, rest) in state.rests { rest.order(state.restOrder(source)) }
+            for (source, copier) in state.copiers { copier.keep(state.restOrder(source)) }
+        }
+        changes.set(0)
+    }
+
+    /// What the relay logs of sources that run here hold of what subtasks need.
+    public var relayHoldings: [String: RelayHolding] {
+        state.withLock { $0.runners }.compactMapValues { runner in
+            runner.relayLog.flatMap { RelayHolding($0) }
+        }
+    }
+
     /// The sources of which something still runs.
     public var activeSources: Set<String> { Set(state.withLock { $0.runners.keys }) }
 
@@ -91,6 +118,12 @@ public final class WorkerRuntime: SourceHost {
                     }
                 }
                 stopRests()
+                for rest in findRests() {
+                    group.addTask {
+                        await rest.run()
+                        return .rested(rest.source)
+                    }
+                }
                 for copier in prepareCopies() {
                     group.addTask {
                         await copier.run()
@@ -128,9 +161,55 @@ public final class WorkerRuntime: SourceHost {
             guard let exchange, let options = runner?.relayOptions,
                 state.orders[source] == nil, state.copies[source] == nil
             else { return nil }
-            let rest = RelayRest(source: source, options, exchange: exchange, logger: logger)
+            let rest = RelayRest(
+                source: source, options, order: state.restOrder(source), exchange: exchange,
+                logger: logger)
             state.rests[source] = rest
             return rest
+        }
+    }
+
+    /// What serves the relay logs that an earlier process of this worker has left, of sources that
+    /// are elsewhere now, or nowhere. Those that others wrote down in the settings are only found
+    /// while the source is still known.
+    private func findRests() -> [RelayRest] {
+        guard let exchange else { return [] }
+        return state.withLock { state in
+            guard !state.hasLooked, let orders = state.restOrders else { return [] }
+            state.hasLooked = true
+            var rests: [RelayRest] = []
+            for (source, order) in orders {
+                let isBusy =
+                    state.orders[source] != nil || state.copies[source] != nil
+                    || state.runners[source] != nil || state.copiers[source] != nil
+                    || state.rests[source] != nil
+                guard !isBusy, let settings = try? order.settings() else { continue }
+                let folder = settings.relayFolder ?? "\(dataFolder)/relay/\(source)"
+                // One that somebody else writes is theirs.
+                guard let archive = try? RelayArchive(path: folder), !archive.isWritten
+                else { continue }
+                let options = SourceRelay.Options(
+                    folder: folder, source: settings.server,
+                    serverID: settings.serverID != 0
+                        ? settings.serverID : UInt32.random(in: 0x4000_0000...0x7FFF_FFFF))
+                let rest = RelayRest(
+                    source: source, options, order: order, exchange: exchange, logger: logger)
+                state.rests[source] = rest
+                rests.append(rest)
+            }
+            warnOfLeftLogs(orders)
+            return rests
+        }
+    }
+
+    /// Says which relay logs in the data folder are of no source that the cluster has. They stay:
+    /// a cluster may have been formed anew, and its sources not be there yet.
+    private func warnOfLeftLogs(_ orders: [String: RelayRestOrder]) {
+        for folder in RelayArchive.folders(in: "\(dataFolder)/relay")
+        where orders[folder.name] == nil {
+            logger.warning(
+                "a relay log is left of a source that is unknown: remove it when nobody needs it",
+                metadata: ["source": "\(folder.name)", "folder": "\(folder.path)"])
         }
     }
 
@@ -153,8 +232,8 @@ public final class WorkerRuntime: SourceHost {
                     && state.rests[$0.key] == nil
             }.map { source, order in
                 let copier = RelayCopyRunner(
-                    source: source, order: order, folder: "\(dataFolder)/relay/\(source)",
-                    exchange: exchange, logger: logger)
+                    source: source, order: order, rest: state.restOrder(source),
+                    folder: "\(dataFolder)/relay/\(source)", exchange: exchange, logger: logger)
                 state.copiers[source] = copier
                 return copier
             }
@@ -213,11 +292,15 @@ public final class WorkerRuntime: SourceHost {
     public func purgeRelay(
         of source: String, before file: String, inUse: Bool
     ) async throws -> UInt64 {
-        let runner = state.withLock { $0.runners[source] }
-        guard runner?.relayLog != nil else { throw WorkerError.noRelay(source: source) }
+        let (runner, rest) = state.withLock { ($0.runners[source], $0.rests[source]) }
+        guard runner?.relayLog ?? rest?.log != nil else {
+            throw WorkerError.noRelay(source: source)
+        }
         return try await withThread("purge") {
             // Not held for longer: its folder is locked as long as it lives.
-            guard let log = runner?.relayLog else { throw WorkerError.noRelay(source: source) }
+            guard let log = runner?.relayLog ?? rest?.log else {
+                throw WorkerError.noRelay(source: source)
+            }
             let before = log.status.bytes
             _ = try log.purge(before: file, isForced: inUse)
             let after = log.status.bytes

@@ -1,0 +1,105 @@
+import Checkpoint
+import MySQLClient
+import MySQLCore
+import Relay
+import Rules
+import Runtime
+import Settings
+import Stream
+import TestServers
+import Testing
+
+@testable import Worker
+
+@Suite("What a relay log is told of a target") struct TargetHoldingTests {
+    private static let key = SubtaskKey(task: "held", source: "s")
+    private static let old = RunToken(randomToken())
+
+    private static func settings(_ server: TestServer) throws -> MigrationSettings {
+        var options = try ConnectionOptions(url: server.url)
+        options.password = Password(TestServer.password)
+        var settings = MigrationSettings(
+            source: options, target: options,
+            selection: TableSelection(
+                tables: [TablePattern("shop.*")].compactMap { $0 }, excluded: []))
+        settings.name = key.task
+        settings.sourceID = key.source
+        return settings
+    }
+
+    /// Runs `body` with a target that a run of epoch 3 has been following to.
+    private static func with(
+        _ family: TestServer.Family,
+        _ body: (MigrationSettings, MetaSchema, TargetSession) throws -> Void
+    ) async throws {
+        try await TestServer.with(family) { server in
+            let settings = try settings(server)
+            let meta = MetaSchema(name: settings.metaSchema)
+            let session = try TargetSession(settings.target, role: .coordinator)
+            try meta.prepare(session.connection)
+            let takeover = Takeover(meta: meta, key: key)
+            _ = try takeover.create(session, identity: [1], rules: [1], phase: "follow")
+            _ = try takeover.take(session, token: old, epoch: .binding(3), lanes: 1)
+            let place = SourcePosition(
+                origin: Origin(server: ServerUUID(high: 0, low: 1), life: 0),
+                binlog: BinlogPosition(file: "bin.000001", offset: 4), gtids: .none)
+            try Coordinator(session: session, meta: meta, key: key, token: old)
+                .write(mark: place, carried: IdentitySet(), tail: [])
+            try body(settings, meta, try TargetSession(settings.target, role: .lane(0)))
+        }
+    }
+
+    /// What a worker that was frozen does when it wakes.
+    private static func commitsLater(_ meta: MetaSchema, _ lane: TargetSession) throws -> Bool {
+        try lane.connection.execute("START TRANSACTION")
+        defer { _ = try? lane.connection.execute("ROLLBACK") }
+        do {
+            try Fence(meta: meta, key: key, lane: 0, token: old).run(lane.connection, done: [])
+            try lane.connection.execute("COMMIT")
+            return true
+        } catch CheckpointError.fenced {
+            return false
+        }
+    }
+
+    @Test(
+        "nothing of an older run can be committed once a target has said what it holds",
+        arguments: families, [7, nil] as [UInt64?])
+    func fenced(family: TestServer.Family, epoch: UInt64?) async throws {
+        try await Self.with(family) { settings, meta, lane in
+            #expect(try Self.commitsLater(meta, lane))
+            let fences = RelayFences()
+            let held = try RelayCheckpoint.read(
+                settings, reads: false, epoch: epoch, fences: fences)
+            #expect(held?.isReading == false && held?.held.positions.count == 1)
+            #expect(try Self.commitsLater(meta, lane) == false)
+            // A run of this process that it has ended begins again, and once.
+            #expect(fences.tokens.count == 1 && fences.take() && !fences.take())
+            let session = try TargetSession(settings.target, role: .coordinator)
+            let next: EpochPolicy = epoch.map { .binding($0) } ?? .keep(3, own: fences.tokens)
+            _ = try Takeover(meta: meta, key: Self.key).take(
+                session, token: RunToken(randomToken()), epoch: next, lanes: 1)
+        }
+    }
+
+    @Test("who reads the log says it itself, and goes on until then", arguments: families)
+    func reading(family: TestServer.Family) async throws {
+        try await Self.with(family) { settings, meta, lane in
+            let held = try RelayCheckpoint.read(
+                settings, reads: true, epoch: 7, fences: RelayFences())
+            #expect(held?.isReading == true)
+            #expect(try Self.commitsLater(meta, lane))
+        }
+    }
+
+    @Test("a worker whose binding is older waits, and stops nobody", arguments: families)
+    func older(family: TestServer.Family) async throws {
+        try await Self.with(family) { settings, meta, lane in
+            #expect(throws: CheckpointError.self) {
+                try RelayCheckpoint.read(settings, reads: false, epoch: 2, fences: RelayFences())
+            }
+            let goesOn = try Self.commitsLater(meta, lane)
+            #expect(goesOn)
+        }
+    }
+}
