@@ -140,6 +140,10 @@ extension RelayWriter {
             }
         } catch StreamError.purged {
             // It can't be compared any more.
+        } catch is DamagedEvent {
+            // It could not be read to the end either.
+        } catch RelayError.missing {
+            // Nor this: there is a hole in it.
         } catch is LaggingUpstream {
             // It is not another history, as far as can be seen.
         }

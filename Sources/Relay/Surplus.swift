@@ -17,6 +17,20 @@ public struct RelayCheckpoint: Sendable {
     }
 }
 
+/// A target could not be asked; others were, and need not be asked again.
+public struct UnansweredTarget: Error, CustomStringConvertible {
+    /// What the others hold.
+    public let answered: [RelayCheckpoint]
+    /// Which one could not be asked, and why.
+    public let description: String
+
+    /// Makes an error.
+    public init(answered: [RelayCheckpoint], description: String) {
+        self.answered = answered
+        self.description = description
+    }
+}
+
 /// What the log has and the source has lost: everything behind a place.
 struct Surplus {
     /// Where the two part. Everything before is the same in both.

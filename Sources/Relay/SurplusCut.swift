@@ -76,6 +76,10 @@ extension RelayWriter {
             all = try await checkpoints(log.isReady.isGiven, Set(log.answers.keys))
         } catch {
             try Task.checkCancellation()
+            // Each question ends a run: nobody is asked twice because of another one.
+            if let error = error as? UnansweredTarget {
+                log.note(error.answered.filter { !$0.isReading }.map(\.held))
+            }
             throw LaggingUpstream(
                 description: "the source has lost transactions, and what the targets have applied "
                     + "of them can't be asked: \(error)")

@@ -156,7 +156,7 @@ public final class ReplicationEngine: Sendable {
         let held = HeldTransactions(
             task: configuration.key.task, target: configuration.target.server,
             positions: [lowWater] + (state.consistentFrom.map { [$0] } ?? []),
-            others: applied.carried)
+            others: applied.carried.adding(recovered.opened))
         guard try await settle(held, events) else { return try await run.finish() }
         var start = try StreamStart.find(configuration, state, lowWater, events)
         let catalog = try makeCatalog(run, state)

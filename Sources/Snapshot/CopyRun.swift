@@ -165,7 +165,7 @@ struct CopyRun: Sendable {
             })
         anew.formUnion(
             earlier.differing(from: now).filter { byTable[$0] != nil && !settled.contains($0) })
-        let changed = try await schema.changed(owned.filter { !settled.contains($0.key) })
+        var changed = try await schema.changed(owned.filter { !settled.contains($0.key) })
         anew.formUnion(changed)
         // What needs one view has it as long as the run lives, and no longer.
         for group in plan.exactGroups {
@@ -177,6 +177,9 @@ struct CopyRun: Sendable {
         }
         // Tables that are merged into one start over together: their rows can't be told apart.
         for table in anew { anew.formUnion(try plan.merged(with: table)) }
+        // What was whole, and starts over because of others, is read as it is now.
+        let late = anew.intersection(settled)
+        changed += try await schema.changed(owned.filter { late.contains($0.key) })
         let tables = anew.sorted()
         guard !tables.isEmpty else { return chunks }
         let ownTargets = Set(try owned.keys.map { try plan.mapping.target(of: $0) })

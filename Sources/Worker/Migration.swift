@@ -37,7 +37,7 @@ public final class Migration: Sendable {
     private let stopRequest = Latch()
     private let engine = Mutex<ReplicationEngine?>(nil)
     let relay: MigrationRelay
-    private let binding: Bound?
+    let binding: Bound?
     private let own = Mutex<(tokens: Set<RunToken>, epoch: UInt64?)>(([], nil))
     private let trouble = Mutex<Trouble?>(nil)
     /// Where a copy alone ends when that is not where it is whole.
@@ -202,22 +202,6 @@ public final class Migration: Sendable {
     /// For how long servers are waited for that have not answered since the start; once they have,
     /// a lost connection is tried again for as long as it takes.
     private static let firstContact = Duration.seconds(30)
-
-    /// Why trying again can help; `nil` when it can't.
-    private func retryReason(_ error: any Error) -> String? {
-        switch error {
-        case let error as MySQLError where error.retry != .no: error.description
-        case let error as SnapshotError where error.isRetryable: error.description
-        case ReplicationError.changedDuringCopy, ReplicationError.othersAreCopied,
-            StreamError.upstreamChanged, StreamError.takenBack,
-            StreamError.behind:
-            "\(error)"
-        case RelayError.inUse where binding != nil: "\(error)"
-        case CheckpointError.fenced where relay.fences.take():
-            "the relay log asks what the target holds"
-        default: nil
-        }
-    }
 
     /// Pre-checks, the meta schema, and the subtask's row.
     private func prepare() async throws {

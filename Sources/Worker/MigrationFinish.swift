@@ -42,6 +42,12 @@ extension Migration {
         func open() throws -> TargetSession {
             try TargetSession(self.settings.target, role: .coordinator)
         }
+        // Others may have been at it since this one looked.
+        switch state.phase {
+        case "follow", "complete", Self.finishing, Self.enabling: break
+        case "finished": throw MigrationError.alreadyFinished(name: settings.name)
+        default: throw StaleLook()
+        }
         let switchOver = SwitchOver(meta: meta, key: key)
         let hasBegun = state.phase == Self.finishing || state.phase == Self.enabling
         if !hasBegun {

@@ -137,7 +137,10 @@ extension Migration {
     /// was complete and is to go on.
     func settle(_ state: SubtaskState) async throws -> MigrationOutcome? {
         guard settings.mode == .full else {
-            if state.phase == "complete" { try await write(phase: "follow") { _ in true } }
+            guard state.phase == "complete" else { return nil }
+            guard try await write(phase: "follow", where: { $0.phase == "complete" }) else {
+                throw StaleLook()
+            }
             return nil
         }
         switch state.phase {
@@ -148,7 +151,16 @@ extension Migration {
             }
             // A takeover waits for what an earlier run has sent, and tells what that has applied
             // above the mark: then the target is not as the source was at any one place.
-            guard try await write(phase: "complete", where: { $0.carried.isEmpty }) else {
+            let later = Mutex(state.phase)
+            guard
+                try await write(
+                    phase: "complete",
+                    where: { now in
+                        later.withLock { $0 = now.phase }
+                        return now.phase == state.phase && now.carried.isEmpty
+                    })
+            else {
+                guard later.withLock({ $0 == state.phase }) else { throw StaleLook() }
                 let place = try await withThread("control") {
                     try SourceSession(Connection(self.settings.source)).place()
                 }
@@ -173,7 +185,6 @@ extension Migration {
     /// Writes the phase of a subtask that follows, under a new run, if its state is as wanted.
     ///
     /// - Returns: whether it is written.
-    @discardableResult
     private func write(
         phase: String, where isWanted: @Sendable @escaping (SubtaskState) -> Bool
     ) async throws -> Bool {

@@ -33,6 +33,7 @@ extension RelayCheckpoint {
         else { return nil }
         // Who reads says it again; its lanes may hold locks for long.
         let isReading = reads && state.phase == "follow"
+        var others: IdentitySet?
         if !isReading {
             let token = RunToken(randomToken())
             let session = try TargetSession(settings.target, role: .coordinator)
@@ -43,6 +44,10 @@ extension RelayCheckpoint {
                 session, token: token,
                 epoch: epoch.map { .binding($0) } ?? .keep(state.epoch, own: [state.run]),
                 lanes: 0)
+            others = state.carried
+            // A statement may have run, or still run: no token stops it.
+            let ledger = DDLLedger(session: session, meta: meta, key: key, lane: 0, token: token)
+            if let intent = try ledger.read() { others?.insert(intent.identity) }
         }
         var positions = [state.lowWater, state.consistentFrom].compactMap { $0 }
         if state.phase == "copy" {
@@ -59,7 +64,7 @@ extension RelayCheckpoint {
         return RelayCheckpoint(
             HeldTransactions(
                 task: settings.name, target: settings.target.server, positions: positions,
-                others: state.carried),
+                others: others ?? state.carried),
             isReading: isReading)
     }
 }

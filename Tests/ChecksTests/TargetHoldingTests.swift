@@ -82,6 +82,22 @@ import Testing
         }
     }
 
+    @Test("a statement that may have run counts as held, marked or not", arguments: families)
+    func unmarked(family: TestServer.Family) async throws {
+        try await Self.with(family) { settings, meta, lane in
+            let identity = TransactionIdentity(
+                stream: .mariadb(domain: 0, server: 1), number: 7)
+            try DDLLedger(session: lane, meta: meta, key: Self.key, lane: 0, token: Self.old)
+                .record(
+                    DDLIntent(
+                        identity: identity, step: .whole, statement: "ALTER TABLE t ADD c INT",
+                        before: [:], existAfter: [], goneAfter: [], isIdempotent: false))
+            let held = try RelayCheckpoint.read(
+                settings, reads: false, epoch: 7, fences: RelayFences())
+            #expect(held?.held.others.contains(identity) == true)
+        }
+    }
+
     @Test("who reads the log says it itself, and goes on until then", arguments: families)
     func reading(family: TestServer.Family) async throws {
         try await Self.with(family) { settings, meta, lane in

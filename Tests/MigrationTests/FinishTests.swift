@@ -278,5 +278,40 @@ extension MigrationTests {
             #expect(trial.phase == "finished")
             #expect(try ours() == "doubled\n")
         }
+
+        @Test("what another process has finished is not begun again")
+        func stale() async throws {
+            var trial = try await Trial(.mariadb, "stale", Self.tables)
+            let first = try FaultProxy(to: trial.target)
+            defer { first.close() }
+            let second = try FaultProxy(to: trial.target)
+            defer { second.close() }
+            let skein = try trial.migrate()
+            try await trial.copied(skein)
+            try await trial.stop(skein)
+            let direct = trial
+            trial.targetURL = first.url
+            let word = "enabling".utf8.map { String($0, radix: 16, uppercase: true) }.joined()
+            var held = first.holdNext(.toServer, matching: word, closingClient: false)
+            let interrupted = try trial.migrate("--finish", "--until", "caught-up")
+            try await held.caught()
+            interrupted.kill()
+            held.drop()
+            #expect(trial.phase == "finishing")
+            // It has looked, and takes over when another one is through.
+            trial.targetURL = second.url
+            held = second.holdNext(.toServer, matching: "FOR UPDATE", closingClient: false)
+            let late = try trial.migrate("--finish", "--until", "caught-up", "--no-relay")
+            try await held.caught()
+            let done = try await direct.migrate("--finish", "--until", "caught-up").end()
+            #expect(done.status == 0, "\(done.text)")
+            try trial.onTarget("DROP TRIGGER doubled")
+            held.deliver()
+            let outcome = try await late.end()
+            #expect(outcome.status == 1)
+            #expect(outcome.text.contains("[migration.finished]"), "\(outcome.text)")
+            #expect(trial.phase == "finished")
+            #expect(try trial.onTarget("SHOW TRIGGERS") == "")
+        }
     }
 }

@@ -385,7 +385,7 @@ public final class Node: Sendable {
                 let copies = state.book.copies(state.cluster)
                 if !state.isOver {
                     self.host.order(orders, copies: copies)
-                    if let rests = state.book.rests(state.cluster) { self.host.keep(rests) }
+                    self.host.keep(state.book.rests(state.cluster))
                 }
             }
             self.member?.setWanted(self.cluster.voters.contains(self.settings.name))

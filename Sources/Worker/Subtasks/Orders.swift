@@ -63,7 +63,7 @@ public protocol SourceHost: WorkerControl {
     func order(_ orders: [String: SourceOrder], copies: [String: RelayCopyOrder])
     /// Says what is to be known of relay logs that nothing runs and nothing copies, by the source's
     /// name: of all sources that there are.
-    func keep(_ rests: [String: RelayRestOrder])
+    func keep(_ rests: [String: RelayRestOrder]?)
     /// The sources of which something still runs.
     var activeSources: Set<String> { get }
     /// What the relay logs of sources that run here hold of what subtasks need.
@@ -75,7 +75,7 @@ public protocol SourceHost: WorkerControl {
 
 extension SourceHost {
     /// Nothing is kept of sources that are elsewhere.
-    public func keep(_ rests: [String: RelayRestOrder]) {}
+    public func keep(_ rests: [String: RelayRestOrder]?) {}
     /// No relay log is kept.
     public var relayHoldings: [String: RelayHolding] { [:] }
 }

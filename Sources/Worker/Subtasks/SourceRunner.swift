@@ -176,12 +176,25 @@ final class SourceRunner: Sendable {
             $0.value.history.finish == nil && !known.contains($0.key)
         }.map { (task: $0.key, settings: try $0.value.settings.get()) }
         return try await withThread("checkpoint") {
-            try asked.compactMap { task, settings in
+            var answered: [RelayCheckpoint] = []
+            var failures: [String] = []
+            for (task, settings) in asked {
                 let runner = self.state.withLock { $0.subtasks[task] }
-                return try RelayCheckpoint.read(
-                    settings, reads: isRead && runner?.readsRelay == true,
-                    epoch: UInt64(max(0, order.epoch)), fences: runner?.fences ?? RelayFences())
+                do {
+                    let answer = try RelayCheckpoint.read(
+                        settings, reads: isRead && runner?.readsRelay == true,
+                        epoch: UInt64(max(0, order.epoch)),
+                        fences: runner?.fences ?? RelayFences())
+                    if let answer { answered.append(answer) }
+                } catch {
+                    failures.append("task '\(task)': \(error)")
+                }
             }
+            guard failures.isEmpty else {
+                throw UnansweredTarget(
+                    answered: answered, description: failures.joined(separator: "; "))
+            }
+            return answered
         }
     }
 

@@ -63,9 +63,10 @@ public final class WorkerRuntime: SourceHost {
     }
 
     /// Says what is to be known of relay logs that nothing runs and nothing copies, by the source's
-    /// name: of all sources that there are. The first time, those that an earlier process has left
+    /// name: of all sources that there are; `nil` while some of it can't be known, and then nothing
+    /// is taken for removed. The first time, those that an earlier process has left
     /// in the data folder are served again.
-    public func keep(_ rests: [String: RelayRestOrder]) {
+    public func keep(_ rests: [String: RelayRestOrder]?) {
         state.withLock { state in
             state.restOrders = rests
             for (source, rest) in state.rests { rest.order(state.restOrder(source)) }

@@ -1,0 +1,30 @@
+internal import Checkpoint
+internal import MySQLClient
+internal import Relay
+internal import Replication
+internal import Snapshot
+internal import Stream
+
+extension Migration {
+    /// Why trying again can help; `nil` when it can't.
+    func retryReason(_ error: any Error) -> String? {
+        switch error {
+        case let error as MySQLError where error.retry != .no: error.description
+        case let error as SnapshotError where error.isRetryable: error.description
+        case ReplicationError.changedDuringCopy, ReplicationError.othersAreCopied,
+            StreamError.upstreamChanged, StreamError.takenBack,
+            StreamError.behind:
+            "\(error)"
+        case RelayError.inUse where binding != nil: "\(error)"
+        case is StaleLook: "\(error)"
+        case CheckpointError.fenced where relay.fences.take():
+            "the relay log asks what the target holds"
+        default: nil
+        }
+    }
+}
+
+/// Another process has brought the subtask into another phase since this one looked.
+struct StaleLook: Error, CustomStringConvertible {
+    var description: String { "another process has been at this migration meanwhile" }
+}
