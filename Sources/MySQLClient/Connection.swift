@@ -82,10 +82,14 @@ public final class Connection {
     /// The library calls a TLS connection that broke a TLS error (2026), as it calls one that was
     /// refused; of a connection that was made it can only mean that it is lost.
     var lastError: MySQLError {
-        let error = MySQLError(mysql, options.server)
-        guard error.code == 2026 else { return error }
-        return MySQLError(
-            code: 2013, sqlState: error.sqlState, message: error.message, server: error.server)
+        var error = MySQLError(mysql, options.server)
+        if error.code == 2026 {
+            error = MySQLError(
+                code: 2013, sqlState: error.sqlState, message: error.message, server: error.server)
+        }
+        // The library has closed its descriptor.
+        if error.isConnectionLost { interrupter.retire() }
+        return error
     }
 
     /// The socket's file descriptor, for `poll`.
@@ -105,9 +109,16 @@ public final class Connection {
 
 /// Ends a blocked call of a connection from any thread, by shutting its socket down.
 public final class Interrupter: Sendable {
+    /// A descriptor of its own: the library closes its own when a call fails, and the number may be
+    /// another connection's a moment later.
     private let socket: Mutex<Int32?>
 
-    init(socket: Int32) { self.socket = Mutex(socket) }
+    init(socket: Int32) {
+        let own = fcntl(socket, F_DUPFD_CLOEXEC, 0)
+        self.socket = Mutex(own >= 0 ? own : nil)
+    }
+
+    deinit { retire() }
 
     /// Shuts the connection down; the blocked call, and every later one, fails as connection lost.
     public func interrupt() {
@@ -116,8 +127,13 @@ public final class Interrupter: Sendable {
         }
     }
 
-    /// The connection is about to close: its descriptor's number may be used again.
-    func retire() { socket.withLock { $0 = nil } }
+    /// The connection is about to close, or lost: the server is to see its end.
+    func retire() {
+        socket.withLock { socket in
+            if let own = socket { close(own) }
+            socket = nil
+        }
+    }
 }
 
 extension TLSOptions.Mode {

@@ -124,6 +124,22 @@ struct ConnectionTests {
         try next.ping()
     }
 
+    @Test("an interrupter of a lost connection leaves those alone that come after it")
+    func interruptedTwice() async throws {
+        let lost = try await connect(.mariadb)
+        let socket = lost.socket
+        lost.interrupter.interrupt()
+        #expect(throws: MySQLError.self) { try lost.ping() }
+        // The library has closed its socket: one of these gets its number.
+        var others: [Connection] = []
+        for _ in 0..<8 {
+            others.append(try await connect(.mariadb))
+            if others.last?.socket == socket { break }
+        }
+        lost.interrupter.interrupt()
+        for other in others { try other.ping() }
+    }
+
     @Test("a server's errors are told apart", arguments: Servers.families)
     func errors(family: TestServer.Family) async throws {
         let server = try await Servers.shared(family)
