@@ -78,16 +78,6 @@ public struct Takeover: Sendable {
         return found
     }
 
-    /// The stored state with all that lanes have committed, after commits in flight are decided.
-    /// `nil` when the subtask is unknown. A run that still reads may commit more afterwards.
-    public func settled(_ connection: Connection) throws -> SubtaskState? {
-        try connection.execute("START TRANSACTION")
-        defer { _ = try? connection.execute("ROLLBACK") }
-        guard var state = try read(connection, lock: " FOR UPDATE") else { return nil }
-        try addDone(&state, connection)
-        return state
-    }
-
     /// Adds what lanes hold; waits for commits in flight: their rows are locked until they are
     /// decided.
     private func addDone(_ state: inout SubtaskState, _ connection: Connection) throws {

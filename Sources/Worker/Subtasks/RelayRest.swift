@@ -48,9 +48,6 @@ final class RelayRest: Sendable {
     /// Ends it: the source is back, or a copy is to be kept.
     func stop() { isOver.set() }
 
-    /// Whether it was told to end.
-    var isStopped: Bool { isOver.isSet }
-
     /// Serves until ``stop()``, or nothing is left that anybody can want, or the task is cancelled.
     func run() async {
         do {
