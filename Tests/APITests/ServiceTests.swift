@@ -2,7 +2,6 @@ import API
 import Cluster
 import Foundation
 import Metadata
-import Runtime
 import Settings
 import Synchronization
 import TestServers
@@ -98,21 +97,11 @@ struct ServiceTests {
                     log: api.log.logger)
                 let running = Task { try await server.run() }
                 try await eventually { server.port != nil }
-                let port = server.port ?? 0
-                let isOver = Latch()
-                let knocking = (0..<4).map { _ in
-                    Task {
-                        while !isOver.isSet {
-                            Loopback.knock(at: port)
-                            await Task.yield()
-                        }
-                    }
+                try await Loopback.knocking(at: server.port ?? 0) {
+                    try await Task.sleep(for: .milliseconds(20 + round))
+                    running.cancel()
+                    _ = await running.result
                 }
-                try await Task.sleep(for: .milliseconds(20 + round))
-                running.cancel()
-                _ = await running.result
-                isOver.set()
-                for task in knocking { await task.value }
             }
         }
     }

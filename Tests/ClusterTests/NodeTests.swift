@@ -28,6 +28,22 @@ struct NodeTests {
         await #expect(throws: CancellationError.self) { try await running.value }
     }
 
+    @Test("while a record can't be read, nothing is taken for removed")
+    func unreadable() async throws {
+        try await TestCluster.with { cluster in
+            let node = try TestNode("w", store: cluster.endpoint)
+            let running = Task { try await node.node.run() }
+            defer { running.cancel() }
+            try await cluster.addSource("s")
+            try await within("it is known") { node.host.knownSources == ["s"] }
+            let key = KeyLayout.task("t")
+            try await cluster.client.put(key, Array("{".utf8))
+            try await within("it is not known") { node.host.knownSources == nil }
+            try await cluster.client.put(key, TaskRecord(settings: "").bytes())
+            try await within("it is known again") { node.host.knownSources == ["s"] }
+        }
+    }
+
     @Test("the history of a subtask is written as long as its order counts, and not later")
     func journal() async throws {
         try await TestCluster.with { cluster in

@@ -16,6 +16,15 @@ final class FakeHost: SourceHost {
         self.orders.withLock { $0 = orders }
     }
 
+    private let known = Mutex<Set<String>?>(nil)
+
+    /// The sources of which all is known; `nil` while it is not.
+    var knownSources: Set<String>? { known.withLock { $0 } }
+
+    func keep(_ rests: [String: RelayRestOrder]?) {
+        known.withLock { $0 = rests.map { Set($0.keys) } }
+    }
+
     var activeSources: Set<String> { Set(current.keys) }
     var keptRelays: Set<String> { [] }
 
@@ -61,10 +70,11 @@ struct TestNode {
             own.options = ["--unsafe-no-fsync"]
             shared = .own(own)
         }
-        let settings = NodeSettings(
+        var settings = NodeSettings(
             name: name, dataFolder: folder + "/data",
             address: "127.0.0.1:\(TestPlaces.freePort())",
             store: shared, read: { _ in throw SettingsError("played engines read nothing") })
+        settings.readSource = { _, _ in throw SettingsError("played engines read nothing") }
         node = try Node(
             settings, host: host, log: Logger(label: name) { _ in SwiftLogNoOpLogHandler() })
     }

@@ -20,6 +20,23 @@ extension MigrationTests {
                 SELECT i, REPEAT('v', 150) FROM n;
             """
 
+        /// Kills a copy when so many tables are whole, and another is not.
+        private static func interrupt(
+            _ trial: Trial, _ proxy: FaultProxy, whole count: Int, _ condition: String = ""
+        ) async throws {
+            proxy.setDelay(.milliseconds(8))
+            let skein = try trial.migrate("--chunk-rows", "5")
+            let target = try trial.target.connect()
+            try await skein.waiting(for: "what is whole") {
+                let done = try? target.rows(
+                    "SELECT 1 FROM \(trial.meta).chunk WHERE to_key IS NULL \(condition)")
+                return done?.count == count || skein.status != nil
+            }
+            #expect(skein.kill(), "\(skein.text)")
+            #expect(trial.phase == "copy")
+            proxy.setDelay(.zero)
+        }
+
         @Test(
             "what was whole is followed from there, whoever created it",
             arguments: Pair.sameFamily, [false, true])
@@ -32,16 +49,7 @@ extension MigrationTests {
             let proxy = try FaultProxy(to: trial.target)
             defer { proxy.close() }
             trial.targetURL = proxy.url
-            proxy.setDelay(.milliseconds(8))
-            let skein = try trial.migrate("--chunk-rows", "5")
-            let target = try trial.target.connect()
-            try await skein.waiting(for: "the small tables") {
-                let done = try? target.rows(
-                    "SELECT table_name FROM \(trial.meta).chunk WHERE to_key IS NULL")
-                return done?.count == 5 || skein.status != nil
-            }
-            #expect(skein.kill(), "\(skein.text)")
-            #expect(trial.phase == "copy")
+            try await Self.interrupt(trial, proxy, whole: 5)
             try trial.onSource(
                 """
                 INSERT INTO altered VALUES (2, 2); ALTER TABLE altered ADD w INT DEFAULT 7;
@@ -52,7 +60,6 @@ extension MigrationTests {
                 INSERT INTO made_again VALUES (2, 2); DROP TABLE made_again;
                 CREATE TABLE made_again (id INT PRIMARY KEY, t TEXT); INSERT INTO made_again VALUES (5, 'x');
                 """)
-            proxy.setDelay(.zero)
             try await trial.catchUp()
             if isThere {
                 // They were there before, and are as they were.
@@ -82,20 +89,9 @@ extension MigrationTests {
             let proxy = try FaultProxy(to: trial.target)
             defer { proxy.close() }
             trial.targetURL = proxy.url
-            proxy.setDelay(.milliseconds(8))
-            let skein = try trial.migrate("--chunk-rows", "5")
-            let target = try trial.target.connect()
-            try await skein.waiting(for: "the parent") {
-                let done = try? target.rows(
-                    "SELECT 1 FROM \(trial.meta).chunk WHERE table_name='a_parent' AND to_key IS NULL"
-                )
-                return done?.count == 1 || skein.status != nil
-            }
-            #expect(skein.kill(), "\(skein.text)")
-            #expect(trial.phase == "copy")
+            try await Self.interrupt(trial, proxy, whole: 1, "AND table_name='a_parent'")
             try trial.onSource(
                 "ALTER TABLE a_parent MODIFY e ENUM('b','a'), DROP COLUMN gone, ADD KEY k (e)")
-            proxy.setDelay(.zero)
             try await trial.catchUp()
             let definition = "SHOW CREATE TABLE a_parent"
             #expect(try trial.onTarget(definition) == trial.onSource(definition))

@@ -72,33 +72,10 @@ extension LossTests {
             }
         }
 
-        @Test("one that writes and does not answer lets nothing be removed")
-        func unanswered() async throws {
-            let scratch = Scratch()
-            let directory = RelayDirectory(path: scratch.path)
-            try Folder.make(scratch.path)
-            let lock = try directory.lock()
-            for n in 1...3 {
-                try directory.add(RelayFolder(server: "0-1", number: 1))
-                try Data(RelayDirectory.magic).write(
-                    to: URL(
-                        filePath: directory.file(.init(server: "0-1", number: 1), "bin.00000\(n)")))
-            }
-            let error = await #expect(throws: RelayError.self) {
-                try await Self.purge(scratch.path, before: "bin.000003")
-            }
-            guard case .inUse? = error else {
-                Issue.record("\(String(describing: error))")
-                return
-            }
-            #expect(directory.files(.init(server: "0-1", number: 1)).count == 3)
-            #expect(Folder.names(scratch.path + "/skein/requests").isEmpty)
-            withExtendedLifetime(lock) {}
-        }
-
-        @Test("one that begins to write while somebody asks answers; what is older is forgotten")
-        func askedMeanwhile() async throws {
-            let scratch = Scratch()
+        /// A relay log of three files, which nobody writes.
+        private static func threeFiles(
+            _ scratch: Scratch
+        ) throws -> (directory: RelayDirectory, folder: RelayFolder) {
             let directory = RelayDirectory(path: scratch.path)
             let folder = RelayFolder(server: "0-1", number: 1)
             try directory.add(folder)
@@ -106,6 +83,30 @@ extension LossTests {
                 try Data(RelayDirectory.magic).write(
                     to: URL(filePath: directory.file(folder, "bin.00000\(n)")))
             }
+            return (directory, folder)
+        }
+
+        @Test("one that writes and does not answer lets nothing be removed")
+        func unanswered() async throws {
+            let scratch = Scratch()
+            let (directory, folder) = try Self.threeFiles(scratch)
+            let lock = try directory.lock()
+            let error = await #expect(throws: RelayError.self) {
+                try await Self.purge(scratch.path, before: "bin.000003")
+            }
+            guard case .inUse? = error else {
+                Issue.record("\(String(describing: error))")
+                return
+            }
+            #expect(directory.files(folder).count == 3)
+            #expect(Folder.names(scratch.path + "/skein/requests").isEmpty)
+            withExtendedLifetime(lock) {}
+        }
+
+        @Test("one that begins to write while somebody asks answers; what is older is forgotten")
+        func askedMeanwhile() async throws {
+            let scratch = Scratch()
+            let (directory, _) = try Self.threeFiles(scratch)
             let lock = try directory.lock()
             let requests = scratch.path + "/skein/requests"
             try Folder.make(requests)
@@ -136,13 +137,7 @@ extension LossTests {
         @Test("the log of another program is left alone, unless told so")
         func foreign() async throws {
             let scratch = Scratch()
-            let directory = RelayDirectory(path: scratch.path)
-            let folder = RelayFolder(server: "0-1", number: 1)
-            try directory.add(folder)
-            for n in 1...3 {
-                try Data(RelayDirectory.magic).write(
-                    to: URL(filePath: directory.file(folder, "bin.00000\(n)")))
-            }
+            let (directory, folder) = try Self.threeFiles(scratch)
             let archive = try RelayArchive(path: scratch.path)
             #expect(throws: RelayError.self) {
                 try archive.purge(before: "bin.000003", olderSeconds: nil, isForced: false, now: 0)

@@ -5,7 +5,6 @@ import MySQLBinlog
 import MySQLClient
 import MySQLCore
 import Relay
-import Runtime
 import Stream
 import SwiftProtobuf
 import Synchronization
@@ -307,20 +306,11 @@ struct RemoteReaderTests {
                 PeerAddress(host: "127.0.0.1", port: 0), security: .plaintext)
             let serving = Task { try await server.run() }
             let port = try await server.port
-            let isOver = Latch()
-            let knocking = (0..<4).map { _ in
-                Task {
-                    while !isOver.isSet {
-                        Loopback.knock(at: port)
-                        await Task.yield()
-                    }
-                }
+            try await Loopback.knocking(at: port) {
+                try await Task.sleep(for: .milliseconds(20 + round))
+                serving.cancel()
+                await #expect(throws: CancellationError.self) { try await serving.value }
             }
-            try await Task.sleep(for: .milliseconds(20 + round))
-            serving.cancel()
-            await #expect(throws: CancellationError.self) { try await serving.value }
-            isOver.set()
-            for task in knocking { await task.value }
         }
     }
 

@@ -30,8 +30,19 @@ enum FreePort {
 
 /// Sockets on 127.0.0.1.
 public enum Loopback {
-    /// Begins to connect, and goes away at once.
-    public static func knock(at port: Int) { close(connect(to: UInt16(port))) }
+    /// While `body` runs, clients begin to connect again and again, and go away at once.
+    public static func knocking(at port: Int, _ body: () async throws -> Void) async rethrows {
+        let clients = (0..<4).map { _ in
+            Task {
+                while !Task.isCancelled {
+                    close(connect(to: UInt16(port)))
+                    await Task.yield()
+                }
+            }
+        }
+        defer { for client in clients { client.cancel() } }
+        try await body()
+    }
 
     /// A listening socket, nil when the port is in use.
     static func listen(_ port: UInt16) -> Int32? {
