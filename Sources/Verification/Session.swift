@@ -49,7 +49,7 @@ actor Session {
 
     /// Runs reads that are valid on their own, from the start again with growing pauses when the
     /// connection is lost or the server can't now. Cancelling the task ends a blocked read.
-    func run<R: Sendable>(_ body: sending (Connection) throws -> R) async throws -> R {
+    func run<R: Sendable>(_ body: @Sendable (Connection) throws -> R) async throws -> R {
         var backoff = Backoff()
         let deadline = ContinuousClock.now + patience
         while true {
@@ -57,7 +57,9 @@ actor Session {
             do {
                 let connection = try connect()
                 return try await withTaskCancellationHandler {
-                    try body(connection)
+                    // What does not mention `self` would run, and block, on the cooperative pool.
+                    self.assertIsolated()
+                    return try body(connection)
                 } onCancel: {
                     interrupter.withLock { $0 }?.interrupt()
                 }

@@ -132,7 +132,7 @@ extension MigrationTests {
                 target.refuseConnections()
                 target.cut()
                 source.cut()
-                try await skein.waiting(for: "a reason") { skein.text.contains("trying again") }
+                try await skein.waiting(for: "a reason") { skein.text.contains("Can't connect") }
                 target.acceptConnections()
                 try await trial.applied(skein)
                 target.setDelay(.milliseconds(20))

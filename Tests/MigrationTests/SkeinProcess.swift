@@ -75,6 +75,12 @@ final class SkeinProcess: Sendable {
     /// All that it printed until now.
     var text: String { Self.contents(of: output) + Self.contents(of: errors) }
 
+    /// The last of what it printed, on each of its two outputs: for a report of a failure.
+    private var lastLines: String {
+        [output, errors].map { Self.contents(of: $0).split(separator: "\n").suffix(12) }
+            .joined().joined(separator: "\n")
+    }
+
     /// Sends a signal.
     func signal(_ number: Int32) {
         state.withLock { state in
@@ -115,7 +121,7 @@ final class SkeinProcess: Sendable {
             samplePeak()
             guard ContinuousClock.now < deadline else {
                 kill()
-                throw Overdue("waited \(limit) for \(what); skein printed:\n\(text)")
+                throw Overdue("waited \(limit) for \(what); skein printed at last:\n\(lastLines)")
             }
             if status != nil, !(try condition()) {
                 throw Overdue("waited for \(what), but skein ended (\(status!)):\n\(text)")

@@ -74,12 +74,12 @@ public final class FaultProxy: Sendable {
 
     /// New connections are refused, as when nothing listens there; open ones stay.
     public func refuseConnections() {
-        loop.change { $0.stopListening() }
+        loop.settle(refusing: true)
     }
 
     /// New connections are accepted again.
     public func acceptConnections() {
-        loop.change { $0.listen() }
+        loop.settle(refusing: false)
     }
 
     /// New connections go to this server from now on; open ones stay where they are. A failover
@@ -133,7 +133,6 @@ public final class FaultProxy: Sendable {
         loop.change {
             $0.closed = true
             for connection in $0.connections { connection.reset() }
-            $0.stopListening()
         }
     }
 }

@@ -7,6 +7,8 @@ final class FaultProxyLoop: Sendable {
     struct State: Sendable {
         var serverPort: UInt16
         var listener: Int32
+        /// New connections are to be refused.
+        var refuses = false
         var connections: [ProxyConnection] = []
         var traps: [Trap] = []
         var frozen = [false, false]
@@ -16,14 +18,18 @@ final class FaultProxyLoop: Sendable {
         var closed = false
         let port: UInt16
 
-        mutating func stopListening() {
-            if listener >= 0 { close(listener) }
-            listener = -1
-        }
+        /// Whether the listener is not as it is wanted: its port was not to be had.
+        var waitsForPort: Bool { listener < 0 && !refuses }
 
-        mutating func listen() {
-            guard listener < 0, !closed else { return }
-            listener = Loopback.listen(port) ?? -1
+        /// Opens or closes the listener, as it is wanted. The thread alone does so: a socket that is
+        /// closed while it waits for it would keep the port until it stops waiting.
+        mutating func settleListener() {
+            if refuses || closed, listener >= 0 {
+                close(listener)
+                listener = -1
+            } else if waitsForPort, !closed {
+                listener = Loopback.listen(port) ?? -1
+            }
         }
     }
 
@@ -56,6 +62,12 @@ final class FaultProxyLoop: Sendable {
         return result
     }
 
+    /// Has the thread open or close the listener, and waits until it has done so.
+    func settle(refusing: Bool) {
+        change { $0.refuses = refusing }
+        while change({ !$0.closed && ($0.listener < 0) != refusing }) { usleep(500) }
+    }
+
     /// Waits once and moves what can be moved.
     ///
     /// - Returns: false when the proxy is closed.
@@ -65,10 +77,14 @@ final class FaultProxyLoop: Sendable {
         var (polls, timeout, closed) = state.withLock { state in
             (Self.polls(state, changed.readable, now), Self.timeout(state, now), state.closed)
         }
-        if closed { return false }
+        if closed {
+            state.withLock { $0.settleListener() }
+            return false
+        }
         _ = poll(&polls, nfds_t(polls.count), timeout)
         if polls[0].revents != 0 { changed.wait() }
         state.withLock { state in
+            state.settleListener()
             Self.accept(&state)
             for connection in state.connections { connection.move(&state) }
             for connection in state.connections where connection.isOver { connection.closeAll() }
@@ -88,16 +104,17 @@ final class FaultProxyLoop: Sendable {
         return polls
     }
 
-    /// Milliseconds until delayed bytes are due; -1: none are.
+    /// Milliseconds until delayed bytes are due, or the port is asked for again; -1: neither.
     private static func timeout(_ state: State, _ now: ContinuousClock.Instant) -> Int32 {
         let due = state.connections.flatMap { connection in
             FaultProxy.Direction.allCases
                 .filter { !state.frozen[$0.rawValue] }
                 .compactMap { connection.due($0, now) }
         }.min()
-        guard let due else { return -1 }
+        guard let due else { return state.waitsForPort ? 20 : -1 }
         let rest = now.duration(to: due)
-        return max(0, Int32(min(rest / .milliseconds(1), 60_000).rounded(.up)))
+        let limit = state.waitsForPort ? 20.0 : 60_000
+        return max(0, Int32(min(rest / .milliseconds(1), limit).rounded(.up)))
     }
 
     private static func accept(_ state: inout State) {

@@ -150,6 +150,10 @@ struct FaultProxyTests {
 
             proxy.refuseConnections()
             #expect(try CommandLineClient.run("SELECT 1", port: proxy.port).errors.contains("2002"))
+            for _ in 0..<50 {
+                proxy.acceptConnections()
+                proxy.refuseConnections()
+            }
             proxy.acceptConnections()
 
             try await TestServer.with(.mariadb, name: "other") { other in
