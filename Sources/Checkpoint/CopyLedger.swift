@@ -119,6 +119,15 @@ public struct CopyLedger: Sendable {
         """
     }
 
+    /// The statement that forgets a table's shape at the mark: the source has it no more, and nothing
+    /// that comes is for it. It belongs into a transaction of the coordinator.
+    public func forgetShapeStatement(_ table: TableName) -> String {
+        """
+        DELETE FROM \(meta.table("shape")) WHERE \(key.condition) \
+        AND schema_name=\(utf8Literal(table.schema)) AND table_name=\(utf8Literal(table.name))
+        """
+    }
+
     /// The statement that records a finished chunk; it belongs into the transaction that wrote
     /// the chunk's rows, behind its fence.
     public func insertStatement(_ chunk: ChunkRecord) throws -> String {

@@ -131,6 +131,11 @@ struct StatementHandler {
             }
             return .pass
         }
+        // What it is like, others have no part in: the copy has it.
+        if case .createTable(let create) = ddl, uses[create.table] == .skip { return .pass }
+        if !applied.contains(end.identity), let table = torn(ddl, uses) {
+            throw ReplicationError.changedDuringCopy(table, position)
+        }
         let filtering = try filtering(of: statement, event)
         if case .leftOut = filtering { return .filtered([ddl], context) }
         if case .dropTables(let drop) = ddl {
@@ -151,6 +156,20 @@ struct StatementHandler {
                 identity: end.identity,
                 parts: [try part(ddl, statement, wanted, event, catalog.state)]),
             [ddl], context)
+    }
+
+    /// The table to be copied again before a statement that moves rows, or a shape, from one table to
+    /// another, where some of its tables were copied, or gone, behind it: under their names the
+    /// target has not what the source had, or has it already.
+    ///
+    /// Each table that is copied again, or is found to be gone, is one less: in the end the copy has
+    /// seen all that the statement has done.
+    private func torn(_ ddl: DDL, _ uses: [TableName: TableCatalog.Use]) -> TableName? {
+        // Each table of it goes by itself.
+        if case .dropTables = ddl { return nil }
+        let isReadable = ddl.tablesBefore.allSatisfy { uses[$0] != .skip }
+        let isFree = ddl.tablesAfter.allSatisfy { uses[$0] != .skip || !catalog.wasCopied($0) }
+        return isReadable && isFree ? nil : uses.filter { $0.value == .exact }.keys.min()
     }
 
     /// A statement as one that the target runs.

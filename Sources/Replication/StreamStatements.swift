@@ -92,6 +92,12 @@ extension StreamReader {
     private func note(_ error: ReplicationError, _ place: Place) async throws {
         switch error {
         case .unsupported, .onlineChange, .refused, .shapeMismatch: break
+        case .changedDuringCopy:
+            // What is copied again is told from what ran before by the mark: nothing that has run may
+            // be above it.
+            run.scheduler.setDry(true)
+            try await run.scheduler.drain()
+            return try await run.flush()
         // There is nothing to decide about.
         default: return
         }

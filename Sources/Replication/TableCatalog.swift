@@ -280,6 +280,9 @@ final class TableCatalog {
         }
     }
 
+    /// Whether the copy of a table still matters.
+    func wasCopied(_ table: TableName) -> Bool { windows[table] != nil }
+
     /// How DDL at the current transaction meets a table's copy.
     func use(of table: TableName) -> Use {
         guard let identity else { return .exact }

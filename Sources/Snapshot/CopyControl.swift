@@ -106,8 +106,10 @@ actor CopyControl {
     /// In one transaction: of tables that are merged, each one's chunks say that rows are there
     /// which went with those of the others.
     ///
-    /// - Parameter dropped: those of them that are not on the target any more.
-    func forget(_ tables: [TableName], dropped: [TableName]) throws {
+    /// - Parameters:
+    ///   - dropped: those of them that are not on the target any more.
+    ///   - areGone: the source has none of them: changes that are behind the mark meet none.
+    func forget(_ tables: [TableName], dropped: [TableName], areGone: Bool = false) throws {
         let (_, ledger) = try connected()
         let objects = StoredObjects(meta: configuration.meta, key: configuration.key)
         let dropped = Set(dropped)
@@ -118,6 +120,7 @@ actor CopyControl {
                     // What comes now is what the rules of today let pass.
                     objects.removeStatement(.loose, table),
                 ]
+                if areGone { statements.append(ledger.forgetShapeStatement(table)) }
                 if dropped.contains(table) {
                     statements.append(objects.removeStatement(.table, table))
                 }

@@ -148,8 +148,9 @@ struct CopyRun: Sendable {
     ) async throws -> [ChunkRecord] {
         let restart = Set(objects.filter { $0.kind == .restart }.map(\.name))
         var anew = restart
-        // Once changes have been applied, they will drop what the source has no more.
-        let gone = isFirst ? try await dropVanished(chunks, owned, earlier) : []
+        // Once changes have been applied, they will drop what the source has no more, but for what
+        // is of no use to them.
+        let gone = try await dropVanished(chunks, owned, earlier, only: isFirst ? nil : restart)
         for table in gone { owned[table] = nil }
         anew.subtract(gone)
         let chunks = chunks.filter { !gone.contains($0.table) }
@@ -223,31 +224,36 @@ struct CopyRun: Sendable {
     /// them: they may come again as other tables. Tables that were there are emptied; where they had
     /// rows, what is whole stays for the stream to drop.
     ///
+    /// - Parameter only: tables that start over once changes have been applied, which created them,
+    ///   or took them over; `nil`: no change has been applied.
     /// - Returns: tables of which nothing is copied now, those among them that were merged with one
     ///   that has gone.
     private func dropVanished(
-        _ chunks: [ChunkRecord], _ owned: [TableName: String], _ earlier: TableIdentities
+        _ chunks: [ChunkRecord], _ owned: [TableName: String], _ earlier: TableIdentities,
+        only: Set<TableName>?
     ) async throws -> Set<TableName> {
         let whole = Self.whole(chunks)
         let begun = Set(chunks.map(\.table))
-        let vanished = begun.union(owned.keys).subtracting(plan.tables.map(\.name)).sorted()
+        let vanished = (only ?? begun.union(owned.keys)).subtracting(plan.tables.map(\.name))
+            .sorted()
         var gone: Set<TableName> = []
         var targets: Set<TableName> = []
         var others: Set<TableName> = []
         for table in vanished {
             let target = try plan.mapping.target(of: table)
             if plan.mapping.mayBeShared(target: target) {
-                guard begun.contains(table) else { continue }
+                guard begun.contains(table) || only != nil else { continue }
                 throw SharedTarget.refusal(
                     target, "was begun, and \(table) is not on the source any more",
                     meta: configuration.meta)
             }
             let all = try plan.merged(with: table).union([table])
-            if all.contains(where: { owned[$0] != nil }) {
+            let isFollowed = only != nil && !configuration.intoExisting
+            if isFollowed || all.contains(where: { owned[$0] != nil }) {
                 targets.insert(target)
             } else if !configuration.intoExisting {
                 others.insert(target)
-            } else if all == [table], whole.contains(table), earlier[table] != nil {
+            } else if only == nil, all == [table], whole.contains(table), earlier[table] != nil {
                 continue
             } else {
                 throw SnapshotError.targetExists(
@@ -262,7 +268,7 @@ struct CopyRun: Sendable {
         try await mustStartOver(gone.sorted())
         try await schema.empty(others.subtracting(targets).sorted(), plan.mapping)
         try await schema.drop(targets.sorted())
-        try await control.forget(gone.sorted(), dropped: gone.sorted())
+        try await control.forget(gone.sorted(), dropped: gone.sorted(), areGone: true)
         return gone
     }
 

@@ -99,5 +99,38 @@ extension MigrationTests {
             try await trial.catchUp()
             try await trial.expectEqual()
         }
+
+        @Test(
+            "what was whole, and takes the name of what was not, is told from it",
+            arguments: Pair.sameFamily,
+            [
+                "DROP TABLE small; RENAME TABLE large TO small; CREATE TABLE large LIKE small",
+                "RENAME TABLE small TO third, large TO small, third TO large",
+                "RENAME TABLE small TO third; RENAME TABLE large TO small; RENAME TABLE third TO large",
+            ])
+        func shifted(_ pair: Pair, _ statements: String) async throws {
+            var trial = try await Trial(
+                pair, "shifted",
+                """
+                CREATE TABLE marker (id BIGINT PRIMARY KEY);
+                CREATE TABLE small (id INT PRIMARY KEY, v VARCHAR(200));
+                CREATE TABLE large LIKE small;
+                INSERT INTO small VALUES (1, 'small'), (2, 'small');
+                INSERT INTO large WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 900)
+                    SELECT i, REPEAT('v', 150) FROM n;
+                """)
+            let proxy = try FaultProxy(to: trial.target)
+            defer { proxy.close() }
+            trial.targetURL = proxy.url
+            try await Self.interrupt(trial, proxy, whole: 1, "AND table_name='small'")
+            try trial.onSource(
+                """
+                INSERT INTO small VALUES (-3, 'small');
+                \(statements);
+                INSERT INTO large VALUES (-4, 'new'); INSERT INTO small VALUES (-5, 'new');
+                """)
+            try await trial.catchUp()
+            try await trial.expectEqual()
+        }
     }
 }

@@ -59,10 +59,13 @@ enum Fault: String, CaseIterable, Sendable {
         case .machineLost:
             let lost = cluster.workers[Int(dice.roll(cluster.workers.count))]
             let others = cluster.workers.filter { $0.name != lost.name }
+            let before = try await cluster.client.members().map(\.id)
             try await restart(lost, cluster, join: others[Int(dice.roll(others.count))])
-            try await cluster.eventually("three workers vote again") {
+            // With two of three members gone nobody could do anything any more.
+            try await cluster.eventually("three workers vote again, a new one among them") {
                 let members = try await cluster.client.members()
                 return members.count { !$0.isLearner && $0.hasStarted } == 3
+                    && members.contains { $0.name == lost.name && !before.contains($0.id) }
             }
         case .storeKilled:
             guard let leader = try await cluster.leader() else { throw Overdue("nobody leads") }
