@@ -31,11 +31,25 @@ private final class Counter: RelayExchange {
     private let logs = Mutex<[String: RelayLog]>([:])
     /// How often the worker was seen to say that it has no relay log.
     let gaps = Mutex(0)
+    /// Whether who ends is held up in that, and whether somebody is.
+    let isSlow = Mutex(false)
+    let isWithdrawing = Mutex(false)
+    /// How often a log was served.
+    let services = Mutex(0)
 
     var served: Set<String> { Set(logs.withLock { $0.keys }) }
 
-    func serve(_ log: RelayLog, as source: String) { logs.withLock { $0[source] = log } }
-    func withdraw(_ source: String) { logs.withLock { $0[source] = nil } }
+    func serve(_ log: RelayLog, as source: String) {
+        logs.withLock { $0[source] = log }
+        services.withLock { $0 += 1 }
+    }
+    func withdraw(_ source: String) {
+        while isSlow.withLock({ $0 }) {
+            isWithdrawing.withLock { $0 = true }
+            Thread.sleep(forTimeInterval: 0.001)
+        }
+        logs.withLock { $0[source] = nil }
+    }
     func connection(to address: String, source: String) throws -> any RelayConnection { Silent() }
 }
 
@@ -209,6 +223,24 @@ struct RelayHandTests {
             try await Self.wait(for: "the rest") { scene.isServedByRest() }
             try await Task.sleep(for: .seconds(1))
             #expect(scene.isServedByRest())
+        }
+    }
+
+    @Test("a source that has gone again before its relay log was let go leaves it served")
+    func tooLate() async throws {
+        try await Self.with {
+            $0.worker.order([:], copies: [:])
+        } _: { scene in
+            try await Self.wait(for: "the rest") { scene.isServedByRest() }
+            scene.exchange.isSlow.withLock { $0 = true }
+            defer { scene.exchange.isSlow.withLock { $0 = false } }
+            scene.worker.order(["shop": scene.order], copies: [:])
+            try await Self.wait(for: "its end") { scene.exchange.isWithdrawing.withLock { $0 } }
+            scene.worker.order([:], copies: [:])
+            scene.exchange.isSlow.withLock { $0 = false }
+            try await Self.wait(for: "the next rest") {
+                scene.exchange.services.withLock { $0 } == 2 && scene.isServedByRest()
+            }
         }
     }
 
