@@ -32,7 +32,7 @@ public struct RelayArchive {
     public init(path: String) throws(RelayError) {
         self.path = path
         let directory = RelayDirectory(path: path)
-        guard Folder.exists(path + "/server-uuid.index") else {
+        guard Self.isThere(path) else {
             throw .unusable(path: path, detail: Self.reason(path))
         }
         isWritten = directory.isLocked
@@ -45,10 +45,18 @@ public struct RelayArchive {
         catalog.publish(min(entry.size, meta.position))
     }
 
+    /// Whether a folder is a relay log; it is not opened.
+    public static func isThere(_ path: String) -> Bool {
+        Folder.exists(path + "/server-uuid.index")
+    }
+
+    /// Whether a process writes to a relay log now; it is not opened.
+    public static func isWritten(_ path: String) -> Bool { RelayDirectory(path: path).isLocked }
+
     /// The relay logs in a folder.
     public static func folders(in path: String) -> [(name: String, path: String)] {
         Folder.names(path).sorted().map { ($0, "\(path)/\($0)") }
-            .filter { Folder.exists($0.1 + "/server-uuid.index") }
+            .filter { isThere($0.1) }
     }
 
     /// Why a path is no relay log, and which one may be meant.
@@ -62,12 +70,12 @@ public struct RelayArchive {
                 break
             }
             above = above[..<slash]
-            if Folder.exists("\(above)/server-uuid.index") { break }
+            if isThere(String(above)) { break }
         }
-        if Folder.exists("\(above)/server-uuid.index") {
+        if isThere(String(above)) {
             return "it is a part of the one in \(above)"
         }
-        if Folder.exists(path + "/relay/server-uuid.index") {
+        if isThere(path + "/relay") {
             return "the one of a migration is in \(path)/relay"
         }
         return "it has no server-uuid.index"

@@ -38,7 +38,7 @@ public final class Migration: Sendable {
     private let engine = Mutex<ReplicationEngine?>(nil)
     let relay: MigrationRelay
     let binding: Bound?
-    private let own = Mutex<(tokens: Set<RunToken>, epoch: UInt64?)>(([], nil))
+    private let own: OwnRuns
     private let trouble = Mutex<Trouble?>(nil)
     /// Where a copy alone ends when that is not where it is whole.
     let laterEnd = Mutex<SourcePosition?>(nil)
@@ -70,9 +70,10 @@ public final class Migration: Sendable {
         serverID =
             settings.serverID != 0
             ? settings.serverID : UInt32.random(in: 0x4000_0000...0x7FFF_FFFF)
+        own = OwnRuns(fences: fences)
         self.relay = MigrationRelay(
             settings: settings, board: board, serverID: serverID, shared: relay, fences: fences,
-            logger: logger)
+            own: own, logger: logger)
     }
 
     /// Whether it reads a relay log when it follows.
@@ -325,7 +326,7 @@ public final class Migration: Sendable {
     }
 
     /// The next takeover is the first one of this process.
-    func forgetRuns() { own.withLock { $0 = ([], nil) } }
+    func forgetRuns() { own.forget() }
 
     private func snapshotConfiguration(_ origin: Origin) -> SnapshotConfiguration {
         var configuration = SnapshotConfiguration(
@@ -394,18 +395,13 @@ public final class Migration: Sendable {
 
     /// A fresh token and the policy of the next takeover.
     func nextRun() -> (RunToken, EpochPolicy) {
-        own.withLock { own in
-            let token = RunToken(randomToken())
-            let policy: EpochPolicy =
-                binding.map { .binding($0.epoch) }
-                ?? own.epoch.map { .keep($0, own: own.tokens.union(relay.fences.tokens)) } ?? .next
-            own.tokens.insert(token)
-            return (token, policy)
-        }
+        let token = RunToken(randomToken())
+        let policy = own.begin(token)
+        return (token, binding.map { .binding($0.epoch) } ?? policy)
     }
 
     func didTakeOver(_ state: SubtaskState) {
-        own.withLock { $0.epoch = state.epoch }
+        own.took(state.epoch)
         trouble.withLock { $0?.isOver = true }
         board.update { $0.waiting = nil }
     }
@@ -427,13 +423,14 @@ public final class Migration: Sendable {
                 while true {
                     try await Task.sleep(for: .milliseconds(200))
                     self.show(progress, order)
+                    if let epoch = progress.current.epoch { self.own.took(epoch) }
                 }
             }
             defer {
                 show(progress, order)
                 // Also of a run that fails later: the next one must not take back what another
                 // process has taken over meanwhile.
-                if let epoch = progress.current.epoch { own.withLock { $0.epoch = epoch } }
+                if let epoch = progress.current.epoch { own.took(epoch) }
             }
             while let result = try await group.next() {
                 guard let result else { continue }

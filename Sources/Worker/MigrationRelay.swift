@@ -34,9 +34,10 @@ final class MigrationRelay: Sendable {
     /// - Parameters:
     ///   - shared: the source's log, which others read and run too; `nil`: one of its own.
     ///   - fences: told when the log takes the migration over, to see what its target holds.
+    ///   - own: the migration's runs, which a log of its own takes over from.
     init(
         settings: MigrationSettings, board: StatusBoard, serverID: UInt32,
-        shared: SourceRelay?, fences: RelayFences = RelayFences(), logger: Logger
+        shared: SourceRelay?, fences: RelayFences, own: OwnRuns, logger: Logger
     ) {
         self.settings = settings
         self.fences = fences
@@ -44,11 +45,12 @@ final class MigrationRelay: Sendable {
         self.logger = logger
         isShared = shared != nil
         var options = Self.options(settings, serverID: serverID)
-        options.checkpoints = { [fences] isRead, known in
+        options.checkpoints = { isRead, known in
             guard !known.contains(settings.name) else { return [] }
             return try await withThread("checkpoint") {
-                try RelayCheckpoint.read(settings, reads: isRead, epoch: nil, fences: fences)
-                    .map { [$0] } ?? []
+                try RelayCheckpoint.read(
+                    settings, reads: isRead, fences: fences, policy: { own.policy(over: $0) }
+                ).map { [$0] } ?? []
             }
         }
         relay = shared ?? SourceRelay(options, endsWithLog: true, logger: logger)

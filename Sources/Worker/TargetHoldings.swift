@@ -16,12 +16,13 @@ extension RelayCheckpoint {
     ///
     /// - Parameters:
     ///   - reads: whether the migration reads the log, if it follows already.
-    ///   - epoch: of the binding; `nil` without a cluster.
     ///   - fences: told of the takeover, by which a run of this process ends as well.
+    ///   - policy: whether what is stored may be taken over, and with which epoch.
     /// - Returns: `nil` for one that has not begun, or is over.
     /// - Throws: ``CheckpointError/fenced(detail:)`` when somebody newer owns the migration.
     static func read(
-        _ settings: MigrationSettings, reads: Bool, epoch: UInt64?, fences: RelayFences
+        _ settings: MigrationSettings, reads: Bool, fences: RelayFences,
+        policy: (SubtaskState) -> EpochPolicy
     ) throws -> RelayCheckpoint? {
         let meta = MetaSchema(name: settings.metaSchema)
         let key = SubtaskKey(
@@ -40,10 +41,7 @@ extension RelayCheckpoint {
             fences.add(token)
             // Before and after: a run may begin meanwhile.
             defer { fences.add(token) }
-            state = try takeover.take(
-                session, token: token,
-                epoch: epoch.map { .binding($0) } ?? .keep(state.epoch, own: [state.run]),
-                lanes: 0)
+            state = try takeover.take(session, token: token, epoch: policy(state), lanes: 0)
             others = state.carried
             // A statement may have run, or still run: no token stops it.
             let ledger = DDLLedger(session: session, meta: meta, key: key, lane: 0, token: token)

@@ -174,6 +174,7 @@ import Testing
                 try await relay.open(for: "other", needed: nil).log.ready()
                 let migration = MigrationRelay(
                     settings: mine, board: board, serverID: 1, shared: relay,
+                    fences: RelayFences(), own: OwnRuns(fences: RelayFences()),
                     logger: Logger(label: "test"))
                 try await migration.open(needed: old)
                 #expect(migration.events != nil && migration.isRead)

@@ -50,11 +50,13 @@ import Testing
     }
 
     /// What a worker that was frozen does when it wakes.
-    private static func commitsLater(_ meta: MetaSchema, _ lane: TargetSession) throws -> Bool {
+    private static func commitsLater(
+        _ meta: MetaSchema, _ lane: TargetSession, token: RunToken = old
+    ) throws -> Bool {
         try lane.connection.execute("START TRANSACTION")
         defer { _ = try? lane.connection.execute("ROLLBACK") }
         do {
-            try Fence(meta: meta, key: key, lane: 0, token: old).run(lane.connection, done: [])
+            try Fence(meta: meta, key: key, lane: 0, token: token).run(lane.connection, done: [])
             try lane.connection.execute("COMMIT")
             return true
         } catch CheckpointError.fenced {
@@ -69,8 +71,10 @@ import Testing
         try await Self.with(family) { settings, meta, lane in
             #expect(try Self.commitsLater(meta, lane))
             let fences = RelayFences()
+            let own = OwnRuns(fences: fences)
             let held = try RelayCheckpoint.read(
-                settings, reads: false, epoch: epoch, fences: fences)
+                settings, reads: false, fences: fences,
+                policy: { stored in epoch.map { .binding($0) } ?? own.policy(over: stored) })
             #expect(held?.isReading == false && held?.held.positions.count == 1)
             #expect(try Self.commitsLater(meta, lane) == false)
             // A run of this process that it has ended begins again, and once.
@@ -93,7 +97,7 @@ import Testing
                         identity: identity, step: .whole, statement: "ALTER TABLE t ADD c INT",
                         before: [:], existAfter: [], goneAfter: [], isIdempotent: false))
             let held = try RelayCheckpoint.read(
-                settings, reads: false, epoch: 7, fences: RelayFences())
+                settings, reads: false, fences: RelayFences(), policy: { _ in .binding(7) })
             #expect(held?.held.others.contains(identity) == true)
         }
     }
@@ -102,7 +106,7 @@ import Testing
     func reading(family: TestServer.Family) async throws {
         try await Self.with(family) { settings, meta, lane in
             let held = try RelayCheckpoint.read(
-                settings, reads: true, epoch: 7, fences: RelayFences())
+                settings, reads: true, fences: RelayFences(), policy: { _ in .binding(7) })
             #expect(held?.isReading == true)
             #expect(try Self.commitsLater(meta, lane))
         }
@@ -112,10 +116,52 @@ import Testing
     func older(family: TestServer.Family) async throws {
         try await Self.with(family) { settings, meta, lane in
             #expect(throws: CheckpointError.self) {
-                try RelayCheckpoint.read(settings, reads: false, epoch: 2, fences: RelayFences())
+                try RelayCheckpoint.read(
+                    settings, reads: false, fences: RelayFences(), policy: { _ in .binding(2) })
             }
             let goesOn = try Self.commitsLater(meta, lane)
             #expect(goesOn)
+        }
+    }
+
+    @Test(
+        "a process that is not the newest any more ends no run of the newer one",
+        arguments: families)
+    func cutOff(family: TestServer.Family) async throws {
+        try await Self.with(family) { settings, meta, lane in
+            let fences = RelayFences()
+            let own = OwnRuns(fences: fences)
+            _ = own.begin(Self.old)
+            own.took(3)
+            func ask() throws -> RelayCheckpoint? {
+                try RelayCheckpoint.read(
+                    settings, reads: false, fences: fences, policy: { own.policy(over: $0) })
+            }
+            // As long as nobody is newer it may ask again and again.
+            for _ in 0..<2 { #expect(try ask()?.held.positions.count == 1) }
+            let newer = RunToken(randomToken())
+            _ = try Takeover(meta: meta, key: Self.key).take(
+                TargetSession(settings.target, role: .coordinator), token: newer, epoch: .next,
+                lanes: 1)
+            #expect(throws: CheckpointError.self) { try ask() }
+            let goesOn = try Self.commitsLater(meta, lane, token: newer)
+            #expect(goesOn)
+        }
+    }
+
+    @Test("a process that has not taken over yet sees what any other one has left")
+    func first() async throws {
+        try await Self.with(.mariadb) { settings, meta, lane in
+            let fences = RelayFences()
+            let own = OwnRuns(fences: fences)
+            let held = try RelayCheckpoint.read(
+                settings, reads: false, fences: fences, policy: { own.policy(over: $0) })
+            #expect(held?.held.positions.count == 1)
+            #expect(try Self.commitsLater(meta, lane) == false)
+            guard case .next = own.begin(RunToken(randomToken())) else {
+                Issue.record("its first takeover begins an epoch")
+                return
+            }
         }
     }
 }

@@ -9,8 +9,10 @@ extension MigrationTests {
     /// What goes with a source from worker to worker, and what workers find out about it.
     @Suite("Sources that move", .serialized, .enabled(if: EtcdServer.isInstalled))
     struct HandOverTests {
-        @Test("what the source has purged is fetched from the worker that gave the source away")
-        func fetches() async throws {
+        @Test(
+            "what the source has purged is fetched from the worker that gave the source away, also when that was restarted while the task was paused",
+            arguments: [false, true])
+        func fetches(isRestarted: Bool) async throws {
             let target = try await SharedServers.all.server(.mariadb, "target")
             try await TestServer.with(.mariadb, name: "purging") { source in
                 let trial = try Trial(
@@ -46,6 +48,7 @@ extension MigrationTests {
                         try await cluster.client.get(key) != nil
                     }
                     let known = try #require(try await cluster.client.get(key))
+                    if isRestarted { try await Self.restart(first, of: cluster, trial) }
                     try await cluster.skein("source", "transfer", "s", "--worker", "w1", at: first)
                     try await cluster.eventually("the source purges") {
                         try source.sql("PURGE BINARY LOGS TO '\(name)'")
@@ -69,6 +72,27 @@ extension MigrationTests {
                     try await trial.expectEqual(verifying: false)
                 }
             }
+        }
+
+        /// Ends a worker and starts it again; the source is bound to it afterwards, as before.
+        private static func restart(
+            _ worker: ServeProcess, of cluster: ClusterTrial, _ trial: Trial
+        ) async throws {
+            worker.kill()
+            try worker.start(join: nil, "--voters", "1")
+            try await cluster.eventually("both workers are there again") {
+                try await cluster.cluster().sessions.count == 2
+            }
+            if try await cluster.owner("s")?.name != worker.name {
+                try await cluster.skein(
+                    "source", "transfer", "s", "--worker", worker.name, at: worker)
+            }
+            try await cluster.eventually("the source is there again") {
+                try await cluster.owner("s")?.name == worker.name
+            }
+            try await cluster.status("Paused", of: trial, at: worker)
+            // It says once a second what it has.
+            try await Task.sleep(for: .seconds(3))
         }
 
         @Test("of three workers two are lost, and the one that is left runs every source")

@@ -136,6 +136,61 @@ extension InTurn {
             }
         }
 
+        /// What can't be compared with another server of a log that stays as it is.
+        enum Flaw: CaseIterable { case damage, hole }
+
+        @Test(
+            "what can't be read of files that nobody needs hinders no other server",
+            arguments: Flaw.allCases)
+        func flawed(flaw: Flaw) async throws {
+            try await TestServer.with(.mariadb, name: "first") { first in
+                try await TestServer.with(.mariadb, name: "second") { second in
+                    let scratch = Scratch()
+                    func options(_ server: TestServer) -> RelayOptions {
+                        var options = RelayOptions(server, scratch)
+                        options.start = .now
+                        options.checkpoints = { _, _ in [] }
+                        return options
+                    }
+                    try await FailoverTests.follow(second, first)
+                    try Writing.prepare(first, "flawed")
+                    let place = try first.end()
+                    for round in 0..<2 {
+                        try await withRelay(options(first)) { log in
+                            let rows = 2 + 40 * round
+                            try Writing.run(first, "flawed", rows...(rows + 10))
+                            try first.sql("FLUSH BINARY LOGS")
+                            try Writing.run(first, "flawed", (rows + 11)...(rows + 20))
+                            let end = try first.end()
+                            try await wait(for: "the relay") { log.reached(end) }
+                        }
+                        // What lies between is in no folder.
+                        if flaw == .hole { try first.sql("FLUSH BINARY LOGS; FLUSH BINARY LOGS") }
+                    }
+                    if flaw == .damage {
+                        let folder = try FileTests.folder(first)
+                        let url = URL(filePath: "\(scratch.path)/\(folder)/\(place.file)")
+                        var bytes = try Data(contentsOf: url)
+                        bytes[Int(place.offset) + 25] ^= 0x10
+                        try bytes.write(to: url)
+                    }
+                    let folders = RelayDirectory(path: scratch.path).folders().count
+                    #expect(folders == (flaw == .hole ? 2 : 1))
+                    try await FailoverTests.caughtUp(second, first)
+                    try second.sql("STOP SLAVE")
+                    #expect(try second.binlogs().count == 1)
+                    try await withRelay(options(second)) { log in
+                        try Writing.run(second, "flawed", 203...210)
+                        let end = try second.end()
+                        try await wait(for: "the other server") {
+                            log.server == (try second.serverName()) && log.reached(end)
+                        }
+                        #expect(log.contents.count == folders + 1)
+                    }
+                }
+            }
+        }
+
         @Test(
             "goes on after a failover although the newest folder has only begun",
             arguments: Servers.families)

@@ -179,6 +179,62 @@ extension LossTests {
             }
         }
 
+        /// Runs `body` on a thread of its own, until it has begun for certain, and for a while more.
+        private static func begin(_ body: @escaping @Sendable () -> Void) -> Ended {
+            let ended = Ended()
+            Thread {
+                ended.hasBegun.withLock { $0 = true }
+                body()
+                ended.isOver.withLock { $0 = true }
+            }.start()
+            while !ended.hasBegun.withLock({ $0 }) { Thread.sleep(forTimeInterval: 0.001) }
+            Thread.sleep(forTimeInterval: 0.3)
+            return ended
+        }
+
+        private final class Ended: Sendable {
+            let hasBegun = Mutex(false)
+            let isOver = Mutex(false)
+        }
+
+        @Test("a need that comes while files are removed does not name one that is gone")
+        func needBehindRemoval() async throws {
+            try await Self.withFiles { log, server in
+                try log.forgetNeed("task")
+                let name = try server.serverName()
+                let folder = try #require(log.contents.last?.folder)
+                // As a purge that has just seen that nobody needs the file.
+                let needing = try log.catalog.maintained {
+                    let needing = Self.begin { try? log.need("task", "bin.000001", of: name) }
+                    try log.catalog.remove(folder, "bin.000001")
+                    return needing
+                }
+                try await wait(for: "the need") { needing.isOver.withLock { $0 } }
+                #expect(!log.holds("bin.000001", of: name))
+                #expect(log.catalog.directory.needs()["task"] == nil)
+            }
+        }
+
+        @Test("a removal that comes while a need is noted sees it")
+        func removalBehindNeed() async throws {
+            try await Self.withFiles { log, server in
+                try log.forgetNeed("task")
+                let name = try server.serverName()
+                let folder = try #require(log.contents.last?.folder)
+                // As a need that has just seen that the file is here.
+                let removing = try log.catalog.maintained {
+                    let removing = Self.begin {
+                        _ = try? log.purge(before: "bin.000004", isForced: false)
+                    }
+                    try log.catalog.directory.setNeed("task", folder, "bin.000002")
+                    return removing
+                }
+                try await wait(for: "the removal") { removing.isOver.withLock { $0 } }
+                #expect(log.holds("bin.000002", of: name))
+                #expect(!log.holds("bin.000001", of: name))
+            }
+        }
+
         @Test("a reader of files that has read all says so", arguments: Servers.families)
         func hasMore(family: TestServer.Family) async throws {
             try await TestServer.with(family) { server in

@@ -10,6 +10,8 @@ final class RelayCopyRunner: Sendable {
     private struct State {
         var log: RelayLog?
         var problem: String?
+        /// The copy that is here, also when it is not open.
+        var here: SourceRelay.Options?
     }
     let source: String
     private let folder: String
@@ -38,7 +40,20 @@ final class RelayCopyRunner: Sendable {
         self.logger = logger
         orders = Watched(order)
         rests = Watched(rest)
+        let here = (try? order.settings.get()).map { Self.place($0, folder) }
+        if let here, RelayArchive.isThere(here.folder) { state.withLock { $0.here = here } }
     }
+
+    /// Where a copy is, or will be.
+    private static func place(_ settings: SourceSettings, _ folder: String) -> SourceRelay.Options {
+        SourceRelay.Options(
+            folder: settings.relayFolder ?? folder, source: settings.server,
+            serverID: settings.serverID != 0
+                ? settings.serverID : UInt32.random(in: 0x4000_0000...0x7FFF_FFFF))
+    }
+
+    /// The copy that it leaves to whoever has the source in hand next; `nil`: it has none.
+    var relayOptions: SourceRelay.Options? { state.withLock { $0.here } }
 
     /// Gives another order; without one, it ends.
     func order(_ order: RelayCopyOrder?) { orders.set(order) }
@@ -78,10 +93,9 @@ final class RelayCopyRunner: Sendable {
     private func copy(_ order: RelayCopyOrder, _ succeeded: () -> Void) async throws {
         let settings = try order.settings.get()
         let original = try exchange.connection(to: order.original.address, source: source)
+        let place = Self.place(settings, folder)
         var options = RelayOptions(
-            path: settings.relayFolder ?? folder, source: settings.server,
-            serverID: settings.serverID != 0
-                ? settings.serverID : UInt32.random(in: 0x4000_0000...0x7FFF_FFFF))
+            path: place.folder, source: place.source, serverID: place.serverID)
         options.original = original
         options.keepSeconds = Self.keepSeconds
         // No target is written from it: it goes back with its source.
@@ -94,7 +108,15 @@ final class RelayCopyRunner: Sendable {
             options.limitBytes = try limit.map { UInt64($0) } ?? RelayLog.defaultLimit(options.path)
             return try RelayLog(options)
         }
-        state.withLock { $0 = State(log: log, problem: nil) }
+        let before = state.withLock { state in
+            defer { state = State(log: log, problem: nil, here: place) }
+            return state.here
+        }
+        if let before, before.folder != place.folder {
+            logger.warning(
+                "the copy of the relay log has another folder now; the one before is not read",
+                metadata: ["folder": "\(before.folder)"])
+        }
         exchange.serve(log, as: source)
         defer {
             exchange.withdraw(source)

@@ -21,6 +21,8 @@ final class RelayRest: Sendable {
     private struct State {
         var shown: MigrationStatus.Relay?
         var log: RelayLog?
+        /// Whether it has ended since nothing is left that anybody can want.
+        var isUseless = false
     }
     private let state = Mutex(State())
 
@@ -48,27 +50,57 @@ final class RelayRest: Sendable {
     /// Ends it: the source is back, or a copy is to be kept.
     func stop() { isOver.set() }
 
+    /// The relay log that it leaves to whoever has the source in hand next; `nil` when nothing is
+    /// left that anybody can want.
+    var relayOptions: SourceRelay.Options? { state.withLock { $0.isUseless } ? nil : options }
+
     /// Serves until ``stop()``, or nothing is left that anybody can want, or the task is cancelled.
+    /// What can't be served, the status says so, and it is tried again: subtasks may need it.
     func run() async {
-        do {
-            // What the runner had is closed with the last reader of it.
-            guard let log = try await open() else { return }
-            state.withLock { $0.log = log }
-            show(log)
-            // Its folder is locked as long as it lives.
-            defer { state.withLock { $0.log = nil } }
-            exchange.serve(log, as: source)
-            defer { exchange.withdraw(source) }
-            logger.info(
-                "the relay log is kept for others", metadata: ["folder": "\(options.folder)"])
-            try await keepHouse(log)
-        } catch {
-            logger.warning(
-                "the relay log can't be kept for others", metadata: ["reason": "\(error)"])
+        var backoff = Backoff(first: .milliseconds(200), limit: .seconds(15))
+        var known: String?
+        while !isOver.isSet, !Task.isCancelled {
+            do {
+                if try await serve() {
+                    state.withLock { $0.isUseless = true }
+                    return
+                }
+            } catch is CancellationError {
+                return
+            } catch {
+                let reason = "\(error)"
+                if known != reason {
+                    logger.warning(
+                        "the relay log can't be kept for others", metadata: ["reason": "\(reason)"])
+                }
+                known = reason
+                showProblem(reason)
+                _ = await isOver.wait(upTo: backoff.delay())
+            }
         }
     }
 
-    private func keepHouse(_ log: RelayLog) async throws {
+    /// Serves the log.
+    ///
+    /// - Returns: whether nothing is left that anybody can want; else it was stopped.
+    private func serve() async throws -> Bool {
+        // What the runner had is closed with the last reader of it.
+        guard RelayArchive.isThere(options.folder) else { return true }
+        guard let log = try await open() else { return false }
+        guard log.contents.contains(where: { !$0.files.isEmpty }) else { return true }
+        state.withLock { $0.log = log }
+        show(log)
+        // Its folder is locked as long as it lives.
+        defer { state.withLock { $0.log = nil } }
+        exchange.serve(log, as: source)
+        defer { exchange.withdraw(source) }
+        logger.info(
+            "the relay log is kept for others", metadata: ["folder": "\(options.folder)"])
+        return try await keepHouse(log)
+    }
+
+    /// - Returns: whether nothing is left that anybody can want.
+    private func keepHouse(_ log: RelayLog) async throws -> Bool {
         var version = -1
         var next = ContinuousClock.now + min(houseInterval, .seconds(10))
         while !(await isOver.wait(upTo: .milliseconds(500))), !Task.isCancelled {
@@ -84,23 +116,25 @@ final class RelayRest: Sendable {
                 return isDue ? try self.purge(log) : true
             }
             version = newest
-            guard goesOn else { return }
+            guard goesOn else { return true }
             if isDue { next = .now + houseInterval }
         }
+        return false
     }
 
+    /// - Returns: `nil` when it was stopped before it could be opened.
     private func open() async throws -> RelayLog? {
         var relay = RelayOptions(
             path: options.folder, source: options.source, serverID: options.serverID)
         // Nobody writes.
         relay.windowBytes = 1 << 20
         let wanted = relay
+        var delay = Backoff(first: .milliseconds(50), limit: .seconds(1))
         while !isOver.isSet, !Task.isCancelled {
             do {
-                let log = try await withThread("control") { try RelayLog(wanted) }
-                return log.contents.contains { !$0.files.isEmpty } ? log : nil
+                return try await withThread("control") { try RelayLog(wanted) }
             } catch RelayError.inUse {
-                _ = await isOver.wait(upTo: .milliseconds(50))
+                _ = await isOver.wait(upTo: delay.delay())
             }
         }
         return nil
@@ -129,6 +163,19 @@ final class RelayRest: Sendable {
         shown.isCopy = true
         let new = shown
         state.withLock { $0.shown = new }
+    }
+
+    private func showProblem(_ reason: String) {
+        state.withLock { state in
+            var shown =
+                state.shown
+                ?? MigrationStatus.Relay(
+                    state: "", reason: nil, bytes: 0, limitBytes: nil, position: nil)
+            shown.state = "paused"
+            shown.reason = "it can't be kept for others: \(reason)"
+            shown.isCopy = true
+            state.shown = shown
+        }
     }
 
     /// The log; `nil` before it is served, and afterwards.

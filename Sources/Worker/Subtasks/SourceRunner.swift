@@ -1,3 +1,4 @@
+internal import Checkpoint
 internal import Logging
 internal import Relay
 internal import Runtime
@@ -9,6 +10,9 @@ final class SourceRunner: Sendable {
     private struct State {
         var subtasks: [String: SubtaskRunner] = [:]
         var relay: (options: SourceRelay.Options, relay: SourceRelay)?
+        /// The relay log that lies here since before this began, and that nobody has opened yet:
+        /// as long as all subtasks rest, nobody does.
+        var left: SourceRelay.Options?
     }
     let source: String
     private let folder: String
@@ -30,6 +34,23 @@ final class SourceRunner: Sendable {
         self.describe = describe
         self.logger = logger
         orders = Watched(order)
+        state.withLock { $0.left = Self.left(order, folder) }
+    }
+
+    /// The relay log that an earlier process, or hand, has left where the subtasks would open it.
+    private static func left(_ order: SourceOrder, _ folder: String) -> SourceRelay.Options? {
+        for subtask in order.subtasks.values {
+            guard var settings = try? subtask.settings.get() else { continue }
+            settings.relayFolder = settings.relayFolder ?? folder
+            let options = MigrationRelay.options(settings, serverID: serverID(settings))
+            if RelayArchive.isThere(options.folder) { return options }
+        }
+        return nil
+    }
+
+    private static func serverID(_ settings: MigrationSettings) -> UInt32 {
+        settings.serverID != 0
+            ? settings.serverID : UInt32.random(in: 0x4000_0000...0x7FFF_FFFF)
     }
 
     /// Gives another order; without one, its subtasks drain, and it ends.
@@ -78,6 +99,9 @@ final class SourceRunner: Sendable {
     /// Passes an order on, and makes the runners that it needs beyond those that there are.
     private func prepare(_ order: SourceOrder?) -> [(task: String, runner: SubtaskRunner)] {
         let (fresh, active, readers, relay) = state.withLock { state in
+            if let order, state.relay == nil, state.left == nil {
+                state.left = Self.left(order, folder)
+            }
             for (task, runner) in state.subtasks {
                 runner.order(
                     order.flatMap { source in
@@ -138,10 +162,7 @@ final class SourceRunner: Sendable {
         guard settings.keepsRelay else { return nil }
         var settings = settings
         settings.relayFolder = settings.relayFolder ?? folder
-        let serverID =
-            settings.serverID != 0
-            ? settings.serverID : UInt32.random(in: 0x4000_0000...0x7FFF_FFFF)
-        var options = MigrationRelay.options(settings, serverID: serverID)
+        var options = MigrationRelay.options(settings, serverID: Self.serverID(settings))
         // Not held by the log, which is held by this: its folder is locked as long as it lives.
         options.peers = { [weak self] in self?.peers() ?? [] }
         options.checkpoints = { [weak self] in try await self?.checkpoints($0, $1) ?? [] }
@@ -156,6 +177,11 @@ final class SourceRunner: Sendable {
         let (relay, isNew) = state.withLock { state in
             if let known = state.relay, known.options.isSame(as: shared) {
                 return (known.relay, false)
+            }
+            if let before = (state.relay?.options ?? state.left)?.folder, before != shared.folder {
+                logger.warning(
+                    "the relay log has another folder now; the one before stays, and is not read",
+                    metadata: ["source": "\(source)", "folder": "\(before)"])
             }
             let relay = SourceRelay(shared, endsWithLog: false, logger: logger)
             relay.expect(
@@ -183,8 +209,8 @@ final class SourceRunner: Sendable {
                 do {
                     let answer = try RelayCheckpoint.read(
                         settings, reads: isRead && runner?.readsRelay == true,
-                        epoch: UInt64(max(0, order.epoch)),
-                        fences: runner?.fences ?? RelayFences())
+                        fences: runner?.fences ?? RelayFences(),
+                        policy: { _ in .binding(UInt64(max(0, order.epoch))) })
                     if let answer { answered.append(answer) }
                 } catch {
                     failures.append("task '\(task)': \(error)")
@@ -227,8 +253,8 @@ final class SourceRunner: Sendable {
         state.withLock { Array($0.subtasks.values) }.map(\.measures)
     }
 
-    /// How its relay log was kept, when there was one.
-    var relayOptions: SourceRelay.Options? { state.withLock { $0.relay?.options } }
+    /// How its relay log is kept, or was: also one that lies here and that nobody has opened yet.
+    var relayOptions: SourceRelay.Options? { state.withLock { $0.relay?.options ?? $0.left } }
 
     /// Its relay log; `nil` when it keeps none.
     var relayLog: RelayLog? { state.withLock { $0.relay }?.relay.log }

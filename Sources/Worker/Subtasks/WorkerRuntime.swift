@@ -7,30 +7,13 @@ internal import Synchronization
 
 /// What a worker runs: any number of sources, each with its relay log and its subtasks.
 public final class WorkerRuntime: SourceHost {
-    private struct State {
-        var orders: [String: SourceOrder] = [:]
-        var runners: [String: SourceRunner] = [:]
-        var copies: [String: RelayCopyOrder] = [:]
-        var copiers: [String: RelayCopyRunner] = [:]
-        /// Relay logs of sources that have left, for as long as they are here.
-        var rests: [String: RelayRest] = [:]
-        /// What is known of all sources; `nil`: nothing yet.
-        var restOrders: [String: RelayRestOrder]?
-        /// Whether it was looked for relay logs that an earlier process has left.
-        var hasLooked = false
-
-        func restOrder(_ source: String) -> RelayRestOrder {
-            restOrders.map { $0[source] ?? .removed } ?? .unknown
-        }
-    }
     private let name: String
-    private let dataFolder: String
     private let exchange: (any RelayExchange)?
     private let describe: @Sendable (any Error) -> SubtaskError
     private let logger: Logger
     private let changes = Watched(0)
     private let desk: VerificationDesk
-    private let state = Mutex(State())
+    private let state: Mutex<WorkerHands>
 
     /// Makes a worker that runs nothing.
     ///
@@ -43,11 +26,11 @@ public final class WorkerRuntime: SourceHost {
         describe: @Sendable @escaping (any Error) -> SubtaskError, logger: Logger
     ) {
         self.name = name
-        self.dataFolder = dataFolder
         self.exchange = exchange
         self.describe = describe
         self.logger = logger
         desk = VerificationDesk(describe: describe)
+        state = Mutex(WorkerHands(dataFolder: dataFolder, logger: logger))
     }
 
     /// Says what is to run, and of which sources copies of the relay log are to be kept, by the
@@ -67,11 +50,7 @@ public final class WorkerRuntime: SourceHost {
     /// is taken for removed. The first time, those that an earlier process has left
     /// in the data folder are served again.
     public func keep(_ rests: [String: RelayRestOrder]?) {
-        state.withLock { state in
-            state.restOrders = rests
-            for (source, rest) in state.rests { rest.order(state.restOrder(source)) }
-            for (source, copier) in state.copiers { copier.keep(state.restOrder(source)) }
-        }
+        state.withLock { $0.keep(rests) }
         changes.set(0)
     }
 
@@ -86,14 +65,9 @@ public final class WorkerRuntime: SourceHost {
     public var activeSources: Set<String> { Set(state.withLock { $0.runners.keys }) }
 
     /// The sources whose relay logs are here, also where one is not open just now.
-    public var keptRelays: Set<String> {
-        state.withLock { state in
-            Set(state.runners.filter { $0.value.relayOptions != nil }.keys)
-                .union(state.copiers.keys).union(state.rests.keys)
-        }
-    }
+    public var keptRelays: Set<String> { state.withLock { $0.kept } }
 
-    private enum Event { case ended(String), copied(String), rested(String), ordered, compared }
+    private enum Event { case ended(Hand), ordered, compared }
 
     /// Runs what was ordered last until the task is cancelled.
     public func run() async {
@@ -103,6 +77,7 @@ public final class WorkerRuntime: SourceHost {
                 await self.desk.run()
                 return .compared
             }
+            var ended: Hand?
             while !Task.isCancelled {
                 let newest = changes.versioned.version
                 if newest > version {
@@ -112,149 +87,45 @@ public final class WorkerRuntime: SourceHost {
                         return .ordered
                     }
                 }
-                for runner in prepare() {
+                for hand in pass(after: ended) {
                     group.addTask {
-                        await runner.run()
-                        return .ended(runner.source)
+                        await hand.run()
+                        return .ended(hand)
                     }
                 }
-                stopRests()
-                for rest in findRests() {
-                    group.addTask {
-                        await rest.run()
-                        return .rested(rest.source)
-                    }
-                }
-                for copier in prepareCopies() {
-                    group.addTask {
-                        await copier.run()
-                        return .copied(copier.source)
-                    }
-                }
-                switch await group.next() {
-                case .ended(let source):
-                    if let rest = finish(source) {
-                        group.addTask {
-                            await rest.run()
-                            return .rested(source)
-                        }
-                    }
-                case .rested(let source): state.withLock { $0.rests[source] = nil }
-                case .copied(let source): state.withLock { $0.copiers[source] = nil }
-                case .ordered, .compared, nil: break
-                }
+                ended = nil
+                if case .ended(let hand) = await group.next() { ended = hand }
             }
             group.cancelAll()
         }
-        state.withLock { state in
-            state.runners = [:]
-            state.copiers = [:]
-            state.rests = [:]
-        }
+        state.withLock { $0.clear() }
     }
 
-    /// Forgets a source's runner.
-    ///
-    /// - Returns: what serves its relay log from now on, where the source has gone elsewhere.
-    private func finish(_ source: String) -> RelayRest? {
-        state.withLock { state in
-            let runner = state.runners.removeValue(forKey: source)
-            guard let exchange, let options = runner?.relayOptions,
-                state.orders[source] == nil, state.copies[source] == nil
-            else { return nil }
-            let rest = RelayRest(
-                source: source, options, order: state.restOrder(source), exchange: exchange,
-                logger: logger)
-            state.rests[source] = rest
-            return rest
-        }
-    }
-
-    /// What serves the relay logs that an earlier process of this worker has left, of sources that
-    /// are elsewhere now, or nowhere. Those that others wrote down in the settings are only found
-    /// while the source is still known.
-    private func findRests() -> [RelayRest] {
-        guard let exchange else { return [] }
-        return state.withLock { state in
-            guard !state.hasLooked, let orders = state.restOrders else { return [] }
-            state.hasLooked = true
-            var rests: [RelayRest] = []
-            for (source, order) in orders {
-                let isBusy =
-                    state.orders[source] != nil || state.copies[source] != nil
-                    || state.runners[source] != nil || state.copiers[source] != nil
-                    || state.rests[source] != nil
-                guard !isBusy, let settings = try? order.settings() else { continue }
-                let folder = settings.relayFolder ?? "\(dataFolder)/relay/\(source)"
-                // One that somebody else writes is theirs.
-                guard let archive = try? RelayArchive(path: folder), !archive.isWritten
-                else { continue }
-                let options = SourceRelay.Options(
-                    folder: folder, source: settings.server,
-                    serverID: settings.serverID != 0
-                        ? settings.serverID : UInt32.random(in: 0x4000_0000...0x7FFF_FFFF))
-                let rest = RelayRest(
-                    source: source, options, order: order, exchange: exchange, logger: logger)
-                state.rests[source] = rest
-                rests.append(rest)
-            }
-            warnOfLeftLogs(orders)
-            return rests
-        }
-    }
-
-    /// Says which relay logs in the data folder are of no source that the cluster has. They stay:
-    /// a cluster may have been formed anew, and its sources not be there yet.
-    private func warnOfLeftLogs(_ orders: [String: RelayRestOrder]) {
-        for folder in RelayArchive.folders(in: "\(dataFolder)/relay")
-        where orders[folder.name] == nil {
-            logger.warning(
-                "a relay log is left of a source that is unknown: remove it when nobody needs it",
-                metadata: ["source": "\(folder.name)", "folder": "\(folder.path)"])
-        }
-    }
-
-    private func stopRests() {
-        state.withLock { state in
-            for (source, rest) in state.rests
-            where state.orders[source] != nil || state.copies[source] != nil {
-                rest.stop()
-            }
-        }
-    }
-
-    private func prepareCopies() -> [RelayCopyRunner] {
-        guard let exchange else { return [] }
-        return state.withLock { state in
-            for (source, copier) in state.copiers { copier.order(state.copies[source]) }
-            // A source that still drains here has its relay log open.
-            return state.copies.filter {
-                state.copiers[$0.key] == nil && state.runners[$0.key] == nil
-                    && state.rests[$0.key] == nil
-            }.map { source, order in
-                let copier = RelayCopyRunner(
-                    source: source, order: order, rest: state.restOrder(source),
-                    folder: "\(dataFolder)/relay/\(source)", exchange: exchange, logger: logger)
-                state.copiers[source] = copier
-                return copier
-            }
-        }
-    }
-
-    private func prepare() -> [SourceRunner] {
-        state.withLock { state in
-            for (source, runner) in state.runners { runner.order(state.orders[source]) }
-            // A copy has the relay log open until it has ended.
-            return state.orders.filter {
-                state.runners[$0.key] == nil && state.copiers[$0.key] == nil
-                    && state.rests[$0.key] == nil
-            }.map { source, order in
-                let runner = SourceRunner(
-                    source: source, order: order, folder: "\(dataFolder)/relay/\(source)",
-                    exchange: exchange, describe: describe, logger: logger)
-                state.runners[source] = runner
-                return runner
-            }
+    /// Gives sources that are in no hand to new ones.
+    private func pass(after ended: Hand?) -> [Hand] {
+        state.withLock { hands in
+            hands.pass(
+                after: ended,
+                WorkerHands.Makers(
+                    runner: { source, order, folder in
+                        SourceRunner(
+                            source: source, order: order, folder: folder, exchange: self.exchange,
+                            describe: self.describe, logger: self.logger)
+                    },
+                    copier: self.exchange.map { exchange in
+                        { source, order, rest, folder in
+                            RelayCopyRunner(
+                                source: source, order: order, rest: rest, folder: folder,
+                                exchange: exchange, logger: self.logger)
+                        }
+                    },
+                    rest: self.exchange.map { exchange in
+                        { source, options, order in
+                            RelayRest(
+                                source: source, options, order: order, exchange: exchange,
+                                logger: self.logger)
+                        }
+                    }))
         }
     }
 
