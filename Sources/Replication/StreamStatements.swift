@@ -111,7 +111,9 @@ extension StreamReader {
     ) async throws -> Outcome {
         switch decision {
         case .pass: return Outcome()
-        case .leaveOut(let warning): return Outcome(warnings: [warning])
+        case .leaveOut(let warning, let stale):
+            try catalog.note(stale)
+            return Outcome(warnings: [warning])
         case .filtered(let ddl, let context):
             // What an operator wanted in its place may have run, in an earlier run.
             let there = try await targetShapes(ddl, place)
@@ -140,10 +142,14 @@ extension StreamReader {
                 try catalog.carry(
                     ddl, context, place.position, target: done.shapes, isCompared: isCompared)
             }
-            let refused = done.warning.map {
-                "a statement on a view or routine was refused (at \(place.position)): \($0)"
+            let refused = done.warning.map { reason in
+                request.objects.isEmpty
+                    ? ["a statement on a routine was refused (at \(place.position)): \(reason)"]
+                    : request.objects.map {
+                        StaleObject($0.id, position: "\(place.position)", reason: reason).warning
+                    }
             }
-            return Outcome(shapes: changed, hasRun: true, warnings: refused.map { [$0] } ?? [])
+            return Outcome(shapes: changed, hasRun: true, warnings: refused ?? [])
         }
     }
 

@@ -124,6 +124,12 @@ final class TableCatalog {
         }
     }
 
+    /// Views and routines that a statement was about which is left out. The mark that holds it is
+    /// durable before the next statement runs, which may settle them.
+    func note(_ stale: [StaleObject]) throws {
+        changes += try stale.map { try ObjectChange(stale: $0) }
+    }
+
     /// What statements have changed of the subtask's records since this was asked last: to be
     /// stored with the mark that holds those statements.
     func takeChanges() throws -> [ObjectChange] {
