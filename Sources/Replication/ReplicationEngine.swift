@@ -258,7 +258,10 @@ public final class ReplicationEngine: Sendable {
         (catalog.stopped, catalog.decisions) = try StatementDecisions(
             meta: configuration.meta, key: configuration.key
         ).read(target)
-        catalog.warnings += try StaleObjects.select(stored).map(\.warning)
+        for object in try StaleObjects.select(stored) {
+            catalog.stale[object.id] = object
+            catalog.warnings.append(object.warning)
+        }
         catalog.noteTarget(
             try SchemaReader(target).shapes(of: catalog.targets(shapes.map(\.name))))
         return catalog

@@ -142,14 +142,28 @@ extension StreamReader {
                 try catalog.carry(
                     ddl, context, place.position, target: done.shapes, isCompared: isCompared)
             }
-            let refused = done.warning.map { reason in
-                request.objects.isEmpty
-                    ? ["a statement on a routine was refused (at \(place.position)): \(reason)"]
-                    : request.objects.map {
-                        StaleObject($0.id, position: "\(place.position)", reason: reason).warning
-                    }
-            }
-            return Outcome(shapes: changed, hasRun: true, warnings: refused ?? [])
+            return Outcome(
+                shapes: changed, hasRun: true, warnings: refusals(of: request, done, place))
+        }
+    }
+
+    /// Keeps in mind what a statement means for views and routines, as its record says.
+    ///
+    /// - Returns: warnings of what was refused.
+    private func refusals(
+        of request: DDLRequest, _ done: DDLOutcome, _ place: Place
+    ) -> [String] {
+        guard let reason = done.warning else {
+            for use in request.objects where use.isSettled { catalog.stale[use.id] = nil }
+            return []
+        }
+        guard !request.objects.isEmpty else {
+            return ["a statement on a routine was refused (at \(place.position)): \(reason)"]
+        }
+        return request.objects.map { use in
+            let object = StaleObject(use.id, position: "\(place.position)", reason: reason)
+            catalog.stale[use.id] = object
+            return object.warning
         }
     }
 
