@@ -231,7 +231,7 @@ let package = Package(
             "CommandsTests",
             [
                 "MySQLCore", "MySQLClient", "Rules", "Checkpoint", "Stream", "Relay", "Replication",
-                "Snapshot", "Settings", "Worker", "Commands",
+                "Snapshot", "Settings", "Worker", "Cluster", "Commands",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         tests("TidyTests", []),

@@ -18,8 +18,7 @@ extension Migration {
         let (token, epoch) = nextRun()
         let state = try await withThread("control") {
             let mapping = self.settings.mapping
-            let stale = try StaleObjects(meta: self.meta, key: self.key).read(
-                Connection(self.settings.target))
+            let stale = try self.staleObjects(Connection(self.settings.target))
             let source = try SwitchOverSource(
                 Connection(self.settings.source), where: { mapping.keeps(object: $0) },
                 exceptTriggers: { mapping.isToolTrigger($0) }, definitionsOf: stale)
@@ -90,14 +89,20 @@ extension Migration {
         _ switchOver: SwitchOver, _ source: SwitchOverSource, _ session: TargetSession,
         _ token: RunToken
     ) throws -> ObjectRepair {
-        let records = StaleObjects(meta: meta, key: key)
-        guard try !records.read(session.connection).isEmpty else { return ObjectRepair() }
+        guard try !staleObjects(session.connection).isEmpty else { return ObjectRepair() }
         try DDLLock(session: session, meta: meta, key: key).take()
         try coordinator(session, token).beat()
-        let stale = try records.read(session.connection)
+        let stale = try staleObjects(session.connection)
         // Another process was at it since the source was read.
         guard source.covers(stale) else { throw StaleLook() }
         return try switchOver.repair(stale, from: source, on: session)
+    }
+
+    /// Views and routines that the target has refused, as far as they still are to be migrated.
+    private func staleObjects(_ target: Connection) throws -> [StaleObject] {
+        try StaleObjects(meta: meta, key: key).read(target).filter {
+            settings.mapping.keeps(object: $0.id.name)
+        }
     }
 
     private func requireObjects(

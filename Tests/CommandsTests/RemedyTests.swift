@@ -1,5 +1,6 @@
 import ArgumentParser
 import Checkpoint
+import Cluster
 import Foundation
 import MySQLClient
 import MySQLCore
@@ -123,7 +124,10 @@ struct RemedyTests {
         RelayError.unusable(path: "/r", detail: "d"), RelayError.needed(file: "f", by: "t"),
         RelayError.unreachable(peer: "w1", detail: "d"),
         RelayError.otherServer(peer: "w1", detail: "d"),
-        CheckpointError.missing(detail: "d"), CheckpointError.unusable(detail: "d"),
+        ClusterError.folderInUse("/d"), ClusterError.otherName("w", folder: "/d"),
+        ClusterError.folder("/d", detail: "d"), ClusterError.unreadable("k"),
+        ClusterError.address("a:1", errno: 98), CheckpointError.missing(detail: "d"),
+        CheckpointError.unusable(detail: "d"),
         CheckpointError.inconsistent(detail: "d"), CheckpointError.fenced(detail: "d"),
     ]
 
