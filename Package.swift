@@ -230,8 +230,8 @@ let package = Package(
         tests(
             "CommandsTests",
             [
-                "MySQLCore", "MySQLClient", "Rules", "Checkpoint", "Settings", "Worker",
-                "Commands",
+                "MySQLCore", "MySQLClient", "Rules", "Checkpoint", "Stream", "Relay", "Replication",
+                "Snapshot", "Settings", "Worker", "Cluster", "Commands",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         tests("TidyTests", []),

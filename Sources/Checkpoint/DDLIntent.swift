@@ -192,11 +192,17 @@ public final class DDLLedger {
     }
 
     /// Clears the intent and marks its identity as applied, in one transaction.
-    public func complete(_ identity: TransactionIdentity) throws {
+    ///
+    /// - Parameter effects: what the statement means for views and routines; in the same one.
+    public func complete(
+        _ identity: TransactionIdentity, _ effects: [ObjectEffect] = []
+    ) throws {
         var next = done
         next.insert(identity)
+        let stale = StaleObjects(meta: meta, key: key)
         try transaction(done: next) { connection in
             try connection.execute("DELETE FROM \(meta.table("ddl")) WHERE \(key.condition)")
+            try stale.apply(effects, connection)
         }
         done = next
     }

@@ -11,7 +11,8 @@ internal import MySQLCore
 //   shape     table shapes at the low-water mark
 //   snapshot  read views of the copy: the positions they lie between
 //   chunk     parts of tables that were copied, each recorded in the transaction that wrote it
-//   object    triggers and events that wait for the switch-over
+//   object    triggers and events that wait for the switch-over, and other records by name:
+//             `StoredObject.Kind` says which
 //
 // Each BLOB begins with a format byte; sets and positions are encoded as `PositionCoding.swift`
 // of MySQLCore says, shapes and contexts as JSON behind the byte.

@@ -32,6 +32,12 @@ public struct StoredObject: Sendable, Hashable {
         /// A table of which rules have left something out that are not in force any more: its rows
         /// need not be the source's, until it is copied anew.
         case loose
+        /// A view of which the target has refused a statement.
+        case staleView = "stale.view"
+        /// A procedure of which it has.
+        case staleProcedure = "stale.procedure"
+        /// A function of which it has.
+        case staleFunction = "stale.function"
     }
 
     /// What it is.
@@ -128,6 +134,11 @@ public struct StoredObjects: Sendable {
     /// The statement that forgets all objects of a kind.
     public func removeStatement(_ kind: StoredObject.Kind) -> String {
         "DELETE FROM \(meta.table("object")) WHERE \(key.condition) AND kind='\(kind.rawValue)'"
+    }
+
+    /// The statement that forgets all objects of a kind in a schema.
+    package func removeStatement(_ kind: StoredObject.Kind, in schema: String) -> String {
+        removeStatement(kind) + " AND schema_name=\(utf8Literal(schema))"
     }
 
     /// Runs `statements` in one transaction that proves the run. By the coordinator.

@@ -23,8 +23,10 @@ struct DDLRequest: Sendable {
     var parts: [Part]
     /// Where it is in the source's binlog.
     var position: SourcePosition?
-    /// Objects without rows (views, routines): a refusal is a warning.
+    /// Objects without rows (views, routines): a refusal is a warning, and recorded.
     var mayFail = false
+    /// The views and routines that it is about.
+    var objects: [ObjectUse] = []
     /// Something of the source's statement is left out.
     var isPartial = false
     /// Rows of the same transaction follow.
@@ -49,6 +51,13 @@ struct DDLRequest: Sendable {
             DDLPartNumber(index: $0, count: parts.count, digest: digest)
         }
     }
+}
+
+/// A view or routine that a statement is about.
+struct ObjectUse: Sendable, Hashable {
+    var id: StaleObject.ID
+    /// When the statement has run, the object is all that the source's is, whatever it was before.
+    var isSettled: Bool
 }
 
 extension DDLRequest {

@@ -246,10 +246,11 @@ final class DDLWorker {
                 existAfter: part.existAfter, goneAfter: part.goneAfter,
                 isIdempotent: part.isIdempotent, part: number))
         var warning: String?
+        var isEmptied = false
         do throws(MySQLError) {
             try send(part) { () throws(MySQLError) in
                 if number.index == 0, let schema = request.emptiedSchema {
-                    try dropObjects(of: schema)
+                    isEmptied = try dropObjects(of: schema)
                 }
             }
         } catch {
@@ -281,9 +282,28 @@ final class DDLWorker {
         } else if let next = number.next {
             try ledger.await(next, of: request.identity)
         } else {
-            try ledger.complete(request.identity)
+            var effects = Self.effects(of: request, refused: warning)
+            if isEmptied, let schema = request.emptiedSchema {
+                effects.append(.emptied(schema: schema.name))
+            }
+            try ledger.complete(request.identity, effects)
         }
         return warning
+    }
+
+    /// What a statement means for the views and routines that it is about.
+    ///
+    /// - Parameter reason: why the target refused it; `nil` where it has run.
+    private static func effects(
+        of request: DDLRequest, refused reason: String?
+    ) -> [ObjectEffect] {
+        request.objects.map { use in
+            guard let reason else {
+                return use.isSettled ? .settled(use.id) : .touched(use.id)
+            }
+            let place = request.position.map { "\($0)" } ?? ""
+            return .stale(StaleObject(use.id, position: place, reason: reason))
+        }
     }
 
     /// A statement of one source must not take another one's rows along, nor change their columns.
@@ -347,9 +367,11 @@ final class DDLWorker {
         if sql.count > 0 { try connection.execute(sql) { _ in } }
     }
 
+    /// - Returns: whether nothing of it was refused.
     private func dropObjects(
         of schema: (name: String, mapping: TableMapping)
-    ) throws(MySQLError) {
+    ) throws(MySQLError) -> Bool {
+        var isWhole = true
         let name = utf8Literal(schema.name)
         let found = try session.connection.rows(
             "SELECT 'VIEW', TABLE_NAME FROM information_schema.VIEWS WHERE TABLE_SCHEMA=\(name) "
@@ -363,8 +385,10 @@ final class DDLWorker {
             } catch {
                 // Somebody else's, which this user may not drop.
                 if error.isConnectionLost { throw error }
+                isWhole = false
             }
         }
+        return isWhole
     }
 
     /// Whether a setting needs a privilege on some servers and is as it should be already.

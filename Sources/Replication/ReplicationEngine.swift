@@ -237,7 +237,8 @@ public final class ReplicationEngine: Sendable {
         var online: [TableName: OnlineSchemaChangeStateMachine.Entry] = [:]
         let objects = StoredObjects(meta: configuration.meta, key: configuration.key)
         var loose: Set<TableName> = []
-        for object in try objects.read(target) {
+        let stored = try objects.read(target)
+        for object in stored {
             switch object.kind {
             case .online:
                 online[object.name] = try object.decoded(
@@ -257,6 +258,10 @@ public final class ReplicationEngine: Sendable {
         (catalog.stopped, catalog.decisions) = try StatementDecisions(
             meta: configuration.meta, key: configuration.key
         ).read(target)
+        for object in try StaleObjects.select(stored) {
+            catalog.stale[object.id] = object
+            catalog.warnings.append(object.warning)
+        }
         catalog.noteTarget(
             try SchemaReader(target).shapes(of: catalog.targets(shapes.map(\.name))))
         return catalog

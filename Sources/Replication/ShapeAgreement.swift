@@ -116,6 +116,7 @@ extension TableCatalog {
         let before = state.tables
         for (i, statement) in ddl.enumerated() {
             try carryLoose(over: statement)
+            try carryStale(over: statement)
             let later = Set(ddl[(i + 1)...].flatMap { $0.tablesBefore + $0.tablesAfter })
             let (changed, isCarried) = change { state in
                 // A target that is not to become what the source has tells nothing of it.

@@ -1,3 +1,4 @@
+internal import Checkpoint
 internal import MySQLBinlog
 internal import MySQLClient
 internal import MySQLCore
@@ -10,8 +11,9 @@ struct StatementHandler {
     enum Decision {
         /// It does not concern migrated tables.
         case pass
-        /// It does not concern rows, and the target can't have it: that is worth a warning.
-        case leaveOut(String)
+        /// It does not concern rows, and the target can't have it: that is worth a warning. What
+        /// the target has of these objects need not be what the source has.
+        case leaveOut(String, [StaleObject] = [])
         /// It is applied already; shapes have to follow.
         case shapesOnly([DDL], SyntaxContext)
         /// The rules leave it out: shapes of the source follow, the target stays as it is.
@@ -434,10 +436,17 @@ struct StatementHandler {
         guard !wanted.isEmpty else { return .pass }
         if try isFilteredOut(statement, event) { return .pass }
         // Its text names tables; parts of it can't be told from names of other things.
-        if let moved = wanted.first(where: { !catalog.mapping.keeps(object: $0) }) {
+        let uses = Self.uses(ddl, wanted.filter { catalog.mapping.keeps(object: $0) })
+        func leftOut(_ warning: String, _ reason: String) -> Decision {
+            let place = "\(event.position)"
             return .leaveOut(
+                warning, uses.map { StaleObject($0.id, position: place, reason: reason) })
+        }
+        if let moved = wanted.first(where: { !catalog.mapping.keeps(object: $0) }) {
+            return leftOut(
                 "\(moved), a view or routine of a schema whose tables have other names on the "
-                    + "target, is left out (at \(event.position))")
+                    + "target, is left out (at \(event.position))",
+                "it names \(moved), too, whose schema has another name on the target")
         }
         var sql = event.query.sql
         if case .dropObject(let drop) = ddl, wanted.count < names.count {
@@ -449,16 +458,40 @@ struct StatementHandler {
             settings = try catalog.session.assignments(
                 for: event.query, timestamp: event.timestamp)
         } catch {
-            return .leaveOut(
-                "a view or routine is left out (at \(event.position)): \(error.detail)")
+            return leftOut(
+                "a view or routine is left out (at \(event.position)): \(error.detail)",
+                error.detail)
         }
-        return .run(
-            DDLRequest(
-                identity: event.end.identity, sql: sql,
-                defaultSchema: String(decoding: event.query.schema, as: UTF8.self),
-                settings: settings, tables: [], existAfter: [], goneAfter: [],
-                isIdempotent: true, mayFail: true),
-            [ddl], event.context)
+        var request = DDLRequest(
+            identity: event.end.identity, sql: sql,
+            defaultSchema: String(decoding: event.query.schema, as: UTF8.self),
+            settings: settings, tables: [], existAfter: [], goneAfter: [],
+            isIdempotent: true, mayFail: true)
+        request.objects = uses
+        return .run(request, [ddl], event.context)
+    }
+
+    /// The views and routines of a statement.
+    private static func uses(_ ddl: DDL, _ names: [TableName]) -> [ObjectUse] {
+        let (kind, isSettled): (ObjectKind, Bool)
+        switch ddl {
+        // Where there is one, it stays what it is.
+        case .createObject(let object):
+            if object.isLoadable { return [] }
+            (kind, isSettled) = (object.kind, !object.ifNotExists)
+        // A routine's body can't be altered, but a view's is always given.
+        case .alterObject(let object): (kind, isSettled) = (object.kind, object.kind == .view)
+        case .dropObject(let object): (kind, isSettled) = (object.kind, true)
+        default: return []
+        }
+        let known: StaleObject.Kind
+        switch kind {
+        case .view: known = .view
+        case .procedure: known = .procedure
+        case .function: known = .function
+        case .trigger, .event, .sequence, .package, .packageBody, .library: return []
+        }
+        return names.map { ObjectUse(id: StaleObject.ID(known, $0), isSettled: isSettled) }
     }
 
     // MARK: schemas

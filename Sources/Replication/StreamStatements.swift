@@ -117,7 +117,9 @@ extension StreamReader {
     ) async throws -> Outcome {
         switch decision {
         case .pass: return Outcome()
-        case .leaveOut(let warning): return Outcome(warnings: [warning])
+        case .leaveOut(let warning, let stale):
+            try catalog.note(stale)
+            return Outcome(warnings: [warning])
         case .filtered(let ddl, let context):
             // What an operator wanted in its place may have run, in an earlier run.
             let there = try await targetShapes(ddl, place)
@@ -146,10 +148,28 @@ extension StreamReader {
                 try catalog.carry(
                     ddl, context, place.position, target: done.shapes, isCompared: isCompared)
             }
-            let refused = done.warning.map {
-                "a statement on a view or routine was refused (at \(place.position)): \($0)"
-            }
-            return Outcome(shapes: changed, hasRun: true, warnings: refused.map { [$0] } ?? [])
+            return Outcome(
+                shapes: changed, hasRun: true, warnings: refusals(of: request, done, place))
+        }
+    }
+
+    /// Keeps in mind what a statement means for views and routines, as its record says.
+    ///
+    /// - Returns: warnings of what was refused.
+    private func refusals(
+        of request: DDLRequest, _ done: DDLOutcome, _ place: Place
+    ) -> [String] {
+        guard let reason = done.warning else {
+            for use in request.objects where use.isSettled { catalog.stale[use.id] = nil }
+            return []
+        }
+        guard !request.objects.isEmpty else {
+            return ["a statement on a routine was refused (at \(place.position)): \(reason)"]
+        }
+        return request.objects.map { use in
+            let object = StaleObject(use.id, position: "\(place.position)", reason: reason)
+            catalog.stale[use.id] = object
+            return object.warning
         }
     }
 

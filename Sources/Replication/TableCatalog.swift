@@ -68,6 +68,8 @@ final class TableCatalog {
 
     /// What to tell of statements that were carried, until somebody does.
     var warnings: [String] = []
+    /// Views and routines that the target need not have as the source has them.
+    var stale: [StaleObject.ID: StaleObject] = [:]
 
     /// Table maps in force: an entry, or `nil` for tables nobody migrates.
     private var maps: [UInt64: (raw: [UInt8], entry: Entry?)] = [:]
@@ -121,6 +123,27 @@ final class TableCatalog {
         }
         if decisions.removeValue(forKey: key) != nil {
             changes.append(ObjectChange(removing: .decision, StatementDecisions.name(key)))
+        }
+    }
+
+    /// Views and routines that a statement was about which is left out. The mark that holds it is
+    /// durable before the next statement runs, which may settle them.
+    func note(_ stale: [StaleObject]) throws {
+        changes += try stale.map { try ObjectChange(stale: $0) }
+        for object in stale { self.stale[object.id] = object }
+    }
+
+    /// A view that is not what the source has is so under its new name, too.
+    func carryStale(over ddl: DDL) throws {
+        guard !stale.isEmpty, case .renameTables(let renaming) = ddl else { return }
+        for (from, to) in renaming.renamings.map({ ($0.from, $0.to) }) {
+            guard var object = stale.removeValue(forKey: StaleObject.ID(.view, from)) else {
+                continue
+            }
+            changes.append(ObjectChange(removing: .staleView, from))
+            object.id.name = to
+            object.asked = nil
+            try note([object])
         }
     }
 

@@ -17,6 +17,8 @@ public enum SnapshotError: Error, Sendable, Hashable, CustomStringConvertible {
     case targetExists(TableName, detail: String)
     /// A table or object has no counterpart on the target.
     case unsupported(object: String, detail: String)
+    /// A view or routine of the target is missing, or another one than the source's.
+    case otherObject(object: String, detail: String)
     /// The source offers no read view of the kind that is needed.
     case noView(detail: String)
     /// An interrupted copy of these tables must start over; trying again does that.
@@ -50,6 +52,9 @@ public enum SnapshotError: Error, Sendable, Hashable, CustomStringConvertible {
             "\(table): exists on the target (\(detail)); drop it, or allow its use with "
                 + "--into-existing, or start over with --fresh"
         case .unsupported(let object, let detail): "\(object): \(detail)"
+        case .otherObject(let object, let detail):
+            "\(object) is not what it is on the source, so that the switch-over can't begin: "
+                + "\(detail)"
         case .noView(let detail): "no consistent view of the source: \(detail)"
         case .startsOver(let tables, let detail):
             "\(tables.map(\.description).joined(separator: ", ")): the copy starts over: \(detail)"

@@ -1,3 +1,4 @@
+public import Checkpoint
 public import MySQLClient
 public import MySQLCore
 
@@ -8,6 +9,10 @@ public struct SwitchOverSource: Sendable {
     let waiting: [SourceObject]
     /// Views and routines: kind, schema and name.
     let objects: Set<[String]>
+    /// Of what the target has refused, the source's definitions; none of what it has dropped.
+    let definitions: [StaleObject.ID: SourceObject]
+    /// Which definitions were asked for.
+    private let asked: Set<StaleObject.ID>
     /// The next values of AUTO_INCREMENT columns.
     let counters: [TableName: UInt64]
 
@@ -16,10 +21,12 @@ public struct SwitchOverSource: Sendable {
     /// - Parameters:
     ///   - isSelected: whether a table (of a trigger), an event, view or routine is migrated.
     ///   - isLeftOut: whether a trigger is not, although its table is.
+    ///   - stale: views and routines that the target need not have as the source has them.
     /// - Throws: `MySQLError`, ``SnapshotError``.
     public init(
         _ source: Connection, where isSelected: (TableName) -> Bool,
-        exceptTriggers isLeftOut: (TableName) -> Bool = { _ in false }
+        exceptTriggers isLeftOut: (TableName) -> Bool = { _ in false },
+        definitionsOf stale: [StaleObject] = []
     ) throws {
         waiting = try WaitingObjects.read(
             source, where: isSelected, exceptTriggers: isLeftOut)
@@ -28,6 +35,23 @@ public struct SwitchOverSource: Sendable {
                 && isSelected(TableName(schema: $0[1], name: $0[2]))
         }
         counters = try Self.counters(source)
+        asked = Set(stale.map(\.id))
+        var definitions: [StaleObject.ID: SourceObject] = [:]
+        for object in stale {
+            switch try ObjectDefinition(object.id, on: source) {
+            case .absent: continue
+            case .shown(let definition): definitions[object.id] = definition
+            case .hidden:
+                let kind = object.id.kind.rawValue
+                _ = try WaitingObjects.definition(nil, kind, object.id.name)
+            }
+        }
+        self.definitions = definitions
+    }
+
+    /// Whether the source's definitions of all these were read.
+    public func covers(_ stale: [StaleObject]) -> Bool {
+        stale.allSatisfy { asked.contains($0.id) }
     }
 
     static func objects(_ connection: Connection) throws -> Set<[String]> {

@@ -18,13 +18,14 @@ extension Migration {
         let (token, epoch) = nextRun()
         let state = try await withThread("control") {
             let mapping = self.settings.mapping
+            let stale = try self.staleObjects(Connection(self.settings.target))
             let source = try SwitchOverSource(
                 Connection(self.settings.source), where: { mapping.keeps(object: $0) },
-                exceptTriggers: { mapping.isToolTrigger($0) })
+                exceptTriggers: { mapping.isToolTrigger($0) }, definitionsOf: stale)
             let session = try TargetSession(self.settings.target, role: .coordinator)
             let state = try Takeover(meta: self.meta, key: self.key).take(
                 session, token: token, epoch: epoch, lanes: 0)
-            try self.switchOver(from: source, state, token, session.connection)
+            try self.switchOver(from: source, state, token)
             return state
         }
         didTakeOver(state)
@@ -34,8 +35,7 @@ extension Migration {
 
     /// - Parameter token: that of a run which has just taken over.
     private func switchOver(
-        from source: SwitchOverSource, _ state: SubtaskState, _ token: RunToken,
-        _ target: Connection
+        from source: SwitchOverSource, _ state: SubtaskState, _ token: RunToken
     ) throws {
         // Statements can wait long for locks: none of these sessions is kept meanwhile.
         func coordinator() throws -> Coordinator { try self.coordinator(open(), token) }
@@ -51,6 +51,11 @@ extension Migration {
         let switchOver = SwitchOver(meta: meta, key: key)
         let hasBegun = state.phase == Self.finishing || state.phase == Self.enabling
         if !hasBegun {
+            // As long as nothing has begun, views and routines are made what they are to be.
+            let repair = try repairObjects(switchOver, source, open(), token)
+            try StaleObjects(meta: meta, key: key).write(repair.effects, by: coordinator())
+            if let refusal = repair.refusal { throw refusal }
+            let target = try open().connection
             try requireObjects(switchOver, source, target)
             // Once it has begun, what is there may be its own work: the list that was made then
             // tells that from what was somebody else's.
@@ -79,17 +84,35 @@ extension Migration {
         Coordinator(session: session, meta: meta, key: key, token: token)
     }
 
+    /// - Parameter session: its own; it gives the DDL lock back when it goes.
+    private func repairObjects(
+        _ switchOver: SwitchOver, _ source: SwitchOverSource, _ session: TargetSession,
+        _ token: RunToken
+    ) throws -> ObjectRepair {
+        guard try !staleObjects(session.connection).isEmpty else { return ObjectRepair() }
+        try DDLLock(session: session, meta: meta, key: key).take()
+        try coordinator(session, token).beat()
+        let stale = try staleObjects(session.connection)
+        // Another process was at it since the source was read.
+        guard source.covers(stale) else { throw StaleLook() }
+        return try switchOver.repair(stale, from: source, on: session)
+    }
+
+    /// Views and routines that the target has refused, as far as they still are to be migrated.
+    private func staleObjects(_ target: Connection) throws -> [StaleObject] {
+        try StaleObjects(meta: meta, key: key).read(target).filter {
+            settings.mapping.keeps(object: $0.id.name)
+        }
+    }
+
     private func requireObjects(
         _ switchOver: SwitchOver, _ source: SwitchOverSource, _ target: Connection
     ) throws {
         let lacking = try switchOver.missingObjects(from: source, on: target)
         guard let object = lacking.first else { return }
-        throw SnapshotError.unsupported(
+        throw SnapshotError.otherObject(
             object: "view or routine \(object)",
-            detail:
-                "the source has it and the target has not (\(lacking.count) in all): its "
-                + "statement was refused, see the warnings; create it there, or drop it on "
-                + "the source, and --finish again")
+            detail: "the target has none (\(lacking.count) in all are missing)")
     }
 
     private func raiseCounters(

@@ -78,6 +78,12 @@ extension StatementHandlerTests {
             Issue.record("a view that moves was carried")
             return
         }
+        // What it would have dropped beside that one stays, too.
+        guard case .leaveOut(_, let stale) = try rig.decide("DROP VIEW w, other") else {
+            Issue.record("a view that moves was dropped")
+            return
+        }
+        #expect(stale.map(\.id.description) == ["view shop.other"])
     }
 
     @Test("a statement inside a transaction is read as the source has read it")

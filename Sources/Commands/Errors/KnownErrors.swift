@@ -35,12 +35,16 @@ extension OperatorError {
                 action: "exclude the table (--exclude), or change the column's type")
         case let error as ClusterError:
             self.init(
-                code: error.code, message: error.description, recovery: .never, action: "")
+                code: error.code, message: error.description, recovery: .never,
+                action: Self.action(error))
         case let error as MetadataError:
             self.init(
                 code: "cluster.store", message: error.description,
                 recovery: error.isTransient ? .later : .never,
-                action: error.code == .process ? "install etcd-server 3.4 or later" : "")
+                action: error.code == .process
+                    ? "install etcd-server 3.4 or later"
+                    : "see that most of the workers that keep the store run and reach each other "
+                        + "(skein cluster status), or the etcd that --etcd-endpoints names")
         case let error as APIProblem: self.init(api: error)
         case let error as APIClientError: self.init(client: error)
         case is CancellationError:
@@ -55,6 +59,19 @@ extension OperatorError {
                 code: "migration.stopped", message: "\(error)", recovery: .never,
                 action: "see the message; started again, the same command goes on from its "
                     + "checkpoint")
+        }
+    }
+
+    /// What to do, where the error's own words don't say it.
+    private static func action(_ error: ClusterError) -> String {
+        switch error {
+        case .nameInUse, .otherCluster, .storeIsEmpty, .otherKey, .nobodyToJoin: ""
+        case .folderInUse: "end the other process, or give this worker a folder of its own"
+        case .otherName: "start it under that name, or give an empty data folder"
+        case .folder: "give it room and rights there, or another data folder"
+        case .unreadable:
+            "run a version of Skein that is at least as new as the newest that was in the cluster"
+        case .address: "choose another address by --listen, or end who listens there"
         }
     }
 

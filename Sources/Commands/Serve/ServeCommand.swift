@@ -273,24 +273,3 @@ struct ServeCommand: AsyncParsableCommand {
         return String(cString: path)
     }
 }
-
-extension SubtaskError {
-    /// What to do in a cluster, where that is not what a command's user does.
-    private static let remedies = [
-        "checkpoint.fenced": "make sure that nobody else writes to the target for this task; "
-            + "`skein task resume` then takes it over with a greater epoch",
-        "checkpoint.missing": "restore the meta schema together with the data; to begin anew, "
-            + "remove the task, empty its tables on the target, and add it again",
-    ]
-
-    /// What the API tells of an error: the same as the command line does.
-    init(operator error: any Error) {
-        let known = OperatorError(error)
-        self.init(
-            code: known.code,
-            message: known.place.map { "\(known.message) (\($0))" } ?? known.message,
-            remedy: Self.remedies[known.code] ?? (known.action.isEmpty ? nil : known.action),
-            isRetryable: known.recovery == .later,
-            time: Double(wallClockMicroseconds()) / 1e6)
-    }
-}
