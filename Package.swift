@@ -116,8 +116,8 @@ let package = Package(
         module(
             "Worker",
             [
-                "MySQLCore", "Rules", "MySQLClient", "Stream", "Checkpoint", "Snapshot",
-                "Replication", "Relay", "Verification", "Settings", "Runtime",
+                "MySQLCore", "MySQLSyntax", "Rules", "MySQLClient", "Stream", "Checkpoint",
+                "Snapshot", "Replication", "Relay", "Verification", "Settings", "Runtime",
                 .product(name: "Logging", package: "swift-log"),
             ], common),
         module(

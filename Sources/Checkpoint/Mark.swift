@@ -189,13 +189,7 @@ public struct Coordinator {
                 """)
             return
         }
-        let encoded = [1] + Array(try JSONEncoder().encode(shape))
-        try connection.execute(
-            """
-            REPLACE INTO \(meta.table("shape")) (task, source, schema_name, table_name, shape) \
-            VALUES (\(key.values),\(utf8Literal(name.schema)),\(utf8Literal(name.name)),\
-            \(hexLiteral(encoded)))
-            """)
+        try connection.execute(try StoredShapes(meta: meta, key: key).storeStatement(shape))
     }
 }
 
@@ -220,31 +214,5 @@ public struct ObjectChange: Sendable, Hashable {
     ) throws {
         self.init(removing: kind, name)
         stored = try value.map { try StoredObject(kind: kind, name: name, encoding: $0) }
-    }
-}
-
-/// The table shapes at the low-water mark.
-public struct StoredShapes: Sendable {
-    private let meta: MetaSchema
-    private let key: SubtaskKey
-
-    /// Makes a reader for one subtask.
-    public init(meta: MetaSchema, key: SubtaskKey) {
-        self.meta = meta
-        self.key = key
-    }
-
-    /// Reads all of them.
-    public func read(_ connection: Connection) throws -> [TableShape] {
-        let rows = try connection.rows(
-            "SELECT HEX(shape) FROM \(meta.table("shape")) WHERE \(key.condition)")
-        try connection.execute("COMMIT")
-        return try rows.map { row in
-            let bytes = unhex(row[0])
-            guard bytes.first == 1 else {
-                throw CheckpointError.unusable(detail: "a table shape has an unknown format")
-            }
-            return try JSONDecoder().decode(TableShape.self, from: Data(bytes.dropFirst()))
-        }
     }
 }

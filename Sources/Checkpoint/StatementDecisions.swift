@@ -106,19 +106,10 @@ public struct StatementDecisions: Sendable {
     ) throws -> StoppedStatement {
         let nothing = UndecidableStatement(detail: "no statement has stopped \(key)")
         guard try read(connection).stopped != nil else { throw nothing }
-        try connection.execute("START TRANSACTION")
-        do {
-            // A run reads what was decided when it begins: while one goes on, it would not know.
-            // Its lock is taken before its token is stored, and nothing is stored now.
-            let run = try connection.value(
-                "SELECT HEX(run) FROM \(meta.table("subtask")) WHERE \(key.condition) FOR UPDATE")
-            let token = unhex(run)
-            if token.count == 16,
-                try connection.value("SELECT IS_USED_LOCK(\(RunToken(token).lockName("c")))") != nil
-            {
-                throw UndecidableStatement(
-                    detail: "the subtask is running: pause it first, or wait until it has stopped")
-            }
+        // A run reads what was decided when it begins: while one goes on, it would not know.
+        let running = UndecidableStatement(
+            detail: "the subtask is running: pause it first, or wait until it has stopped")
+        return try RestingSubtask(meta: meta, key: key).change(connection, running: running) {
             // In the order in which runs lock them.
             let done = try keys("done", of: "lane", connection)
                 .union(try keys("carried", of: "subtask", connection))
@@ -139,11 +130,7 @@ public struct StatementDecisions: Sendable {
                         + "they are on the source, and let the subtask go on")
             }
             try connection.execute(try statement(stopped))
-            try connection.execute("COMMIT")
             return stopped
-        } catch {
-            _ = try? connection.execute("ROLLBACK")
-            throw error
         }
     }
 

@@ -31,7 +31,8 @@ public enum ReplicationError: Error, Sendable, Hashable, CustomStringConvertible
         switch self {
         case .shapeMismatch(let table, let position, let detail):
             "\(table) at \(position): its columns are not what its rows need (\(detail)). "
-                + "If it was changed without the binlog (sql_log_bin=0), start over with --fresh"
+                + "If it was changed without the binlog (sql_log_bin=0), say what it was there "
+                + "(skein task schema set), or start over with --fresh"
         case .unexpectedCount(let table, let expected, let actual, let detail):
             "\(table): the target has other rows than the source's events need (\(detail): "
                 + "\(expected) expected, \(actual) matched). Somebody else wrote to the target, or "

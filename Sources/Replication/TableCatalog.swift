@@ -457,6 +457,14 @@ final class TableCatalog {
                 plan.shape.name, position,
                 detail: "\(map.columnCount) columns in the binlog, \(columns.count) known")
         }
+        for (index, (layout, column)) in zip(map.columns, columns).enumerated() {
+            guard let given = ValueClass(layout.type), given != ValueClass(column.type.kind)
+            else { continue }
+            throw ReplicationError.shapeMismatch(
+                plan.shape.name, position,
+                detail: "column \(index + 1) is of type \(layout.type) in the binlog, and "
+                    + "\(column.name) of type \(column.type.kind) is known there")
+        }
         for (layout, column) in zip(map.columns, columns) where column.type.decimals > 0 {
             // Of the table map they can't be told from columns without fractions, which are shorter.
             guard layout.type == .time || layout.type == .datetime || layout.type == .timestamp

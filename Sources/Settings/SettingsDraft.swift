@@ -108,6 +108,15 @@ public struct SettingsDraft: Sendable, Hashable {
         return options
     }
 
+    /// The source alone, for commands that need nothing but it.
+    public func sourceOptions(
+        _ passwords: PasswordSource
+    ) throws(SettingsError) -> ConnectionOptions {
+        var options = try source.options("source")
+        options.password = try passwords.password(.source, options, source.passwordFile)
+        return options
+    }
+
     /// Whether it says where changes are followed from.
     var hasStart: Bool { startPosition != nil || startGTIDs != nil || startTime != nil }
 

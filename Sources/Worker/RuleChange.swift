@@ -88,7 +88,7 @@ extension Migration {
 
 extension MigrationIdentity {
     /// The rules as they act; `nil` when they can't be read.
-    fileprivate var mapping: TableMapping? {
+    var mapping: TableMapping? {
         guard let given = sourceRules else {
             guard rules == nil else { return nil }
             let tables = self.tables.map { TablePattern($0) }

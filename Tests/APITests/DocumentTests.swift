@@ -90,6 +90,17 @@ struct DocumentTests {
                 "POST", "\(sources)/s/relay/purge", "\(source)/relay/purge",
                 #"{"relay_binlog_name":"b.2"}"#)
             try await send("POST", "\(tasks)/t/check", "\(task)/check")
+            try await send("POST", sources, sources, TestAPI.source("stopped"))
+            try await send("POST", tasks, tasks, TestAPI.task("v", ["stopped"]))
+            try await send("GET", "\(tasks)/v/ddl", "\(task)/ddl")
+            try await send(
+                "POST", "\(tasks)/v/ddl", "\(task)/ddl",
+                #"{"decision":"replace","statements":["x"]}"#)
+            try await send("GET", "\(tasks)/v/shapes", "\(task)/shapes")
+            try await send(
+                "PUT", "\(tasks)/v/sources/stopped/shape",
+                "\(task)/sources/{source_name}/shape",
+                #"{"schema_name":"shop","table_name":"t","from":"source"}"#)
             try await send("POST", "/api/v1/checks", "/api/v1/checks", TestAPI.task("u", ["s"]))
             for path in ["cluster/info", "cluster/workers", "local/status", "local/store"] {
                 try await send("GET", "/api/v1/\(path)", "/api/v1/\(path)")

@@ -52,6 +52,48 @@ final class FakeControl: WorkerControl {
         calls.withLock { $0.append("verify \(task) \(source)") }
     }
 
+    func statement(
+        _ request: StatementRequest, _ settings: MigrationSettings
+    ) async throws -> SubtaskStatement {
+        let source = settings.sourceID ?? ""
+        calls.withLock { $0.append("\(request) \(settings.name) \(source)") }
+        var it = SubtaskStatement(name: settings.name, sourceName: source)
+        if source == "away" { throw CheckpointRefusal(.server, "the server is away", remedy: "r") }
+        if source == "new" { throw CheckpointRefusal(.missing, "there is no checkpoint") }
+        guard source.hasPrefix("stopped") else {
+            if request != .show { throw CheckpointRefusal(.statement, "no statement has stopped") }
+            return it
+        }
+        it.position = "binlog.000007:4711"
+        it.statement = "ALTER TABLE t ADD x INT"
+        it.reason = "refused"
+        switch request {
+        case .show, .revert: break
+        case .skip: it.decision = "skip"
+        case .replace(let texts), .inject(let texts):
+            it.decision = "replace"
+            it.statements = texts
+        }
+        return it
+    }
+
+    func shapes(
+        _ request: ShapeRequest, _ settings: MigrationSettings
+    ) async throws -> SubtaskShapes {
+        let source = settings.sourceID ?? ""
+        calls.withLock { $0.append("\(request) \(settings.name) \(source)") }
+        if case .set(let table, _, _) = request, "\(table)".hasSuffix(".wrong") {
+            throw CheckpointRefusal(.shape, "the shape can't be set", remedy: "r")
+        }
+        return SubtaskShapes(
+            name: settings.name, sourceName: source, position: "binlog.000007:4711",
+            tables: [
+                .init(
+                    schemaName: "shop", tableName: "t", schemaCreateSql: "CREATE TABLE t (a INT)",
+                    columnCount: 1)
+            ])
+    }
+
     /// A subtask that has come far.
     static func subtask(_ task: String, _ source: String) -> SubtaskStatus {
         var it = SubtaskStatus(task: task, source: source, stage: .running, unit: .follow, epoch: 1)

@@ -29,6 +29,10 @@ public struct APIProblem: Error, Sendable, Hashable, Codable, CustomStringConver
         case unreadable = "record.unreadable"
         case relayRefused = "relay.refused"
         case verifyRefused = "verify.refused"
+        case decisionRefused = "ddl.refused"
+        case shapeRefused = "shape.refused"
+        case checkpointMissing = "checkpoint.missing"
+        case serverFailed = "server.failed"
         case unavailable = "unavailable"
         case outcomeUnknown = "outcome-unknown"
         case storeFull = "store.full"
@@ -45,12 +49,12 @@ public struct APIProblem: Error, Sendable, Hashable, Codable, CustomStringConver
             case .tooSlow: 408
             case .sourceExists, .taskExists, .sourceInUse, .taskRunning, .taskStopped,
                 .taskFenced, .workerAlive, .workerUnfit, .notBound, .unreadable, .relayRefused,
-                .verifyRefused:
+                .verifyRefused, .decisionRefused, .shapeRefused, .checkpointMissing:
                 409
             case .changed: 412
             case .tooLarge: 413
             case .internalError: 500
-            case .workerUnreachable: 502
+            case .workerUnreachable, .serverFailed: 502
             case .unavailable: 503
             case .outcomeUnknown: 504
             case .storeFull: 507

@@ -223,3 +223,47 @@ public struct RelayPurgeRequest: Codable, Sendable, Hashable {
         self.force = force
     }
 }
+
+/// What is to be done about the statement that subtasks have stopped at.
+public struct DecisionRequest: Codable, Sendable, Hashable {
+    /// `skip`, `replace`, `inject` or `revert`.
+    public var decision: String
+    /// DDL statements of `replace` and `inject`, with the source's names of tables.
+    public var statements: [String]?
+    /// The sources; `nil`: the only one that a statement has stopped.
+    public var sourceNameList: [String]?
+
+    /// Makes a decision.
+    public init(decision: String, statements: [String]? = nil, sourceNameList: [String]? = nil) {
+        self.decision = decision
+        self.statements = statements
+        self.sourceNameList = sourceNameList
+    }
+}
+
+/// Which shape a table is to have.
+public struct ShapeSettingRequest: Codable, Sendable, Hashable {
+    /// The table's schema on the source.
+    public var schemaName: String
+    /// The table's name on the source.
+    public var tableName: String
+    /// One CREATE TABLE statement.
+    public var sqlContent: String?
+    /// `source` or `target`: as the table is there now.
+    public var from: String?
+    /// That the target has the table's rows as of the checkpoint's position: to be said of a table
+    /// whose shape the checkpoint does not hold.
+    public var rowsAreThere: Bool?
+
+    /// Names a table, and where its shape comes from.
+    public init(
+        schemaName: String, tableName: String, sqlContent: String?, from: String?,
+        rowsAreThere: Bool?
+    ) {
+        self.schemaName = schemaName
+        self.tableName = tableName
+        self.sqlContent = sqlContent
+        self.from = from
+        self.rowsAreThere = rowsAreThere
+    }
+}

@@ -86,6 +86,37 @@ enum APISchemas {
                 "error": reference("SubtaskError"),
             ], required: ["source_name", "worker_name", "is_passed", "results"]),
         "CheckList": page("Check"),
+        "DecisionRequest": object(
+            [
+                "decision": words(["skip", "replace", "inject", "revert"]),
+                "statements": list(text), "source_name_list": list(text),
+            ], required: ["decision"]),
+        "Statement": object(
+            [
+                "name": text, "source_name": text, "position": text, "statement": text,
+                "reason": text, "decision": words(["skip", "replace", "inject"]),
+                "statements": list(text),
+            ], required: ["name", "source_name", "statements"]),
+        "StatementList": page("Statement"),
+        "ShapeRequest": object(
+            [
+                "schema_name": text, "table_name": text, "sql_content": text,
+                "from": words(["source", "target"]), "rows_are_there": flag,
+            ], required: ["schema_name", "table_name"]),
+        "Shapes": object(
+            [
+                "name": text, "source_name": text, "position": text,
+                "tables": list(
+                    object(
+                        [
+                            "schema_name": text, "table_name": text, "schema_create_sql": text,
+                            "column_count": integer,
+                        ],
+                        required: [
+                            "schema_name", "table_name", "schema_create_sql", "column_count",
+                        ])),
+            ], required: ["name", "source_name", "tables"]),
+        "ShapesList": page("Shapes"),
         "Store": object(["endpoint_list": list(text)], required: ["endpoint_list"]),
         "SubtaskError": object(
             [

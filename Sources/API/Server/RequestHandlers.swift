@@ -17,7 +17,8 @@ struct RequestHandlers: Sendable {
 
     /// Every operation, in the order of the document.
     var routes: [Route] {
-        clusterRoutes + sourceRoutes + taskRoutes + checkRoutes + localRoutes + machineRoutes
+        clusterRoutes + sourceRoutes + taskRoutes + checkRoutes + checkpointRoutes + localRoutes
+            + machineRoutes
     }
 
     // MARK: For machines

@@ -17,6 +17,14 @@ extension OperatorError {
             self.init(
                 code: "ddl.decision", message: error.description, recovery: .never,
                 action: "skein task ddl list shows the statement that a subtask has stopped at")
+        case let error as UnsettableShape:
+            self.init(
+                code: "schema.shape", message: error.description, recovery: .never,
+                action: error.remedy)
+        case let error as CheckpointRefusal:
+            self.init(
+                code: "request.invalid", message: error.message, recovery: .never,
+                action: error.remedy ?? "", status: .usage)
         case let error as PrecheckFailure: self.init(precheck: error)
         case let error as SettingsError:
             self.init(

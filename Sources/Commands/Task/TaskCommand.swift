@@ -13,7 +13,7 @@ struct TaskCommand: ParsableCommand {
             TaskPauseCommand.self, TaskResumeCommand.self, TaskStopCommand.self,
             TaskUpdateCommand.self, TaskVerifyCommand.self, TaskRemoveCommand.self,
             TaskShowCommand.self, TaskExportCommand.self, TaskErrorsCommand.self,
-            TaskDDLCommand.self,
+            TaskDDLCommand.self, TaskSchemaCommand.self,
         ])
 }
 

@@ -1,8 +1,7 @@
+internal import API
 internal import ArgumentParser
-internal import Checkpoint
-internal import MySQLClient
 internal import Runtime
-internal import Settings
+internal import Worker
 
 /// `skein task ddl`: a statement of the source that a task can't do by itself.
 struct TaskDDLCommand: ParsableCommand {
@@ -10,9 +9,9 @@ struct TaskDDLCommand: ParsableCommand {
         commandName: "ddl",
         abstract: "Show the statement that a task has stopped at, and say what is to run.",
         discussion: """
-            Works on the checkpoint in the target. A decision takes effect when the task goes on \
-            (skein task resume, or skein migrate once more), is made use of once, and outlives \
-            every crash until then.
+            Of a task of the cluster, by its name; with --target, of a skein migrate. A decision \
+            takes effect when the task goes on (skein task resume, or skein migrate once more), is \
+            made use of once, and outlives every crash until then.
             """,
         subcommands: [
             TaskDDLListCommand.self, TaskDDLSkipCommand.self, TaskDDLReplaceCommand.self,
@@ -20,73 +19,74 @@ struct TaskDDLCommand: ParsableCommand {
         ])
 }
 
-/// Flags that say which subtask is meant, and how it is shown.
-struct CheckpointFlags: ParsableArguments {
-    @OptionGroup(title: "Servers") var servers: ServerFlags
-
-    @Option(help: ArgumentHelp("The task's name (default: migrate).", valueName: "name"))
-    var name = "migrate"
-
-    @Option(
-        help: ArgumentHelp(
-            "The source's name in the checkpoint (default: host:port of --source).",
-            valueName: "name"))
-    var sourceId: String?
-
-    @Option(
-        help: ArgumentHelp(
-            "The target's schema for checkpoints (default: skein_meta).", valueName: "schema"))
-    var metaSchema = "skein_meta"
-
-    @Flag(help: "Print JSON.")
-    var json = false
-
-    /// The subtask's statements, and a connection to the target.
-    func open() throws -> (StatementDecisions, Connection) {
-        var draft = SettingsDraft()
-        try servers.apply(to: &draft)
-        let target = try draft.targetOptions(.standard)
-        guard let source = sourceId ?? draft.source.url?.server else {
-            throw SettingsError("which source is meant: --source-id, or --source")
+extension CheckpointFlags {
+    /// Decides, and shows what was decided about.
+    ///
+    /// - Parameters:
+    ///   - words: the task of the cluster, and the statements behind it.
+    func decide(_ decision: String, _ words: [String]) async throws {
+        var words = words
+        guard let task = try task(&words) else {
+            let request = try StatementRequest(decision: decision, words)
+            return try show([try checkpoint().statement(request)], decides: true)
         }
-        let meta = MetaSchema(name: metaSchema)
-        let key = SubtaskKey(task: name, source: source)
-        let connection = try Connection(target)
-        guard try meta.exists(connection),
-            try Takeover(meta: meta, key: key).peek(connection) != nil
-        else {
-            throw CheckpointError.missing(detail: "no subtask \(key) in \(meta.name)")
+        // Before anybody is asked.
+        _ = try StatementRequest(decision: decision, words)
+        let body = DecisionRequest(
+            decision: decision, statements: words, sourceNameList: sourceList)
+        try await endpoints.ask { client in
+            let answer = try await client.send(
+                "POST", "/api/v1/tasks/\(pathPart(task))/ddl", body: .json(body))
+            try show(answer, decides: true)
         }
-        return (StatementDecisions(meta: meta, key: key), connection)
     }
 
-    /// Decides, and says so.
-    func decide(_ decision: StatementDecision) throws {
-        let (decisions, connection) = try open()
-        report(try decisions.decide(decision, connection), decision)
+    /// Shows the statement, and what was decided.
+    func list(_ words: [String]) async throws {
+        var words = words
+        let task = try task(&words)
+        try requireNone(words)
+        guard let task else { return try show([try checkpoint().statement(.show)]) }
+        try await endpoints.ask { client in
+            let path = "/api/v1/tasks/\(pathPart(task))/ddl\(query)"
+            try show(try await client.send("GET", path))
+        }
     }
 
-    /// Shows a statement and what was decided about it.
-    func report(_ stopped: StoppedStatement?, _ decision: StatementDecision?) {
-        if json {
-            var record = StatusRecord.begin("ddl", wallClockMicroseconds())
-            record.set("position", stopped?.position)
-            record.set("statement", stopped?.statement)
-            record.set("reason", stopped?.reason)
-            record.set("decision", decision?.word)
-            record.set("statements", decision?.statements ?? [])
-            printData(record.description)
-            return
+    private func show(_ answer: APIClient.Answer, decides: Bool = false) throws {
+        if isJSON { return printData(String(decoding: answer.body, as: UTF8.self)) }
+        try show(answer.value(ListAnswer<SubtaskStatement>.self).data, decides: decides)
+    }
+
+    /// Shows statements; of a single subtask without its name.
+    private func show(_ found: [SubtaskStatement], decides: Bool = false) throws {
+        for it in found {
+            if isJSON {
+                var record = StatusRecord.begin("ddl", wallClockMicroseconds())
+                record.set("position", it.position)
+                record.set("statement", it.statement)
+                record.set("reason", it.reason)
+                record.set("decision", it.decision)
+                record.set("statements", it.statements)
+                printData(record.description)
+                continue
+            }
+            for line in lines(it, isNamed: !isDirect) { printData(TextFitting.printable(line)) }
+            if decides, !isDirect {
+                printData("it counts when the task goes on: skein task resume \(it.name)")
+            }
         }
-        guard let stopped else {
-            printData("no statement has stopped it")
-            return
+    }
+
+    private func lines(_ it: SubtaskStatement, isNamed: Bool) -> [String] {
+        let head = isNamed ? ["\(it.name) on \(it.sourceName)"] : []
+        guard let position = it.position else {
+            return [(head + ["no statement has stopped it"]).joined(separator: ": ")]
         }
-        printData("position   \(stopped.position)")
-        printData("statement  \(stopped.statement)")
-        printData("reason     \(stopped.reason)")
-        printData("decision   \(decision?.word ?? "none")")
-        for statement in decision?.statements ?? [] { printData("           \(statement)") }
+        return head + [
+            "position   \(position)", "statement  \(it.statement ?? "")",
+            "reason     \(it.reason ?? "")", "decision   \(it.decision ?? "none")",
+        ] + it.statements.map { "           \($0)" }
     }
 }
 
@@ -96,13 +96,10 @@ struct TaskDDLListCommand: AsyncParsableCommand {
         commandName: "list",
         abstract: "Show the statement that a task has stopped at, and what was decided.")
 
+    @Argument(help: "The task of the cluster; with --target none.") var task: [String] = []
     @OptionGroup var subtask: CheckpointFlags
 
-    func run() async throws {
-        let (decisions, connection) = try subtask.open()
-        let (stopped, decided) = try decisions.read(connection)
-        subtask.report(stopped, stopped.flatMap { decided[$0.key] })
-    }
+    func run() async throws { try await subtask.list(task) }
 }
 
 /// `skein task ddl skip`.
@@ -110,9 +107,10 @@ struct TaskDDLSkipCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "skip", abstract: "The statement is not to run on the target.")
 
+    @Argument(help: "The task of the cluster; with --target none.") var task: [String] = []
     @OptionGroup var subtask: CheckpointFlags
 
-    func run() async throws { try subtask.decide(.skip) }
+    func run() async throws { try await subtask.decide("skip", task) }
 }
 
 /// `skein task ddl replace`.
@@ -121,10 +119,14 @@ struct TaskDDLReplaceCommand: AsyncParsableCommand {
         commandName: "replace", abstract: "Other statements are to run in its place.",
         discussion: "With the source's names of tables, and their schemas; routes apply.")
 
-    @Argument(help: "DDL statements, each an argument.") var statements: [String]
+    @Argument(
+        help: ArgumentHelp(
+            "The task of the cluster (with --target none), and DDL statements, each an argument.",
+            valueName: "task-and-statements"))
+    var words: [String] = []
     @OptionGroup var subtask: CheckpointFlags
 
-    func run() async throws { try subtask.decide(.replace(statements)) }
+    func run() async throws { try await subtask.decide("replace", words) }
 }
 
 /// `skein task ddl inject`.
@@ -133,10 +135,14 @@ struct TaskDDLInjectCommand: AsyncParsableCommand {
         commandName: "inject", abstract: "The statement is to run, and others behind it.",
         discussion: "With the source's names of tables, and their schemas; routes apply.")
 
-    @Argument(help: "DDL statements, each an argument.") var statements: [String]
+    @Argument(
+        help: ArgumentHelp(
+            "The task of the cluster (with --target none), and DDL statements, each an argument.",
+            valueName: "task-and-statements"))
+    var words: [String] = []
     @OptionGroup var subtask: CheckpointFlags
 
-    func run() async throws { try subtask.decide(.inject(statements)) }
+    func run() async throws { try await subtask.decide("inject", words) }
 }
 
 /// `skein task ddl revert`.
@@ -144,28 +150,8 @@ struct TaskDDLRevertCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "revert", abstract: "Take a decision back that was not made use of yet.")
 
+    @Argument(help: "The task of the cluster; with --target none.") var task: [String] = []
     @OptionGroup var subtask: CheckpointFlags
 
-    func run() async throws {
-        let (decisions, connection) = try subtask.open()
-        subtask.report(try decisions.revert(connection), nil)
-    }
-}
-
-extension StatementDecision {
-    /// The command's word.
-    fileprivate var word: String {
-        switch self {
-        case .skip: "skip"
-        case .replace: "replace"
-        case .inject: "inject"
-        }
-    }
-
-    fileprivate var statements: [String] {
-        switch self {
-        case .skip: []
-        case .replace(let texts), .inject(let texts): texts
-        }
-    }
+    func run() async throws { try await subtask.decide("revert", task) }
 }

@@ -78,4 +78,16 @@ extension SourceHost {
     public func keep(_ rests: [String: RelayRestOrder]?) {}
     /// No relay log is kept.
     public var relayHoldings: [String: RelayHolding] { [:] }
+    /// There are no checkpoints.
+    public func statement(
+        _ request: StatementRequest, _ settings: MigrationSettings
+    ) async throws -> SubtaskStatement {
+        throw CheckpointRefusal(.missing, "this worker has no engines")
+    }
+    /// There are no checkpoints.
+    public func shapes(
+        _ request: ShapeRequest, _ settings: MigrationSettings
+    ) async throws -> SubtaskShapes {
+        throw CheckpointRefusal(.missing, "this worker has no engines")
+    }
 }

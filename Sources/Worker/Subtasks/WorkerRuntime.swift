@@ -9,8 +9,8 @@ internal import Synchronization
 public final class WorkerRuntime: SourceHost {
     private let name: String
     private let exchange: (any RelayExchange)?
-    private let describe: @Sendable (any Error) -> SubtaskError
-    private let logger: Logger
+    let describe: @Sendable (any Error) -> SubtaskError
+    let logger: Logger
     private let changes = Watched(0)
     private let desk: VerificationDesk
     private let state: Mutex<WorkerHands>

@@ -129,4 +129,16 @@ public protocol WorkerControl: Sendable {
     func check(_ settings: MigrationSettings, source: String) async -> SourceCheck
     /// Compares a subtask's tables now, in the background; the status tells of it.
     func verify(task: String, source: String) async throws
+    /// Shows the statement that a subtask has stopped at, or decides about it. Any worker can.
+    ///
+    /// - Throws: ``CheckpointRefusal``.
+    func statement(
+        _ request: StatementRequest, _ settings: MigrationSettings
+    ) async throws -> SubtaskStatement
+    /// Shows table shapes of a subtask's checkpoint, or sets one. Any worker can.
+    ///
+    /// - Throws: ``CheckpointRefusal``.
+    func shapes(
+        _ request: ShapeRequest, _ settings: MigrationSettings
+    ) async throws -> SubtaskShapes
 }

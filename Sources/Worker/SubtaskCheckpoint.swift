@@ -1,0 +1,320 @@
+internal import Checkpoint
+public import MySQLClient
+public import MySQLCore
+internal import Rules
+public import Settings
+
+/// What is asked about the statement that a subtask has stopped at.
+public enum StatementRequest: Sendable, Hashable {
+    /// To show it.
+    case show
+    /// It is not to run on the target.
+    case skip
+    /// These are to run in its place.
+    case replace([String])
+    /// It is to run, and these behind it.
+    case inject([String])
+    /// What was decided counts no more.
+    case revert
+
+    /// Reads a decision by its word.
+    ///
+    /// - Throws: ``CheckpointRefusal`` for a word that there is none of, and for statements that do
+    ///   not fit it.
+    public init(decision word: String, _ statements: [String]) throws(CheckpointRefusal) {
+        switch word {
+        case "replace": self = .replace(statements)
+        case "inject": self = .inject(statements)
+        case "skip": self = .skip
+        case "revert": self = .revert
+        default:
+            throw CheckpointRefusal(
+                .malformed, "a decision is one of skip, replace, inject and revert",
+                remedy: "give one of them; nothing was changed")
+        }
+        let takes = word == "replace" || word == "inject"
+        guard takes != statements.isEmpty,
+            statements.allSatisfy({ $0.contains { !$0.isWhitespace } })
+        else {
+            throw CheckpointRefusal(
+                .malformed,
+                takes
+                    ? "\(word) needs statements, and none of them may be empty"
+                    : "\(word) takes no statements",
+                remedy: takes
+                    ? "give each statement as a text of its own" : "use replace or inject for them")
+        }
+    }
+}
+
+/// The statement of the source that a subtask has stopped at, and what was decided about it.
+public struct SubtaskStatement: Sendable, Hashable, Codable {
+    /// The task.
+    public var name: String
+    /// The source.
+    public var sourceName: String
+    /// Where it is in the source's binlog; `nil`: no statement has stopped the subtask.
+    public var position: String?
+    /// Its text, shortened, without passwords.
+    public var statement: String?
+    /// Why it has stopped the subtask.
+    public var reason: String?
+    /// `skip`, `replace` or `inject`; `nil`: nothing was decided.
+    public var decision: String?
+    /// What is to run in its place, or behind it.
+    public var statements: [String] = []
+
+    /// Describes a subtask that no statement has stopped.
+    public init(name: String, sourceName: String) {
+        self.name = name
+        self.sourceName = sourceName
+    }
+}
+
+/// Where a table's shape is taken from.
+public enum ShapeOrigin: Sendable, Hashable {
+    /// The source's table as it is now.
+    case source
+    /// The target's table as it is now, without what routes add.
+    case target
+    /// A CREATE TABLE statement.
+    case text(String)
+}
+
+/// What is asked about table shapes.
+public enum ShapeRequest: Sendable, Hashable {
+    /// To show that of a table, or all.
+    case show(TableName?)
+    /// To set one. `hasRows` says that the target has the table's rows as of the checkpoint's
+    /// position, which has to be said of a table whose shape the checkpoint does not hold.
+    case set(TableName, ShapeOrigin, hasRows: Bool)
+}
+
+/// The table shapes of a subtask's checkpoint.
+public struct SubtaskShapes: Sendable, Hashable, Codable {
+    /// One table.
+    public struct Table: Sendable, Hashable, Codable {
+        /// Its schema on the source.
+        public var schemaName: String
+        /// Its name on the source.
+        public var tableName: String
+        /// The shape as a CREATE TABLE statement, with what a shape knows.
+        public var schemaCreateSql: String
+        /// How many values its rows in the binlog have.
+        public var columnCount: Int
+
+        /// Describes one.
+        public init(
+            schemaName: String, tableName: String, schemaCreateSql: String, columnCount: Int
+        ) {
+            self.schemaName = schemaName
+            self.tableName = tableName
+            self.schemaCreateSql = schemaCreateSql
+            self.columnCount = columnCount
+        }
+    }
+    /// The task.
+    public var name: String
+    /// The source.
+    public var sourceName: String
+    /// Where in the source's binlog they hold; `nil` before changes are followed.
+    public var position: String?
+    /// The tables, by name.
+    public var tables: [Table]
+
+    /// Describes them.
+    public init(name: String, sourceName: String, position: String?, tables: [Table]) {
+        self.name = name
+        self.sourceName = sourceName
+        self.position = position
+        self.tables = tables
+    }
+}
+
+/// Why a checkpoint is not read or changed as somebody asks for it.
+public struct CheckpointRefusal: Error, Sendable, Hashable, CustomStringConvertible {
+    /// What it is about.
+    public enum Kind: Sendable, Hashable {
+        /// The request itself is wrong.
+        case malformed
+        /// A statement can't be decided about.
+        case statement
+        /// A shape can't be set.
+        case shape
+        /// There is no such checkpoint.
+        case missing
+        /// A server could not be asked, or has refused.
+        case server
+    }
+
+    /// What it is about.
+    public var kind: Kind
+    /// One sentence of what happened.
+    public var message: String
+    /// What to do; `nil` when the message says it.
+    public var remedy: String?
+
+    /// Makes one.
+    public init(_ kind: Kind, _ message: String, remedy: String? = nil) {
+        self.kind = kind
+        self.message = message
+        self.remedy = remedy?.isEmpty == true ? nil : remedy
+    }
+
+    /// The message.
+    public var description: String { message }
+}
+
+/// What operators look at in a subtask's checkpoint, and change there. All of it works on the target
+/// alone, whether a worker has the subtask or not; what must not be changed under a run is refused
+/// while one goes on.
+///
+/// Calls block their thread for as long as the servers take.
+public struct SubtaskCheckpoint: Sendable {
+    private let task: String
+    private let source: String
+    private let metaSchema: String
+    private let target: ConnectionOptions
+    private let server: ConnectionOptions?
+
+    /// That of a subtask of a task.
+    public init(_ settings: MigrationSettings) {
+        self.init(
+            task: settings.name, source: settings.sourceID ?? settings.source.server,
+            metaSchema: settings.metaSchema, target: settings.target, server: settings.source)
+    }
+
+    /// That of a subtask by its names in the meta schema.
+    ///
+    /// - Parameter server: the source, which is needed to set shapes only.
+    public init(
+        task: String, source: String, metaSchema: String, target: ConnectionOptions,
+        server: ConnectionOptions?
+    ) {
+        self.task = task
+        self.source = source
+        self.metaSchema = metaSchema
+        self.target = target
+        self.server = server
+    }
+
+    private var meta: MetaSchema { MetaSchema(name: metaSchema) }
+    private var key: SubtaskKey { SubtaskKey(task: task, source: source) }
+
+    /// How long a row of the checkpoint is waited for, in seconds: runs hold them for milliseconds,
+    /// and whoever asks waits.
+    private static let lockWait = 5
+
+    /// A connection to the target, and the subtask's state.
+    ///
+    /// - Throws: `CheckpointError.missing`, `MySQLError`.
+    private func open() throws -> (Connection, SubtaskState) {
+        let connection = try Connection(target)
+        try connection.execute("SET SESSION innodb_lock_wait_timeout=\(Self.lockWait)")
+        guard try meta.exists(connection),
+            let state = try Takeover(meta: meta, key: key).peek(connection)
+        else {
+            throw CheckpointError.missing(detail: "no subtask \(key) in \(meta.name)")
+        }
+        return (connection, state)
+    }
+
+    // MARK: the statement that has stopped it
+
+    /// Shows the statement that the subtask has stopped at, or decides about it, durably.
+    ///
+    /// - Throws: `UndecidableStatement`, `CheckpointError`, `MySQLError`.
+    public func statement(_ request: StatementRequest) throws -> SubtaskStatement {
+        let (connection, _) = try open()
+        let decisions = StatementDecisions(meta: meta, key: key)
+        switch request {
+        case .show: break
+        case .skip: _ = try decisions.decide(.skip, connection)
+        case .replace(let statements): _ = try decisions.decide(.replace(statements), connection)
+        case .inject(let statements): _ = try decisions.decide(.inject(statements), connection)
+        case .revert: _ = try decisions.revert(connection)
+        }
+        let (stopped, decided) = try decisions.read(connection)
+        var answer = SubtaskStatement(name: task, sourceName: source)
+        guard let stopped else { return answer }
+        answer.position = stopped.position
+        answer.statement = stopped.statement
+        answer.reason = stopped.reason
+        switch decided[stopped.key] {
+        case nil: break
+        case .skip: answer.decision = "skip"
+        case .replace(let statements):
+            answer.decision = "replace"
+            answer.statements = statements
+        case .inject(let statements):
+            answer.decision = "inject"
+            answer.statements = statements
+        }
+        return answer
+    }
+
+    // MARK: shapes
+
+    /// Shows table shapes, or sets one, durably: rows from the checkpoint's position on are read by
+    /// it when the subtask goes on.
+    ///
+    /// - Throws: `UnsettableShape`, `CheckpointError`, `MySQLError`, `UnknownColumnType`.
+    public func shapes(_ request: ShapeRequest) throws -> SubtaskShapes {
+        let (connection, state) = try open()
+        let shown: TableName?
+        switch request {
+        case .show(let table): shown = table
+        case .set(let table, let origin, let hasRows):
+            try set(table, origin, hasRows: hasRows, state, connection)
+            shown = table
+        }
+        let shapes = try StoredShapes(meta: meta, key: key).read(connection)
+        let chosen = shapes.filter { shown == nil || $0.name == shown }
+        if chosen.isEmpty, let shown {
+            throw UnsettableShape(
+                missing: shown,
+                shapes.isEmpty ? "it holds none" : "it holds those of \(shapes.count) tables")
+        }
+        return SubtaskShapes(
+            name: task, sourceName: source,
+            position: state.phase == "start" ? nil : state.lowWater?.description,
+            tables: chosen.sorted { $0.name < $1.name }.map { shape in
+                .init(
+                    schemaName: shape.name.schema, tableName: shape.name.name,
+                    schemaCreateSql: shape.createStatement, columnCount: shape.columns.count)
+            })
+    }
+
+    private func set(
+        _ table: TableName, _ origin: ShapeOrigin, hasRows: Bool, _ state: SubtaskState,
+        _ connection: Connection
+    ) throws {
+        guard let server else {
+            throw SettingsError("which server is the source: --source mysql://user@host:port")
+        }
+        try StoredShapes.requireFollowing(state)
+        guard let mapping = MigrationIdentity(encoded: state.identity)?.mapping else {
+            throw CheckpointError.unusable(detail: "the rules of \(key) can't be read")
+        }
+        guard mapping.selects(table) else {
+            throw UnsettableShape(
+                "\(table) is none of the tables that the task migrates",
+                remedy: "give the table's name on the source, as the source spells it")
+        }
+        let stored = StoredShapes(meta: meta, key: key)
+        let chosen = ChosenShape(
+            table: table, mapping: mapping, source: server, target: connection,
+            known: Set(try stored.read(connection).map(\.name)))
+        try stored.set(chosen.shape(origin), known: state, hasRows: hasRows, connection)
+    }
+}
+
+extension UnsettableShape {
+    /// There is none to show.
+    fileprivate init(missing table: TableName, _ words: String) {
+        self.init(
+            "the checkpoint has none of \(table): \(words)",
+            remedy: "give the table's name on the source, as the source spells it; without --table "
+                + "all are shown")
+    }
+}
