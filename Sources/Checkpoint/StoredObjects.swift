@@ -32,6 +32,9 @@ public struct StoredObject: Sendable, Hashable {
         /// A table of which rules have left something out that are not in force any more: its rows
         /// need not be the source's, until it is copied anew.
         case loose
+        /// Up to where another tool may have applied changes before the subtask began: an
+        /// ``Adoption``.
+        case adopted
     }
 
     /// What it is.

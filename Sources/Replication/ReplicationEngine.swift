@@ -237,7 +237,8 @@ public final class ReplicationEngine: Sendable {
         var online: [TableName: OnlineSchemaChangeStateMachine.Entry] = [:]
         let objects = StoredObjects(meta: configuration.meta, key: configuration.key)
         var loose: Set<TableName> = []
-        for object in try objects.read(target) {
+        let stored = try objects.read(target)
+        for object in stored {
             switch object.kind {
             case .online:
                 online[object.name] = try object.decoded(
@@ -253,7 +254,8 @@ public final class ReplicationEngine: Sendable {
             state: schemas, windows: configuration.ranges, consistentFrom: state.consistentFrom,
             session: StatementSession(
                 source: try ServerDialect(source), target: try ServerDialect(target)),
-            online: online, loose: loose, isSafe: configuration.converges)
+            online: online, loose: loose, isSafe: configuration.converges,
+            adoptedUntil: try Adoption.read(stored)?.stretchEnd())
         (catalog.stopped, catalog.decisions) = try StatementDecisions(
             meta: configuration.meta, key: configuration.key
         ).read(target)

@@ -40,6 +40,7 @@ extension OperatorError {
         case .finishing: self.init("migration.finishing", error)
         case .nothingSelected: self.init("migration.nothing", error)
         case .badPosition: self.init("migration.position", error)
+        case .adoption: self.init("migration.adopt", error)
         case .targetLacks(let table, _): self.init("migration.target", error, table)
         }
     }

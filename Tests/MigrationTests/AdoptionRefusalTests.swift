@@ -1,0 +1,170 @@
+import Glibc
+import MySQLClient
+import TestServers
+import Testing
+
+extension MigrationTests.AdoptionTests {
+    @Test("what only DM can end is refused by name, and nothing is begun")
+    func open() async throws {
+        let left = try await Left(.mariadb, "adoptopen")
+        let trial = left.trial
+        try left.checkpoint(try Place(trial.source))
+        for (table, values, words) in [
+            ("syncer_sharding_meta", "('source','`all`.`t`','',0,1,'[]')", "`all`.`t`"),
+            ("onlineddl", "('source','shop','_t_gho','[]',NOW())", "shop._t_gho"),
+            ("loader_checkpoint", "('source','shop.t.1.sql','shop','t',10,20)", "shop.t.1.sql"),
+            ("lightning_checkpoint_list", "('dm','source','running')", "not finished (running)"),
+        ] {
+            let name = "\(left.meta).dm_\(table)"
+            try trial.target.sql("INSERT INTO \(name) VALUES \(values)")
+            let checked = try await left.run()
+            #expect(checked.status == 5, "\(checked.text)")
+            #expect(checked.text.contains("adopt") && checked.text.contains(words))
+            // Nobody can ask for it to be passed over.
+            let ignored = try await left.run("--ignore-check", "adopt")
+            #expect(ignored.status == 1, "\(ignored.text)")
+            #expect(ignored.text.contains("[migration.adopt]") && ignored.text.contains(words))
+            #expect(trial.phase == "start")
+            try trial.target.sql("DELETE FROM \(name); DROP DATABASE \(trial.meta)")
+        }
+        // Another source of the task has that open.
+        try trial.target.sql(
+            "INSERT INTO \(left.meta).dm_onlineddl VALUES ('other','shop','_t_gho','[]',NOW())")
+        #expect(try await left.run().status == 0)
+        try await trial.expectEqual()
+    }
+
+    @Test("a checkpoint that is not there is refused, with what there is")
+    func missing() async throws {
+        let left = try await Left(.mariadb, "adoptnone")
+        let trial = left.trial
+        let place = try Place(trial.source)
+        func expect(_ words: String, _ flags: [String] = []) async throws {
+            let outcome = try await SkeinProcess(trial.arguments(left.flags + flags)).end()
+            #expect(outcome.status == 5 && outcome.text.contains(words), "\(outcome.text)")
+            #expect(trial.phase == nil)
+        }
+        try await expect("DM has not begun to follow")
+        try left.checkpoint(place)
+        try await expect("no table", ["--adopt", "other"])
+        try await expect("no table", ["--adopt-meta", "other"])
+        try await expect("what DM calls the source: source", ["--source-id", "s2"])
+        try trial.target.sql("DELETE FROM \(left.meta).dm_syncer_checkpoint WHERE is_global=1")
+        try await expect("no global place")
+        // A file of a relay log that had another server before, without GTIDs.
+        var relay = place
+        relay.gtids = ""
+        relay.file = place.file.replacing(".", with: "|000002.")
+        try left.checkpoint(relay)
+        try await expect("relay log")
+        // Of the first server it is the source's own.
+        relay.file = place.file.replacing(".", with: "|000001.")
+        try left.checkpoint(relay)
+        let own = try await left.run()
+        #expect(own.status == 0, "\(own.text)")
+        var gone = place
+        gone.file = "no-such-file.000001"
+        gone.gtids = ""
+        try left.checkpoint(gone)
+        try trial.target.sql("DROP DATABASE \(trial.meta)")
+        try await expect("no binlog file")
+    }
+
+    @Test("while DM still writes its checkpoint nothing is begun")
+    func running() async throws {
+        let left = try await Left(.mariadb, "adoptruns")
+        let trial = left.trial
+        try left.checkpoint(try Place(trial.source))
+        let skein = try SkeinProcess(trial.arguments(left.flags + ["--adopt-wait", "60s"]))
+        try await skein.waiting(for: "its row") { trial.phase == "start" }
+        try trial.onSource("INSERT INTO t VALUES (1,1,'a')")
+        try left.checkpoint(try Place(trial.source))
+        let outcome = try await skein.end()
+        #expect(outcome.status == 1 && outcome.text.contains("[migration.adopt]"))
+        #expect(outcome.text.contains("still running"), "\(outcome.text)")
+        #expect(trial.phase == "start")
+        // A statement of DM's that waits is seen at once.
+        let holder = try trial.target.connect(left.meta)
+        try holder.execute("START TRANSACTION")
+        try holder.execute("SELECT * FROM dm_syncer_checkpoint FOR UPDATE")
+        let writer = Load(
+            trial.target, schema: left.meta, threads: 1, seed: 1
+        ) { connection, _ in
+            try connection.execute("UPDATE dm_syncer_checkpoint SET is_global=is_global")
+        }
+        let target = try trial.target.connect()
+        while try target.value(
+            "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE INFO LIKE 'UPDATE dm_%'")
+            == "0"
+        {
+            try await Task.sleep(for: .milliseconds(20))
+        }
+        let seen = try await left.run("--ignore-check", "adopt")
+        #expect(seen.status == 1 && seen.text.contains("writes its checkpoint"), "\(seen.text)")
+        try holder.execute("COMMIT")
+        try await writer.stop()
+        try trial.onTarget("INSERT INTO t VALUES (1,1,'a')")
+        let after = try await left.run()
+        #expect(after.status == 0, "\(after.text)")
+        try await trial.expectEqual()
+    }
+
+    @Test("tables that can't take changes twice are named, unless nothing is repeated")
+    func unrepeatable() async throws {
+        let tables = """
+            CREATE TABLE t (id INT PRIMARY KEY, v INT);
+            CREATE TABLE log (v INT);
+            CREATE TABLE parent (id INT PRIMARY KEY);
+            CREATE TABLE child (id INT PRIMARY KEY, p INT,
+                FOREIGN KEY (p) REFERENCES parent (id) ON DELETE CASCADE);
+            """
+        for isOrderly in [true, false] {
+            let left = try await Left(.mariadb, "adoptkeys", tables)
+            let trial = left.trial
+            let place = try Place(trial.source)
+            try trial.onSource("INSERT INTO log VALUES (1),(1); INSERT INTO t VALUES (1,1)")
+            try left.checkpoint(place)
+            let refused = try await left.run()
+            #expect(refused.status == 5 && refused.text.contains("adopt-tables"))
+            for table in ["log", "parent", "child"] {
+                #expect(refused.text.contains("\(trial.schema).\(table)"), "\(refused.text)")
+            }
+            #expect(!refused.text.contains("\(trial.schema).t,"), "\(refused.text)")
+            if isOrderly {
+                // A person knows that DM was stopped orderly.
+                let outcome = try await left.run("--ignore-check", "adopt-tables")
+                #expect(outcome.status == 0, "\(outcome.text)")
+            } else {
+                // Or DM says where it was, and that is where it goes on.
+                try trial.onTarget("INSERT INTO log VALUES (1),(1); INSERT INTO t VALUES (1,1)")
+                let now = try Place(trial.source)
+                try left.checkpoint(now, exit: now)
+                try trial.onSource("INSERT INTO log VALUES (1)")
+                let outcome = try await left.run()
+                #expect(outcome.status == 0, "\(outcome.text)")
+            }
+            try await trial.expectEqual()
+        }
+    }
+
+    @Test("a migration with a checkpoint of its own goes on from that")
+    func ownCheckpoint() async throws {
+        let left = try await Left(.mariadb, "adoptown")
+        let trial = left.trial
+        try left.checkpoint(try Place(trial.source))
+        try trial.onSource("INSERT INTO t VALUES (1,1,'a')")
+        let first = try await left.run()
+        #expect(first.status == 0, "\(first.text)")
+        // DM's tables are not even asked for.
+        try trial.target.sql("DROP DATABASE \(left.meta)")
+        try trial.onSource("INSERT INTO t VALUES (2,2,'b')")
+        let second = try await left.run()
+        #expect(second.status == 0 && second.text.contains("its own checkpoint"), "\(second.text)")
+        try await trial.expectEqual()
+        for flags in [
+            ["--mode", "full"], ["--start-position", "bin.000001:4"],
+        ] {
+            #expect(try await left.run("--fresh", "--yes", flags[0], flags[1]).status == 2)
+        }
+    }
+}
