@@ -167,4 +167,108 @@ extension MigrationTests.AdoptionTests {
             #expect(try await left.run("--fresh", "--yes", flags[0], flags[1]).status == 2)
         }
     }
+
+    @Test("DM's own file, run by workers: through kill -9 before and behind its beginning")
+    func file() async throws {
+        let left = try await Left(.mariadb, "adoptfile")
+        let trial = left.trial
+        let rows = (1...50).map { "(\($0),\($0),'r\($0)')" }.joined(separator: ",")
+        try trial.onSource("INSERT INTO t VALUES \(rows)")
+        try left.checkpoint(try Place(trial.source))
+        try trial.onSource(
+            """
+            START TRANSACTION; UPDATE t SET u=-1 WHERE id=1; UPDATE t SET u=1 WHERE id=2;
+            UPDATE t SET u=2 WHERE id=1; COMMIT;
+            UPDATE t SET id=id+100 WHERE id BETWEEN 10 AND 19; DELETE FROM t WHERE id=30;
+            """)
+        // DM got as far as this with some, and not with others.
+        try trial.onTarget(
+            "INSERT INTO t VALUES \(rows); DELETE FROM t WHERE id IN (30,10,12); "
+                + "UPDATE t SET u=NULL WHERE id=1; UPDATE t SET u=1 WHERE id=2; "
+                + "INSERT INTO t VALUES (110,10,'r10')")
+        let cluster = try ClusterTrial("w0")
+        let worker = cluster.workers[0]
+        try await cluster.running {
+            try worker.start()
+            try await cluster.add(
+                trial, sources: ["source"], task: "dm",
+                """
+                name: dm
+                task-mode: all
+                adopt: true
+                adopt-wait: 4s
+                meta-schema: \(left.meta)
+                target-database: TARGET
+                mysql-instances: [{source-id: source, block-allow-list: l}]
+                block-allow-list: {l: {do-dbs: [\(trial.schema)]}}
+                """)
+            func phase() -> String? {
+                try? trial.target.connect().value("SELECT phase FROM \(left.meta).subtask")
+            }
+            try await cluster.eventually("its row") { phase() == "start" }
+            worker.kill()
+            try worker.start()
+            try await cluster.eventually("its beginning") { phase() == "follow" }
+            worker.kill()
+            try trial.onSource("UPDATE t SET v='more' WHERE id<6")
+            try worker.start()
+            try await cluster.applied(trial)
+        }
+        try await trial.expectEqual()
+    }
+
+    @Test(
+        "a source that fails over within the stretch: it ends at the same transaction",
+        arguments: Pair.sameFamily)
+    func failover(_ pair: Pair) async throws {
+        let target = try await SharedServers.all.server(pair.target, "target")
+        try await TestServer.with(pair.source, name: "adopt-a") { first in
+            try await TestServer.with(pair.source, name: "adopt-b") { second in
+                // Files of the two have other places.
+                try second.sql("CREATE DATABASE before_it; DROP DATABASE before_it")
+                if pair.source == .mysql {
+                    try second.sql("RESET BINARY LOGS AND GTIDS; FLUSH BINARY LOGS")
+                } else {
+                    try second.sql("RESET MASTER; FLUSH BINARY LOGS")
+                }
+                try Replica.start(second, of: first)
+                var trial = try Trial(
+                    source: first, target: target, "adoptfail",
+                    MigrationTests.AdoptionTests.tables)
+                let proxy = try FaultProxy(to: first)
+                defer { proxy.close() }
+                trial.sourceURL = proxy.url
+                let left = try Left(trial)
+                try trial.onSource("INSERT INTO t VALUES (1,1,'a'),(2,2,'b'),(900,900,'far')")
+                try left.checkpoint(try Place(first))
+                try trial.onSource(
+                    "UPDATE t SET v='x' WHERE id=1; UPDATE t SET id=3 WHERE id=2; "
+                        + "INSERT INTO t VALUES (2,4,'again')")
+                try trial.onTarget("INSERT INTO t VALUES (1,1,'x'),(2,4,'again'),(3,2,'b')")
+                // It begins, and waits at its first row.
+                let holder = try target.connect(trial.schema)
+                try holder.execute("START TRANSACTION")
+                try holder.execute("SELECT * FROM t WHERE id=1 FOR UPDATE")
+                let skein = try SkeinProcess(trial.arguments(left.flags + ["--no-relay"]))
+                try await trial.copied(skein)
+                try await Task.sleep(for: .milliseconds(500))
+                #expect(skein.kill(), "\(skein.text)")
+                try trial.onSource("UPDATE t SET v='behind' WHERE id=900")
+                try await Replica.caughtUp(second, with: first)
+                try Replica.promote(second)
+                proxy.forward(to: second)
+                proxy.cut()
+                try holder.execute("COMMIT")
+                // The change behind the stretch finds no row; those within have come through.
+                let exact = try await left.run("--no-relay")
+                #expect(
+                    exact.status == 1 && exact.text.contains("[apply.rows]"), "\(exact.text)")
+                #expect(try trial.onTarget("SELECT id FROM t ORDER BY id") == "1\n2\n3\n")
+                try trial.onTarget("INSERT INTO t VALUES (900,900,'far')")
+                let outcome = try await left.run("--no-relay")
+                #expect(outcome.status == 0, "\(outcome.text)")
+                try await Trial(trial, source: second).expectEqual()
+            }
+        }
+    }
 }

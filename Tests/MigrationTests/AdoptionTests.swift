@@ -8,7 +8,7 @@ extension MigrationTests {
     /// `--adopt`: a task that DM has followed until now.
     @Suite("Taking over from DM", .serialized)
     struct AdoptionTests {
-        private static let tables = """
+        static let tables = """
             CREATE TABLE marker (id BIGINT PRIMARY KEY);
             CREATE TABLE t (id INT PRIMARY KEY, u INT UNIQUE, v VARCHAR(40));
             """
@@ -107,10 +107,15 @@ extension MigrationTests {
             /// What `skein migrate` is told.
             var flags: [String] { ["--adopt", "dm", "--adopt-meta", meta, "--adopt-wait", "1s"] }
 
-            init(_ pair: Pair, _ label: String, _ tables: String = AdoptionTests.tables)
-                async throws
-            {
-                trial = try await Trial(pair, label, tables)
+            init(
+                _ pair: Pair, _ label: String, _ tables: String = AdoptionTests.tables
+            ) async throws {
+                try self.init(try await Trial(pair, label, tables), tables)
+            }
+
+            /// A trial whose source has the tables.
+            init(_ trial: Trial, _ tables: String = AdoptionTests.tables) throws {
+                self.trial = trial
                 try trial.target.sql("DROP DATABASE IF EXISTS \(meta)")
                 try trial.target.sql(AdoptionTests.tablesOfDM(meta))
                 try trial.target.sql("CREATE DATABASE \(trial.schema)")
