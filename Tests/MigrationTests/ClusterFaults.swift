@@ -14,6 +14,9 @@ enum Fault: String, CaseIterable, Sendable {
     case ownerKilled
     /// kill -9 of the store's member of the worker that leads.
     case storeKilled
+    /// A machine is lost: kill -9 of a worker, and its folder, its member's data and its relay logs
+    /// with it, are gone. Another one comes under its name.
+    case machineLost
     /// The worker that runs a source is stopped for longer than its lease, and goes on.
     case ownerStopped
     /// The store's member of the worker that runs a source is stopped for a while, and goes on.
@@ -53,6 +56,14 @@ enum Fault: String, CaseIterable, Sendable {
         case .ownerKilled:
             guard let owner = try await cluster.owner(source) else { throw Overdue("no owner") }
             try await restart(owner, cluster)
+        case .machineLost:
+            let lost = cluster.workers[Int(dice.roll(cluster.workers.count))]
+            let others = cluster.workers.filter { $0.name != lost.name }
+            try await restart(lost, cluster, join: others[Int(dice.roll(others.count))])
+            try await cluster.eventually("three workers vote again") {
+                let members = try await cluster.client.members()
+                return members.count { !$0.isLearner && $0.hasStarted } == 3
+            }
         case .storeKilled:
             guard let leader = try await cluster.leader() else { throw Overdue("nobody leads") }
             // It may have been killed just before.
@@ -72,14 +83,19 @@ enum Fault: String, CaseIterable, Sendable {
     }
 
     /// Kills a worker, and starts it again once its sources run elsewhere.
-    private func restart(_ worker: ServeProcess, _ cluster: ClusterTrial) async throws {
+    ///
+    /// - Parameter join: it has lost all that it knew, and joins this one.
+    private func restart(
+        _ worker: ServeProcess, _ cluster: ClusterTrial, join: ServeProcess? = nil
+    ) async throws {
         worker.kill()
         try await cluster.eventually("the sources of \(worker.name) run elsewhere") {
             try await cluster.cluster().bindings.values.allSatisfy {
                 $0.record.worker != worker.name && $0.record.worker != nil
             }
         }
-        try worker.start()
+        if join != nil { try FileManager.default.removeItem(atPath: worker.folder) }
+        try worker.start(join: join)
     }
 }
 
