@@ -115,7 +115,7 @@ extension Migration {
         guard !stretch.isEmpty, !ignored.contains("adopt-tables"),
             !ignored.contains(Prechecks.every)
         else { return }
-        let tables = AdoptedStretch.unrepeatable(shapes)
+        let tables = AdoptedStretch.unrepeatable(shapes, settings.mapping)
         guard tables.isEmpty else {
             throw task.refused(AdoptedStretch.refusal(of: tables, stretch))
         }

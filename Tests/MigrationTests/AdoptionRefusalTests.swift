@@ -147,6 +147,36 @@ extension MigrationTests.AdoptionTests {
         }
     }
 
+    @Test("so are tables of which filters leave something out")
+    func filtered() async throws {
+        let left = try await Left(.mariadb, "adoptfilter")
+        let trial = left.trial
+        try left.checkpoint(try Place(trial.source))
+        try trial.onSource("INSERT INTO t VALUES (1,1,'a')")
+        let cluster = try ClusterTrial("w0")
+        try await cluster.running {
+            try cluster.workers[0].start()
+            try await cluster.add(
+                trial, sources: ["source"], task: "dm",
+                """
+                name: dm
+                task-mode: incremental
+                adopt: true
+                adopt-wait: 1s
+                ignore-checks: [adopt]
+                meta-schema: \(left.meta)
+                target-database: TARGET
+                mysql-instances: [{source-id: source, filter-rules: [f], block-allow-list: l}]
+                filters: {f: {schema-pattern: '*', table-pattern: t, events: [delete], action: Ignore}}
+                block-allow-list: {l: {do-dbs: [\(trial.schema)]}}
+                """)
+            try await cluster.eventually("the refusal") {
+                cluster.workers[0].process?.text.contains("adopt-tables") == true
+            }
+        }
+        #expect(try trial.onTarget("SELECT COUNT(*) FROM t") == "0\n")
+    }
+
     @Test("a migration with a checkpoint of its own goes on from that")
     func ownCheckpoint() async throws {
         let left = try await Left(.mariadb, "adoptown")

@@ -1,6 +1,7 @@
 internal import MySQLClient
 internal import MySQLCore
 internal import Replication
+internal import Rules
 internal import Stream
 
 /// Where a task of DM's is gone on with, and up to where DM may have applied changes already.
@@ -82,17 +83,20 @@ struct AdoptedStretch {
     /// What is said of tables whose changes can't be repeated.
     static func refusal(of tables: [TableName], _ stretch: AdoptedStretch) -> String {
         "changes from \(stretch.start) up to \(stretch.end) may be on the target already, and those "
-            + "of tables without a key, or where foreign keys act on rows, can't be repeated without "
-            + "harm: \(someNames(tables)). Copy these under another name and exclude them here; or, "
+            + "of tables without a key, or where foreign keys act on rows or filters leave some out, "
+            + "can't be repeated without harm: \(someNames(tables)). Copy these under another name and exclude them here; or, "
             + "where DM was stopped orderly while its target answered, ignore the check adopt-tables: "
             + "then their changes are applied exactly from DM's checkpoint on"
     }
 
-    /// Tables whose changes can't be repeated: without a key a row would be there twice, and where
-    /// foreign keys act on rows no binlog tells what became of them.
-    static func unrepeatable(_ shapes: some Collection<TableShape>) -> [TableName] {
+    /// Tables whose changes can't be repeated: without a key a row would be there twice, where
+    /// foreign keys act on rows no binlog tells what became of them, and where rules leave rows out
+    /// nothing tells whether one that is missing was left out, or was about to be written.
+    static func unrepeatable(
+        _ shapes: some Collection<TableShape>, _ mapping: TableMapping
+    ) -> [TableName] {
         let shapes = shapes.sorted { $0.name < $1.name }
-        let keyless = shapes.filter { $0.identifyingKey == nil }.map(\.name)
-        return ForeignKeys.cascadeGroups(shapes).union(keyless).sorted()
+        let odd = shapes.filter { $0.identifyingKey == nil || mapping.leavesOutRows(of: $0.name) }
+        return ForeignKeys.cascadeGroups(shapes).union(odd.map(\.name)).sorted()
     }
 }

@@ -1,6 +1,7 @@
 internal import Checkpoint
 internal import MySQLClient
 internal import MySQLCore
+internal import Rules
 internal import Settings
 internal import Stream
 
@@ -26,7 +27,8 @@ extension Prechecks {
     /// Tables that can't take changes twice.
     static func adoptTables(_ context: CheckContext) throws -> Check.Finding {
         guard let task = task(context) else { return notAdopted(context) }
-        let tables = AdoptedStretch.unrepeatable(context.sourceTables.shapes.values)
+        let tables = AdoptedStretch.unrepeatable(
+            context.sourceTables.shapes.values, context.settings.mapping)
         guard !tables.isEmpty else { return .ok("changes of every table can be repeated") }
         do {
             let checkpoint = try task.checkpoint(context.target.connection)
