@@ -62,9 +62,10 @@ public struct Coordinator {
     ///
     /// - Parameter replacing: `nil` for the first copy. After tables were copied again in a
     ///   subtask that was following already, those tables: the mark and all other shapes stay.
+    /// - Parameter adopting: what another tool has left, where the subtask goes on with that.
     public func beginFollowing(
         from start: SourcePosition, consistentFrom: SourcePosition, shapes: [TableShape],
-        replacing: Set<TableName>? = nil
+        replacing: Set<TableName>? = nil, adopting: Adoption? = nil
     ) throws {
         let low = replacing == nil ? "low_water=\(hexLiteral(start.encoded)), " : ""
         try transaction { connection in
@@ -79,6 +80,12 @@ public struct Coordinator {
             }
             for shape in shapes where replacing?.contains(shape.name) ?? true {
                 try writeShape(shape.name, shape, connection)
+            }
+            if let adopting {
+                let object = try StoredObject(
+                    kind: .adopted, name: Adoption.name, encoding: adopting)
+                try connection.execute(
+                    StoredObjects(meta: meta, key: key).storeStatement(object))
             }
         }
     }

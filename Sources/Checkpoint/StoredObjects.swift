@@ -38,6 +38,9 @@ public struct StoredObject: Sendable, Hashable {
         case staleProcedure = "stale.procedure"
         /// A function of which it has.
         case staleFunction = "stale.function"
+        /// Up to where another tool may have applied changes before the subtask began: an
+        /// ``Adoption``.
+        case adopted
     }
 
     /// What it is.

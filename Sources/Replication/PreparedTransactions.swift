@@ -92,12 +92,15 @@ extension SourceTransaction {
             let use = catalog.use(of: source.plan.shape.name)
             places.append(use == .skip ? -1 : Int32(out.sources.count))
             if use != .skip {
-                // What the copy would have left out is loose in its range, too.
+                // What the copy would have left out is loose in its range, too. What another tool may
+                // have applied when it was prepared it may have applied wherever it is decided.
+                let isSafe =
+                    catalog.isSafe || catalog.isAdopting && source.meeting == .converge
                 let isLoose = source.plan.isLoose && source.meeting == .loose
                 out.sources.append(
                     source.met(
                         as: use == .converge && !isLoose
-                            ? .converge : source.plan.usualMeeting))
+                            ? .converge : source.plan.usualMeeting(isSafe: isSafe)))
             }
         }
         for var row in rows where places[Int(row.source)] >= 0 {

@@ -254,7 +254,8 @@ public final class ReplicationEngine: Sendable {
             state: schemas, windows: configuration.ranges, consistentFrom: state.consistentFrom,
             session: StatementSession(
                 source: try ServerDialect(source), target: try ServerDialect(target)),
-            online: online, loose: loose, isSafe: configuration.converges)
+            online: online, loose: loose, isSafe: configuration.converges,
+            adoptedUntil: try Adoption.read(stored)?.stretchEnd())
         (catalog.stopped, catalog.decisions) = try StatementDecisions(
             meta: configuration.meta, key: configuration.key
         ).read(target)

@@ -49,8 +49,14 @@ final class TableCatalog {
     private var planNumber = 0
     /// Tables of which rules that are not in force any more have left something out.
     private var loose: Set<TableName>
-    /// Whether changes are to be written so that rows become what they say, whatever is there.
-    private let isSafe: Bool
+    /// Whether changes of the current transaction are to be written so that rows become what they
+    /// say, whatever is there.
+    private(set) var isSafe: Bool
+    private let isAlwaysSafe: Bool
+    /// Up to where another tool may have applied changes before; `nil` when that is passed.
+    private var adoptedUntil: SourcePosition?
+    /// Whether there was such a place when the run began.
+    let isAdopting: Bool
     /// Rules that were warned of.
     private var warned: Set<RuleError> = []
 
@@ -83,10 +89,13 @@ final class TableCatalog {
         windows: [TableName: CopyRange], consistentFrom: SourcePosition?,
         session: StatementSession? = nil,
         online: [TableName: OnlineSchemaChangeStateMachine.Entry] = [:],
-        loose: Set<TableName> = [], isSafe: Bool = false
+        loose: Set<TableName> = [], isSafe: Bool = false, adoptedUntil: SourcePosition? = nil
     ) {
         self.loose = loose
         self.isSafe = isSafe
+        isAlwaysSafe = isSafe
+        self.adoptedUntil = adoptedUntil
+        isAdopting = adoptedUntil != nil
         self.sourceVersion = sourceVersion
         self.mapping = mapping
         let unknown = ServerDialect(version: sourceVersion)
@@ -254,8 +263,17 @@ final class TableCatalog {
         graph = ForeignKeyGraph(state.tables.values, constrained: constrained)
     }
 
-    func beginTransaction(_ identity: TransactionIdentity) {
+    /// A transaction begins.
+    ///
+    /// - Parameters:
+    ///   - place: where it stands in the binlog that is read.
+    ///   - server: whose binlog that is.
+    func beginTransaction(
+        _ identity: TransactionIdentity, at place: BinlogPosition? = nil,
+        of server: ServerUUID? = nil
+    ) {
         self.identity = identity
+        isSafe = isAlwaysSafe || isAdopted(identity, place, server)
         if !uses.isEmpty { uses.removeAll(keepingCapacity: true) }
         lastID = .max
     }
@@ -289,11 +307,30 @@ final class TableCatalog {
         }
     }
 
-    /// Whether the copy of any table still matters.
-    var hasWindows: Bool { !windows.isEmpty }
+    /// Whether another tool may have applied a transaction before.
+    ///
+    /// Either sign is enough: numbers of MariaDB need not rise, and files and offsets say nothing
+    /// after a failover. Without one, nobody can have read it.
+    private func isAdopted(
+        _ identity: TransactionIdentity, _ place: BinlogPosition?, _ server: ServerUUID?
+    ) -> Bool {
+        guard let end = adoptedUntil else { return false }
+        if end.contains(identity) { return true }
+        guard let place, server == end.origin.server else { return false }
+        return place < end.binlog
+    }
+
+    /// Whether the copy of any table still matters, or what was applied before there was one.
+    var hasWindows: Bool { !windows.isEmpty || adoptedUntil != nil }
 
     /// Ranges that the mark has passed need no more looking at.
     func forgetWindows(passedBy mark: SourcePosition) {
+        // Every sign must say so: numbers that come out of order are met again.
+        if let end = adoptedUntil, end.origin.server == mark.origin.server,
+            mark.binlog > end.binlog, mark.gtids.holds(end.gtids), case .mysql = end.gtids
+        {
+            adoptedUntil = nil
+        }
         guard !windows.isEmpty else { return }
         windows = windows.filter { _, range in
             switch (mark.gtids, range.high.gtids) {
@@ -433,7 +470,7 @@ final class TableCatalog {
             shape: shape, route: route, isMerged: merged.contains(route.target),
             isShared: mapping.mayBeShared(target: route.target),
             isLoose: loose.contains(name) || mapping.leavesOutRows(of: name),
-            isSafe: isSafe, parents: parents, targetKeys: targetKeys[name] ?? [],
+            parents: parents, targetKeys: targetKeys[name] ?? [],
             targetColumns: there[route.target]?.columns ?? [], related: graph, number: planNumber)
         plans[name] = plan
         return plan

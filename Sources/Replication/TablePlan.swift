@@ -68,8 +68,9 @@ final class TablePlan: Sendable {
     /// Whether rules leave out some of its rows or changes, so that the target's rows may be others
     /// than the source's: all its changes are written as ``Meeting/loose`` then.
     let isLoose: Bool
-    /// Whether its changes are written as ``Meeting/converge`` for good, as the user asks for.
-    let alwaysConverges: Bool
+    /// Whether its changes can be written as ``Meeting/converge`` where no copy is near: without a
+    /// key, or where foreign keys act on rows, which no binlog tells, they can't.
+    let canConverge: Bool
     /// How an inserted row meets one that is there, where that can be: while the table converges,
     /// or when rules have left something out.
     let replacing: Replacing
@@ -95,9 +96,6 @@ final class TablePlan: Sendable {
     ///   - isMerged: whether rows of other tables go there, too, under the same keys.
     ///   - isShared: whether rows of other sources may go there, too.
     ///   - isLoose: whether rules may leave out some of its rows or changes.
-    ///   - isSafe: whether the target's rows may be others than the source's, and are to become what
-    ///     the changes say. Without a key, or where foreign keys act on rows, which no binlog tells,
-    ///     they can't.
     ///   - parents: where the tables go that its foreign keys refer to; those that are missing keep
     ///     their names.
     ///   - targetKeys: unique keys of the target that the source lacks.
@@ -105,7 +103,7 @@ final class TablePlan: Sendable {
     ///   - family: all migrated tables, for foreign keys.
     init(
         shape: TableShape, route: Route, isMerged: Bool = false, isShared: Bool = false,
-        isLoose: Bool = false, isSafe: Bool = false, parents: [TableName: TableName] = [:],
+        isLoose: Bool = false, parents: [TableName: TableName] = [:],
         targetKeys: [KeyShape],
         targetColumns: [ColumnShape] = [], related: ForeignKeyGraph, number: Int
     ) {
@@ -144,8 +142,8 @@ final class TablePlan: Sendable {
             acting.contains { $0.map { shape.columns[$0].generation != nil } ?? true }
             ? nil : acting.compactMap { $0 }.sorted()
         self.isLoose = isLoose
-        alwaysConverges =
-            isSafe && !isLoose && !identity.isEmpty && !related.isCascadeChild(shape.name)
+        canConverge =
+            !isLoose && !identity.isEmpty && !related.isCascadeChild(shape.name)
             && related.cascadeTargets(of: shape.name).isEmpty
         replacing =
             isMerged || isShared ? .fails : related.isInvolved(shape.name) ? .updates : .replaces
@@ -199,7 +197,12 @@ final class TablePlan: Sendable {
     }
 
     /// How its changes meet the target's rows when no copy is near.
-    var usualMeeting: Meeting { isLoose ? .loose : alwaysConverges ? .converge : .exact }
+    ///
+    /// - Parameter isSafe: whether the target's rows may be others than the source's, and are to
+    ///   become what the changes say.
+    func usualMeeting(isSafe: Bool) -> Meeting {
+        isLoose ? .loose : isSafe && canConverge ? .converge : .exact
+    }
 
     static func seed(_ table: TableName, _ what: String) -> UInt64 {
         var text = ByteBuffer(capacity: 128)

@@ -220,7 +220,7 @@ struct TransactionAssembler: ~Copyable {
             start: BinlogPosition(file: file, offset: entry.position),
             digest: Digest.hash(event, seed: 11),
             isApplied: recalling != nil || applied.contains(identity))
-        catalog.beginTransaction(transaction.identity)
+        catalog.beginTransaction(transaction.identity, at: group?.start, of: origin.server)
     }
 
     private func groupEnd(_ group: Group, _ entry: EventChunk.Entry) -> GroupEnd {
@@ -406,8 +406,8 @@ struct TransactionAssembler: ~Copyable {
         }
         let looksAtRows = filter?.looksAtRows(rows.kind) == true
         if !rows.before.isFull || !rows.after.isFull, requiresFullImages,
-            rows.kind == .insert || table.use != .exact || plan.isLoose || plan.alwaysConverges
-                || group.xid != nil
+            rows.kind == .insert || table.use != .exact || plan.isLoose
+                || catalog.isSafe && plan.canConverge || group.xid != nil
         {
             try requireWhole(rows, plan, event)
         }
@@ -416,7 +416,7 @@ struct TransactionAssembler: ~Copyable {
             plan.isLoose && table.use != .exact && rows.kind != .insert && rows.kind != .delete
         let meeting: Meeting =
             switch table.use {
-            case .exact: plan.usualMeeting
+            case .exact: plan.usualMeeting(isSafe: catalog.isSafe)
             case .converge: .converge
             case .skip: .exact
             }

@@ -6,6 +6,7 @@ public enum CheckNames {
         "trigger-privileges", "read-views", "target-privileges", "definers", "binlog-enabled",
         "binlog-format", "binlog-row-image", "binlog-row-value-options", "binlog-checksum",
         "binlog-storage", "gtid", "binlog-filters", "binlog-retention", "start-place",
+        "adopt", "adopt-tables",
         "server-id", "source-durability", "binlog-order-commits", "semi-sync", "source-replica",
         "source-cluster", "xa", "source-connections", "selection", "meta-schema", "table-keys",
         "engines", "column-types", "table-kinds", "generated-columns", "foreign-keys",

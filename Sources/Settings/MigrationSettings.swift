@@ -26,6 +26,27 @@ public struct MigrationSettings: Sendable {
         case gtids(String)
     }
 
+    /// A task of DM's that is gone on with.
+    public struct Adoption: Sendable, Hashable {
+        /// For how long DM's checkpoint must rest unless it is said: longer than DM takes to write
+        /// it, by its default.
+        public static let usualWait = Duration.seconds(35)
+        /// DM's meta schema unless it is said.
+        public static let usualMetaSchema = "dm_meta"
+
+        /// Its name there.
+        public var task: String
+        /// The schema on the target that has DM's tables.
+        public var metaSchema = Adoption.usualMetaSchema
+        /// For how long DM's checkpoint must rest.
+        public var wait = Adoption.usualWait
+        /// The mode where the migration has a checkpoint of its own; without one it is incremental.
+        public var mode = Mode.incremental
+
+        /// Names a task.
+        public init(task: String) { self.task = task }
+    }
+
     /// The source server.
     public var source: ConnectionOptions
     /// The target server.
@@ -58,6 +79,8 @@ public struct MigrationSettings: Sendable {
     public var mode = Mode.all
     /// Where a migration of changes alone begins, when it is started for the first time.
     public var start = StartPlace.now
+    /// DM's task that is gone on with, when this one is started for the first time.
+    public var adoption: Adoption?
     /// Target connections that apply transactions.
     public var lanes = 3
     /// Pairs of connections that copy; `nil` chooses by the machine.

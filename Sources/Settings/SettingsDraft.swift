@@ -27,6 +27,12 @@ public struct SettingsDraft: Sendable, Hashable {
     public var startGTIDs: String?
     /// When changes are followed from.
     public var startTime: StartTime?
+    /// DM's task that is gone on with.
+    public var adopt: String?
+    /// DM's meta schema.
+    public var adoptMeta: String?
+    /// For how long DM's checkpoint must rest.
+    public var adoptWait: TimeSpan?
     /// Target connections that apply transactions.
     public var lanes: Int?
     /// Pairs of connections that copy.
@@ -80,6 +86,9 @@ public struct SettingsDraft: Sendable, Hashable {
             startGTIDs = other.startGTIDs
             startTime = other.startTime
         }
+        adopt = other.adopt ?? adopt
+        adoptMeta = other.adoptMeta ?? adoptMeta
+        adoptWait = other.adoptWait ?? adoptWait
         lanes = other.lanes ?? lanes
         readers = other.readers ?? readers
         memoryBudget = other.memoryBudget ?? memoryBudget
@@ -142,6 +151,37 @@ public struct SettingsDraft: Sendable, Hashable {
         return place
     }
 
+    /// DM's task that is gone on with; `nil` for none.
+    private func adoption(
+        _ mode: MigrationSettings.Mode
+    ) throws(SettingsError) -> MigrationSettings.Adoption? {
+        guard let adopt else {
+            guard adoptMeta == nil, adoptWait == nil else {
+                throw SettingsError("adopt-meta and adopt-wait need adopt: the name of DM's task")
+            }
+            return nil
+        }
+        guard sourceID != nil else {
+            throw SettingsError("adopt needs source-id: what DM calls the source")
+        }
+        guard !hasStart else {
+            throw SettingsError(
+                "adopt contradicts start-position, start-gtid and start-time: DM's checkpoint says "
+                    + "where changes are followed from")
+        }
+        guard mode != .full else {
+            throw SettingsError("adopt contradicts the mode full: DM has copied the rows")
+        }
+        var adoption = MigrationSettings.Adoption(
+            task: try checkedName(adopt, "adopt", limit: 64))
+        adoption.mode = mode
+        if let adoptMeta {
+            adoption.metaSchema = try checkedName(adoptMeta, "adopt-meta", limit: 64)
+        }
+        if let adoptWait { adoption.wait = adoptWait.duration }
+        return adoption
+    }
+
     /// The finished settings, defaults filled in and every limit checked.
     ///
     /// - Parameter passwords: asked for each server that has its options.
@@ -170,6 +210,10 @@ public struct SettingsDraft: Sendable, Hashable {
         }
         settings.mode = mode ?? .all
         settings.start = try start()
+        if let adoption = try adoption(settings.mode) {
+            settings.adoption = adoption
+            settings.mode = .incremental
+        }
         if settings.mode == .full, let until, until != .caughtUp {
             throw SettingsError(
                 "until contradicts the mode full, which ends where the copy is whole")

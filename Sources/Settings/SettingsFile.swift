@@ -6,7 +6,8 @@ extension SettingsDraft {
     /// The keys of a settings file, in the order of the documentation.
     static let fileKeys = [
         "source", "target", "tables", "exclude", "name", "source-id", "meta-schema", "mode",
-        "start-position", "start-gtid", "start-time", "lanes", "readers", "memory", "chunk-rows",
+        "start-position", "start-gtid", "start-time", "adopt", "adopt-meta", "adopt-wait", "lanes",
+        "readers", "memory", "chunk-rows",
         "chunk-bytes", "until", "into-existing", "safe-mode", "finish", "ignore-checks",
         "state-dir",
         "relay", "relay-dir", "relay-limit", "server-id",
@@ -68,6 +69,9 @@ extension SettingsDraft {
         }
         startGTIDs = try map.parsed("start-gtid", "a GTID set") { isGTIDSet($0) ? $0 : nil }
         startTime = try map.parsed("start-time", StartTime.forms) { StartTime($0) }
+        adopt = try map.text("adopt")
+        adoptMeta = try map.text("adopt-meta")
+        adoptWait = try map.parsed("adopt-wait", "a time such as 35s") { TimeSpan($0) }
         lanes = try map.number("lanes", Limits.lanes)
         readers = try map.number("readers", Limits.readers)
         memoryBudget = try map.size("memory", Limits.memory)

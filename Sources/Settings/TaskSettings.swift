@@ -26,7 +26,8 @@ public struct TaskSettings: Sendable, Hashable {
     /// The keys of a migration's file that a task has, beside its servers.
     private static let sharedKeys = [
         "name", "tables", "exclude", "meta-schema", "mode", "start-position", "start-gtid",
-        "start-time", "lanes", "readers", "memory", "chunk-rows", "chunk-bytes", "until",
+        "start-time", "adopt", "adopt-meta", "adopt-wait", "lanes", "readers", "memory",
+        "chunk-rows", "chunk-bytes", "until",
         "into-existing", "safe-mode", "finish", "ignore-checks",
     ]
     static let keys = ["target", "sources"] + sharedKeys
@@ -158,15 +159,23 @@ public struct TaskSettings: Sendable, Hashable {
     public func beginning(at time: StartTime) throws(SettingsError) -> TaskSettings {
         var out = self
         let isIncremental: Bool
+        let isAdopted: Bool
         switch content {
         case .short(var draft):
+            isAdopted = draft.adopt != nil
             isIncremental = draft.mode == .incremental
             (draft.startPosition, draft.startGTIDs, draft.startTime) = (nil, nil, time)
             out.content = .short(draft)
         case .file(var file):
+            isAdopted = file.adoptsDM
             isIncremental = file.mode == .incremental
             file.startTime = time
             out.content = .file(file)
+        }
+        guard !isAdopted else {
+            throw SettingsError(
+                "a start time contradicts adopt: DM's checkpoint says where changes are followed "
+                    + "from")
         }
         guard isIncremental else {
             throw SettingsError(
@@ -261,6 +270,7 @@ public struct TaskSettings: Sendable, Hashable {
         case .short(let short): draft = short
         case .file(let file): draft = file.draft(of: source)
         }
+        draft.sourceID = source.name
         draft.source.url = source.server
         draft.target.url = target
         return draft
@@ -331,6 +341,9 @@ public struct TaskSettings: Sendable, Hashable {
         out["start-position"] = draft.startPosition.map { .text($0.description) }
         out["start-gtid"] = draft.startGTIDs.map { .text($0) }
         out["start-time"] = draft.startTime.map { .text($0.description) }
+        out["adopt"] = draft.adopt.map { .text($0) }
+        out["adopt-meta"] = draft.adoptMeta.map { .text($0) }
+        out["adopt-wait"] = draft.adoptWait.map { .text($0.description) }
         set("lanes", draft.lanes)
         set("readers", draft.readers)
         setSize("memory", draft.memoryBudget)

@@ -159,6 +159,7 @@ public final class Migration: Sendable {
             do {
                 if !isPrepared {
                     try await prepareNames()
+                    try await settleAdoption()
                     if settings.fresh { try await startOver() }
                     try await prepare()
                     isPrepared = true
@@ -227,7 +228,7 @@ public final class Migration: Sendable {
                 let isIncremental = self.settings.mode == .incremental
                 // "Now" is the first start: what comes before a later try succeeds is not lost.
                 let place =
-                    isIncremental && self.settings.start == .now
+                    isIncremental && self.settings.start == .now && self.settings.adoption == nil
                     ? try StartSearch(self.settings.source, serverID: self.serverID).find(.now)
                     : nil
                 try self.meta.prepare(target)

@@ -14,6 +14,8 @@ public enum MigrationError: Error, Sendable, Hashable, CustomStringConvertible {
     case badPosition(String)
     /// Changes alone are to be followed, and a table of the target is not what they need.
     case targetLacks(TableName, detail: String)
+    /// A task of DM's can't be gone on with.
+    case adoption(task: String, detail: String)
 
     /// One sentence, with what to do.
     public var description: String {
@@ -32,6 +34,8 @@ public enum MigrationError: Error, Sendable, Hashable, CustomStringConvertible {
         case .targetLacks(let table, let detail):
             "the target's table \(table) is not what the source's was where changes are to be "
                 + "followed from (\(detail)): make it so, with its rows, or exclude it"
+        case .adoption(let task, let detail):
+            "DM's task \(task) can't be taken over: \(detail)"
         }
     }
 }

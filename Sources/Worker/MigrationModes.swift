@@ -44,6 +44,7 @@ extension Migration {
 
     /// Finds the place that changes are followed from, and writes the first checkpoint.
     func begin(_ state: SubtaskState) async throws {
+        if let adoption = settings.adoption { return try await adopt(adoption) }
         board.update { $0.phase = .checking }
         let place = place(of: state)
         board.update {
@@ -67,6 +68,19 @@ extension Migration {
         } onCancel: {
             interruption.interrupt()
         }
+        try await begin(from: start, shapes)
+        logger.notice("changes are followed", metadata: ["from": "\(start)"])
+    }
+
+    /// Writes the first checkpoint.
+    ///
+    /// - Parameters:
+    ///   - adopting: what another tool has left.
+    ///   - mayBegin: throws where what was found is not so any more.
+    func begin(
+        from start: SourcePosition, _ shapes: [TableShape], adopting: Adoption? = nil,
+        _ mayBegin: @Sendable @escaping () throws -> Void = {}
+    ) async throws {
         let (token, epoch) = nextRun()
         let state = try await withThread("control") {
             let session = try TargetSession(self.settings.target, role: .coordinator)
@@ -74,16 +88,18 @@ extension Migration {
                 session, token: token, epoch: epoch, lanes: 0)
             // Another process may have begun meanwhile: its place counts.
             guard state.phase == "start" else { return state }
+            try mayBegin()
             let coordinator = Coordinator(
                 session: session, meta: self.meta, key: self.key, token: token)
             // Nothing is done by the rules of an earlier start, which was checked by its own.
             let identity = MigrationIdentity(settings: self.settings, server: start.origin.server)
             _ = try coordinator.change(identity: identity.encoded, leaving: [])
-            try coordinator.beginFollowing(from: start, consistentFrom: start, shapes: shapes)
+            try coordinator.beginFollowing(
+                from: start, consistentFrom: start, shapes: shapes,
+                adopting: adopting)
             return state
         }
         didTakeOver(state)
-        logger.notice("changes are followed", metadata: ["from": "\(start)"])
     }
 
     /// A place that was settled by an earlier start says nothing of another server's files.
@@ -97,7 +113,7 @@ extension Migration {
     }
 
     /// The target must have the tables as they were.
-    private func requireTables(_ shapes: [TableShape]) throws {
+    func requireTables(_ shapes: [TableShape]) throws {
         guard !shapes.isEmpty else { throw MigrationError.nothingSelected }
         if settings.ignoredChecks.contains("target-tables") { return }
         let mapping = settings.mapping

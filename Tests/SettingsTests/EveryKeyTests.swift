@@ -119,6 +119,7 @@ struct EveryKeyTests {
             .init("validators.*.max-pending-row-count", 9),
             .init("memory", "64MiB"), .init("chunk-bytes", "1MiB"), .init("until", "caught-up"),
             .init("start-time", "2026-05-01 10:00:00", ["task-mode": "incremental"]),
+            .init("adopt", true), .init("adopt-wait", "40s", ["adopt": true]),
             .init("into-existing", true), .init("finish", true), .init("ignore-checks", ["gtid"]),
         ] + named + inner + inline
 

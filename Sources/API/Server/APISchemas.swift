@@ -181,7 +181,7 @@ enum APISchemas {
                 "name": text, "target": reference("Server"), "sources": oneOrMore,
                 "tables": oneOrMore, "exclude": oneOrMore, "meta-schema": text,
                 "mode": text, "start-position": text, "start-gtid": text, "start-time": text,
-                "lanes": integer,
+                "adopt": text, "adopt-meta": text, "adopt-wait": text, "lanes": integer,
                 "readers": integer, "memory": size, "chunk-rows": integer, "chunk-bytes": size,
                 "until": text, "into-existing": flag, "safe-mode": flag, "finish": flag,
                 "ignore-checks": oneOrMore,

@@ -47,6 +47,7 @@ extension OperatorError {
             self.init(
                 "migration.position", error,
                 do: "give --until as file:offset, as GTIDs, or as caught-up")
+        case .adoption: self.init("migration.adopt", error)
         case .targetLacks(let table, _): self.init("migration.target", error, table)
         }
     }

@@ -38,6 +38,23 @@ struct MigrationFlags: ParsableArguments {
     var startTime: StartTime?
 
     @Option(
+        help: ArgumentHelp(
+            "Go on with this task of DM's, from its checkpoint; DM must be stopped.",
+            valueName: "task"))
+    var adopt: String?
+
+    @Option(
+        help: ArgumentHelp("The schema of DM's checkpoint (default: dm_meta).", valueName: "schema")
+    )
+    var adoptMeta: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "For how long DM's checkpoint must rest (default: 35s).", valueName: "time"),
+        transform: parseTime)
+    var adoptWait: TimeSpan?
+
+    @Option(
         help: ArgumentHelp("Target connections that apply changes (default: 4).", valueName: "n"))
     var lanes: Int?
 
@@ -128,6 +145,9 @@ struct MigrationFlags: ParsableArguments {
         draft.startPosition = startPosition
         draft.startGTIDs = startGtid
         draft.startTime = startTime
+        draft.adopt = adopt
+        draft.adoptMeta = adoptMeta
+        draft.adoptWait = adoptWait
         draft.lanes = lanes
         draft.readers = readers
         draft.memoryBudget = memory
@@ -152,6 +172,11 @@ struct MigrationFlags: ParsableArguments {
 private func parseSize(_ text: String) throws -> Int {
     guard let size = ByteSize(text) else { throw ValidationError("must be a size such as 128MiB") }
     return size.bytes
+}
+
+private func parseTime(_ text: String) throws -> TimeSpan {
+    guard let time = TimeSpan(text) else { throw ValidationError("must be a time such as 35s") }
+    return time
 }
 
 private func parseUntil(_ text: String) throws -> MigrationSettings.Until {

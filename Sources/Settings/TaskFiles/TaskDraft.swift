@@ -24,6 +24,15 @@ extension TaskFile {
                 }
             }
         }
+        if adoptsDM {
+            draft.adopt = name
+            draft.adoptMeta = metaSchema
+            draft.adoptWait = adoptWait
+            // Where DM was to begin it has begun.
+            draft.startTime = nil
+            draft.startGTIDs = nil
+            draft.startPosition = nil
+        }
         draft.metaSchema = metaSchema
         draft.memoryBudget = memoryBudget
         draft.chunkBytes = chunkBytes

@@ -113,6 +113,10 @@ public struct TaskFile: SettingsBlock {
     public var chunkBytes: Int?
     /// `start-time`; `nil`: what the sources' `meta` says, or now.
     public var startTime: StartTime?
+    /// `adopt`: DM has run the task until now, under the same name and meta schema.
+    public var adoptsDM = false
+    /// `adopt-wait`; `nil` for the default.
+    public var adoptWait: TimeSpan?
     /// `until`; `nil`: until it is stopped.
     public var until: MigrationSettings.Until?
     /// `into-existing`.
@@ -172,6 +176,10 @@ public struct TaskFile: SettingsBlock {
     private static let ownKeys: [SettingsKey<Self>] = [
         .parsed(
             "start-time", \.startTime, StartTime.forms, { StartTime($0).map { .some($0) } },
+            { ($0?.description).map { .text($0) } }),
+        .flag("adopt", \.adoptsDM),
+        .parsed(
+            "adopt-wait", \.adoptWait, "a time such as 35s", { TimeSpan($0).map { .some($0) } },
             { ($0?.description).map { .text($0) } }),
         .size("memory", \.memoryBudget, Limits.memory),
         .size("chunk-bytes", \.chunkBytes, Limits.chunkBytes),

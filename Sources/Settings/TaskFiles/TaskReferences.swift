@@ -66,6 +66,23 @@ extension TaskFile {
         }
     }
 
+    private func checkAdoption(_ map: SettingsMapping) throws(SettingsError) {
+        guard adoptsDM else {
+            guard adoptWait == nil else {
+                throw map.error("adopt-wait", "needs \"adopt: true\"")
+            }
+            return
+        }
+        guard mode == .all || mode == .incremental else {
+            throw map.error("adopt", "needs \"task-mode: all\" or \"task-mode: incremental\"")
+        }
+        guard startTime == nil else {
+            throw map.error(
+                "start-time",
+                "contradicts \"adopt\": DM's checkpoint says where changes are followed from")
+        }
+    }
+
     /// What only the whole file can tell.
     func checkMeaning(_ map: SettingsMapping) throws(SettingsError) {
         try checkRules(map.reading)
@@ -81,6 +98,7 @@ extension TaskFile {
                 "needs \"task-mode: incremental\": with the rows that are there, "
                     + "changes are followed from where they were read")
         }
+        try checkAdoption(map)
         let checksForeignKeys = ["1", "on", "true"]
             .contains(target.session["foreign_key_checks"]?.lowercased() ?? "")
         for (index, instance) in instances.enumerated() {

@@ -94,6 +94,8 @@ extension Prechecks {
         },
         Check("binlog-retention") { context in retention(context) },
         Check("start-place") { context in try startPlace(context) },
+        Check("adopt") { context in try adopt(context) },
+        Check("adopt-tables") { context in try adoptTables(context) },
         Check("server-id") { context in try serverID(context) },
     ]
 
@@ -134,6 +136,7 @@ extension Prechecks {
             return .ok("changes are followed from where the rows are read")
         }
         if context.isResuming { return .ok("an earlier run is continued from its checkpoint") }
+        if settings.adoption != nil { return .ok("changes are followed from DM's checkpoint") }
         if settings.start == .now {
             return .ok("changes are followed from when the migration is started")
         }

@@ -96,7 +96,9 @@ extension Prechecks {
             return .ok("the target has all tables, as the source has them")
         }
         // The place is that of the first start, statements behind it have been written since.
-        guard context.settings.start == .now, context.resumedPhase != "start" else {
+        guard context.settings.start == .now, context.settings.adoption == nil,
+            context.resumedPhase != "start"
+        else {
             return .warning(
                 "tables of the target are not what they are on the source now: \(someNames(all))",
                 remedy:

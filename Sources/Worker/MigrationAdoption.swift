@@ -1,0 +1,130 @@
+internal import Checkpoint
+internal import Logging
+internal import MySQLClient
+internal import MySQLCore
+internal import Replication
+internal import Runtime
+internal import Settings
+internal import Stream
+internal import Synchronization
+
+// A task that DM has followed is gone on with from DM's checkpoint. DM's tables are only read. What
+// it may have applied behind its checkpoint is applied once more, so that rows become what the
+// changes say; up to where is recorded in the transaction that begins the subtask, and every later
+// run reads it from there. Before that transaction nothing has happened.
+
+extension Migration {
+    /// Leaves DM's checkpoint alone where Skein has one of its own: that is further.
+    func settleAdoption() async throws {
+        guard let adoption = settings.adoption, !settings.fresh else { return }
+        let phase = try await withThread("control") {
+            let target = try Connection(self.settings.target)
+            guard try self.meta.exists(target) else { return nil as String? }
+            return try Takeover(meta: self.meta, key: self.key).peek(target)?.phase
+        }
+        guard let phase, phase != "start" else { return }
+        given.withLock {
+            $0.adoption = nil
+            $0.mode = adoption.mode
+        }
+        let warning =
+            "adopt: it goes on from its own checkpoint in \(meta.name); that of DM's task "
+            + "\(adoption.task) is not looked at"
+        board.update { $0.warnings.append(warning) }
+        logger.warning("DM's checkpoint is not looked at", metadata: ["task": "\(adoption.task)"])
+    }
+
+    /// Begins where DM has stopped.
+    func adopt(_ adoption: MigrationSettings.Adoption) async throws {
+        let task = adoption.dmTask(key)
+        board.update {
+            $0.phase = .checking
+            $0.waiting =
+                "looking whether DM's task \(task.name) rests, for \(adoption.wait.components.seconds) s"
+        }
+        defer { board.update { $0.waiting = nil } }
+        let began = ContinuousClock.now
+        let seen = try await look(task)
+        let interruption = Interruption()
+        let (start, shapes) = try await withTaskCancellationHandler {
+            try await withThread("start") {
+                let search = StartSearch(
+                    self.settings.source, serverID: self.serverID, interruption: interruption)
+                let start = try AdoptedStretch.start(of: seen, task, search)
+                let shapes = try StartShapes(
+                    source: self.settings.source, target: self.settings.target,
+                    mapping: self.settings.mapping, interruption: interruption
+                ).read(at: start)
+                try self.requireTables(shapes)
+                return (start, shapes)
+            }
+        } onCancel: {
+            interruption.interrupt()
+        }
+        // Once more in any case, and for as long as DM may take to write its checkpoint.
+        repeat {
+            let rest = adoption.wait - began.duration(to: .now)
+            try await Task.sleep(for: max(.milliseconds(10), min(rest, .seconds(1))))
+            guard try await look(task) == seen else {
+                throw task.isRunning("its checkpoint moves")
+            }
+        } while began.duration(to: .now) < adoption.wait
+        // DM rests: what the source gets from now on it has not read.
+        let end = try await withTaskCancellationHandler {
+            try await withThread("start") {
+                try AdoptedStretch.end(
+                    of: seen,
+                    StartSearch(
+                        self.settings.source, serverID: self.serverID, interruption: interruption),
+                    self.settings.source)
+            }
+        } onCancel: {
+            interruption.interrupt()
+        }
+        let stretch = AdoptedStretch(start: start, end: end)
+        try requireRepeatable(shapes, stretch, task)
+        try await begin(
+            from: start, shapes, adopting: Adoption(task: task.name, end: end)
+        ) {
+            guard try self.read(task) == seen else {
+                throw task.isRunning("its checkpoint moves")
+            }
+        }
+        logger.notice(
+            "DM's task is continued",
+            metadata: ["task": "\(task.name)", "from": "\(start)", "safe until": "\(end)"])
+    }
+
+    private func look(_ task: DMTask) async throws -> DMCheckpoint {
+        try await withThread("control") { try self.read(task) }
+    }
+
+    private func read(_ task: DMTask) throws -> DMCheckpoint {
+        let target = try Connection(settings.target)
+        try task.requireSilence(target)
+        let found = try task.checkpoint(target)
+        try task.requireNothingOpen(target)
+        return found
+    }
+
+    /// Tables whose rows would be there twice, or not be found.
+    private func requireRepeatable(
+        _ shapes: [TableShape], _ stretch: AdoptedStretch, _ task: DMTask
+    ) throws {
+        let ignored = settings.ignoredChecks
+        guard !stretch.isEmpty, !ignored.contains("adopt-tables"),
+            !ignored.contains(Prechecks.every)
+        else { return }
+        let tables = AdoptedStretch.unrepeatable(shapes, settings.mapping)
+        guard tables.isEmpty else {
+            throw task.refused(AdoptedStretch.refusal(of: tables, stretch))
+        }
+    }
+}
+
+extension MigrationSettings.Adoption {
+    /// The task in DM's words.
+    func dmTask(_ key: SubtaskKey) -> DMTask {
+        DMTask(name: task, meta: metaSchema, source: key.source)
+    }
+}
