@@ -36,10 +36,12 @@ public struct StaleObject: Sendable, Hashable, Codable {
         /// Its name, the same on both servers.
         public var name: TableName
 
-        /// Names one.
+        /// Names one. Case does not count in names of procedures and functions.
         public init(_ kind: Kind, _ name: TableName) {
             self.kind = kind
-            self.name = name
+            self.name =
+                kind == .view
+                ? name : TableName(schema: name.schema, name: name.name.lowercased())
         }
 
         /// Kind and name.

@@ -96,7 +96,8 @@ extension StatementHandler {
             func refusal(_ detail: String) -> ReplicationError {
                 .unsupported(
                     event.position,
-                    detail: "the statement that was given for this place \(detail): \(sql)")
+                    detail: "the statement that was given for this place \(detail): "
+                        + DDLWorker.shortened(withoutSecrets(sql)))
             }
             let statement: Statement
             do throws(SyntaxError) {

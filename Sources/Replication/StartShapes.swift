@@ -22,6 +22,7 @@ public struct StartShapes: Sendable {
     private let target: ConnectionOptions
     private let mapping: TableMapping
     private let interruption: Interruption?
+    private let mayHaveRun: Bool
 
     /// One statement since the place.
     private struct Change {
@@ -35,11 +36,14 @@ public struct StartShapes: Sendable {
 
     /// Makes a reader of them; nothing is asked yet.
     ///
-    /// - Parameter interruption: ends the reading from another thread.
+    /// - Parameters:
+    ///   - interruption: ends the reading from another thread.
+    ///   - mayHaveRun: whether the target may have the first statement behind the place already.
     public init(
         source: ConnectionOptions, target: ConnectionOptions, mapping: TableMapping,
-        interruption: Interruption? = nil
+        interruption: Interruption? = nil, mayHaveRun: Bool = false
     ) {
+        self.mayHaveRun = mayHaveRun
         self.source = source
         self.target = target
         self.mapping = mapping
@@ -202,6 +206,10 @@ public struct StartShapes: Sendable {
             let name = change.tables.sorted().first
             guard let ddl = change.ddl else {
                 throw uncertain(name, change, "the statement is not understood")
+            }
+            if mayHaveRun, change.place == changes.first?.place, !ddl.isSafeToRunIfUnseen {
+                throw uncertain(
+                    name, change, "whether the statement has run already nothing tells")
             }
             if case .dropSchema(let schema) = ddl {
                 throw uncertain(name, change, "schema \(schema.name) was dropped")

@@ -95,7 +95,6 @@ extension StreamReader {
         case .changedDuringCopy:
             // What is copied again is told from what ran before by the mark: nothing that has run may
             // be above it.
-            run.scheduler.setDry(true)
             try await run.scheduler.drain()
             return try await run.flush()
         // There is nothing to decide about.

@@ -268,12 +268,15 @@ final class TableCatalog {
     /// - Parameters:
     ///   - place: where it stands in the binlog that is read.
     ///   - server: whose binlog that is.
+    ///   - isRecalled: its rows were prepared at another place than it is decided at; another tool may
+    ///     have applied them there, also where that place is passed, or was another server's.
     func beginTransaction(
         _ identity: TransactionIdentity, at place: BinlogPosition? = nil,
-        of server: ServerUUID? = nil
+        of server: ServerUUID? = nil, isRecalled: Bool = false
     ) {
         self.identity = identity
-        isSafe = isAlwaysSafe || isAdopted(identity, place, server)
+        isSafe =
+            isAlwaysSafe || (isRecalled ? isAdopting : isAdopted(identity, place, server))
         if !uses.isEmpty { uses.removeAll(keepingCapacity: true) }
         lastID = .max
     }
@@ -497,6 +500,10 @@ final class TableCatalog {
         for (index, (layout, column)) in zip(map.columns, columns).enumerated() {
             guard let given = ValueClass(layout.type), given != ValueClass(column.type.kind)
             else { continue }
+            // MariaDB logs texts, whatever a column that takes them is called on the target.
+            if given == .bytes, column.type.kind == .json, sourceVersion.family == .mariadb {
+                continue
+            }
             throw ReplicationError.shapeMismatch(
                 plan.shape.name, position,
                 detail: "column \(index + 1) is of type \(layout.type) in the binlog, and "

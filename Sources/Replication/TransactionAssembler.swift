@@ -220,7 +220,9 @@ struct TransactionAssembler: ~Copyable {
             start: BinlogPosition(file: file, offset: entry.position),
             digest: Digest.hash(event, seed: 11),
             isApplied: recalling != nil || applied.contains(identity))
-        catalog.beginTransaction(transaction.identity, at: group?.start, of: origin.server)
+        catalog.beginTransaction(
+            transaction.identity, at: group?.start, of: origin.server,
+            isRecalled: recalling != nil)
     }
 
     private func groupEnd(_ group: Group, _ entry: EventChunk.Entry) -> GroupEnd {

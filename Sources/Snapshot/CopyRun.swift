@@ -131,7 +131,8 @@ struct CopyRun: Sendable {
         try Task.checkCancellation()
         progress.set(.objects)
         try await copyObjects(objects)
-        return try await finish(state, finishedBefore: whole, earlier)
+        return try await finish(
+            state, finishedBefore: whole, earlier, seen: copied.views.flatMap(\.records))
     }
 
     /// Empties tables whose unfinished copy can't go on, and forgets their chunks; drops those
@@ -181,6 +182,11 @@ struct CopyRun: Sendable {
         // What was whole, and starts over because of others, is read as it is now.
         let late = anew.intersection(settled)
         changed += try await schema.changed(owned.filter { late.contains($0.key) })
+        // What only the stream has made is by its definition, not by today's.
+        if !isFirst, !configuration.intoExisting {
+            changed += restart.subtracting(gone).filter { owned[$0] == nil && byTable[$0] == nil }
+                .sorted()
+        }
         let tables = anew.sorted()
         guard !tables.isEmpty else { return chunks }
         let ownTargets = Set(try owned.keys.map { try plan.mapping.target(of: $0) })
@@ -358,8 +364,10 @@ struct CopyRun: Sendable {
         try await schema.createObjects(created)
     }
 
+    /// - Parameter seen: the views of this run, whether rows were read in them or not.
     private func finish(
-        _ state: SubtaskState, finishedBefore: Set<TableName>, _ earlier: TableIdentities
+        _ state: SubtaskState, finishedBefore: Set<TableName>, _ earlier: TableIdentities,
+        seen: [SnapshotRecord]
     ) async throws -> SnapshotResult {
         let (snapshots, chunks, _) = try await control.ledger()
         let ranges = try CopyLedger.ranges(snapshots: snapshots, chunks: chunks)
@@ -375,6 +383,12 @@ struct CopyRun: Sendable {
         }
         var all = first
         for range in ranges.values { all = try all.union(range) }
+        // A table without rows here was gone when the views were opened: what came before is not
+        // for it. That must not be forgotten because nothing was left to be read.
+        for later in seen.map(\.high) + [state.consistentFrom] {
+            guard let later, later.origin.server == all.high.origin.server else { continue }
+            all = try all.union(CopyRange(low: all.low, high: later))
+        }
         var shapes = Dictionary(uniqueKeysWithValues: plan.tables.map { ($0.name, $0.shape) })
         // Of what the source has dropped since, the stream has rows before that.
         for table in whole where shapes[table] == nil { shapes[table] = earlier[table]?.shape }

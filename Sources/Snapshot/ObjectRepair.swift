@@ -110,9 +110,15 @@ extension SwitchOver {
         {
             return reason
         }
-        guard let reason = try Self.tell(what, { try wanted.create(on: target) }) else {
-            return nil
+        let refused: String?
+        do {
+            refused = try Self.tell(what) { try wanted.create(on: target) }
+        } catch {
+            // It is tried again; meanwhile the target has what it had.
+            try? now.create(on: target)
+            throw error
         }
+        guard let reason = refused else { return nil }
         let lost = try Self.tell("and what the target had can't be created again") {
             try now.create(on: target)
         }

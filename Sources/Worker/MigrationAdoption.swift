@@ -53,7 +53,8 @@ extension Migration {
                 let start = try AdoptedStretch.start(of: seen, task, search)
                 let shapes = try StartShapes(
                     source: self.settings.source, target: self.settings.target,
-                    mapping: self.settings.mapping, interruption: interruption
+                    mapping: self.settings.mapping, interruption: interruption,
+                    mayHaveRun: true
                 ).read(at: start)
                 try self.requireTables(shapes)
                 return (start, shapes)
@@ -76,7 +77,7 @@ extension Migration {
                     of: seen,
                     StartSearch(
                         self.settings.source, serverID: self.serverID, interruption: interruption),
-                    self.settings.source)
+                    self.settings.source, isAnew: self.settings.fresh)
             }
         } onCancel: {
             interruption.interrupt()

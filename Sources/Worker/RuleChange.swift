@@ -70,7 +70,10 @@ extension Migration {
             session, token: token, epoch: epoch, lanes: 0)
         didTakeOver(state)
         // Another process may have written between the look and the takeover, and can't from now on.
-        guard state.phase == known.phase, state.identity == known.identity else { return false }
+        guard state.phase == known.phase, state.identity == known.identity,
+            try StoredShapes(meta: meta, key: key).read(target).map(\.name).sorted()
+                == copied.sorted()
+        else { return false }
         let coordinator = Coordinator(session: session, meta: meta, key: key, token: token)
         guard state.carried.isEmpty,
             try coordinator.change(identity: identity.encoded, leaving: leaving, loose: loose)

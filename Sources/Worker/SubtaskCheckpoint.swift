@@ -61,7 +61,7 @@ public struct SubtaskStatement: Sendable, Hashable, Codable {
     public var reason: String?
     /// `skip`, `replace` or `inject`; `nil`: nothing was decided.
     public var decision: String?
-    /// What is to run in its place, or behind it.
+    /// What is to run in its place, or behind it, without passwords.
     public var statements: [String] = []
 
     /// Describes a subtask that no statement has stopped.
@@ -210,7 +210,10 @@ public struct SubtaskCheckpoint: Sendable {
     /// - Throws: `CheckpointError.missing`, `MySQLError`.
     private func open() throws -> (Connection, SubtaskState) {
         let connection = try Connection(target)
-        try connection.execute("SET SESSION innodb_lock_wait_timeout=\(Self.lockWait)")
+        // A machine that is lost in the middle of a change must not hold its rows for hours.
+        try connection.execute(
+            "SET SESSION innodb_lock_wait_timeout=\(Self.lockWait), "
+                + "lock_wait_timeout=\(Self.lockWait), wait_timeout=30")
         guard try meta.exists(connection),
             let state = try Takeover(meta: meta, key: key).peek(connection)
         else {
@@ -245,10 +248,10 @@ public struct SubtaskCheckpoint: Sendable {
         case .skip: answer.decision = "skip"
         case .replace(let statements):
             answer.decision = "replace"
-            answer.statements = statements
+            answer.statements = statements.map { withoutSecrets($0) }
         case .inject(let statements):
             answer.decision = "inject"
-            answer.statements = statements
+            answer.statements = statements.map { withoutSecrets($0) }
         }
         return answer
     }

@@ -40,8 +40,15 @@ extension RelayCheckpoint {
             let session = try TargetSession(settings.target, role: .coordinator)
             fences.add(token)
             // Before and after: a run may begin meanwhile.
-            defer { fences.add(token) }
-            state = try takeover.take(session, token: token, epoch: policy(state), lanes: 0)
+            var isRefused = false
+            defer { if isRefused { fences.withdraw(token) } else { fences.add(token) } }
+            do {
+                state = try takeover.take(session, token: token, epoch: policy(state), lanes: 0)
+            } catch {
+                // Nobody was taken over, and a run that ends does so because of another process.
+                if case CheckpointError.fenced = error { isRefused = true }
+                throw error
+            }
             others = state.carried
             // A statement may have run, or still run: no token stops it.
             let ledger = DDLLedger(session: session, meta: meta, key: key, lane: 0, token: token)
@@ -72,7 +79,8 @@ extension RelayCheckpoint {
 final class RelayFences: Sendable {
     private struct State {
         var tokens: Set<RunToken> = []
-        var isNew = false
+        /// Those that no run has ended by, as far as is known.
+        var new: Set<RunToken> = []
     }
     private let state = Mutex(State())
 
@@ -80,7 +88,15 @@ final class RelayFences: Sendable {
     func add(_ token: RunToken) {
         state.withLock { state in
             state.tokens.insert(token)
-            state.isNew = true
+            state.new.insert(token)
+        }
+    }
+
+    /// A takeover was refused.
+    func withdraw(_ token: RunToken) {
+        state.withLock { state in
+            state.tokens.remove(token)
+            state.new.remove(token)
         }
     }
 
@@ -90,8 +106,8 @@ final class RelayFences: Sendable {
     /// Whether there was a takeover since the last call.
     func take() -> Bool {
         state.withLock { state in
-            defer { state.isNew = false }
-            return state.isNew
+            defer { state.new = [] }
+            return !state.new.isEmpty
         }
     }
 }

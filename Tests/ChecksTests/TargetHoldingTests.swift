@@ -143,7 +143,10 @@ import Testing
             _ = try Takeover(meta: meta, key: Self.key).take(
                 TargetSession(settings.target, role: .coordinator), token: newer, epoch: .next,
                 lanes: 1)
+            _ = fences.take()
             #expect(throws: CheckpointError.self) { try ask() }
+            // A run that ends now does so by the newer one, and not by this question.
+            #expect(!fences.take())
             let goesOn = try Self.commitsLater(meta, lane, token: newer)
             #expect(goesOn)
         }

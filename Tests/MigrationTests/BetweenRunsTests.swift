@@ -132,5 +132,34 @@ extension MigrationTests {
             try await trial.catchUp()
             try await trial.expectEqual()
         }
+
+        @Test(
+            "what was whole, and has gone before the copy's end was stored, is nobody's",
+            arguments: Pair.sameFamily)
+        func goneAtTheEnd(_ pair: Pair) async throws {
+            var trial = try await Trial(
+                pair, "gone",
+                """
+                CREATE TABLE marker (id BIGINT PRIMARY KEY);
+                CREATE TABLE stays (id INT PRIMARY KEY); CREATE TABLE goes LIKE stays;
+                INSERT INTO stays VALUES (1); INSERT INTO goes VALUES (1);
+                """)
+            let proxy = try FaultProxy(to: trial.target)
+            defer { proxy.close() }
+            trial.targetURL = proxy.url
+            let held = proxy.holdNext(
+                .toServer, matching: "phase='follow'", closingClient: false)
+            let skein = try trial.migrate()
+            try await held.caught()
+            skein.kill()
+            held.drop()
+            try trial.onSource(
+                """
+                INSERT INTO goes VALUES (2); ALTER TABLE goes ADD v INT;
+                INSERT INTO goes VALUES (3, 3); DROP TABLE goes; INSERT INTO stays VALUES (2);
+                """)
+            try await trial.catchUp()
+            try await trial.expectEqual()
+        }
     }
 }

@@ -153,6 +153,7 @@ struct DirectSourceTests {
             let source = DirectSource(
                 Servers.plain(server, proxy), serverID: 4200, windowBytes: 1 << 20)
             try await withThrowingTaskGroup(of: Void.self) { group in
+                defer { group.cancelAll() }
                 group.addTask { try await source.run() }
                 let quick = try await source.reader(from: .position(start, of: nil))
                 let slow = try await source.reader(from: .position(start, of: nil))

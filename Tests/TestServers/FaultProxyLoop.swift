@@ -65,7 +65,11 @@ final class FaultProxyLoop: Sendable {
     /// Has the thread open or close the listener, and waits until it has done so.
     func settle(refusing: Bool) {
         change { $0.refuses = refusing }
-        while change({ !$0.closed && ($0.listener < 0) != refusing }) { usleep(500) }
+        let deadline = ContinuousClock.now + .seconds(10)
+        while state.withLock({ !$0.closed && ($0.listener < 0) != refusing }) {
+            precondition(ContinuousClock.now < deadline, "somebody else has the proxy's port")
+            usleep(500)
+        }
     }
 
     /// Waits once and moves what can be moved.

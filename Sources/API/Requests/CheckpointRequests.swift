@@ -61,8 +61,18 @@ extension RequestHandlers {
 
     /// The subtask of a task of several sources that a statement has stopped.
     private func onlyStopped(_ subtasks: [Subtask], of name: String) async throws -> Subtask {
-        let stopped = try await statements(subtasks, .show).filter { $0.position != nil }
-            .map(\.sourceName)
+        var stopped: [String] = []
+        for subtask in subtasks {
+            do {
+                guard try await control.statement(.show, subtask.settings).position != nil else {
+                    continue
+                }
+                stopped.append(subtask.source)
+            } catch let refusal as CheckpointRefusal {
+                // What has not begun, nothing has stopped.
+                guard refusal.kind == .missing else { throw APIProblem(refusal) }
+            }
+        }
         guard let only = subtasks.first(where: { $0.source == stopped.first }) else {
             throw APIProblem(
                 .decisionRefused, "no statement has stopped task '\(name)'",

@@ -38,13 +38,18 @@ struct AdoptedStretch {
     }
 
     /// Finds up to where DM may have applied changes. DM must have been stopped.
+    ///
+    /// - Parameter isAnew: somebody else has gone on from there meanwhile, who wrote nothing of it
+    ///   into DM's checkpoint.
     static func end(
-        of checkpoint: DMCheckpoint, _ search: StartSearch, _ source: ConnectionOptions
+        of checkpoint: DMCheckpoint, _ search: StartSearch, _ source: ConnectionOptions,
+        isAnew: Bool
     ) throws -> SourcePosition {
         // DM gives its place up in the checkpoint before it applies anything behind it. But GTIDs
         // that it has kept from a time when it used them say nothing; they show by another place.
-        if let exit = checkpoint.exit, try confirmed(checkpoint.global, search) != nil,
-            checkpoint.tables.allSatisfy({ !isBehind($0, exit) }),
+        // And one that the checkpoint has passed is left from an earlier error.
+        if !isAnew, let exit = checkpoint.exit, try confirmed(checkpoint.global, search) != nil,
+            (checkpoint.tables + [checkpoint.global]).allSatisfy({ !isBehind($0, exit) }),
             let end = try confirmed(exit, search)
         {
             return end

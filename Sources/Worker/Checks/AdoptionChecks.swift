@@ -35,7 +35,8 @@ extension Prechecks {
             let stretch = AdoptedStretch(
                 start: try AdoptedStretch.start(of: checkpoint, task, search(context)),
                 end: try AdoptedStretch.end(
-                    of: checkpoint, search(context), context.settings.source))
+                    of: checkpoint, search(context), context.settings.source,
+                    isAnew: context.settings.fresh))
             return stretch.isEmpty
                 ? .ok("nothing behind DM's checkpoint was applied")
                 : .error(

@@ -61,6 +61,8 @@ struct WorkerHands {
     private var left: [String: SourceRelay.Options] = [:]
     private var over: Set<String> = []
     private var hasWarned = false
+    /// Whether what is in nobody's hands can be given to others at all.
+    private var serves = true
     private let dataFolder: String
     private let logger: Logger
 
@@ -111,7 +113,9 @@ struct WorkerHands {
     ///
     /// - Returns: the new hands, which are to be run.
     mutating func pass(after ended: Hand?, _ makers: Makers) -> [Hand] {
+        serves = makers.rest != nil
         if let ended { release(ended) }
+        if !serves { left = [:] }
         for (source, runner) in runners { runner.order(orders[source]) }
         for (source, copier) in copiers { copier.order(copies[source]) }
         for (source, rest) in rests where isWanted(source) { rest.stop() }
@@ -214,6 +218,7 @@ struct WorkerHands {
     /// The sources whose relay logs are here, in whose hands ever.
     var kept: Set<String> {
         var kept = Set(runners.filter { $0.value.relayOptions != nil }.keys)
+        guard serves else { return kept }
         kept.formUnion(copiers.keys)
         kept.formUnion(rests.keys)
         kept.formUnion(left.keys)
