@@ -1,4 +1,5 @@
 import MySQLCore
+import TestServers
 import Testing
 import Verification
 
@@ -201,19 +202,25 @@ import Verification
     }
 
     @Test func rowsBeyondTheServersPacketLimit() async throws {
-        let trial = try await Trial()
-        try trial.both(
-            "CREATE TABLE t (id INT PRIMARY KEY, b LONGBLOB, c LONGTEXT CHARSET latin1);")
-        for id in 1...2 {
-            try trial.both("INSERT INTO t VALUES (\(id),REPEAT('x',15000000),REPEAT('y',9000000))")
+        // Everybody who connects meanwhile would have these limits.
+        try await TestServer.with(.mariadb, name: "packets-a") { source in
+            try await TestServer.with(.mariadb, name: "packets-b") { target in
+                let trial = try Trial(source: source, target: target)
+                try trial.both(
+                    "CREATE TABLE t (id INT PRIMARY KEY, b LONGBLOB, c LONGTEXT CHARSET latin1);")
+                for id in 1...2 {
+                    try trial.both(
+                        "INSERT INTO t VALUES (\(id),REPEAT('x',15000000),REPEAT('y',9000000))")
+                }
+                // Doubled on the server: no packet is that long.
+                try trial.both("SET GLOBAL max_allowed_packet=1<<30", in: "")
+                try trial.both("UPDATE t SET b=CONCAT(b,b,b,b), c=CONCAT(c,c)")
+                try trial.onTarget("UPDATE t SET b=CONCAT(LEFT(b,59999999),'z') WHERE id=2")
+                try trial.both("SET GLOBAL max_allowed_packet=1<<20", in: "")
+                let report = try await trial.verify("t")
+                try trial.both("SET GLOBAL max_allowed_packet=1<<24", in: "")
+                #expect(report.found == ["t id=2: column b differs"])
+            }
         }
-        // Doubled on the server: no packet is that long.
-        try trial.both("SET GLOBAL max_allowed_packet=1<<30", in: "")
-        try trial.both("UPDATE t SET b=CONCAT(b,b,b,b), c=CONCAT(c,c)")
-        try trial.onTarget("UPDATE t SET b=CONCAT(LEFT(b,59999999),'z') WHERE id=2")
-        try trial.both("SET GLOBAL max_allowed_packet=1<<20", in: "")
-        let report = try await trial.verify("t")
-        try trial.both("SET GLOBAL max_allowed_packet=1<<24", in: "")
-        #expect(report.found == ["t id=2: column b differs"])
     }
 }

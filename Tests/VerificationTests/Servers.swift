@@ -51,8 +51,16 @@ struct Trial: Sendable {
     private static let counter = Mutex(0)
 
     init(_ pair: Pair = .mariadbToMariaDB, schema: String? = nil) async throws {
-        source = try await (pair.sourceIsMySQL ? Servers.mysqlA : Servers.mariadbA).get()
-        target = try await (pair.targetIsMySQL ? Servers.mysqlB : Servers.mariadbB).get()
+        try self.init(
+            source: await (pair.sourceIsMySQL ? Servers.mysqlA : Servers.mariadbA).get(),
+            target: await (pair.targetIsMySQL ? Servers.mysqlB : Servers.mariadbB).get(),
+            schema: schema)
+    }
+
+    /// On servers of its own, whose settings it may change.
+    init(source: TestServer, target: TestServer, schema: String? = nil) throws {
+        self.source = source
+        self.target = target
         let number = Self.counter.withLock { n in
             n += 1
             return n
