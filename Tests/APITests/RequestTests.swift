@@ -338,7 +338,7 @@ struct RequestTests {
             let start = ContinuousClock.now
             let list = try await http.send("GET", "/api/v1/tasks/t/status")
             let took = start.duration(to: .now)
-            #expect(took > .milliseconds(900) && took < .milliseconds(2500), "\(took)")
+            #expect(took > .milliseconds(900) && took < .seconds(20), "\(took)")
             #expect(
                 list.data.map { $0["stage"] as? String }
                     == ["Running", "Running", "Unknown", "Unknown", "Unknown"], "\(list.body)")

@@ -247,7 +247,7 @@ final class TestAPI: Sendable {
 
 /// Waits for something that comes to be; the limit only ends a test that would never end.
 func eventually(
-    within limit: Duration = .seconds(60), _ condition: () async throws -> Bool,
+    within limit: Duration = .seconds(180), _ condition: () async throws -> Bool,
     at place: String = "\(#fileID):\(#line)"
 ) async throws {
     let deadline = ContinuousClock.now + limit
