@@ -22,14 +22,12 @@ extension SchemaCopier {
         var created: [SourceObject] = []
         var waiting: [SourceObject] = []
         for schema in try SchemaReader(source).schemas() {
-            created += try routines(schema, source).filter { plan.mapping.keeps(object: $0.name) }
+            created += try routines(schema, source) { plan.mapping.keeps(object: $0) }
             created += try views(schema, source, plan)
             waiting += try WaitingObjects.triggers(
                 schema, source, of: { tables.contains($0) },
                 except: { plan.mapping.isToolTrigger($0) })
-            waiting += try WaitingObjects.events(schema, source).filter {
-                plan.mapping.keeps(object: $0.name)
-            }
+            waiting += try WaitingObjects.events(schema, source) { plan.mapping.keeps(object: $0) }
         }
         return (created, waiting)
     }
@@ -86,6 +84,7 @@ extension SchemaCopier {
         try applyDDLSettings(target, from: source.family)
     }
 
+    private static let noSuchRoutine: UInt32 = 1305
     /// Missing table, database, column, routine; a view over something missing.
     private static let needsAnother: Set<UInt32> = [1146, 1049, 1054, 1305, 1356]
 
@@ -107,19 +106,29 @@ extension SchemaCopier {
 
     // MARK: Reading
 
-    private func routines(_ schema: String, _ source: Connection) throws -> [SourceObject] {
+    private func routines(
+        _ schema: String, _ source: Connection, _ isWanted: (TableName) -> Bool
+    ) throws -> [SourceObject] {
         let list = try source.rows(
             "SELECT ROUTINE_TYPE, ROUTINE_NAME FROM information_schema.ROUTINES "
                 + "WHERE ROUTINE_SCHEMA=\(utf8Literal(schema)) ORDER BY ROUTINE_NAME")
-        return try list.map { entry in
+        return try list.compactMap { entry -> SourceObject? in
             let name = TableName(schema: schema, name: entry[1] ?? "")
             let type = entry[0] ?? ""
+            guard isWanted(name) else { return nil }
             guard type == "PROCEDURE" || type == "FUNCTION" else {
                 throw SnapshotError.unsupported(
                     object: "\(type.lowercased()) \(name)",
                     detail: "packages are not migrated; leave it out and create it by hand")
             }
-            let row = try source.firstRow("SHOW CREATE \(type) \(name.quoted)") ?? [:]
+            let row: [String: String?]
+            do {
+                row = try source.firstRow("SHOW CREATE \(type) \(name.quoted)") ?? [:]
+            } catch let error as MySQLError {
+                // It was dropped meanwhile, which the stream knows of.
+                guard error.code == Self.noSuchRoutine else { throw error }
+                return nil
+            }
             let isProcedure = type == "PROCEDURE"
             let column = isProcedure ? "Create Procedure" : "Create Function"
             return SourceObject(

@@ -12,7 +12,7 @@ enum WaitingObjects {
         var out: [SourceObject] = []
         for schema in try SchemaReader(source).schemas() {
             out += try triggers(schema, source, of: isSelected, except: isLeftOut)
-            out += try events(schema, source).filter { isSelected($0.name) }
+            out += try events(schema, source, isSelected)
         }
         return out
     }
@@ -57,12 +57,15 @@ enum WaitingObjects {
         }.sorted()
     }
 
-    static func events(_ schema: String, _ source: Connection) throws -> [SourceObject] {
+    static func events(
+        _ schema: String, _ source: Connection, _ isWanted: (TableName) -> Bool
+    ) throws -> [SourceObject] {
         let list = try source.rows(
             "SELECT EVENT_NAME, STATUS FROM information_schema.EVENTS "
                 + "WHERE EVENT_SCHEMA=\(utf8Literal(schema)) ORDER BY EVENT_NAME")
-        return try list.map { entry in
+        return try list.compactMap { entry -> SourceObject? in
             let name = TableName(schema: schema, name: entry[0] ?? "")
+            guard isWanted(name) else { return nil }
             let row = try source.firstRow("SHOW CREATE EVENT \(name.quoted)") ?? [:]
             let text = try definition(row["Create Event"], "event", name)
             var context = SyntaxContext(
