@@ -247,7 +247,10 @@ public final class DDLLedger {
         let connection = session.connection
         do {
             try connection.execute("START TRANSACTION")
-            try fence.run(connection, done: (done ?? self.done).encoded)
+            // A statement counts for nothing in digests: a run that settles what an earlier one has
+            // left does not know its events.
+            let applied = AppliedSet(done ?? self.done, digest: AppliedDigest())
+            try fence.run(connection, done: applied.encoded)
             try body(connection)
             try connection.execute("COMMIT")
         } catch let error as MySQLError where error.isConnectionLost {

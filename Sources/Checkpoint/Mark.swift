@@ -25,7 +25,7 @@ public struct Coordinator {
                 + "WHERE \(key.condition) AND run=\(token.literal) ORDER BY lane")
         try session.connection.execute("COMMIT")
         var out: [IdentitySet] = []
-        for row in rows { out.append(try IdentitySet(encoded: unhex(row[0]))) }
+        for row in rows { out.append(try AppliedSet(encoded: unhex(row[0])).identities) }
         return out
     }
 
@@ -34,13 +34,14 @@ public struct Coordinator {
     ///
     /// - Parameters:
     ///   - mark: the new mark; it never goes back.
-    ///   - carried: transactions above it that earlier runs applied.
+    ///   - carried: transactions above it that earlier runs applied; its digest is that of all
+    ///     above it, less that of what this run's lanes have committed ever.
     ///   - tail: digest of the newest transaction in the mark.
     ///   - shapes: tables whose shape changed up to the mark; `nil` for dropped ones.
     ///   - objects: records that change with the mark, in order.
     /// - Throws: ``CheckpointError/fenced(detail:)`` when the run was replaced.
     public func write(
-        mark: SourcePosition, carried: IdentitySet, tail: [UInt8],
+        mark: SourcePosition, carried: AppliedSet, tail: [UInt8],
         shapes: [(TableName, TableShape?)] = [], objects changes: [ObjectChange] = []
     ) throws {
         let objects = StoredObjects(meta: meta, key: key)

@@ -142,7 +142,8 @@ public struct StatementDecisions: Sendable {
             "SELECT HEX(\(column)) FROM \(meta.table(table)) WHERE \(key.condition) FOR UPDATE")
         return try rows.reduce(into: []) { keys, row in
             guard row[0] != nil else { return }
-            keys.formUnion(try IdentitySet(encoded: unhex(row[0])).identities.map(\.decisionKey))
+            let set = try AppliedSet(encoded: unhex(row[0])).identities
+            keys.formUnion(set.identities.map(\.decisionKey))
         }
     }
 

@@ -29,6 +29,8 @@ public struct SubtaskState: Sendable {
     public var lowWater: SourcePosition?
     /// Transactions above the mark that are applied.
     public var carried: IdentitySet
+    /// The digest of all of them but statements; `nil` where it is not known.
+    public var carriedDigest: AppliedDigest?
     /// Digest of the newest transaction in the mark.
     public var tail: [UInt8]
     /// Filters and routes in force.
@@ -84,8 +86,17 @@ public struct Takeover: Sendable {
         let rows = try connection.rows(
             "SELECT HEX(done) FROM \(meta.table("lane")) WHERE \(key.condition) "
                 + "ORDER BY lane FOR UPDATE")
-        for row in rows { state.carried.formUnion(try IdentitySet(encoded: unhex(row[0]))) }
+        for row in rows {
+            let done = try AppliedSet(encoded: unhex(row[0]))
+            state.carried.formUnion(done.identities)
+            // A lane's digest is of all that it ever did; the mark has taken out of the subtask's
+            // what it has passed.
+            state.carriedDigest = state.carriedDigest.flatMap { sum in
+                done.digest.flatMap { sum.adding($0) }
+            }
+        }
         if let mark = state.lowWater { state.carried.subtract(heldBy: mark) }
+        if state.carried.isEmpty { state.carriedDigest = AppliedDigest() }
     }
 
     /// Writes a new token to the subtask and `lanes` fresh lane rows (numbered from 0).
@@ -135,10 +146,11 @@ public struct Takeover: Sendable {
                 "INSERT INTO \(meta.table("lane")) (task, source, lane, run, commits, done) VALUES "
                     + values.joined(separator: ","))
         }
+        let carried = AppliedSet(state.carried, digest: state.carriedDigest)
         let changed = try connection.execute(
             """
             UPDATE \(meta.table("subtask")) SET epoch=\(state.epoch), run=\(token.literal), \
-            beat=beat+1, carried=\(hexLiteral(state.carried.encoded)) WHERE \(key.condition)
+            beat=beat+1, carried=\(hexLiteral(carried.encoded)) WHERE \(key.condition)
             """)
         guard changed == 1 else {
             throw CheckpointError.inconsistent(detail: "the locked row of \(key) is gone")
@@ -175,11 +187,12 @@ public struct Takeover: Sendable {
         guard let epoch = row[0].flatMap({ UInt64($0) }) else {
             throw CheckpointError.inconsistent(detail: "epoch of \(key) is no number")
         }
+        let carried = try AppliedSet(encoded: unhex(row[5]))
         return SubtaskState(
             epoch: epoch, run: RunToken(unhex(row[1])), phase: row[2] ?? "",
             identity: unhex(row[3]),
             lowWater: try row[4].map { try SourcePosition(encoded: unhex($0)) },
-            carried: try IdentitySet(encoded: unhex(row[5])), tail: unhex(row[6]),
+            carried: carried.identities, carriedDigest: carried.digest, tail: unhex(row[6]),
             rules: unhex(row[7]),
             consistentFrom: try row[8].map { try SourcePosition(encoded: unhex($0)) })
     }

@@ -2,6 +2,8 @@
 // format byte, and the old one stays readable.
 //
 //     blob      := format(1 byte = 1) body
+//     applied   := format(1 byte = 2) sum(8, little-endian) stream(8, little-endian) set
+//                | format(1 byte = 1) set
 //     set       := varint streams { stream varint intervals { varint gap varint length-1 } }
 //                  gap: distance of the lower bound from the previous upper bound (first: from 0)
 //     stream    := 1 uuid(16) text(tag) | 2 varint(domain) varint(server)
@@ -37,7 +39,12 @@ struct Encoder {
 
     mutating func origin(_ origin: Origin) {
         bytes.append(contentsOf: origin.server.bytes)
-        for i in 0..<8 { bytes.append(UInt8(truncatingIfNeeded: origin.life >> (8 * i))) }
+        fixed(origin.life)
+    }
+
+    /// Eight bytes, the lowest first.
+    mutating func fixed(_ value: UInt64) {
+        for i in 0..<8 { bytes.append(UInt8(truncatingIfNeeded: value >> (8 * UInt64(i)))) }
     }
 
     mutating func stream(_ stream: IdentityStream) {
@@ -74,12 +81,14 @@ struct Encoder {
 
 struct Decoder {
     let bytes: [UInt8]
+    private(set) var format: UInt8 = 0
     var at = 0
 
-    init(_ bytes: [UInt8]) throws(MalformedEncoding) {
+    /// - Parameter newest: the highest format that may come.
+    init(_ bytes: [UInt8], newest: UInt8 = 1) throws(MalformedEncoding) {
         self.bytes = bytes
-        let format = try byte()
-        guard format == 1 else {
+        format = try byte()
+        guard (1...newest).contains(format) else {
             throw MalformedEncoding(description: "unknown format \(format)")
         }
     }

@@ -18,6 +18,8 @@ final class Lane {
     private var sql = ByteBuffer(capacity: 1 << 18)
     private var expectations: [Expectation] = []
     private var done = IdentitySet()
+    /// Of all that the lane has committed, also of what `done` has forgotten.
+    private var digest: AppliedDigest? = AppliedDigest()
     private var knownMark: UInt64 = 0
     /// Number of the newest packet that was fenced by ``Fence/append(to:done:proof:)``.
     private var proof: UInt64 = 0
@@ -66,8 +68,8 @@ final class Lane {
         var backoff = Backoff(first: .milliseconds(2), limit: .milliseconds(500))
         let start = ContinuousClock.now
         forgetMarked()
-        var now = done
-        for transaction in batch.transactions { now.insert(transaction.identity) }
+        var now = AppliedSet(done, digest: digest)
+        for transaction in batch.transactions { now.insert(transaction) }
         let encoded = now.encoded
         while true {
             do {
@@ -85,7 +87,8 @@ final class Lane {
                 throw error
             }
         }
-        done = now
+        done = now.identities
+        digest = now.digest
         progress.measures.commit.record(since: start)
         report(batch.transactions)
     }
@@ -100,7 +103,7 @@ final class Lane {
         sql.removeAll()
         expectations.removeAll(keepingCapacity: true)
         var isFirst = part.isFirst
-        if isFirst { begin(done.encoded) }
+        if isFirst { begin(AppliedSet(done, digest: digest).encoded) }
         // What went before can't be written again in another form.
         renderer.toleratesInvalidEnums = true
         renderer.plainUpdates = .json
@@ -118,7 +121,12 @@ final class Lane {
             switch part.end {
             case .none: break
             case .commit:
+                // What its events are together is known only now.
+                var now = AppliedSet(done, digest: digest)
+                now.insert(part.transaction)
+                try fence.run(session.connection, done: now.encoded)
                 try session.connection.execute("COMMIT")
+                digest = now.digest
                 report([part.transaction])
             case .rollback:
                 try session.connection.execute("ROLLBACK")
@@ -351,6 +359,14 @@ final class Lane {
             $0.lastCommitMicroseconds = max($0.lastCommitMicroseconds, last)
             $0.lastAppliedMicroseconds = now
         }
+    }
+}
+
+extension AppliedSet {
+    /// Adds a transaction, and its digest.
+    fileprivate mutating func insert(_ transaction: SourceTransaction) {
+        identities.insert(transaction.identity)
+        digest = digest.flatMap { $0.adding(transaction.digest) }
     }
 }
 

@@ -9,7 +9,7 @@ final class MarkKeeper: Sendable {
     /// Where the mark may move.
     struct Advance {
         var mark: SourcePosition
-        var carried: IdentitySet
+        var carried: AppliedSet
         var tail: Tail?
         var shapes: [(TableName, TableShape?)]
         var objects: [ObjectChange]
@@ -22,6 +22,8 @@ final class MarkKeeper: Sendable {
         var end: GroupEnd
         /// Filtered, empty, or applied by an earlier run: counts as committed.
         var isPassed: Bool
+        /// Statements have no part in digests.
+        var isStatement: Bool
         var shapes: [(TableName, TableShape?)]
         var objects: [ObjectChange]
     }
@@ -34,7 +36,8 @@ final class MarkKeeper: Sendable {
 
     private struct State {
         var mark: SourcePosition
-        var carried: IdentitySet
+        /// The digest is as the subtask's row has it (``Coordinator/write(mark:carried:tail:shapes:objects:)``).
+        var carried: AppliedSet
         var entries: [Entry] = []
         /// Entries before this index are behind the mark; removed now and then.
         var first = 0
@@ -60,7 +63,7 @@ final class MarkKeeper: Sendable {
 
     private let state: Mutex<State>
 
-    init(mark: SourcePosition, carried: IdentitySet, tail: Tail?) {
+    init(mark: SourcePosition, carried: AppliedSet, tail: Tail?) {
         state = Mutex(
             State(
                 mark: mark, carried: carried, origin: mark.origin, isReadingAgain: false,
@@ -95,11 +98,19 @@ final class MarkKeeper: Sendable {
     /// The stream begins. After a failover its places belong to another server, and so does the
     /// mark as soon as it moves.
     ///
-    /// - Parameter readsAgain: whether it begins with what the mark holds.
-    func begin(origin: Origin, readsAgain: Bool) {
+    /// - Parameters:
+    ///   - readsAgain: whether it begins with what the mark holds.
+    ///   - digests: what the stream's transactions are digested as.
+    func begin(origin: Origin, readsAgain: Bool, digests: UInt64 = 0) {
         state.withLock { state in
             state.origin = origin
             state.isReadingAgain = readsAgain
+            if state.carried.identities.isEmpty {
+                state.carried.digest = AppliedDigest(stream: digests)
+            } else if state.carried.digest?.stream != digests {
+                // Of two streams nothing can be said.
+                state.carried.digest = nil
+            }
         }
     }
 
@@ -108,12 +119,14 @@ final class MarkKeeper: Sendable {
     /// - Returns: the groups above the mark.
     @discardableResult
     func append(
-        _ end: GroupEnd, isPassed: Bool, shapes: [(TableName, TableShape?)] = [],
-        objects: [ObjectChange] = []
+        _ end: GroupEnd, isPassed: Bool, isStatement: Bool = false,
+        shapes: [(TableName, TableShape?)] = [], objects: [ObjectChange] = []
     ) -> Int {
         state.withLock { state in
             state.entries.append(
-                Entry(end: end, isPassed: isPassed, shapes: shapes, objects: objects))
+                Entry(
+                    end: end, isPassed: isPassed, isStatement: isStatement, shapes: shapes,
+                    objects: objects))
             // What the mark holds is read again, which may lie in an older file.
             if !state.mark.contains(end.identity) {
                 state.isReadingAgain = false
@@ -171,11 +184,15 @@ final class MarkKeeper: Sendable {
             while next < state.entries.count {
                 let entry = state.entries[next]
                 let identity = entry.end.identity
+                let isCarried = carried.identities.contains(identity)
                 guard
-                    entry.isPassed || carried.contains(identity)
+                    entry.isPassed || isCarried
                         || done.contains(where: { $0.contains(identity) })
                 else { break }
-                carried.remove(identity)
+                carried.identities.remove(identity)
+                if isCarried || !entry.isPassed, !entry.isStatement {
+                    carried.digest?.sum &-= entry.end.digest
+                }
                 if !mark.contains(identity) {
                     mark.include(identity)
                     mark.origin = state.origin
@@ -227,7 +244,7 @@ final class MarkKeeper: Sendable {
 
     /// A carried transaction that was passed over in the stream without being met: the oldest one
     /// that the source's stream no longer can bring. For checks only.
-    var carried: IdentitySet { state.withLock { $0.carried } }
+    var carried: IdentitySet { state.withLock { $0.carried.identities } }
 }
 
 /// The newest transaction in the mark: where it is, and a digest of its events, to recognise a

@@ -172,9 +172,9 @@ public final class ReplicationEngine: Sendable {
             stream.close()
         }
         let reader = StreamReader(
-            run: run, stream: stream, catalog: catalog, applied: applied, origin: start.origin,
-            expectedTail: start.tail, opened: recovered.opened, configuration: configuration,
-            progress: progress)
+            run: run, stream: stream, catalog: catalog, applied: applied, start: start,
+            carriedDigest: state.carriedDigest, opened: recovered.opened,
+            configuration: configuration, progress: progress)
         try await withTaskCancellationHandler {
             do {
                 try await reader.loop { self.isStopping }

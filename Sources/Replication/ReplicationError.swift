@@ -25,6 +25,8 @@ public enum ReplicationError: Error, Sendable, Hashable, CustomStringConvertible
     case undecidedDDL(statement: String, detail: String)
     /// A transaction that the target holds is not in the source's stream.
     case lostTransaction(TransactionIdentity)
+    /// Transactions up to here, which the target holds by their names, are other ones on the source.
+    case otherTransactions(upTo: SourcePosition)
 
     /// One sentence, with what to do.
     public var description: String {
@@ -59,6 +61,9 @@ public enum ReplicationError: Error, Sendable, Hashable, CustomStringConvertible
                 + "\(detail)"
         case .lostTransaction(let identity):
             "the target holds transaction \(identity), which the source's binlog does not have"
+        case .otherTransactions(let position):
+            "among the transactions up to \(position) that the target has applied are some which "
+                + "are others on the source now: it lost them, and wrote others under their names"
         }
     }
 }

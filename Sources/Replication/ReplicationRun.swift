@@ -146,7 +146,8 @@ final class ReplicationRun: Sendable {
                 throw CheckpointError.inconsistent(detail: "the copy has not ended")
             }
             let keeper = MarkKeeper(
-                mark: mark, carried: state.carried, tail: Tail(encoded: state.tail))
+                mark: mark, carried: AppliedSet(state.carried, digest: state.carriedDigest),
+                tail: Tail(encoded: state.tail))
             self.keeper.resolve(.success(keeper))
             started.resolve(.success(state))
             progress.update { $0.mark = mark }

@@ -81,6 +81,8 @@ final class SourceTransaction: @unchecked Sendable {
     var keys: ContiguousArray<KeyUse> = []
     /// Bytes of events that it keeps alive.
     var bytes = 0
+    /// Of all its events, filled when it is complete.
+    var digest = AppliedDigest()
 
     init(ordinal: UInt64, identity: TransactionIdentity) {
         self.ordinal = ordinal

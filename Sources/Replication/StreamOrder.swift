@@ -5,6 +5,8 @@ internal import MySQLCore
 struct StreamOrder {
     /// Transactions above the mark that the target holds and the stream has not brought yet.
     private var unmet: IdentitySet
+    /// The digest of those; `nil` where it is not known.
+    private var digest: UInt64?
     /// The newest sequence number of each of MariaDB's domains.
     private var newest: [UInt32: UInt64] = [:]
 
@@ -12,11 +14,13 @@ struct StreamOrder {
     private var tail: TransactionIdentity?
 
     /// - Parameters:
-    ///   - carried: what earlier runs have applied above the mark.
+    ///   - carried: what earlier runs have applied above the mark. A digest is that of events of
+    ///     this very stream.
     ///   - mark: where the stream begins.
     ///   - tail: the transaction that it begins with, where that is in the mark already.
-    init(carried: IdentitySet, after mark: SourcePosition, tail: TransactionIdentity?) {
-        unmet = carried
+    init(carried: AppliedSet, after mark: SourcePosition, tail: TransactionIdentity?) {
+        unmet = carried.identities
+        digest = carried.digest?.sum
         self.tail = tail
         // A number that the mark has passed would be taken for applied, whoever wrote it.
         if case .mariadb(let position) = mark.gtids {
@@ -26,11 +30,14 @@ struct StreamOrder {
 
     /// Notes a transaction, in the order of the stream.
     ///
+    /// - Parameter events: the digest of its events; `nil` for a statement, which has no part in
+    ///   what is compared.
     /// - Throws: ``ReplicationError/lostTransaction(_:)`` when an applied one would have come
-    ///   before it; ``ReplicationError/unsupported(_:detail:)`` when MariaDB's sequence numbers
-    ///   do not grow.
+    ///   before it; ``ReplicationError/otherTransactions(upTo:)`` when all applied ones have
+    ///   come by their names, and are not what the target has;
+    ///   ``ReplicationError/unsupported(_:detail:)`` when MariaDB's sequence numbers do not grow.
     mutating func pass(
-        _ identity: TransactionIdentity, at position: SourcePosition
+        _ identity: TransactionIdentity, at position: SourcePosition, events: UInt64? = nil
     ) throws(ReplicationError) {
         if case .mariadb(let domain, _) = identity.stream, tail.take() != identity {
             if let last = newest[domain], identity.number <= last {
@@ -42,7 +49,13 @@ struct StreamOrder {
             newest[domain] = identity.number
         }
         guard !unmet.isEmpty else { return }
-        unmet.remove(identity)
+        if unmet.contains(identity) {
+            unmet.remove(identity)
+            if let events { digest = digest.map { $0 &- events } }
+            guard !unmet.isEmpty || (digest ?? 0) == 0 else {
+                throw .otherTransactions(upTo: position)
+            }
+        }
         // A MySQL source is asked for them before its stream begins, and may bring them in
         // another order.
         for (stream, numbers) in unmet.members {

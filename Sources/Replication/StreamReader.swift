@@ -14,6 +14,14 @@ struct StreamStart {
     /// The transaction that must come first, unchanged.
     var tail: Tail?
 
+    /// What digests of transactions are of: the server, and the way its events were asked for. By
+    /// GTID a server may leave out events that it sends by position.
+    var digests: UInt64 {
+        let server = Digest.combine(origin.server.high, origin.server.low)
+        if case .position = place { return server | 1 }
+        return (server | 1) &- 1 | 2
+    }
+
     /// Decides where to start: on the server of the mark, at the newest transaction in it (which
     /// is read again and compared), elsewhere by GTID.
     static func find(
@@ -135,6 +143,7 @@ final class StreamReader {
     let handler: StatementHandler
     let progress: ReplicationProgress
     let origin: Origin
+    private let digests: UInt64
     private let end: SourcePosition?
     private var isAtEnd = false
     private var assembler: TransactionAssembler
@@ -149,19 +158,21 @@ final class StreamReader {
 
     init(
         run: ReplicationRun, stream: any EventReader, catalog: TableCatalog, applied: AppliedState,
-        origin: Origin, expectedTail: Tail?, opened: TransactionIdentity?,
-        configuration: ReplicationConfiguration,
-        progress: ReplicationProgress
+        start: StreamStart, carriedDigest: AppliedDigest?, opened: TransactionIdentity?,
+        configuration: ReplicationConfiguration, progress: ReplicationProgress
     ) {
         self.run = run
         self.stream = stream
         self.catalog = catalog
         self.progress = progress
-        self.origin = origin
+        origin = start.origin
+        digests = start.digests
         end = configuration.end
-        self.expectedTail = expectedTail
+        expectedTail = start.tail
+        let isComparable = carriedDigest?.stream == digests
         order = StreamOrder(
-            carried: applied.carried, after: applied.lowWater, tail: expectedTail?.identity)
+            carried: AppliedSet(applied.carried, digest: isComparable ? carriedDigest : nil),
+            after: applied.lowWater, tail: expectedTail?.identity)
         opening = OpenGroup(begun: opened)
         handler = StatementHandler(catalog: catalog, applied: applied)
         assembler = TransactionAssembler(
@@ -172,7 +183,7 @@ final class StreamReader {
     /// Reads and schedules until `isStopping`, or what comes is behind the end that is wanted.
     func loop(_ isStopping: () -> Bool) async throws {
         let keeper = try await run.keeper.value()
-        keeper.begin(origin: origin, readsAgain: expectedTail != nil)
+        keeper.begin(origin: origin, readsAgain: expectedTail != nil, digests: digests)
         let lane = try await run.firstLane.value()
         var pace = Pace()
         while !isStopping(), !isAtEnd {
@@ -288,6 +299,7 @@ final class StreamReader {
             case .transaction(let transaction, let end):
                 try checkTail(end)
                 tellWarnings()
+                sign(transaction, end)
                 let ahead = keeper.append(end, isPassed: false)
                 if try run.scheduler.add(transaction) { return .room }
                 if ahead >= Self.aheadLimit { return .ahead }
@@ -315,10 +327,16 @@ final class StreamReader {
         return place >= end.binlog
     }
 
+    /// Says what a transaction's events were, now that all of them are known.
+    private func sign(_ transaction: SourceTransaction, _ end: GroupEnd) {
+        transaction.digest = AppliedDigest(sum: end.digest, stream: digests)
+    }
+
     /// The first transaction must be the one that the target holds as its newest, byte for byte.
-    private func checkTail(_ end: GroupEnd) throws {
+    private func checkTail(_ end: GroupEnd, isStatement: Bool = false) throws {
         try order.pass(
-            end.identity, at: SourcePosition(origin: origin, binlog: end.start, gtids: .none))
+            end.identity, at: SourcePosition(origin: origin, binlog: end.start, gtids: .none),
+            events: isStatement ? nil : end.digest)
         guard let expected = expectedTail.take() else { return }
         guard expected.identity == end.identity, expected.digest == end.digest else {
             throw StreamError.sourceLostEvents(
@@ -337,6 +355,7 @@ final class StreamReader {
             try await apply(part)
         case .lastPart(let part, let end):
             try checkTail(end)
+            sign(part, end)
             try await apply(part, .commit)
             keeper.append(
                 end, isPassed: false, shapes: opening.shapes,
@@ -348,7 +367,7 @@ final class StreamReader {
             try await apply(nothing, .rollback)
             keeper.append(end, isPassed: true)
         case .statement(let query, let end, _):
-            try checkTail(end)
+            try checkTail(end, isStatement: true)
             try await statement(query, end, chunk, entry, keeper)
         case .recall(let xid, let start, let end):
             try checkTail(end)
@@ -363,6 +382,7 @@ final class StreamReader {
             try await close()
         case .transaction(let transaction, let end):
             try checkTail(end)
+            sign(transaction, end)
             keeper.append(
                 end, isPassed: false, shapes: opening.shapes,
                 objects: try catalog.takeChanges())
@@ -385,9 +405,11 @@ final class StreamReader {
             switch output {
             case .part(let part): try await apply(part)
             case .lastPart(let part, _):
+                sign(part, end)
                 try await apply(part, .commit)
                 keeper.append(end, isPassed: false)
             case .transaction(let transaction, _):
+                sign(transaction, end)
                 keeper.append(end, isPassed: false)
                 if try run.scheduler.add(transaction) { try await run.scheduler.waitForRoom() }
             default: keeper.append(end, isPassed: true)

@@ -33,7 +33,7 @@ extension StreamReader {
         let outcome = try await handle(query, end, chunk, entry, isOpening: false)
         catalog.settle(end.identity)
         keeper.append(
-            end, isPassed: !outcome.hasRun, shapes: outcome.shapes,
+            end, isPassed: !outcome.hasRun, isStatement: true, shapes: outcome.shapes,
             objects: try catalog.takeChanges())
     }
 

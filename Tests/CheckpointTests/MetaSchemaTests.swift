@@ -80,7 +80,7 @@ struct MetaSchemaTests {
         var changed = shape("a")
         changed.columns.append(ColumnShape(name: "n", type: ColumnType(.int)))
         try coordinator.write(
-            mark: Subtask.position(2), carried: Subtask.set(5), tail: [],
+            mark: Subtask.position(2), carried: AppliedSet(Subtask.set(5)), tail: [],
             shapes: [(changed.name, changed), (shape("b").name, nil)])
         #expect(Set(try stored.read(connection)) == [changed, shape("näme")])
         let state = try #require(try subtask.peek())

@@ -92,7 +92,7 @@ struct StoredShapeTests {
         try ledger.abandon()
         // It has gone on since the shape was chosen.
         try subtask.coordinator(7).write(
-            mark: Subtask.position(4), carried: IdentitySet(), tail: [])
+            mark: Subtask.position(4), carried: AppliedSet(), tail: [])
         try expectRefused("meanwhile", known)
         for phase in ["copy", "start", "complete", "finished"] {
             try subtask.coordinator(7).setPhase(phase)

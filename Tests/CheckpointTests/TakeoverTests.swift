@@ -32,7 +32,7 @@ struct TakeoverTests {
         }
         let coordinator = try subtask.coordinator(1)
         #expect(try coordinator.readDone() == [Subtask.set(1, 4), Subtask.set(2), Subtask.set(6)])
-        try coordinator.write(mark: Subtask.position(2), carried: IdentitySet(), tail: [9])
+        try coordinator.write(mark: Subtask.position(2), carried: AppliedSet(), tail: [9])
         // Fewer lanes than before: nothing of the others is forgotten.
         let second = try subtask.take(2, lanes: 1)
         #expect(second.epoch == 2 && second.run == subtask.token(2))
@@ -49,14 +49,14 @@ struct TakeoverTests {
         try subtask.take(1)
         let session = try subtask.session()
         let stale = try subtask.coordinator(1)
-        try stale.write(mark: Subtask.position(3), carried: IdentitySet(), tail: [])
+        try stale.write(mark: Subtask.position(3), carried: AppliedSet(), tail: [])
         try subtask.take(2)
         #expect(throws: CheckpointError.self) {
             try subtask.begin(session, subtask.fence(1), done: Subtask.set(9), row: 1)
         }
         try session.connection.execute("ROLLBACK")
         #expect(throws: CheckpointError.self) {
-            try stale.write(mark: Subtask.position(2), carried: IdentitySet(), tail: [])
+            try stale.write(mark: Subtask.position(2), carried: AppliedSet(), tail: [])
         }
         #expect(throws: CheckpointError.self) { try stale.setPhase("finished") }
         #expect(throws: CheckpointError.self) { try stale.beat() }
@@ -100,6 +100,46 @@ struct TakeoverTests {
         await waiting
         #expect(isFenced.withLock { $0 } == true)
         #expect(try subtask.rows() == [])
+    }
+
+    @Test(
+        "what lanes have committed and the mark has not passed keeps its digest",
+        arguments: Servers.families)
+    func digests(family: TestServer.Family) async throws {
+        let subtask = try await Subtask(family, "digests")
+        func write(_ lane: Int, _ token: UInt8, _ done: AppliedSet) throws {
+            let session = try subtask.session(lane)
+            try session.connection.execute("START TRANSACTION")
+            try subtask.fence(token, lane: lane).run(session.connection, done: done.encoded)
+            try session.connection.execute("COMMIT")
+        }
+        func digest(_ sum: UInt64, _ stream: UInt64 = 7) -> AppliedDigest {
+            AppliedDigest(sum: sum, stream: stream)
+        }
+        #expect(try subtask.take(1).carriedDigest == AppliedDigest())
+        try subtask.coordinator(1).beginFollowing(
+            from: Subtask.position(0), consistentFrom: Subtask.position(0), shapes: [])
+        // 1 has digest 10, 2 has 20 and so on; the first lane has forgotten 1.
+        try write(0, 1, AppliedSet(Subtask.set(3), digest: digest(40)))
+        try write(1, 1, AppliedSet(Subtask.set(2, 5), digest: digest(70)))
+        try subtask.coordinator(1).write(
+            mark: Subtask.position(2),
+            carried: AppliedSet(IdentitySet(), digest: digest(0 &- 30)), tail: [])
+        var state = try subtask.take(2)
+        #expect(state.carried == Subtask.set(3, 5) && state.carriedDigest == digest(80))
+        #expect(try subtask.peek()?.carriedDigest == digest(80))
+        // Another run goes on from there.
+        try write(1, 2, AppliedSet(Subtask.set(6), digest: digest(60)))
+        state = try subtask.take(3)
+        #expect(state.carried == Subtask.set(3, 5, 6) && state.carriedDigest == digest(140))
+        // Of another server's events nothing is known together with these.
+        try write(0, 3, AppliedSet(Subtask.set(7), digest: digest(70, 8)))
+        state = try subtask.take(4)
+        #expect(state.carried == Subtask.set(3, 5, 6, 7) && state.carriedDigest == nil)
+        #expect(try subtask.take(5).carriedDigest == nil)
+        try subtask.coordinator(5).write(
+            mark: Subtask.position(7), carried: AppliedSet(), tail: [])
+        #expect(try subtask.take(6).carriedDigest == AppliedDigest())
     }
 
     @Test("epochs decide who may take over", arguments: Servers.families)
@@ -276,12 +316,12 @@ struct TakeoverTests {
         let held = proxy.holdNext(.toServer, matching: "SET low_water=")
         #expect(throws: MySQLError.self) {
             try coordinator.write(
-                mark: Subtask.position(1), carried: IdentitySet(), tail: [])
+                mark: Subtask.position(1), carried: AppliedSet(), tail: [])
         }
         try await held.caught()
         try subtask.take(2)
         try subtask.coordinator(2).write(
-            mark: Subtask.position(5), carried: IdentitySet(), tail: [])
+            mark: Subtask.position(5), carried: AppliedSet(), tail: [])
         held.deliver()
         #expect(try await Subtask.eventually { proxy.connections == 0 })
         #expect(try subtask.peek()?.lowWater == Subtask.position(5))

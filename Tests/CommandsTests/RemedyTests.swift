@@ -114,6 +114,7 @@ struct RemedyTests {
         ReplicationError.unsupported(position, detail: "d"),
         ReplicationError.onlineChange(table, position, detail: "d"),
         ReplicationError.undecidedDDL(statement: "s", detail: "d"),
+        ReplicationError.otherTransactions(upTo: position),
         StreamError.noBinlog, StreamError.unreadable("x"),
         StreamError.sourceLostEvents("x"), StreamError.noPlace("x"), StreamError.behind("x"),
         StreamError.purged(BinlogPosition(file: "bin.000001", offset: 4), detail: "d"),

@@ -143,6 +143,59 @@ extension MigrationTests {
             }
         }
 
+        /// The newest transaction in the mark is there and unchanged; those that are applied above it
+        /// come by their names, and one of them is another.
+        @Test(
+            "a source that crashed with what was applied above the mark, and one that lost that",
+            arguments: Pair.sameFamily, [false, true])
+        func replacedAbove(_ pair: Pair, isLost: Bool) async throws {
+            let name = "above\(isLost)"
+            try await TestServer.with(pair.source, durable: true, name: name) { original in
+                let target = try await SharedServers.all.server(pair.target, "target")
+                var trial = try Trial(source: original, target: target, name, Self.rows)
+                try trial.onSource("INSERT INTO t VALUES (3,3)")
+                try await trial.catchUp("--no-relay")
+                try await original.stop()
+                let copy = try await TestServer.start(
+                    pair.source, name: "\(name)copy", data: original.datadir)
+                await copy.kill()
+                try await original.restart()
+                // One change waits; what comes behind it and does not touch its row goes on.
+                let holder = try target.connect(trial.schema)
+                try holder.execute("START TRANSACTION")
+                try holder.execute("SELECT * FROM t WHERE id=1 FOR UPDATE")
+                let changes = { (value: Int) in
+                    (0..<400).map {
+                        $0 == 50
+                            ? "UPDATE t SET v=5 WHERE id=1"
+                            : "INSERT INTO t VALUES (\($0 + 100),\($0 == 300 ? value : 0))"
+                    }.joined(separator: ";")
+                }
+                try trial.onSource(changes(1))
+                let skein = try trial.migrate("--no-relay")
+                try await skein.waiting(for: "what is behind") {
+                    try trial.onTarget("SELECT COUNT(*) FROM t WHERE id=400") == "1\n"
+                }
+                #expect(skein.kill(), "\(skein.text)")
+                try holder.execute("ROLLBACK")
+                #expect(try trial.onTarget("SELECT v FROM t WHERE id=1") == "1\n")
+                await original.kill()
+                if isLost {
+                    try await copy.restart()
+                    try copy.sql(changes(2), database: trial.schema)
+                    trial.sourceURL = copy.url
+                    let outcome = try await trial.migrate("--no-relay", "--until", "caught-up")
+                        .end()
+                    expect(outcome, status: 1, says: "[source.lost]", "others")
+                } else {
+                    try await original.restart()
+                    try await trial.catchUp("--no-relay")
+                    try await trial.expectEqual()
+                }
+                await copy.discard()
+            }
+        }
+
         @Test(
             "what can't be followed stops it, with a position and a remedy",
             arguments: [

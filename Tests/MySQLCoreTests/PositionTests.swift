@@ -116,6 +116,36 @@ import Testing
         #expect(try IdentitySet(encoded: []).isEmpty)
     }
 
+    @Test func appliedSetsRoundTripWithTheirDigestAndWithout() throws {
+        var set = AppliedSet()
+        let maria = IdentityStream.mariadb(domain: 0, server: 9)
+        for n: UInt64 in 100...102 { set.identities.insert(.init(stream: maria, number: n)) }
+        // What earlier versions wrote has none.
+        #expect(set.encoded == set.identities.encoded)
+        #expect(try AppliedSet(encoded: set.encoded) == set)
+        set.digest = AppliedDigest(sum: 0x0102, stream: .max)
+        #expect(
+            set.encoded == [2, 2, 1, 0, 0, 0, 0, 0, 0] + Array(repeating: 255, count: 8)
+                + set.identities.encoded.dropFirst())
+        #expect(try AppliedSet(encoded: set.encoded) == set)
+        #expect(try AppliedSet(encoded: []) == AppliedSet(digest: AppliedDigest()))
+        for length in 1..<set.encoded.count {
+            #expect(throws: MalformedEncoding.self) {
+                try AppliedSet(encoded: Array(set.encoded.prefix(length)))
+            }
+        }
+        #expect(throws: MalformedEncoding.self) { try AppliedSet(encoded: [3, 0]) }
+        #expect(throws: MalformedEncoding.self) { try IdentitySet(encoded: set.encoded) }
+    }
+
+    @Test func digestsAddUpInAnyOrderAndOnlyWithinAStream() {
+        let (a, b) = (AppliedDigest(sum: .max, stream: 5), AppliedDigest(sum: 3, stream: 5))
+        #expect(a.adding(b) == AppliedDigest(sum: 2, stream: 5))
+        #expect(AppliedDigest().adding(b) == b)
+        #expect(b.adding(AppliedDigest()) == b)
+        #expect(a.adding(AppliedDigest(sum: 3, stream: 6)) == nil)
+    }
+
     @Test func mariadbPositionsHoldEverySequenceUpToTheLastOfTheDomain() throws {
         let origin = Origin(server: ServerUUID(high: 0, low: 1), life: 2)
         let position = SourcePosition(

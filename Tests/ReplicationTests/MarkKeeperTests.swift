@@ -59,7 +59,13 @@ struct MarkKeeperTests {
                     passed.insert(n)
                 }
             }
-            let keeper = MarkKeeper(mark: Self.start(naming), carried: carried, tail: nil)
+            let all = held.reduce(UInt64.max) { $0 &+ UInt64($1) } &+ 1
+            let keeper = MarkKeeper(
+                mark: Self.start(naming),
+                carried: AppliedSet(carried, digest: AppliedDigest(sum: all, stream: 7)), tail: nil)
+            keeper.begin(origin: Self.origin, readsAgain: false, digests: 7)
+            // What lanes have committed ever; statements are in no digest.
+            var committed: UInt64 = 0
             var lanes = [IdentitySet](repeating: IdentitySet(), count: 3)
             var appended = 0
             var marked = 0
@@ -71,12 +77,15 @@ struct MarkKeeperTests {
                     appended += 1
                     keeper.append(
                         Self.end(naming, appended), isPassed: passed.contains(appended),
+                        isStatement: appended % 7 == 0
+                            && !carried.contains(Self.identity(naming, appended)),
                         shapes: appended % 5 == 0 ? [(Self.table(appended), nil)] : [])
                 case 1 where appended > 0:
                     let n = 1 + random.below(appended)
                     guard !passed.contains(n), !held.contains(n) else { continue }
                     lanes[random.below(3)].insert(Self.identity(naming, n))
                     held.insert(n)
+                    if n % 7 != 0 { committed &+= UInt64(n) }
                 case 2:
                     guard let advance = keeper.advance(over: lanes) else { continue }
                     var expected = marked
@@ -90,7 +99,7 @@ struct MarkKeeperTests {
                             advance.mark.contains(Self.identity(naming, n)) == (n <= expected)
                                 || (naming == .mariadb && n > expected), "seed \(seed): \(n)")
                         #expect(
-                            advance.carried.contains(Self.identity(naming, n))
+                            advance.carried.identities.contains(Self.identity(naming, n))
                                 == (n > expected && carried.contains(Self.identity(naming, n))),
                             "seed \(seed): \(n)")
                     }
@@ -100,6 +109,13 @@ struct MarkKeeperTests {
                                 ? Self.identity(naming, expected) : advance.tail?.identity))
                     let shapes = (marked + 1..<max(expected + 1, marked + 1)).filter { $0 % 5 == 0 }
                     #expect(advance.shapes.map(\.0) == shapes.map(Self.table), "seed \(seed)")
+                    let above = held.filter { n in
+                        n > expected
+                            && (n % 7 != 0 || carried.contains(Self.identity(naming, n)))
+                    }
+                    #expect(
+                        advance.carried.digest.map { $0.sum &+ committed }
+                            == above.reduce(UInt64(0)) { $0 &+ UInt64($1) }, "seed \(seed)")
                     // A mark that was not written is computed again.
                     if random.oneIn(4) { continue }
                     keeper.didWrite(advance)
@@ -117,9 +133,28 @@ struct MarkKeeperTests {
         }
     }
 
+    @Test("of transactions of two streams no digest is known; where there are none, it begins anew")
+    func digests() throws {
+        var carried = IdentitySet()
+        carried.insert(Self.identity(.mysql, 1))
+        func digest(_ carried: IdentitySet, _ before: AppliedDigest?) throws -> AppliedDigest? {
+            let keeper = MarkKeeper(
+                mark: Self.start(.mysql), carried: AppliedSet(carried, digest: before), tail: nil)
+            keeper.begin(origin: Self.origin, readsAgain: false, digests: 7)
+            keeper.append(Self.end(.mysql, 1), isPassed: true)
+            return try #require(keeper.advance(over: [])).carried.digest
+        }
+        #expect(
+            try digest(carried, AppliedDigest(sum: 1, stream: 7)) == AppliedDigest(stream: 7))
+        #expect(try digest(carried, AppliedDigest(sum: 1, stream: 8)) == nil)
+        #expect(try digest(carried, nil) == nil)
+        #expect(
+            try digest(IdentitySet(), AppliedDigest(sum: 0, stream: 8)) == AppliedDigest(stream: 7))
+    }
+
     @Test("a transaction that nobody holds stops it, whatever lies behind")
     func gap() throws {
-        let keeper = MarkKeeper(mark: Self.start(.mysql), carried: IdentitySet(), tail: nil)
+        let keeper = MarkKeeper(mark: Self.start(.mysql), carried: AppliedSet(), tail: nil)
         var done = IdentitySet()
         for n in 1...3 { keeper.append(Self.end(.mysql, n), isPassed: false) }
         done.insert(Self.identity(.mysql, 2))
@@ -134,7 +169,7 @@ struct MarkKeeperTests {
 
     @Test("what is needed begins at the oldest XA transaction that may still be committed")
     func prepared() throws {
-        let keeper = MarkKeeper(mark: Self.start(.mysql), carried: IdentitySet(), tail: nil)
+        let keeper = MarkKeeper(mark: Self.start(.mysql), carried: AppliedSet(), tail: nil)
         let (one, two) = (Self.xid(1), Self.xid(2))
         func pass(_ n: Int) throws {
             keeper.append(Self.end(.mysql, n), isPassed: true)
@@ -166,7 +201,7 @@ struct MarkKeeperTests {
 
     @Test("with nothing above it, it goes to the end of the stream")
     func idle() throws {
-        let keeper = MarkKeeper(mark: Self.start(.mariadb), carried: IdentitySet(), tail: nil)
+        let keeper = MarkKeeper(mark: Self.start(.mariadb), carried: AppliedSet(), tail: nil)
         #expect(keeper.advance(over: []) == nil)
         let far = BinlogPosition(file: "bin.000002", offset: 300)
         keeper.streamMoved(to: far)
@@ -184,7 +219,7 @@ struct MarkKeeperTests {
         mark.include(Self.identity(.mysql, 1))
         mark.binlog = BinlogPosition(file: "bin.000002", offset: 500)
         let keeper = MarkKeeper(
-            mark: mark, carried: IdentitySet(), tail: Tail(Self.end(.mysql, 1)))
+            mark: mark, carried: AppliedSet(), tail: Tail(Self.end(.mysql, 1)))
         keeper.append(Self.end(.mysql, 1), isPassed: true)
         if let advance = keeper.advance(over: []) {
             #expect(advance.mark.binlog >= mark.binlog)
@@ -198,7 +233,7 @@ struct MarkKeeperTests {
         var mark = Self.start(.file)
         mark.binlog = BinlogPosition(file: "bin.000002", offset: 157)
         let tail = Self.end(.file, 1)
-        let keeper = MarkKeeper(mark: mark, carried: IdentitySet(), tail: Tail(tail))
+        let keeper = MarkKeeper(mark: mark, carried: AppliedSet(), tail: Tail(tail))
         keeper.begin(origin: mark.origin, readsAgain: true)
         // The stream's first, made-up ROTATE, the transaction, the real one at the file's end.
         keeper.streamMoved(to: tail.start)

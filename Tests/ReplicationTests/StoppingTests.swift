@@ -38,7 +38,7 @@ private final class UndecidedSource: EventSource {
         let coordinator = Coordinator(
             session: try TargetSession(rig.options, role: .coordinator), meta: rig.meta,
             key: rig.key, token: rig.token(1))
-        try coordinator.write(mark: place, carried: IdentitySet(), tail: [])
+        try coordinator.write(mark: place, carried: AppliedSet(), tail: [])
         try coordinator.setPhase("follow")
         let source = UndecidedSource()
         var configuration = ReplicationConfiguration(

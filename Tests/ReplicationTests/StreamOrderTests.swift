@@ -31,7 +31,7 @@ struct StreamOrderTests {
         if let gtids { mark.gtids = .mariadb(try #require(MariaDBGTIDPosition(gtids))) }
         var carried = IdentitySet()
         for identity in carrying { carried.insert(identity) }
-        var order = StreamOrder(carried: carried, after: mark, tail: tail)
+        var order = StreamOrder(carried: AppliedSet(carried), after: mark, tail: tail)
         for identity in stream { try order.pass(identity, at: position) }
     }
 
@@ -44,6 +44,32 @@ struct StreamOrderTests {
         try Self.pass(
             [Self.mariadb(7, domain: 1), Self.mariadb(2)], carrying: [Self.mariadb(2)])
         try Self.pass([Self.mysql(9), Self.mysql(4)], carrying: [Self.mysql(4)])
+    }
+
+    @Test("transactions that come by the names of applied ones have to be those, to the byte")
+    func digests() throws {
+        func pass(_ events: [UInt64?], carrying sum: UInt64?) throws {
+            var carried = AppliedSet()
+            for n: UInt64 in [2, 3, 5] { carried.identities.insert(Self.mysql(n)) }
+            carried.digest = sum.map { AppliedDigest(sum: $0, stream: 1) }
+            var order = StreamOrder(carried: carried, after: Self.position, tail: nil)
+            // The first and the fourth are not among them.
+            for (n, digest) in zip([1, 5, 2, 4, 3, 6] as [UInt64], events) {
+                try order.pass(Self.mysql(n), at: Self.position, events: digest)
+            }
+        }
+        let all: UInt64 = 10 &+ (UInt64.max - 4) &+ 30
+        try pass([99, 10, UInt64.max - 4, 99, 30, 99], carrying: all)
+        try pass([99, 10, 0, 99, 30, 99], carrying: nil)
+        // One of them is a statement.
+        try pass([99, 10, nil, 99, 30, 99], carrying: 40)
+        for events: [UInt64?] in [
+            [99, 10, UInt64.max - 4, 99, 31, 99], [99, nil, UInt64.max - 4, 99, 30, 99],
+        ] {
+            #expect(throws: ReplicationError.otherTransactions(upTo: Self.position)) {
+                try pass(events, carrying: all)
+            }
+        }
     }
 
     @Test("a transaction that the source has lost stops it before anything behind it is applied")

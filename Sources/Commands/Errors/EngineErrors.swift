@@ -123,6 +123,8 @@ extension OperatorError {
                     + "the statement, or what it makes of them, start the same command again")
         case .othersAreCopied: self.init("apply.waits", error, nil, .later)
         case .lostTransaction: self.init("source.lost", error, do: Self.lostRemedy)
+        case .otherTransactions(let position):
+            self.init("source.lost", error, at: position, do: Self.lostRemedy)
         }
     }
 
