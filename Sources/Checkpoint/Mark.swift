@@ -98,23 +98,53 @@ public struct Coordinator {
         }
     }
 
+    /// Other rules, and what they mean for a subtask's records.
+    public struct RuleChange: Sendable {
+        /// What the subtask is stored for from now on.
+        public var identity: [UInt8]
+        /// Tables with a shape, as they were found.
+        public var known: Set<TableName>
+        /// Those of them that leave the subtask.
+        public var leaving: [TableName] = []
+        /// Tables that stay, of which rules have left something out until now.
+        public var loose: [TableName] = []
+        /// Views and routines that rules have left out until now.
+        public var stale: [StaleObject] = []
+
+        /// Makes a change that touches no table.
+        public init(identity: [UInt8], known: Set<TableName>) {
+            self.identity = identity
+            self.known = known
+        }
+    }
+
+    /// What came of a change of rules.
+    public enum RuleChangeOutcome: Sendable {
+        /// It is done.
+        case done
+        /// Nothing is done: a DDL statement is not decided.
+        case undecided
+        /// Nothing is done: somebody has set shapes meanwhile.
+        case outdated
+    }
+
     /// Replaces what the subtask is stored for, and drops tables from it. Nothing may be applied
     /// above the mark.
-    ///
-    /// - Parameter loose: tables that stay, of which rules have left something out until now.
-    /// - Returns: false, with nothing done, while a DDL statement is not decided.
-    public func change(
-        identity: [UInt8], leaving: [TableName], loose: [TableName] = []
-    ) throws -> Bool {
+    public func change(_ change: RuleChange) throws -> RuleChangeOutcome {
         let objects = StoredObjects(meta: meta, key: key)
-        var isDone = false
+        var outcome = RuleChangeOutcome.done
         try transaction { connection in
             try update("phase=phase", connection)
             let open = try connection.value(
                 "SELECT COUNT(*) FROM \(meta.table("ddl")) WHERE \(key.condition)")
-            guard open == "0" else { return }
-            try update("identity=\(hexLiteral(identity))", connection)
-            for table in leaving {
+            guard open == "0" else { return outcome = .undecided }
+            let shapes = try connection.rows(
+                "SELECT schema_name, table_name FROM \(meta.table("shape")) "
+                    + "WHERE \(key.condition) FOR UPDATE")
+            let known = Set(shapes.map { TableName(schema: $0[0] ?? "", name: $0[1] ?? "") })
+            guard known == change.known else { return outcome = .outdated }
+            try update("identity=\(hexLiteral(change.identity))", connection)
+            for table in change.leaving {
                 try writeShape(table, nil, connection)
                 try connection.execute(
                     """
@@ -122,15 +152,25 @@ public struct Coordinator {
                     AND schema_name=\(utf8Literal(table.schema)) \
                     AND table_name=\(utf8Literal(table.name))
                     """)
-                try connection.execute(objects.removeStatement(.loose, table))
+                for kind in [StoredObject.Kind.loose, .table] {
+                    try connection.execute(objects.removeStatement(kind, table))
+                }
             }
-            for table in loose {
+            for table in change.loose {
                 let object = try StoredObject(kind: .loose, name: table, encoding: true)
                 try connection.execute(objects.storeStatement(object))
             }
-            isDone = true
+            try StaleObjects(meta: meta, key: key).apply(
+                change.stale.map { .stale($0) }, connection)
         }
-        return isDone
+        return outcome
+    }
+
+    /// Replaces what the subtask is stored for.
+    public func identify(as identity: [UInt8]) throws {
+        try transaction { connection in
+            try update("identity=\(hexLiteral(identity))", connection)
+        }
     }
 
     /// Forgets the subtask: its row, and all that hangs on it.

@@ -33,15 +33,29 @@ public struct StaleObject: Sendable, Hashable, Codable {
     public struct ID: Sendable, Hashable, Codable, CustomStringConvertible {
         /// What it is.
         public var kind: Kind
-        /// Its name, the same on both servers.
+        /// Its name, the same on both servers. Case does not count in names of procedures and
+        /// functions, but in the rules that select them.
         public var name: TableName
 
-        /// Names one. Case does not count in names of procedures and functions.
+        /// Names one.
         public init(_ kind: Kind, _ name: TableName) {
             self.kind = kind
-            self.name =
-                kind == .view
+            self.name = name
+        }
+
+        /// What it is recorded under, however it is spelled.
+        var key: TableName {
+            kind == .view
                 ? name : TableName(schema: name.schema, name: name.name.lowercased())
+        }
+
+        /// Whether both name the same one.
+        public static func == (a: Self, b: Self) -> Bool { a.kind == b.kind && a.key == b.key }
+
+        /// Spellings of one have one hash.
+        public func hash(into hasher: inout Hasher) {
+            hasher.combine(kind)
+            hasher.combine(key)
         }
 
         /// Kind and name.
@@ -125,7 +139,7 @@ public struct StaleObjects: Sendable {
         for effect in effects {
             switch effect {
             case .settled(let id):
-                try connection.execute(objects.removeStatement(id.kind.stored, id.name))
+                try connection.execute(objects.removeStatement(id.kind.stored, id.key))
             case .stale(let object):
                 try connection.execute(objects.storeStatement(try Self.record(object)))
             case .touched(let id):
@@ -153,13 +167,13 @@ public struct StaleObjects: Sendable {
     }
 
     private static func record(_ object: StaleObject) throws -> StoredObject {
-        try StoredObject(kind: object.id.kind.stored, name: object.id.name, encoding: object)
+        try StoredObject(kind: object.id.kind.stored, name: object.id.key, encoding: object)
     }
 }
 
 extension ObjectChange {
     /// A view or routine is not what the source has, from a statement on that was not run.
     public init(stale object: StaleObject) throws {
-        try self.init(object.id.kind.stored, object.id.name, object)
+        try self.init(object.id.kind.stored, object.id.key, object)
     }
 }

@@ -101,13 +101,7 @@ struct StatementHandler {
         if let decision = try onlineChange(ddl, statement, event) { return decision }
         switch ddl {
         case .createObject(let object) where object.kind == .sequence:
-            guard catalog.mapping.selects(object.name), catalog.use(of: object.name) != .skip
-            else { return .pass }
-            throw ReplicationError.unsupported(
-                position,
-                detail: "sequence \(object.name) was created, and sequences can't be migrated: "
-                    + "exclude it and start over with --fresh; create it on the target by hand "
-                    + "when applications move")
+            return try sequence(object.name, position)
         case .createObject, .alterObject, .dropObject: return try object(ddl, statement, event)
         case .createSchema(let schema):
             guard catalog.mapping.mayHold(schema: schema.name) else { return .pass }

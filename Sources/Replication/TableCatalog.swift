@@ -34,6 +34,8 @@ final class TableCatalog {
     let session: StatementSession
     private(set) var state: SchemaState
     private var windows: [TableName: CopyRange]
+    /// What was copied, also where the mark has passed its copy.
+    private let copied: Set<TableName>
     private let consistentFrom: SourcePosition?
     /// Unique keys that tables have on the target only.
     private var targetKeys: [TableName: [KeyShape]] = [:]
@@ -102,6 +104,7 @@ final class TableCatalog {
         self.session = session ?? StatementSession(source: unknown, target: unknown)
         self.state = state
         self.windows = windows
+        copied = Set(windows.keys)
         self.consistentFrom = consistentFrom
         graph = ForeignKeyGraph(state.tables.values)
         if let names = mapping.onlineNames {
@@ -343,8 +346,8 @@ final class TableCatalog {
         }
     }
 
-    /// Whether the copy of a table still matters.
-    func wasCopied(_ table: TableName) -> Bool { windows[table] != nil }
+    /// Whether the copy has found a table.
+    func wasCopied(_ table: TableName) -> Bool { copied.contains(table) }
 
     /// How DDL at the current transaction meets a table's copy.
     func use(of table: TableName) -> Use {
@@ -357,8 +360,11 @@ final class TableCatalog {
             } else if range.high.contains(identity) {
                 use = .converge
             }
-        } else if state.tables[table] == nil, let from = consistentFrom, from.contains(identity) {
-            // The table was gone when the copy saw the source.
+        } else if state.tables[table] == nil, !copied.contains(table),
+            let from = consistentFrom, from.contains(identity)
+        {
+            // The table was gone when the copy saw the source. One that was copied is there at
+            // that moment, however often it is dropped and made again on the way.
             use = .skip
         }
         uses[table] = use

@@ -92,7 +92,8 @@ struct CopyRun: Sendable {
         progress.set(.schema)
         let (_, recorded, objects) = try await control.ledger()
         var owned: [TableName: String] = [:]
-        for object in objects where object.kind == .table {
+        // What other rules have left behind is nobody's business any more.
+        for object in objects where object.kind == .table && plan.isSelected(object.name) {
             owned[object.name] = String(decoding: object.definition, as: UTF8.self)
         }
         let earlier = try TableIdentities(objects)
@@ -129,8 +130,11 @@ struct CopyRun: Sendable {
         work.give(.success(copied))
         await rowsDone.wait()
         try Task.checkCancellation()
-        progress.set(.objects)
-        try await copyObjects(objects)
+        // Once changes are applied, the stream has told what became of views and routines.
+        if state.lowWater == nil {
+            progress.set(.objects)
+            try await copyObjects(objects)
+        }
         return try await finish(
             state, finishedBefore: whole, earlier, seen: copied.views.flatMap(\.records))
     }

@@ -84,7 +84,6 @@ extension SchemaCopier {
         try applyDDLSettings(target, from: source.family)
     }
 
-    private static let noSuchRoutine: UInt32 = 1305
     /// Missing table, database, column, routine; a view over something missing.
     private static let needsAnother: Set<UInt32> = [1146, 1049, 1054, 1305, 1356]
 
@@ -121,14 +120,7 @@ extension SchemaCopier {
                     object: "\(type.lowercased()) \(name)",
                     detail: "packages are not migrated; leave it out and create it by hand")
             }
-            let row: [String: String?]
-            do {
-                row = try source.firstRow("SHOW CREATE \(type) \(name.quoted)") ?? [:]
-            } catch let error as MySQLError {
-                // It was dropped meanwhile, which the stream knows of.
-                guard error.code == Self.noSuchRoutine else { throw error }
-                return nil
-            }
+            guard let row = try WaitingObjects.show(type, name, source) else { return nil }
             let isProcedure = type == "PROCEDURE"
             let column = isProcedure ? "Create Procedure" : "Create Function"
             return SourceObject(
@@ -147,13 +139,17 @@ extension SchemaCopier {
             .filter { plan.mapping.keeps(object: $0) }
         guard !names.isEmpty else { return [] }
         // With its schema as default, a view's own tables are named without it.
-        try source.execute("USE \(quoteIdentifier(schema))")
-        return try names.map { name in
-            let row = try source.firstRow("SHOW CREATE VIEW \(name.quoted)") ?? [:]
+        do throws(MySQLError) {
+            try source.execute("USE \(quoteIdentifier(schema))")
+        } catch {
+            guard error.code == WaitingObjects.noSuchSchema else { throw error }
+            return []
+        }
+        return try names.compactMap { name -> SourceObject? in
+            guard let row = try WaitingObjects.show("VIEW", name, source) else { return nil }
             return SourceObject(
                 .view, name, try WaitingObjects.definition(row["Create View"], "view", name),
                 row: row)
         }
     }
-
 }

@@ -17,6 +17,25 @@ enum WaitingObjects {
         return out
     }
 
+    /// How a server shows an object that was in a list a moment ago.
+    ///
+    /// - Returns: `nil` where it was dropped meanwhile, which the stream knows of. An event that is
+    ///   to run once does so by itself.
+    static func show(
+        _ kind: String, _ name: TableName, _ connection: Connection
+    ) throws(MySQLError) -> [String: String?]? {
+        do {
+            return try connection.firstRow("SHOW CREATE \(kind) \(name.quoted)") ?? [:]
+        } catch {
+            guard gone.contains(error.code) else { throw error }
+            return nil
+        }
+    }
+
+    static let noSuchSchema: UInt32 = 1049
+    /// No such schema, view, routine, trigger, event.
+    private static let gone: Set<UInt32> = [noSuchSchema, 1146, 1305, 1360, 1539]
+
     static func triggers(
         _ schema: String, _ source: Connection, of isMigrated: (TableName) -> Bool,
         except isLeftOut: (TableName) -> Bool
@@ -27,11 +46,11 @@ enum WaitingObjects {
             FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA=\(utf8Literal(schema)) \
             ORDER BY EVENT_OBJECT_TABLE, ACTION_TIMING, EVENT_MANIPULATION, ACTION_ORDER
             """)
-        return try list.compactMap { entry in
+        return try list.compactMap { entry -> SourceObject? in
             let table = TableName(schema: entry[1] ?? "", name: entry[2] ?? "")
             let name = TableName(schema: schema, name: entry[0] ?? "")
             guard isMigrated(table), !isLeftOut(name) else { return nil }
-            let row = try source.firstRow("SHOW CREATE TRIGGER \(name.quoted)") ?? [:]
+            guard let row = try show("TRIGGER", name, source) else { return nil }
             var object = SourceObject(
                 .trigger, name,
                 try definition(row["SQL Original Statement"], "trigger", name), row: row,
@@ -66,7 +85,7 @@ enum WaitingObjects {
         return try list.compactMap { entry -> SourceObject? in
             let name = TableName(schema: schema, name: entry[0] ?? "")
             guard isWanted(name) else { return nil }
-            let row = try source.firstRow("SHOW CREATE EVENT \(name.quoted)") ?? [:]
+            guard let row = try show("EVENT", name, source) else { return nil }
             let text = try definition(row["Create Event"], "event", name)
             var context = SyntaxContext(
                 version: source.serverVersion,

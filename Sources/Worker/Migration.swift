@@ -316,12 +316,10 @@ public final class Migration: Sendable {
         try await FreshStart(configuration: snapshotConfiguration(origin)).run(
             epoch: epoch, token: token, plan: plan)
         try await withThread("control") {
-            // The selection may be another one now.
-            let target = try Connection(self.settings.target)
-            try target.execute(
-                "DELETE FROM \(TableName(schema: self.meta.name, name: "subtask").quoted) "
-                    + "WHERE task=\(utf8Literal(self.key.task)) "
-                    + "AND source=\(utf8Literal(self.key.source))")
+            // The selection may be another one now. Who has taken over meanwhile keeps what it has.
+            let session = try TargetSession(self.settings.target, role: .coordinator)
+            try Coordinator(session: session, meta: self.meta, key: self.key, token: token)
+                .forget()
         }
         forgetRuns()
     }

@@ -93,7 +93,7 @@ extension Migration {
                 session: session, meta: self.meta, key: self.key, token: token)
             // Nothing is done by the rules of an earlier start, which was checked by its own.
             let identity = MigrationIdentity(settings: self.settings, server: start.origin.server)
-            _ = try coordinator.change(identity: identity.encoded, leaving: [])
+            try coordinator.identify(as: identity.encoded)
             try coordinator.beginFollowing(
                 from: start, consistentFrom: start, shapes: shapes,
                 adopting: adopting)

@@ -58,9 +58,17 @@ extension Migration {
                 throw refuse("\(shape.name) would go to \(now.target), which differs: \(why)")
             }
         }
-        let leaving = copied.filter { !new.selects($0) }.sorted()
+        try requireRepeatable(shapes, known, from: old, to: new, target, refuse)
+        var change = Coordinator.RuleChange(identity: identity.encoded, known: copied)
+        change.leaving = copied.filter { !new.selects($0) }.sorted()
         // What was left out is not on the target, or still there, whatever the new ones say.
-        let loose = copied.filter { new.selects($0) && old.leavesOutRows(of: $0) }.sorted()
+        change.loose = copied.filter { new.selects($0) && old.leavesOutRows(of: $0) }.sorted()
+        change.stale = try objects(of: source) { new.keeps(object: $0) && !old.keeps(object: $0) }
+            .map {
+                StaleObject(
+                    $0, position: known.lowWater?.description ?? "",
+                    reason: "rules have left it out until then")
+            }
         // As before a first start: triggers of the target would repeat what the binlog carries.
         try precheck(
             source, target, only: ["target-triggers", "event-scheduler", "expression-filters"])
@@ -70,22 +78,62 @@ extension Migration {
             session, token: token, epoch: epoch, lanes: 0)
         didTakeOver(state)
         // Another process may have written between the look and the takeover, and can't from now on.
-        guard state.phase == known.phase, state.identity == known.identity,
-            try StoredShapes(meta: meta, key: key).read(target).map(\.name).sorted()
-                == copied.sorted()
-        else { return false }
+        guard state.phase == known.phase, state.identity == known.identity else { return false }
         let coordinator = Coordinator(session: session, meta: meta, key: key, token: token)
-        guard state.carried.isEmpty,
-            try coordinator.change(identity: identity.encoded, leaving: leaving, loose: loose)
-        else {
+        switch state.carried.isEmpty ? try coordinator.change(change) : .undecided {
+        case .done: break
+        case .outdated: return false
+        case .undecided:
             throw refuse(
                 "something is applied that its checkpoint has not passed yet: let it go on with the "
                     + "old ones, pause or stop it orderly, and change them then")
         }
         logger.notice(
             "the rules have changed",
-            metadata: ["left": "\(leaving)", "moved": "\(moved)"])
+            metadata: ["left": "\(change.leaving)", "moved": "\(moved)"])
         return true
+    }
+
+    /// What another tool may have applied already is applied once more: new rules may not take away
+    /// what that needs.
+    private func requireRepeatable(
+        _ shapes: [TableShape], _ known: SubtaskState, from old: TableMapping,
+        to new: TableMapping, _ target: Connection, _ refuse: (String) -> MigrationError
+    ) throws {
+        let stored = try StoredObjects(meta: meta, key: key).read(target)
+        guard let end = try Adoption.read(stored)?.stretchEnd() else { return }
+        if let mark = known.lowWater, mark.origin.server == end.origin.server,
+            mark.binlog >= end.binlog, mark.gtids.holds(end.gtids)
+        {
+            return
+        }
+        let before = Set(AdoptedStretch.unrepeatable(shapes, old))
+        let tables = AdoptedStretch.unrepeatable(shapes.filter { new.selects($0.name) }, new)
+            .filter { !before.contains($0) }
+        guard tables.isEmpty else {
+            throw refuse(
+                "changes up to \(end) may be on the target already, and those of "
+                    + "\(someNames(tables)) could not be repeated any more: let it go on until "
+                    + "there with the old ones")
+        }
+    }
+
+    /// Views and routines that the source has.
+    private func objects(
+        of source: Connection, where isWanted: (TableName) -> Bool
+    ) throws -> [StaleObject.ID] {
+        let schemas = Set(try SchemaReader(source).schemas())
+        let rows = try source.rows(
+            """
+            SELECT 'view', TABLE_SCHEMA, TABLE_NAME FROM information_schema.VIEWS UNION ALL \
+            SELECT LOWER(ROUTINE_TYPE), ROUTINE_SCHEMA, ROUTINE_NAME \
+            FROM information_schema.ROUTINES
+            """)
+        return rows.compactMap { row in
+            guard let kind = row[0].flatMap(StaleObject.Kind.init) else { return nil }
+            let id = StaleObject.ID(kind, TableName(schema: row[1] ?? "", name: row[2] ?? ""))
+            return schemas.contains(id.name.schema) && isWanted(id.name) ? id : nil
+        }
     }
 }
 

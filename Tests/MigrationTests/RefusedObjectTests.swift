@@ -94,6 +94,31 @@ extension MigrationTests {
             #expect(try trial.onTarget("CALL p()") == "2\n")
         }
 
+        @Test(
+            "rules that select a routine by its case know it as the source spells it",
+            arguments: [Pair(source: .mariadb, target: .mysql)].filter(\.isAvailable))
+        func spelled(_ pair: Pair) async throws {
+            let trial = try await trial(pair, "stalecase")
+            try trial.onSource("CREATE PROCEDURE GetOne() SELECT 1")
+            func run(_ more: String...) async throws -> SkeinProcess.Outcome {
+                var arguments = trial.arguments(["--until", "caught-up"] + more)
+                let selection = try #require(arguments.firstIndex(of: "\(trial.schema).*"))
+                arguments.replaceSubrange(
+                    selection...selection,
+                    with: ["\(trial.schema).t", "--tables", "\(trial.schema).Get*"])
+                return try await SkeinProcess(arguments).end()
+            }
+            #expect(try await run().status == 0)
+            #expect(try trial.onTarget("CALL GetOne()") == "1\n")
+            try trial.onSource(
+                "CREATE OR REPLACE PROCEDURE getone() SELECT 2; INSERT INTO t VALUES (9,9)")
+            #expect(try await run().status == 0)
+            #expect(try trial.onTarget("CALL GetOne()") == "1\n")
+            let outcome = try await run("--finish")
+            #expect(outcome.status == 0, "\(outcome.text)")
+            #expect(try trial.onTarget("CALL GetOne()") == "2\n")
+        }
+
         @Test("what is refused is known after a kill before it was, and until it is taken")
         func killed() async throws {
             let trial = try await trial(.mariadb, "stalekill")
