@@ -1,4 +1,5 @@
 internal import MySQLCore
+internal import Rules
 
 extension StatementHandler {
     /// What becomes of a sequence that was created: no target gets it.

@@ -44,7 +44,7 @@ import Testing
                 origin: Origin(server: ServerUUID(high: 0, low: 1), life: 0),
                 binlog: BinlogPosition(file: "bin.000001", offset: 4), gtids: .none)
             try Coordinator(session: session, meta: meta, key: key, token: old)
-                .write(mark: place, carried: IdentitySet(), tail: [])
+                .write(mark: place, carried: AppliedSet(), tail: [])
             try body(settings, meta, try TargetSession(settings.target, role: .lane(0)))
         }
     }

@@ -111,7 +111,7 @@ extension MigrationTests {
             #expect(try await run().status == 0)
             #expect(try trial.onTarget("CALL GetOne()") == "1\n")
             try trial.onSource(
-                "CREATE OR REPLACE PROCEDURE getone() SELECT 2; INSERT INTO t VALUES (9,9)")
+                "CREATE OR REPLACE PROCEDURE GetOne() SELECT 2; INSERT INTO t VALUES (9,9)")
             #expect(try await run().status == 0)
             #expect(try trial.onTarget("CALL GetOne()") == "1\n")
             let outcome = try await run("--finish")
