@@ -64,12 +64,22 @@ public struct Coordinator {
     /// - Parameter replacing: `nil` for the first copy. After tables were copied again in a
     ///   subtask that was following already, those tables: the mark and all other shapes stay.
     /// - Parameter adopting: what another tool has left, where the subtask goes on with that.
+    /// - Parameter isAnew: whether that takes into account that Skein has gone on with the other
+    ///   tool's task before.
+    /// - Returns: false, with nothing done, where Skein has gone on with it and that is not so.
+    @discardableResult
     public func beginFollowing(
         from start: SourcePosition, consistentFrom: SourcePosition, shapes: [TableShape],
-        replacing: Set<TableName>? = nil, adopting: Adoption? = nil
-    ) throws {
+        replacing: Set<TableName>? = nil, adopting: Adoption? = nil, isAnew: Bool = false
+    ) throws -> Bool {
         let low = replacing == nil ? "low_water=\(hexLiteral(start.encoded)), " : ""
+        var hasBegun = false
         try transaction { connection in
+            if let adopting {
+                try update("phase=phase", connection)
+                let task = AdoptedTask(adopting.task, source: key.source, meta: meta)
+                guard try task.note(connection) || isAnew else { return }
+            }
             try update(
                 "phase='follow', \(low)consistent_from=\(hexLiteral(consistentFrom.encoded))",
                 connection)
@@ -88,7 +98,9 @@ public struct Coordinator {
                 try connection.execute(
                     StoredObjects(meta: meta, key: key).storeStatement(object))
             }
+            hasBegun = true
         }
+        return hasBegun
     }
 
     /// Sets the phase.
@@ -173,10 +185,19 @@ public struct Coordinator {
         }
     }
 
-    /// Forgets the subtask: its row, and all that hangs on it.
-    public func forget() throws {
+    /// Forgets the subtask: its row, and all that hangs on it. That Skein has gone on with another
+    /// tool's task stays known.
+    ///
+    /// - Parameter adopting: the other tool's task that is to be gone on with anew; the one that
+    ///   the subtask has begun with counts in any case.
+    public func forget(adopting task: String? = nil) throws {
         try transaction { connection in
             try update("phase=phase", connection)
+            let objects = try StoredObjects(meta: meta, key: key).readLocked(connection)
+            let adopted = try Adoption.read(objects)?.task
+            for name in [task, adopted].compactMap({ $0 }) {
+                try AdoptedTask(name, source: key.source, meta: meta).note(connection)
+            }
             for name in ["lane", "ddl", "shape", "snapshot", "chunk", "object", "subtask"] {
                 try connection.execute("DELETE FROM \(meta.table(name)) WHERE \(key.condition)")
             }

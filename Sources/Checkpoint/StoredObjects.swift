@@ -41,6 +41,9 @@ public struct StoredObject: Sendable, Hashable {
         /// Up to where another tool may have applied changes before the subtask began: an
         /// ``Adoption``.
         case adopted
+        /// A task of another tool's that Skein has gone on with: an ``AdoptedTask``. It is of no
+        /// subtask.
+        case taken
     }
 
     /// What it is.

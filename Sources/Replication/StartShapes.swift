@@ -22,7 +22,17 @@ public struct StartShapes: Sendable {
     private let target: ConnectionOptions
     private let mapping: TableMapping
     private let interruption: Interruption?
-    private let mayHaveRun: Bool
+    private let mayHaveRun: MayHaveRun
+
+    /// Which statements behind the place the target may have already.
+    public enum MayHaveRun: Sendable {
+        /// None of them.
+        case none
+        /// The first one.
+        case first
+        /// Any number of them, from the first one on.
+        case all
+    }
 
     /// One statement since the place.
     private struct Change {
@@ -38,10 +48,10 @@ public struct StartShapes: Sendable {
     ///
     /// - Parameters:
     ///   - interruption: ends the reading from another thread.
-    ///   - mayHaveRun: whether the target may have the first statement behind the place already.
+    ///   - mayHaveRun: what the target may have already of what lies behind the place.
     public init(
         source: ConnectionOptions, target: ConnectionOptions, mapping: TableMapping,
-        interruption: Interruption? = nil, mayHaveRun: Bool = false
+        interruption: Interruption? = nil, mayHaveRun: MayHaveRun = .none
     ) {
         self.mayHaveRun = mayHaveRun
         self.source = source
@@ -207,7 +217,13 @@ public struct StartShapes: Sendable {
             guard let ddl = change.ddl else {
                 throw uncertain(name, change, "the statement is not understood")
             }
-            if mayHaveRun, change.place == changes.first?.place, !ddl.isSafeToRunIfUnseen {
+            let isUncertain =
+                switch mayHaveRun {
+                case .none: false
+                case .first: change.place == changes.first?.place
+                case .all: true
+                }
+            if isUncertain, !ddl.isSafeToRunIfUnseen {
                 throw uncertain(
                     name, change, "whether the statement has run already nothing tells")
             }

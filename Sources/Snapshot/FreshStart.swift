@@ -58,7 +58,7 @@ public struct FreshStart: Sendable {
         let dropped = Set(owned).union(plan.tables.map(\.target)).sorted()
         try await schema.dropObjects(views: views, routines: routines)
         try await schema.drop(dropped)
-        try await control.clear()
+        try await control.clear(objects)
         return dropped
     }
 }
@@ -74,13 +74,21 @@ extension SchemaCopier {
 
 extension CopyControl {
     /// Forgets everything but the subtask's row, which is as if the copy had never begun.
-    func clear() throws {
+    ///
+    /// - Parameter objects: what is forgotten; another tool's task stays known as one that Skein
+    ///   has gone on with.
+    func clear(_ objects: [StoredObject]) throws {
         let meta = configuration.meta
-        let condition = configuration.key.condition
+        let key = configuration.key
+        let adopted = try Adoption.read(objects).map {
+            AdoptedTask($0.task, source: key.source, meta: meta)
+        }
         try transaction("phase='copy', low_water=NULL, consistent_from=NULL, carried='', tail=''") {
-            ["chunk", "snapshot", "object", "shape", "ddl"].map {
-                "DELETE FROM \(meta.table($0)) WHERE \(condition)"
+            var statements = ["chunk", "snapshot", "object", "shape", "ddl"].map {
+                "DELETE FROM \(meta.table($0)) WHERE \(key.condition)"
             }
+            if let adopted { statements.append(adopted.noteStatement) }
+            return statements
         }
     }
 }

@@ -233,6 +233,8 @@ public final class Migration: Sendable {
                     : nil
                 try self.meta.prepare(target)
                 let session = try TargetSession(self.settings.target, role: .coordinator)
+                // Durable with the row, which a later start finds without the flag.
+                if self.settings.fresh { try self.adoptedTask?.note(session.connection) }
                 _ = try takeover.create(
                     session, identity: identity.encoded, rules: [1],
                     phase: isIncremental ? "start" : "copy", from: place)
@@ -260,7 +262,7 @@ public final class Migration: Sendable {
             source: source, target: target, only: only)
         for result in results where result.verdict == .warning {
             let text = "\(result.name): \(result.message)"
-            board.update { $0.warnings.append(text) }
+            board.update { if !$0.warnings.contains(text) { $0.warnings.append(text) } }
         }
         if results.contains(where: \.refuses) { throw PrecheckFailure(results: results) }
     }
@@ -300,8 +302,14 @@ public final class Migration: Sendable {
     private func startOver() async throws {
         let known = try await withThread("control") {
             let target = try Connection(self.settings.target)
-            guard try self.meta.exists(target) else { return false }
-            return try Takeover(meta: self.meta, key: self.key).peek(target) != nil
+            guard try self.meta.exists(target),
+                try Takeover(meta: self.meta, key: self.key).peek(target) != nil
+            else { return false }
+            // What is refused must not cost the checkpoint that there is.
+            if self.settings.adoption != nil {
+                try self.precheck(Connection(self.settings.source), target)
+            }
+            return true
         }
         guard known else { return }
         // Of changes alone nothing is left but the checkpoint: the tables were there before.

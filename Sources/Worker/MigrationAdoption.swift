@@ -11,7 +11,9 @@ internal import Synchronization
 // A task that DM has followed is gone on with from DM's checkpoint. DM's tables are only read. What
 // it may have applied behind its checkpoint is applied once more, so that rows become what the
 // changes say; up to where is recorded in the transaction that begins the subtask, and every later
-// run reads it from there. Before that transaction nothing has happened.
+// run reads it from there. Before that transaction nothing has happened. From then on DM's word for
+// how far it was counts no more, under whatever name: that is recorded by itself (`AdoptedTask`), and
+// outlives the checkpoint.
 
 extension Migration {
     /// Leaves DM's checkpoint alone where Skein has one of its own: that is further.
@@ -45,6 +47,7 @@ extension Migration {
         defer { board.update { $0.waiting = nil } }
         let began = ContinuousClock.now
         let seen = try await look(task)
+        let isAnew = try await withThread("control") { try self.isAnew() }
         let interruption = Interruption()
         let (start, shapes) = try await withTaskCancellationHandler {
             try await withThread("start") {
@@ -54,7 +57,8 @@ extension Migration {
                 let shapes = try StartShapes(
                     source: self.settings.source, target: self.settings.target,
                     mapping: self.settings.mapping, interruption: interruption,
-                    mayHaveRun: true
+                    // DM writes its checkpoint behind each statement; others have not.
+                    mayHaveRun: isAnew ? .all : .first
                 ).read(at: start)
                 try self.requireTables(shapes)
                 return (start, shapes)
@@ -77,15 +81,15 @@ extension Migration {
                     of: seen,
                     StartSearch(
                         self.settings.source, serverID: self.serverID, interruption: interruption),
-                    self.settings.source, isAnew: self.settings.fresh)
+                    self.settings.source, isAnew: isAnew)
             }
         } onCancel: {
             interruption.interrupt()
         }
         let stretch = AdoptedStretch(start: start, end: end)
-        try requireRepeatable(shapes, stretch, task)
+        try requireRepeatable(shapes, stretch, task, isAnew: isAnew)
         try await begin(
-            from: start, shapes, adopting: Adoption(task: task.name, end: end)
+            from: start, shapes, adopting: Adoption(task: task.name, end: end), isAnew: isAnew
         ) {
             guard try self.read(task) == seen else {
                 throw task.isRunning("its checkpoint moves")
@@ -94,6 +98,18 @@ extension Migration {
         logger.notice(
             "DM's task is continued",
             metadata: ["task": "\(task.name)", "from": "\(start)", "safe until": "\(end)"])
+    }
+
+    /// DM's task as Skein remembers it; `nil` when none is gone on with.
+    var adoptedTask: AdoptedTask? {
+        settings.adoption.map { AdoptedTask($0.task, source: key.source, meta: meta) }
+    }
+
+    /// Whether Skein has gone on with DM's task before, by what the target's meta schema or the user
+    /// says.
+    private func isAnew() throws -> Bool {
+        if settings.fresh { return true }
+        return try adoptedTask?.isTaken(Connection(settings.target)) ?? false
     }
 
     private func look(_ task: DMTask) async throws -> DMCheckpoint {
@@ -110,7 +126,7 @@ extension Migration {
 
     /// Tables whose rows would be there twice, or not be found.
     private func requireRepeatable(
-        _ shapes: [TableShape], _ stretch: AdoptedStretch, _ task: DMTask
+        _ shapes: [TableShape], _ stretch: AdoptedStretch, _ task: DMTask, isAnew: Bool
     ) throws {
         let ignored = settings.ignoredChecks
         guard !stretch.isEmpty, !ignored.contains("adopt-tables"),
@@ -118,7 +134,7 @@ extension Migration {
         else { return }
         let tables = AdoptedStretch.unrepeatable(shapes, settings.mapping)
         guard tables.isEmpty else {
-            throw task.refused(AdoptedStretch.refusal(of: tables, stretch))
+            throw task.refused(AdoptedStretch.refusal(of: tables, stretch, isAnew: isAnew))
         }
     }
 }

@@ -76,10 +76,11 @@ extension Migration {
     ///
     /// - Parameters:
     ///   - adopting: what another tool has left.
+    ///   - isAnew: whether Skein, as far as is known, has gone on with that before.
     ///   - mayBegin: throws where what was found is not so any more.
     func begin(
         from start: SourcePosition, _ shapes: [TableShape], adopting: Adoption? = nil,
-        _ mayBegin: @Sendable @escaping () throws -> Void = {}
+        isAnew: Bool = false, _ mayBegin: @Sendable @escaping () throws -> Void = {}
     ) async throws {
         let (token, epoch) = nextRun()
         let state = try await withThread("control") {
@@ -94,9 +95,11 @@ extension Migration {
             // Nothing is done by the rules of an earlier start, which was checked by its own.
             let identity = MigrationIdentity(settings: self.settings, server: start.origin.server)
             try coordinator.identify(as: identity.encoded)
-            try coordinator.beginFollowing(
-                from: start, consistentFrom: start, shapes: shapes,
-                adopting: adopting)
+            let hasBegun = try coordinator.beginFollowing(
+                from: start, consistentFrom: start, shapes: shapes, adopting: adopting,
+                isAnew: isAnew)
+            // Under another name it was gone on with since that was looked up.
+            guard hasBegun else { throw StaleLook() }
             return state
         }
         didTakeOver(state)
@@ -129,7 +132,8 @@ extension Migration {
         }
     }
 
-    /// Starts a migration of changes over: its checkpoint is forgotten, and nothing else.
+    /// Starts a migration of changes over: its checkpoint is forgotten, and nothing else. That a
+    /// task of DM's was gone on with is known from then on without it.
     func forgetCheckpoint() async throws {
         let (token, epoch) = nextRun()
         try await withThread("control") {
@@ -137,7 +141,7 @@ extension Migration {
             _ = try Takeover(meta: self.meta, key: self.key).take(
                 session, token: token, epoch: epoch, lanes: 0)
             try Coordinator(session: session, meta: self.meta, key: self.key, token: token)
-                .forget()
+                .forget(adopting: self.settings.adoption?.task)
         }
         forgetRuns()
     }

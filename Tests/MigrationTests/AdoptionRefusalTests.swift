@@ -147,6 +147,65 @@ extension MigrationTests.AdoptionTests {
         }
     }
 
+    @Test("that Skein has gone on with a task of DM's is known, whatever becomes of its checkpoint")
+    func known() async throws {
+        let tables = "CREATE TABLE t (id INT PRIMARY KEY, v INT); CREATE TABLE log (v INT);"
+        let left = try await Left(.mariadb, "adoptknown", tables)
+        let trial = left.trial
+        let rows = "INSERT INTO t VALUES (1,1); INSERT INTO log VALUES (1);"
+        try trial.onSource(rows)
+        try trial.onTarget(rows)
+        // An error has stopped DM, and it has said where it was: nothing is repeated.
+        let place = try Place(trial.source)
+        try left.checkpoint(place, exit: place)
+        try trial.onSource(
+            "INSERT INTO log VALUES (2),(2); UPDATE t SET v=2 WHERE id=1; INSERT INTO t VALUES (2,2)"
+        )
+        let first = try await left.run()
+        #expect(first.status == 0, "\(first.text)")
+        try await trial.expectEqual()
+        let count = "SELECT COUNT(*) FROM log"
+        func expectRefusal(_ flags: String...) async throws {
+            let outcome = try await SkeinProcess(
+                trial.arguments(left.flags + ["--until", "caught-up"] + flags)
+            ).end()
+            #expect(outcome.status == 5, "\(flags): \(outcome.text)")
+            #expect(
+                outcome.text.contains("adopt-tables")
+                    && outcome.text.contains("\(trial.schema).log"), "\(flags): \(outcome.text)")
+            let expected = try trial.onSource(count)
+            #expect(try trial.onTarget(count) == expected)
+        }
+        // What is refused costs nothing: it goes on from its own checkpoint.
+        try await expectRefusal("--fresh", "--yes")
+        #expect(trial.phase == "follow")
+        try trial.onSource("INSERT INTO log VALUES (3); UPDATE t SET v=3 WHERE id=2")
+        let second = try await left.run()
+        #expect(second.status == 0 && second.text.contains("its own checkpoint"), "\(second.text)")
+        try await trial.expectEqual()
+        // Its checkpoint is forgotten, and it has not begun again.
+        let skein = try SkeinProcess(
+            trial.arguments(
+                left.flags + [
+                    "--fresh", "--yes", "--ignore-check", "adopt-tables", "--adopt-wait", "60s",
+                ]))
+        try await skein.waiting(for: "its row") { trial.phase == "start" }
+        #expect(skein.kill(), "\(skein.text)")
+        try await expectRefusal()
+        try await expectRefusal("--fresh", "--yes")
+        try await expectRefusal()
+        // Nor does another name believe DM; what can be repeated is.
+        try await expectRefusal("--name", "other")
+        let other = try await left.run("--name", "other", "--exclude", "\(trial.schema).log")
+        #expect(other.status == 0, "\(other.text)")
+        try await trial.expectEqual()
+        // It does not hinder a copy, and outlives it.
+        try await trial.catchUp("--fresh", "--yes")
+        try await trial.expectEqual()
+        try await expectRefusal("--name", "third")
+        try await trial.expectEqual()
+    }
+
     @Test("so are tables of which filters leave something out")
     func filtered() async throws {
         let left = try await Left(.mariadb, "adoptfilter")

@@ -86,12 +86,24 @@ struct AdoptedStretch {
     }
 
     /// What is said of tables whose changes can't be repeated.
-    static func refusal(of tables: [TableName], _ stretch: AdoptedStretch) -> String {
-        "changes from \(stretch.start) up to \(stretch.end) may be on the target already, and those "
-            + "of tables without a key, or where foreign keys act on rows or filters leave some out, "
-            + "can't be repeated without harm: \(someNames(tables)). Copy these under another name and exclude them here; or, "
-            + "where DM was stopped orderly while its target answered, ignore the check adopt-tables: "
-            + "then their changes are applied exactly from DM's checkpoint on"
+    ///
+    /// - Parameter isAnew: Skein has gone on since DM.
+    static func refusal(
+        of tables: [TableName], _ stretch: AdoptedStretch, isAnew: Bool
+    ) -> String {
+        let refusal =
+            "changes from \(stretch.start) up to \(stretch.end) may be on the target already, and "
+            + "those of tables without a key, or where foreign keys act on rows or filters leave "
+            + "some out, can't be repeated without harm: \(someNames(tables)). Copy these under "
+            + "another name and exclude them here"
+        if isAnew {
+            return
+                "Skein has gone on with the task since DM, whose checkpoint tells nothing of it: "
+                + refusal
+        }
+        return refusal
+            + "; or, where DM was stopped orderly while its target answered, ignore the check "
+            + "adopt-tables: then their changes are applied exactly from DM's checkpoint on"
     }
 
     /// Tables whose changes can't be repeated: without a key a row would be there twice, where

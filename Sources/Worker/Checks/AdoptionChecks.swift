@@ -32,20 +32,30 @@ extension Prechecks {
         guard !tables.isEmpty else { return .ok("changes of every table can be repeated") }
         do {
             let checkpoint = try task.checkpoint(context.target.connection)
+            let isAnew = try Self.isAnew(task, context)
             let stretch = AdoptedStretch(
                 start: try AdoptedStretch.start(of: checkpoint, task, search(context)),
                 end: try AdoptedStretch.end(
                     of: checkpoint, search(context), context.settings.source,
-                    isAnew: context.settings.fresh))
+                    isAnew: isAnew))
             return stretch.isEmpty
                 ? .ok("nothing behind DM's checkpoint was applied")
                 : .error(
-                    AdoptedStretch.refusal(of: tables, stretch), remedy: "as said, table by table")
+                    AdoptedStretch.refusal(of: tables, stretch, isAnew: isAnew),
+                    remedy: "as said, table by table")
         } catch let error as MigrationError {
             return .skipped("\(error)")
         } catch let error as StreamError {
             return .skipped("\(error)")
         }
+    }
+
+    /// Whether Skein has gone on with the task before, or the user says so.
+    private static func isAnew(_ task: DMTask, _ context: CheckContext) throws -> Bool {
+        if context.settings.fresh { return true }
+        let meta = MetaSchema(name: context.settings.metaSchema)
+        return try AdoptedTask(task.name, source: task.source, meta: meta)
+            .isTaken(context.target.connection)
     }
 
     private static func task(_ context: CheckContext) -> DMTask? {
