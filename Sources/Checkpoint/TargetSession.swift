@@ -88,6 +88,8 @@ public final class TargetSession {
         if connection.family == .mariadb {
             // Rows are checked where they come from: what the source let in is let in here.
             settings += ["max_statement_time=0", "sql_auto_is_null=0", "check_constraint_checks=0"]
+            // The target's binlog need not have the text of each statement beside its rows.
+            settings.append("binlog_annotate_row_events=0")
         } else {
             settings += ["max_execution_time=0"]
             if connection.serverVersion.isAtLeast(8, 0, 30) {
@@ -103,10 +105,12 @@ public final class TargetSession {
             do throws(MySQLError) {
                 try connection.execute("SET SESSION \(setting)")
             } catch
-                where error.code == 1227 && setting.hasPrefix("sql_") && setting.hasSuffix("=0")
+                where error.code == 1227 && setting.hasSuffix("=0")
+                && (setting.hasPrefix("sql_") || setting.hasPrefix("binlog_"))
             {
-                // Switching these off needs a privilege on some servers; they matter only when
-                // the server has them on, and then creating a table says so.
+                // Switching these off needs a privilege on some servers. The ones matter only when
+                // the server has them on, and then creating a table says so; the other one costs
+                // time.
                 continue
             }
         }
