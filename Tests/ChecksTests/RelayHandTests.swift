@@ -129,7 +129,7 @@ struct RelayHandTests {
     /// Runs a worker while `body` does. From the moment on when it knows its orders it never says
     /// that it has no relay log.
     private static func with(
-        _ first: (Scene) -> Void, _ body: (Scene) async throws -> Void
+        hasLog: Bool = true, _ first: (Scene) -> Void, _ body: (Scene) async throws -> Void
     ) async throws {
         try await TestServer.with(.mariadb) { server in
             let data = NSTemporaryDirectory() + "skein-hands-\(UUID().uuidString)"
@@ -162,7 +162,8 @@ struct RelayHandTests {
                 group.addTask { await worker.run() }
                 defer { group.cancelAll() }
                 try await body(scene)
-                #expect(exchange.gaps.withLock { $0 } == 0, "it said that it has none")
+                #expect(
+                    !hasLog || exchange.gaps.withLock { $0 } == 0, "it said that it has none")
             }
         }
     }
@@ -260,6 +261,29 @@ struct RelayHandTests {
             #expect(scene.exchange.served == [])
             try FileManager.default.removeItem(atPath: scene.folder + "/skein/lock")
             try await Self.wait(for: "the rest") { scene.isServedByRest() }
+        }
+    }
+
+    @Test("a relay log that another process writes is that one's until it ends")
+    func theirs() async throws {
+        let other = Mutex<RelayLog?>(nil)
+        try await Self.with(hasLog: false) { scene in
+            other.withLock {
+                $0 = try? RelayLog(
+                    RelayOptions(path: scene.folder, source: scene.source, serverID: 4712))
+            }
+            #expect(other.withLock { $0 != nil })
+            scene.worker.order([:], copies: [:])
+        } _: { scene in
+            try await Self.wait(for: "a look") { scene.worker.keptRelays == [] }
+            // Other things change meanwhile.
+            scene.worker.keep(["shop": scene.rest])
+            try await Task.sleep(for: .milliseconds(300))
+            #expect(scene.worker.keptRelays == [] && scene.exchange.served == [])
+            other.withLock { $0 = nil }
+            scene.worker.keep(["shop": scene.rest])
+            try await Self.wait(for: "the rest") { scene.isServedByRest() }
+            #expect(scene.worker.keptRelays == ["shop"])
         }
     }
 

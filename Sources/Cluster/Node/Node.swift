@@ -403,11 +403,13 @@ public final class Node: Sendable {
             let cluster = cluster
             let kept = host.keptRelays.filter { cluster.sources[$0] != nil }
             let known = Set(cluster.relays.filter { $0.value.contains(name) }.keys)
+            // While a record can't be read it is not known where all of them are.
+            let gone = OrderBook.isComplete(cluster) ? known.subtracting(kept) : []
             do {
                 for source in kept.subtracting(known) {
                     try await client.put(KeyLayout.relay(source: source, worker: name), [])
                 }
-                for source in known.subtracting(kept) {
+                for source in gone {
                     try await client.delete(.key(KeyLayout.relay(source: source, worker: name)))
                 }
                 // Not with every file that begins.

@@ -106,9 +106,7 @@ struct OrderBook {
     ///
     /// - Returns: `nil` while some record can't be read: what is not known is not gone.
     func rests(_ state: ClusterState) -> [String: RelayRestOrder]? {
-        guard let readSource, !state.unreadable.contains(where: Self.saysWhatThereIs) else {
-            return nil
-        }
+        guard let readSource, Self.isComplete(state) else { return nil }
         var out: [String: RelayRestOrder] = [:]
         for (source, stored) in state.sources {
             let text = stored.record.settings
@@ -129,9 +127,12 @@ struct OrderBook {
         return out
     }
 
-    private static func saysWhatThereIs(_ key: String) -> Bool {
-        [KeyLayout.sources, KeyLayout.tasks, KeyLayout.stages, KeyLayout.histories]
-            .contains { key.hasPrefix($0) }
+    /// Whether every record could be read that says what there is.
+    static func isComplete(_ state: ClusterState) -> Bool {
+        let prefixes = [
+            KeyLayout.sources, KeyLayout.tasks, KeyLayout.stages, KeyLayout.histories,
+        ]
+        return !state.unreadable.contains { key in prefixes.contains { key.hasPrefix($0) } }
     }
 
     /// Another worker, where it can be asked for relay logs.

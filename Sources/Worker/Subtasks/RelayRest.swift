@@ -130,10 +130,17 @@ final class RelayRest: Sendable {
         relay.windowBytes = 1 << 20
         let wanted = relay
         var delay = Backoff(first: .milliseconds(50), limit: .seconds(1))
+        var tries = 0
         while !isOver.isSet, !Task.isCancelled {
             do {
                 return try await withThread("control") { try RelayLog(wanted) }
             } catch RelayError.inUse {
+                tries += 1
+                if tries == 10 {
+                    logger.warning(
+                        "a relay log that is to be served is written by another process, which is "
+                            + "waited for", metadata: ["folder": "\(options.folder)"])
+                }
                 _ = await isOver.wait(upTo: delay.delay())
             }
         }

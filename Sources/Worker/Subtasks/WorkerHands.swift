@@ -60,6 +60,9 @@ struct WorkerHands {
     /// What hands have left, and nobody has taken yet.
     private var left: [String: SourceRelay.Options] = [:]
     private var over: Set<String> = []
+    /// Relay logs that another process wrote when they were looked for. They are looked for again
+    /// whenever something changes: that process may end, and nobody else would have them in hand.
+    private var theirs: Set<String> = []
     private var hasWarned = false
     /// Whether what is in nobody's hands can be given to others at all.
     private var serves = true
@@ -83,7 +86,10 @@ struct WorkerHands {
     mutating func keep(_ known: [String: RelayRestOrder]?) {
         restOrders = known
         // One that comes again is looked for again.
-        if let known { over = over.filter { known[$0] != nil } }
+        if let known {
+            over = over.filter { known[$0] != nil }
+            theirs = theirs.filter { known[$0] != nil }
+        }
         for (source, rest) in rests { rest.order(restOrder(source)) }
         for (source, copier) in copiers { copier.keep(restOrder(source)) }
     }
@@ -148,6 +154,7 @@ struct WorkerHands {
         }
         left[hand.source] = nil
         over.remove(hand.source)
+        theirs.remove(hand.source)
     }
 
     private mutating func release(_ hand: Hand) {
@@ -180,11 +187,14 @@ struct WorkerHands {
         {
             // Settings that can't be read now may be soon.
             guard let settings = try? order.settings() else { continue }
-            if let options = look(source, settings), !RelayArchive.isWritten(options.folder) {
-                found[source] = options
-            } else {
-                // There is none, or one that somebody else writes, and then it is theirs.
+            guard let options = look(source, settings) else {
                 over.insert(source)
+                continue
+            }
+            if RelayArchive.isWritten(options.folder) {
+                theirs.insert(source)
+            } else {
+                found[source] = options
             }
         }
         return found.map { ($0.key, $0.value) }
@@ -225,11 +235,14 @@ struct WorkerHands {
         guard let restOrders else {
             // What is not known is not gone.
             let names = RelayArchive.folders(in: "\(dataFolder)/relay").map(\.name)
-            return kept.union(names.filter { isFree($0) && !over.contains($0) })
+            return kept.union(
+                names.filter { isFree($0) && !over.contains($0) && !theirs.contains($0) })
         }
         // What was ordered a moment ago, and is in no hand yet. Later these are few: none.
         for (source, order) in restOrders
-        where isFree(source) && !over.contains(source) && !kept.contains(source) {
+        where isFree(source) && !over.contains(source) && !theirs.contains(source)
+            && !kept.contains(source)
+        {
             let settings = try? order.settings()
             let isHere =
                 settings.map { look(source, $0) != nil } ?? RelayArchive.isThere(folder(source))
