@@ -18,6 +18,20 @@ extension DDL {
 }
 
 extension DDL {
+    /// Whether the server makes up the name of something that the statement adds: run once more, it
+    /// adds it once more, and no error says so.
+    public var addsUnnamed: Bool {
+        guard case .alterTable(let alter) = self else { return false }
+        return alter.actions.contains { action in
+            switch action {
+            case .addKey(let key, _): key.name == nil && key.kind != .primary
+            case .addForeignKey(let key, _): key.name == nil
+            case .addCheck(let check, _): check.name == nil
+            default: false
+            }
+        }
+    }
+
     /// The engine that the statement gives a table when it is one that rolls nothing back; `nil`
     /// for transactional ones and where none is named.
     public var engineWithoutTransactions: String? {

@@ -122,6 +122,7 @@ final class Scheduler: Sendable {
             guard failure == nil else { return [] }
             place(transaction, &state)
             full = isFull(state)
+            if full { state.isDry = true }  // what is open must go, or nothing ever frees room
             return wake(&state)
         }
         if let failure { throw failure }
@@ -337,11 +338,8 @@ final class Scheduler: Sendable {
             batch.transactions = []
             batch.dependencies = []
             var out = wake(&state)
-            // As soon as another batch can be filled: lanes that wait for the reader cost more than
-            // its waking up.
             if let reader = state.waitingReader,
-                state.pendingTransactions + batchLimit <= pendingLimit,
-                state.pendingBytes * 4 < byteLimit * 3
+                state.pendingTransactions * 2 < pendingLimit, state.pendingBytes * 2 < byteLimit
             {
                 state.waitingReader = nil
                 state.isDry = false
@@ -382,10 +380,9 @@ final class Scheduler: Sendable {
             state.running += 1
             return batch
         }
-        guard let least = leastToGo(state) else { return nil }
+        guard state.isDry else { return nil }
         var best: Int?
-        for (i, batch) in state.open.enumerated()
-        where batch.transactions.count >= least && batch.isReady() {
+        for (i, batch) in state.open.enumerated() where batch.isReady() {
             if best.map({ state.open[$0].transactions.count < batch.transactions.count }) ?? true {
                 best = i
             }
@@ -395,16 +392,6 @@ final class Scheduler: Sendable {
         batch.state = .running
         state.running += 1
         return batch
-    }
-
-    /// How many transactions an open batch must have to go as it is; `nil` where none may.
-    ///
-    /// While the reader waits for room nothing is added to them, so in the end all must go; but
-    /// fragments cost the target more than lanes that rest until the next commit makes room.
-    private func leastToGo(_ state: borrowing State) -> Int? {
-        if state.isDry { return 1 }
-        guard state.waitingReader != nil || isFull(state) else { return nil }
-        return state.running == 0 ? 1 : batchLimit / 2
     }
 
     private func seal(_ batch: Batch, _ state: inout State) {

@@ -223,7 +223,7 @@ public struct StartShapes: Sendable {
                 case .first: change.place == changes.first?.place
                 case .all: true
                 }
-            if isUncertain, !ddl.isSafeToRunIfUnseen {
+            if isUncertain, !ddl.isSafeToRunIfUnseen || ddl.addsUnnamed {
                 throw uncertain(
                     name, change, "whether the statement has run already nothing tells")
             }

@@ -186,6 +186,18 @@ import Testing
     }
 
     @Test(arguments: [
+        ("ALTER TABLE t ADD INDEX (a)", true), ("ALTER TABLE t ADD UNIQUE (a)", true),
+        ("ALTER TABLE t ADD INDEX i (a)", false), ("ALTER TABLE t ADD PRIMARY KEY (a)", false),
+        ("ALTER TABLE t ADD FOREIGN KEY (a) REFERENCES p (id)", true),
+        ("ALTER TABLE t ADD CONSTRAINT f FOREIGN KEY (a) REFERENCES p (id)", false),
+        ("ALTER TABLE t ADD CHECK (a > 0)", true), ("CREATE INDEX i ON t (a)", false),
+        ("ALTER TABLE t ADD b INT, ADD KEY (a)", true), ("DROP TABLE t", false),
+    ])
+    func addsUnnamed(sql: String, isUnnamed: Bool) throws {
+        #expect(try ddl(sql).addsUnnamed == isUnnamed)
+    }
+
+    @Test(arguments: [
         ("CREATE TABLE t (a INT) ENGINE=MyISAM", "MyISAM"), ("CREATE TABLE t (a INT)", nil),
         ("CREATE TABLE t (a INT) ENGINE = innodb", nil), ("ALTER TABLE t ENGINE=Aria", "Aria"),
         ("ALTER TABLE t ADD b INT, ENGINE=InnoDB", nil), ("DROP TABLE t", nil),
