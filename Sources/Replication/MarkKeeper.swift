@@ -16,6 +16,8 @@ final class MarkKeeper: Sendable {
         var ordinal: UInt64
         /// How many groups the mark passes.
         var count: Int
+        /// The digest of all of this run's that it holds.
+        var own: UInt64
     }
 
     private struct Entry {
@@ -41,6 +43,9 @@ final class MarkKeeper: Sendable {
         var entries: [Entry] = []
         /// Entries before this index are behind the mark; removed now and then.
         var first = 0
+        /// What the stream's transactions are digested as, and the digest of those of them that
+        /// this run has applied and the mark holds.
+        var digests: (stream: UInt64, own: UInt64) = (0, 0)
         /// The server life that the stream's places belong to.
         var origin: Origin
         /// What the mark holds is being read again: places before its end say nothing.
@@ -105,6 +110,7 @@ final class MarkKeeper: Sendable {
         state.withLock { state in
             state.origin = origin
             state.isReadingAgain = readsAgain
+            state.digests.stream = digests
             if state.carried.identities.isEmpty {
                 state.carried.digest = AppliedDigest(stream: digests)
             } else if state.carried.digest?.stream != digests {
@@ -178,6 +184,7 @@ final class MarkKeeper: Sendable {
             var next = state.first
             var mark = state.mark
             var carried = state.carried
+            var own = state.digests.own
             var tail = state.tail
             var shapes: [(TableName, TableShape?)] = []
             var objects: [ObjectChange] = []
@@ -192,6 +199,7 @@ final class MarkKeeper: Sendable {
                 carried.identities.remove(identity)
                 if isCarried || !entry.isPassed, !entry.isStatement {
                     carried.digest?.sum &-= entry.end.digest
+                    if !isCarried { own &+= entry.end.digest }
                 }
                 if !mark.contains(identity) {
                     mark.include(identity)
@@ -202,6 +210,10 @@ final class MarkKeeper: Sendable {
                 shapes += entry.shapes
                 objects += entry.objects
                 next += 1
+            }
+            // Of what was not known nothing is left.
+            if carried.identities.isEmpty, carried.digest == nil {
+                carried.digest = AppliedDigest(sum: 0 &- own, stream: state.digests.stream)
             }
             if next == state.entries.count {
                 mark.origin = state.streamEnd.origin
@@ -216,7 +228,7 @@ final class MarkKeeper: Sendable {
             let ordinal = count > 0 ? state.entries[next - 1].end.ordinal : 0
             return Advance(
                 mark: mark, carried: carried, tail: tail, shapes: shapes, objects: objects,
-                ordinal: ordinal, count: count)
+                ordinal: ordinal, count: count, own: own)
         }
     }
 
@@ -226,6 +238,7 @@ final class MarkKeeper: Sendable {
             precondition(advance.count <= state.entries.count - state.first)
             state.mark = advance.mark
             state.carried = advance.carried
+            state.digests.own = advance.own
             state.tail = advance.tail
             state.written = advance.mark.binlog
             if !state.prepared.isEmpty, state.mark.origin == state.origin {

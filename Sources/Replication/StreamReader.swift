@@ -15,11 +15,12 @@ struct StreamStart {
     var tail: Tail?
 
     /// What digests of transactions are of: the server, and the way its events were asked for. By
-    /// GTID a server may leave out events that it sends by position.
+    /// GTID a server may leave out events that it sends by position, and one that was made anew may
+    /// have the same transactions in other bytes.
     var digests: UInt64 {
         let server = Digest.combine(origin.server.high, origin.server.low)
         if case .position = place { return server | 1 }
-        return (server | 1) &- 1 | 2
+        return (Digest.combine(server, origin.life) | 1) &- 1 | 2
     }
 
     /// Decides where to start: on the server of the mark, at the newest transaction in it (which

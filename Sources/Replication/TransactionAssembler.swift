@@ -29,14 +29,17 @@ struct TransactionAssembler: ~Copyable {
         case recall(XATransactionID, start: BinlogPosition?, GroupEnd)
     }
 
-    private struct Group {
+    struct Group {
         var transaction: SourceTransaction
         var start: BinlogPosition
         var digest: UInt64 = 0
         /// Ends with its next statement.
         var isStandalone = false
-        /// The target has it already.
+        /// Its rows count for nothing: the target has them already, or what they mean is decided
+        /// elsewhere.
         var isApplied = false
+        /// The target has it already.
+        var isHeld = false
         /// BEGIN was seen, or is implied.
         var isOpen = false
         /// Parts of it were handed out.
@@ -49,9 +52,9 @@ struct TransactionAssembler: ~Copyable {
         var isDropped = false
     }
 
-    private var group: Group?
+    var group: Group?
     private var ordinal: UInt64 = 0
-    private let catalog: TableCatalog
+    let catalog: TableCatalog
     private let applied: AppliedState
     private var origin: Origin
     private var file = ""
@@ -64,10 +67,10 @@ struct TransactionAssembler: ~Copyable {
     private let bytesLimit: Int
     /// A compressed transaction that is being unpacked, event by event.
     private var payload: OpenPayload?
-    private var prepared: PreparedTransactions
+    var prepared: PreparedTransactions
     private let requiresFullImages: Bool
     /// Only this XA transaction is wanted, in the name of its decision.
-    private let recalling: (xid: XATransactionID, decision: GroupEnd)?
+    let recalling: (xid: XATransactionID, decision: GroupEnd)?
 
     /// - Parameters:
     ///   - bytesLimit: transactions beyond it are handed out in parts.
@@ -180,7 +183,7 @@ struct TransactionAssembler: ~Copyable {
             payload = try OpenPayload(chunk, entry)
         case .xaPrepare:
             let prepare = try XAPrepareEvent(event)
-            return try prepare.isOnePhase ? end(entry) : endXA(prepare.xid, entry)
+            return try prepare.isOnePhase ? endOnePhase(entry) : endXA(prepare.xid, entry)
         default:
             if header.type.isCompressed { return try inflate(event, entry) }
             try header.type.checkSupported(flags: header.flags)
@@ -193,7 +196,7 @@ struct TransactionAssembler: ~Copyable {
 
     // MARK: groups
 
-    private func position(_ offset: UInt64) -> SourcePosition {
+    func position(_ offset: UInt64) -> SourcePosition {
         SourcePosition(
             origin: origin, binlog: BinlogPosition(file: file, offset: offset), gtids: .none)
     }
@@ -212,6 +215,7 @@ struct TransactionAssembler: ~Copyable {
         }
         ordinal += 1
         let decision = recalling?.decision
+        let isHeld = applied.contains(identity)
         let transaction = SourceTransaction(
             ordinal: decision?.ordinal ?? ordinal, identity: decision?.identity ?? identity)
         transaction.committedMicroseconds = Int64(header.timestamp) * 1_000_000
@@ -219,20 +223,20 @@ struct TransactionAssembler: ~Copyable {
             transaction: transaction,
             start: BinlogPosition(file: file, offset: entry.position),
             digest: Digest.hash(event, seed: 11),
-            isApplied: recalling != nil || applied.contains(identity))
+            isApplied: recalling != nil || isHeld, isHeld: isHeld)
         catalog.beginTransaction(
             transaction.identity, at: group?.start, of: origin.server,
             isRecalled: recalling != nil)
     }
 
-    private func groupEnd(_ group: Group, _ entry: EventChunk.Entry) -> GroupEnd {
+    func groupEnd(_ group: Group, _ entry: EventChunk.Entry) -> GroupEnd {
         GroupEnd(
             ordinal: group.transaction.ordinal, identity: group.transaction.identity,
             start: group.start, end: BinlogPosition(file: file, offset: entry.endPosition),
             digest: group.digest)
     }
 
-    private mutating func end(_ entry: EventChunk.Entry) throws -> Output {
+    mutating func end(_ entry: EventChunk.Entry) throws -> Output {
         guard let group = group.take() else {
             throw ReplicationError.unsupported(
                 position(entry.position), detail: "a commit without a transaction")
@@ -319,70 +323,6 @@ struct TransactionAssembler: ~Copyable {
         open.isStreamed = true
         group = open
         return .part(full)
-    }
-
-    // MARK: XA transactions
-
-    /// Nobody knows yet whether it counts: its rows are read again when that is decided.
-    private mutating func dropPrepared() {
-        guard let open = group?.transaction else { return }
-        group!.isDropped = true
-        group!.isApplied = true
-        group!.transaction = SourceTransaction(ordinal: open.ordinal, identity: open.identity)
-    }
-
-    private mutating func xa(
-        _ control: TransactionControl, _ entry: EventChunk.Entry
-    ) throws -> Output {
-        switch control {
-        case .xaStart(let xid):
-            group!.isOpen = true
-            beginXA(XATransactionID(xid))
-            return .none
-        case .xaEnd: return .none
-        case .xaPrepare(let xid): return try endXA(XATransactionID(xid), entry)
-        case .xaCommit(_, onePhase: true): return try end(entry)
-        case .xaCommit(let xid, onePhase: false):
-            return decide(XATransactionID(xid), commits: true, entry)
-        case .xaRollback(let xid): return decide(XATransactionID(xid), commits: false, entry)
-        default:
-            throw ReplicationError.unsupported(
-                position(entry.position), detail: "an XA statement that no source writes")
-        }
-    }
-
-    private mutating func beginXA(_ xid: XATransactionID) {
-        group!.xid = xid
-        // Whether its rows count is decided later, whatever the mark says of its prepare.
-        group!.isApplied = recalling.map { $0.xid != xid } ?? false
-    }
-
-    /// XA PREPARE: the rows are complete, and wait.
-    private mutating func endXA(
-        _ xid: XATransactionID, _ entry: EventChunk.Entry
-    ) throws -> Output {
-        guard recalling == nil else { return try end(entry) }
-        guard let group = group.take() else {
-            throw ReplicationError.unsupported(
-                position(entry.position), detail: "an XA PREPARE without a transaction")
-        }
-        prepared.prepare(
-            xid, group.isDropped ? nil : group.transaction.detached(), start: group.start)
-        return .passed(groupEnd(group, entry))
-    }
-
-    private mutating func decide(
-        _ xid: XATransactionID, commits: Bool, _ entry: EventChunk.Entry
-    ) -> Output {
-        let group = group.take()!
-        let end = groupEnd(group, entry)
-        let known = recalling == nil ? prepared.decide(xid, end: end.end) : nil
-        guard commits, recalling == nil, !group.isApplied else { return .passed(end) }
-        guard let kept = known?.transaction?.decided(by: end, catalog) else {
-            return .recall(xid, start: known?.start, end)
-        }
-        kept.committedMicroseconds = group.transaction.committedMicroseconds
-        return kept.rows.isEmpty ? .passed(end) : .transaction(kept, end)
     }
 
     // MARK: rows

@@ -128,6 +128,46 @@ extension MigrationTests {
         }
 
         @Test(
+            "committed in one phase: met again, between copies, and too large to keep",
+            arguments: Pair.sameFamily)
+        func onePhase(_ pair: Pair) async throws {
+            var trial = try await Trial(pair, "xaone", Self.tables)
+            func commit(_ statements: String) throws {
+                try trial.onSource(
+                    "XA START 'o'; \(statements); XA END 'o'; XA COMMIT 'o' ONE PHASE")
+            }
+            // Some of it lies between the positions of the tables' copies.
+            let proxy = try FaultProxy(to: trial.target)
+            defer { proxy.close() }
+            trial.targetURL = proxy.url
+            let held = proxy.holdNext(.toServer, matching: "phase='follow'", closingClient: false)
+            var skein = try trial.migrate("--memory", "16MiB")
+            try await held.caught()
+            skein.kill()
+            held.drop()
+            try commit("UPDATE t SET v='one' WHERE id=1; INSERT INTO twins VALUES (1,'one')")
+            try trial.onSource("UPDATE t SET v='two' WHERE id=1; DROP TABLE twins")
+            try trial.onSource("CREATE TABLE twins (a INT, b VARCHAR(10), c INT)")
+            skein = try trial.migrate("--memory", "16MiB")
+            try await trial.copied(skein)
+            try await trial.applied(skein)
+            // The last one is read again at each start.
+            for n in 0..<3 {
+                try commit("INSERT INTO twins VALUES (\(n),'last',7); DELETE FROM t WHERE id=\(n)")
+                try await skein.waiting(for: "the row") {
+                    try trial.onTarget("SELECT COUNT(*) FROM twins WHERE a=\(n)") != "0\n"
+                }
+                if n == 1 { skein.kill() } else { try await trial.stop(skein) }
+                skein = try trial.migrate("--memory", "16MiB")
+            }
+            let rows = (10..<19).map { "(\($0), REPEAT('x', 500000))" }.joined(separator: ",")
+            try commit("INSERT INTO t VALUES \(rows); INSERT INTO twins VALUES (9,'large',9)")
+            try await trial.applied(skein)
+            try await trial.stop(skein)
+            try await trial.expectEqual()
+        }
+
+        @Test(
             "the source has purged their prepare, and the relay log has it",
             arguments: Pair.sameFamily)
         func purged(_ pair: Pair) async throws {

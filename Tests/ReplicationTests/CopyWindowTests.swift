@@ -96,7 +96,12 @@ struct CopyWindowTests {
 
     /// What becomes of an XA transaction that is prepared at 1, with this many columns, and
     /// committed at 2, when the table was copied behind `low`, with one column.
-    private static func prepared(columns: Int, low: Int) throws -> [String] {
+    ///
+    /// - Parameter isOnePhase: committed at 1 already, and not prepared before.
+    private static func prepared(
+        columns: Int, low: Int, isOnePhase: Bool = false, bytesLimit: Int = 1 << 30,
+        carried: IdentitySet = IdentitySet()
+    ) throws -> [String] {
         var state = SchemaState()
         state.tables[table] = TableShape(
             name: table, columns: [ColumnShape(name: "id", type: ColumnType(.int))], keys: [])
@@ -108,17 +113,19 @@ struct CopyWindowTests {
             state: state,
             windows: [table: range], consistentFrom: nil)
         var assembler = TransactionAssembler(
-            catalog: catalog, applied: AppliedState(lowWater: start, carried: IdentitySet()),
-            origin: start.origin, bytesLimit: 1 << 30)
+            catalog: catalog, applied: AppliedState(lowWater: start, carried: carried),
+            origin: start.origin, bytesLimit: bytesLimit)
         var writer = EventWriter()
         writer.gtid(1)
         writer.query("XA START X'61',X'',1")
         writer.tableMap(4 + columns, "s", "t", columns: columns)
         writer.rows(4 + columns, [.insert([Int?](repeating: 7, count: columns))], columns: columns)
         writer.query("XA END X'61',X'',1")
-        writer.xaPrepare("a")
-        writer.gtid(2)
-        writer.query("XA COMMIT X'61',X'',1")
+        writer.xaPrepare("a", isOnePhase: isOnePhase)
+        if !isOnePhase {
+            writer.gtid(2)
+            writer.query("XA COMMIT X'61',X'',1")
+        }
         var out: [String] = []
         for chunk in writer.chunks() {
             switch try assembler.consume(chunk, chunk.entries[0]) {
@@ -139,5 +146,26 @@ struct CopyWindowTests {
         // The table had another shape: only its own place in the binlog tells what they mean.
         #expect(try Self.prepared(columns: 2, low: 1) == ["passed", "read again"])
         #expect(try Self.prepared(columns: 2, low: 2) == ["passed", "read again"])
+    }
+
+    @Test("rows that are prepared and committed at once count once, and where the copy lacks them")
+    func onePhase() throws {
+        func result(
+            _ columns: Int, low: Int, bytesLimit: Int = 1 << 30,
+            carried: IdentitySet = IdentitySet()
+        ) throws -> [String] {
+            try Self.prepared(
+                columns: columns, low: low, isOnePhase: true, bytesLimit: bytesLimit,
+                carried: carried)
+        }
+        #expect(try result(1, low: 0) == ["1 rows"])
+        // The copy has them, also of a table that had another shape.
+        #expect(try result(1, low: 1) == ["passed"])
+        #expect(try result(2, low: 1) == ["read again"])
+        // The target has them.
+        #expect(try result(1, low: 0, carried: TargetRig.set(1)) == ["passed"])
+        // Too large to be held.
+        #expect(try result(1, low: 0, bytesLimit: 1) == ["read again"])
+        #expect(try result(1, low: 0, bytesLimit: 1, carried: TargetRig.set(1)) == ["passed"])
     }
 }

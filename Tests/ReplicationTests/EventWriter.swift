@@ -57,11 +57,11 @@ struct EventWriter {
     mutating func xid() { add(16, Self.little(5, 8)) }
 
     /// The end of a group that prepares the XA transaction `name` (of format 1).
-    mutating func xaPrepare(_ name: String) {
+    mutating func xaPrepare(_ name: String, isOnePhase: Bool = false) {
         add(
             38,
-            [0] + Self.little(1, 4) + Self.little(name.utf8.count, 4) + Self.little(0, 4)
-                + Array(name.utf8))
+            [isOnePhase ? 1 : 0] + Self.little(1, 4) + Self.little(name.utf8.count, 4)
+                + Self.little(0, 4) + Array(name.utf8))
     }
 
     mutating func tableMap(_ id: Int, _ schema: String, _ table: String, columns: Int) {

@@ -146,8 +146,27 @@ struct MarkKeeperTests {
         }
         #expect(
             try digest(carried, AppliedDigest(sum: 1, stream: 7)) == AppliedDigest(stream: 7))
-        #expect(try digest(carried, AppliedDigest(sum: 1, stream: 8)) == nil)
-        #expect(try digest(carried, nil) == nil)
+        // Nothing is left of what is not known.
+        #expect(
+            try digest(carried, AppliedDigest(sum: 1, stream: 8)) == AppliedDigest(stream: 7))
+        #expect(try digest(carried, nil) == AppliedDigest(stream: 7))
+        // As long as there is something, or had been of this run's own.
+        carried.insert(Self.identity(.mysql, 3))
+        let keeper = MarkKeeper(
+            mark: Self.start(.mysql), carried: AppliedSet(carried, digest: nil), tail: nil)
+        keeper.begin(origin: Self.origin, readsAgain: false, digests: 7)
+        var done = IdentitySet()
+        for n in 1...4 {
+            keeper.append(Self.end(.mysql, n), isPassed: n % 2 == 1)
+            if n % 2 == 0 { done.insert(Self.identity(.mysql, n)) }
+            let advance = try #require(keeper.advance(over: [done]))
+            let own: UInt64 = n < 4 ? 2 : 6
+            #expect(
+                advance.carried.digest
+                    == (n < 3 ? nil : AppliedDigest(sum: 0 &- own, stream: 7)), "\(n)")
+            keeper.didWrite(advance)
+        }
+        carried.remove(Self.identity(.mysql, 3))
         #expect(
             try digest(IdentitySet(), AppliedDigest(sum: 0, stream: 8)) == AppliedDigest(stream: 7))
     }

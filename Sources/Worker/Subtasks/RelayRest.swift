@@ -138,8 +138,8 @@ final class RelayRest: Sendable {
                 tries += 1
                 if tries == 10 {
                     logger.warning(
-                        "a relay log that is to be served is written by another process, which is "
-                            + "waited for", metadata: ["folder": "\(options.folder)"])
+                        "a relay log that is to be served is written by another process: it waits",
+                        metadata: ["folder": "\(options.folder)"])
                 }
                 _ = await isOver.wait(upTo: delay.delay())
             }
