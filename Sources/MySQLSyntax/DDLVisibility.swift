@@ -22,14 +22,26 @@ extension DDL {
     /// adds it once more, and no error says so.
     public var addsUnnamed: Bool {
         guard case .alterTable(let alter) = self else { return false }
-        return alter.actions.contains { action in
+        // With one of these, all of it is refused the second time.
+        let failsAgain = alter.actions.contains { action in
             switch action {
-            case .addKey(let key, _): key.name == nil && key.kind != .primary
-            case .addForeignKey(let key, _): key.name == nil
-            case .addCheck(let check, _): check.name == nil
+            case .addColumn(_, _, ifNotExists: false), .dropColumn(_, ifExists: false),
+                .renameColumn(_, _, ifExists: false):
+                true
             default: false
             }
         }
+        return !failsAgain
+            && alter.actions.contains { action in
+                switch action {
+                case .addKey(let key, _): key.name == nil && key.kind != .primary
+                case .addForeignKey(let key, _): key.name == nil
+                case .addCheck(let check, _): check.name == nil
+                case .modifyColumn(let column, _, _), .changeColumn(_, let column, _, _):
+                    column.checks.contains { $0.name == nil }
+                default: false
+                }
+            }
     }
 
     /// The engine that the statement gives a table when it is one that rolls nothing back; `nil`

@@ -313,7 +313,10 @@ public final class Migration: Sendable {
         }
         guard known else { return }
         // Of changes alone nothing is left but the checkpoint: the tables were there before.
-        if settings.mode == .incremental { return try await forgetCheckpoint() }
+        if settings.mode == .incremental {
+            try await requireAdoptable()
+            return try await forgetCheckpoint()
+        }
         let (origin, plan) = try await withThread("control") { try self.planCopy() }
         guard !settings.sharesTargets else {
             throw SnapshotError.targetExists(

@@ -36,8 +36,44 @@ extension Migration {
         logger.warning("DM's checkpoint is not looked at", metadata: ["task": "\(adoption.task)"])
     }
 
+    /// Where DM has stopped, and what the tables are like there.
+    private struct Found {
+        var task: DMTask
+        var checkpoint: DMCheckpoint
+        var stretch: AdoptedStretch
+        var shapes: [TableShape]
+        var isAnew: Bool
+    }
+
     /// Begins where DM has stopped.
     func adopt(_ adoption: MigrationSettings.Adoption) async throws {
+        let found = try await find(adoption)
+        let (task, stretch) = (found.task, found.stretch)
+        try await begin(
+            from: stretch.start, found.shapes,
+            adopting: Adoption(task: task.name, end: stretch.end), isAnew: found.isAnew
+        ) {
+            guard try self.read(task) == found.checkpoint else {
+                throw task.isRunning("its checkpoint moves")
+            }
+        }
+        logger.notice(
+            "DM's task is continued",
+            metadata: [
+                "task": "\(task.name)", "from": "\(stretch.start)",
+                "safe until": "\(stretch.end)",
+            ])
+    }
+
+    /// Refuses, before anything is forgotten, what could not be begun anew.
+    func requireAdoptable() async throws {
+        if let adoption = settings.adoption { _ = try await find(adoption, waits: false) }
+    }
+
+    /// - Parameter waits: whether DM is watched for as long as it may take to write its checkpoint.
+    private func find(
+        _ adoption: MigrationSettings.Adoption, waits: Bool = true
+    ) async throws -> Found {
         let task = adoption.dmTask(key)
         board.update {
             $0.phase = .checking
@@ -73,7 +109,7 @@ extension Migration {
             guard try await look(task) == seen else {
                 throw task.isRunning("its checkpoint moves")
             }
-        } while began.duration(to: .now) < adoption.wait
+        } while waits && began.duration(to: .now) < adoption.wait
         // DM rests: what the source gets from now on it has not read.
         let end = try await withTaskCancellationHandler {
             try await withThread("start") {
@@ -88,16 +124,8 @@ extension Migration {
         }
         let stretch = AdoptedStretch(start: start, end: end)
         try requireRepeatable(shapes, stretch, task, isAnew: isAnew)
-        try await begin(
-            from: start, shapes, adopting: Adoption(task: task.name, end: end), isAnew: isAnew
-        ) {
-            guard try self.read(task) == seen else {
-                throw task.isRunning("its checkpoint moves")
-            }
-        }
-        logger.notice(
-            "DM's task is continued",
-            metadata: ["task": "\(task.name)", "from": "\(start)", "safe until": "\(end)"])
+        return Found(
+            task: task, checkpoint: seen, stretch: stretch, shapes: shapes, isAnew: isAnew)
     }
 
     /// DM's task as Skein remembers it; `nil` when none is gone on with.

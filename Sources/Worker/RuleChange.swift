@@ -102,10 +102,15 @@ extension Migration {
     ) throws {
         let stored = try StoredObjects(meta: meta, key: key).read(target)
         guard let end = try Adoption.read(stored)?.stretchEnd() else { return }
-        if let mark = known.lowWater, mark.origin.server == end.origin.server,
-            mark.binlog >= end.binlog, mark.gtids.holds(end.gtids)
-        {
-            return
+        if let mark = known.lowWater {
+            // Files of another server say nothing, and names alone not where there were none.
+            let isSame = mark.origin.server == end.origin.server
+            let hasNames = end.gtids != .none
+            if isSame || hasNames, !isSame || mark.binlog >= end.binlog,
+                !hasNames || mark.gtids.holds(end.gtids)
+            {
+                return
+            }
         }
         let before = Set(AdoptedStretch.unrepeatable(shapes, old))
         let tables = AdoptedStretch.unrepeatable(shapes.filter { new.selects($0.name) }, new)

@@ -206,6 +206,24 @@ extension MigrationTests.AdoptionTests {
         try await trial.expectEqual()
     }
 
+    @Test("what can't be begun anew is not forgotten: DDL behind DM's place that has run")
+    func changed() async throws {
+        let left = try await Left(
+            .mariadb, "adoptchanged", "CREATE TABLE t (id INT PRIMARY KEY, v INT);")
+        let trial = left.trial
+        try left.checkpoint(try Place(trial.source))
+        try trial.onSource("INSERT INTO t VALUES (1,1); ALTER TABLE t ADD c INT")
+        #expect(try await left.run().status == 0)
+        try await trial.expectEqual()
+        let outcome = try await left.run("--fresh", "--yes")
+        #expect(
+            outcome.status == 1 && outcome.text.contains("[apply.unsupported]"), "\(outcome.text)")
+        #expect(trial.phase == "follow")
+        try trial.onSource("INSERT INTO t VALUES (2,2,2)")
+        #expect(try await left.run().status == 0)
+        try await trial.expectEqual()
+    }
+
     @Test("so are tables of which filters leave something out")
     func filtered() async throws {
         let left = try await Left(.mariadb, "adoptfilter")

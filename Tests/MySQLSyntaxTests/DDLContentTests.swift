@@ -191,7 +191,9 @@ import Testing
         ("ALTER TABLE t ADD FOREIGN KEY (a) REFERENCES p (id)", true),
         ("ALTER TABLE t ADD CONSTRAINT f FOREIGN KEY (a) REFERENCES p (id)", false),
         ("ALTER TABLE t ADD CHECK (a > 0)", true), ("CREATE INDEX i ON t (a)", false),
-        ("ALTER TABLE t ADD b INT, ADD KEY (a)", true), ("DROP TABLE t", false),
+        ("ALTER TABLE t ADD b INT, ADD KEY (b)", false), ("ALTER TABLE t ADD b INT UNIQUE", false),
+        ("ALTER TABLE t ADD IF NOT EXISTS b INT, ADD KEY (b)", true), ("DROP TABLE t", false),
+        ("ALTER TABLE t MODIFY a INT CHECK (a > 0)", true), ("ALTER TABLE t MODIFY a INT", false),
     ])
     func addsUnnamed(sql: String, isUnnamed: Bool) throws {
         #expect(try ddl(sql).addsUnnamed == isUnnamed)

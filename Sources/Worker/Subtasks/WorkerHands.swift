@@ -225,6 +225,9 @@ struct WorkerHands {
 
     // MARK: what is here
 
+    /// Whether to look again soon, whatever else happens.
+    var awaitsOthers: Bool { !theirs.isEmpty }
+
     /// The sources whose relay logs are here, in whose hands ever.
     var kept: Set<String> {
         var kept = Set(runners.filter { $0.value.relayOptions != nil }.keys)

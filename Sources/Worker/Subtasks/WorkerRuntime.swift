@@ -67,7 +67,7 @@ public final class WorkerRuntime: SourceHost {
     /// The sources whose relay logs are here, also where one is not open just now.
     public var keptRelays: Set<String> { state.withLock { $0.kept } }
 
-    private enum Event { case ended(Hand), ordered, compared }
+    private enum Event { case ended(Hand), ordered, compared, waited }
 
     /// Runs what was ordered last until the task is cancelled.
     public func run() async {
@@ -78,6 +78,7 @@ public final class WorkerRuntime: SourceHost {
                 return .compared
             }
             var ended: Hand?
+            var isWaiting = false
             while !Task.isCancelled {
                 let newest = changes.versioned.version
                 if newest > version {
@@ -93,8 +94,19 @@ public final class WorkerRuntime: SourceHost {
                         return .ended(hand)
                     }
                 }
+                if !isWaiting, state.withLock({ $0.awaitsOthers }) {
+                    isWaiting = true
+                    group.addTask {
+                        try? await Task.sleep(for: .seconds(3))
+                        return .waited
+                    }
+                }
                 ended = nil
-                if case .ended(let hand) = await group.next() { ended = hand }
+                switch await group.next() {
+                case .ended(let hand): ended = hand
+                case .waited: isWaiting = false
+                case .ordered, .compared, nil: break
+                }
             }
             group.cancelAll()
         }
