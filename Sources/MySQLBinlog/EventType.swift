@@ -83,6 +83,8 @@ extension EventType {
     public static let formatDescription = EventType(15)
     /// Commit of a transaction.
     public static let xid = EventType(16)
+    /// LOAD DATA, logged as a statement.
+    public static let executeLoadQuery = EventType(18)
     /// A table's columns, ahead of its rows.
     public static let tableMap = EventType(19)
     /// Rows inserted, version 1.

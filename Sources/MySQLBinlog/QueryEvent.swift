@@ -79,6 +79,8 @@ struct QueryLayout {
         let schemaLength = Int(try cursor.u8("the schema's length"))
         _ = try cursor.u16("the error code")
         let statusLength = Int(try cursor.u16("the length of the status variables"))
+        // The file's number, where its name stands in the text, and what becomes of duplicates.
+        if type == .executeLoadQuery { _ = try cursor.take(13, "the file") }
         let status = try cursor.take(statusLength, "the status variables")
         statusRange = status..<(status + statusLength)
         let schema = try cursor.take(schemaLength, "the schema")

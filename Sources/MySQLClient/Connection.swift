@@ -57,6 +57,8 @@ public final class Connection {
         for (name, value) in options.session.sorted(by: { $0.key < $1.key }) {
             try execute("SET SESSION \(quoteIdentifier(name))=\(Self.literal(value))")
         }
+        // A server's own limit would cut every result short, without a word.
+        try execute("SET SESSION sql_select_limit=18446744073709551615")
     }
 
     /// A variable's value: a number as such, since some variables take no text.

@@ -224,6 +224,20 @@ extension BatchRenderer {
         }
     }
 
+    /// Whether an update of the located images gives a column a value.
+    @inline(__always)
+    private func isAssigned(
+        _ i: Int, _ plan: TablePlan, _ source: borrowing RowSource, _ event: RawSpan,
+        _ images: RowImages
+    ) -> Bool {
+        guard plan.columns[i].isWritten, !otherValues[i].isAbsent else { return false }
+        // The target's row may be older than the image before.
+        if source.meeting != .exact, !plan.identity.contains(i) { return true }
+        return source.isDifference(i, images)
+            ? otherValues[i].length > 0
+            : !Self.isEqual(event, values[i], event, otherValues[i])
+    }
+
     private mutating func writeUpdate(
         _ plan: TablePlan, _ number: Int32, _ images: RowImages, _ sql: inout ByteBuffer,
         _ flush: Flush
@@ -240,17 +254,8 @@ extension BatchRenderer {
         var invalid: UInt32 = 0
         sql.append(plan.updateHead)
         var changed = 0
-        for i in 0..<plan.columns.count where plan.columns[i].isWritten && !otherValues[i].isAbsent
-        {
+        for i in 0..<plan.columns.count where isAssigned(i, plan, source, event, images) {
             let isDifference = source.isDifference(i, images)
-            // The target's row may be older than the image before.
-            let isAll = source.meeting != .exact && !plan.identity.contains(i)
-            guard
-                isAll
-                    || (isDifference
-                        ? otherValues[i].length > 0
-                        : !Self.isEqual(event, values[i], event, otherValues[i]))
-            else { continue }
             if changed > 0 { sql.append(UInt8(ascii: ",")) }
             changed += 1
             if isLenient, plan.columns[i].isEnum, isInvalidEnum(event, otherValues[i]) {
@@ -269,6 +274,13 @@ extension BatchRenderer {
             sql.truncate(to: start.bytes)
             expectations.removeLast(expectations.count - start.statements)
             return
+        }
+        // What the source has left as it is would else become now.
+        for i in plan.clocks where !isAssigned(i, plan, source, event, images) {
+            sql.append(UInt8(ascii: ","))
+            sql.append(plan.columns[i].name)
+            sql.append(UInt8(ascii: "="))
+            sql.append(plan.columns[i].name)
         }
         sql.append(" WHERE ")
         if plan.isKeyless {

@@ -34,6 +34,8 @@ struct ColumnPlan: Sendable {
     let isWritten: Bool
     /// Whether a value is the number of a member, 0 for the invalid one.
     let isEnum: Bool
+    /// Whether the server may set it to now in an UPDATE that does not name it.
+    let mayFollowClock: Bool
     /// `_utf8mb4` and so on, for texts.
     let introducer: [UInt8]
     /// Bytes that BINARY(n) is padded to; the binlog leaves zero bytes at the end out.
@@ -51,6 +53,8 @@ struct ColumnPlan: Sendable {
         isUnsigned = type.isUnsigned
         isWritten = column.generation == nil
         isEnum = type.kind == .enum
+        mayFollowClock =
+            column.generation == nil && (type.kind == .timestamp || type.kind == .datetime)
         var introducer = ""
         var padding = 0
         var compared: LiteralForm?

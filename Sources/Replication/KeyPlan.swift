@@ -130,6 +130,11 @@ struct KeyPlan: Sendable {
                 guard last == 0x20 || (last == 0 && !part.isASCIICompatible) else { break }
                 n -= 1
             }
+        } else if part.prefix > 0 {
+            // Zero bytes at the end of BINARY are not logged, whatever the prefix cuts off.
+            while n > 0, unsafe span.unsafeLoad(fromByteOffset: n - 1, as: UInt8.self) == 0 {
+                n -= 1
+            }
         }
         return Digest.hash(span.extracting(0..<n), seed: 3)
     }

@@ -120,6 +120,8 @@ extension StreamReader {
             try catalog.note(stale)
             return Outcome(warnings: [warning])
         case .filtered(let ddl, let context):
+            // Plans change; of one table no two may meet in a batch.
+            try await run.scheduler.drain()
             // What an operator wanted in its place may have run, in an earlier run.
             let there = try await targetShapes(ddl, place)
             return Outcome(
@@ -128,6 +130,7 @@ extension StreamReader {
                         ddl, context, place.position, target: there, isCompared: false)
                 })
         case .shapesOnly(let ddl, let context):
+            try await run.scheduler.drain()
             let there = try await targetShapes(ddl, place)
             return Outcome(
                 shapes: try await noting(place) {

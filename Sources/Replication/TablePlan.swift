@@ -37,6 +37,8 @@ final class TablePlan: Sendable {
     let columns: [ColumnPlan]
     /// Indexes of the ENUM columns that are written.
     let enums: [Int]
+    /// Columns that an UPDATE must name, so that `ON UPDATE CURRENT_TIMESTAMP` does nothing.
+    let clocks: [Int]
     /// Indexes of the columns of the identifying key; empty for a table without one.
     let identity: [Int]
     /// Whether a NOT NULL key identifies rows.
@@ -119,6 +121,7 @@ final class TablePlan: Sendable {
         let columns = shape.columns.map { ColumnPlan($0) }
         self.columns = columns
         enums = columns.indices.filter { columns[$0].isEnum && columns[$0].isWritten }
+        clocks = columns.indices.filter { columns[$0].mayFollowClock }
         seed = Self.seed(target, "")
         let identifying = shape.identifyingKey
         let identity =
@@ -178,6 +181,10 @@ final class TablePlan: Sendable {
             .filter { $1.isWritten && !identity.contains($0) }
             .map { String(decoding: $1.name, as: UTF8.self) }
         var assignments = (rest.isEmpty ? names : rest).map { "\($0)=VALUES(\($0))" }
+        for column in identity where columns[column].mayFollowClock && !rest.isEmpty {
+            let name = String(decoding: columns[column].name, as: UTF8.self)
+            assignments.append("\(name)=\(name)")
+        }
         if unique.count > 1, !identity.isEmpty {
             // A row that was found by another key is an error: the sum is out of range. (NULL would
             // be refused of plain columns alone, AUTO_INCREMENT and TIMESTAMP make a value of it.)

@@ -44,6 +44,9 @@ struct TransactionAssembler: ~Copyable {
         var isOpen = false
         /// Parts of it were handed out.
         var isStreamed = false
+        /// Its savepoints, and what had come before them; of those before the last part nothing is
+        /// known any more.
+        var savepoints: [(name: String, rows: Int, sources: Int)] = []
         /// It announces a statement that another group brings, or takes that back.
         var isAnnouncement = false
         /// It is an XA transaction up to its prepare.
@@ -173,7 +176,10 @@ struct TransactionAssembler: ~Copyable {
             if gtid.flags.contains(.preparedXA), let xid = gtid.xid { beginXA(xid) }
         case .gtid, .taggedGTID, .anonymousGTID:
             let gtid = try GTIDEvent(event)
-            try begin(gtid.identity ?? fileIdentity(entry), header, entry, event)
+            // Where the checkpoint knows no GTIDs, the mark would never hold one: gtid_mode was
+            // not ON when it began.
+            let identity = applied.lowWater.gtids == .none ? nil : gtid.identity
+            try begin(identity ?? fileIdentity(entry), header, entry, event)
             if gtid.immediateCommitMicroseconds > 0 {
                 group!.transaction.committedMicroseconds = Int64(gtid.immediateCommitMicroseconds)
             }
@@ -181,6 +187,8 @@ struct TransactionAssembler: ~Copyable {
             catalog.forgetMaps()
         case .transactionPayload:
             payload = try OpenPayload(chunk, entry)
+        case .executeLoadQuery:
+            if group?.isApplied != true { try refuseLoad(QueryEvent(event), entry) }
         case .xaPrepare:
             let prepare = try XAPrepareEvent(event)
             return try prepare.isOnePhase ? endOnePhase(entry) : endXA(prepare.xid, entry)
@@ -276,7 +284,13 @@ struct TransactionAssembler: ~Copyable {
             let statement = try? parseStatement(query.sql, context: context)
             if case .transactionControl(let control) = statement?.classification {
                 switch control {
-                case .savepoint, .rollbackTo, .release, .begin: return .none
+                case .savepoint(let name):
+                    setSavepoint(name)
+                    return .none
+                case .rollbackTo(let name):
+                    try rollBack(to: name, entry)
+                    return .none
+                case .release, .begin: return .none
                 case .commit: return try end(entry)
                 case .rollback:
                     // What ends in ROLLBACK changed no transactional table.
@@ -321,6 +335,7 @@ struct TransactionAssembler: ~Copyable {
         rest.committedMicroseconds = full.committedMicroseconds
         open.transaction = rest
         open.isStreamed = true
+        open.savepoints = []
         group = open
         return .part(full)
     }

@@ -10,6 +10,9 @@ struct TableTools: Sendable {
     let form: TableForm
     /// The form that holds ENUM's invalid member, for tables with ENUM columns.
     let enumForm: TableForm?
+    /// Whether it is needed from the start: as a text the invalid member is empty, and where a
+    /// member is, too, no server finds anything wrong with that.
+    let needsEnumForm: Bool
     /// Under which condition a row is copied, as SQL for the source; `nil` for all rows.
     let condition: String?
     /// Rows a chunk aims at.
@@ -26,6 +29,10 @@ struct TableTools: Sendable {
         enumForm =
             hasEnum
             ? TableForm(table.shape, table.route, target: target, enumsByIndex: true) : nil
+        needsEnumForm = table.shape.columns.contains {
+            $0.type.kind == .enum && $0.generation == nil
+                && $0.type.elements.contains { $0.allSatisfy { $0 == " " } }
+        }
         var rows = configuration.chunkRows
         if table.estimatedRows > 0 {
             let average = max(1, Int(table.estimatedBytes / table.estimatedRows))
@@ -33,6 +40,9 @@ struct TableTools: Sendable {
         }
         chunkRows = max(rows, 1)
     }
+
+    /// The form in which rows are read.
+    func form(enums: Bool) -> TableForm { enums ? enumForm ?? form : form }
 
     /// The query for a part's rows.
     func query(_ form: TableForm, from lower: [String]?, to upper: [String]?) -> String {
@@ -112,8 +122,8 @@ struct TableCopier {
     func copy(
         _ job: ChunkJob, _ tools: TableTools, snapshot: Int, mustReplace: () -> Bool
     ) async throws -> Outcome {
-        var form = tools.form
-        var enums = false
+        var enums = tools.needsEnumForm
+        var form = tools.form(enums: enums)
         var replaces = job.replaces
         var tries = 0
         while true {
@@ -150,9 +160,9 @@ struct TableCopier {
         _ tools: TableTools, snapshot: Int, partBytes: Int, onPart: (Outcome) -> Void
     ) async throws {
         let name = tools.shape.name
-        var form = tools.form
-        var asValues = !usesLoadData
-        var enums = false
+        var enums = tools.needsEnumForm
+        var form = tools.form(enums: enums)
+        var asValues = enums || !usesLoadData
         while true {
             var parts = 0
             do {

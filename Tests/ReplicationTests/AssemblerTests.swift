@@ -281,7 +281,7 @@ struct AssemblerTests {
             ])
     }
 
-    @Test("savepoints change nothing, COMMIT ends as XID does")
+    @Test("what is rolled back to a savepoint is taken back, COMMIT ends as XID does")
     func savepoints() throws {
         let writer = Self.writer {
             $0.query("SAVEPOINT `a`")
@@ -293,9 +293,11 @@ struct AssemblerTests {
         }
         #expect(
             try Self.outputs(writer) == [
-                "-", "-", "-", "-", "-", "-", "-", "transaction of 3", "-",
+                "-", "-", "-", "-", "-", "-", "-", "transaction of 2", "-",
                 "statement CREATE TABLE other (a INT)",
             ])
+        // What lies before a part that is on its way can't be taken back any more.
+        #expect(throws: ReplicationError.self) { try Self.outputs(writer, bytesLimit: 1) }
     }
 
     @Test("ALTER TABLE in two phases counts where it is committed, and only there")

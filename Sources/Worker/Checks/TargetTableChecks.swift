@@ -163,19 +163,26 @@ enum ShapeDifference {
 
     private static func first(_ source: ColumnShape, _ target: ColumnShape) -> String? {
         let texts: Set<ColumnType.Kind> = [.json, .longtext]
-        if texts.contains(source.type.kind), texts.contains(target.type.kind) { return nil }
+        if texts.contains(source.type.kind), texts.contains(target.type.kind) {
+            return otherCharset(source, target)
+        }
         var (a, b) = (source.type, target.type)
         // Display widths of whole numbers say nothing about values.
         if a.isInteger { (a.length, b.length) = (nil, nil) }
         if a != b { return "\(b.kind.rawValue) in place of \(a.kind.rawValue)" }
         if source.isNullable != target.isNullable { return "NULL is allowed on one side only" }
         if source.generation != target.generation { return "generated on one side only" }
-        if let one = source.charset, let other = target.charset,
-            plain(one) != plain(other)
-        {
-            return "character set \(other) in place of \(one)"
+        return otherCharset(source, target)
+    }
+
+    /// Texts are copied as the bytes that they are.
+    private static func otherCharset(_ source: ColumnShape, _ target: ColumnShape) -> String? {
+        func charset(_ column: ColumnShape) -> String? {
+            column.type.kind == .json ? "utf8mb4" : column.charset
         }
-        return nil
+        guard let one = charset(source), let other = charset(target), plain(one) != plain(other)
+        else { return nil }
+        return "character set \(other) in place of \(one)"
     }
 
     private static func plain(_ charset: String) -> String {
