@@ -25,7 +25,12 @@ final class EtcdMember: Sendable {
 
     var endpoint: EtcdEndpoint { server.settings.clientEndpoint }
 
-    func send(_ signal: Int32) { if let pid = server.pid { _ = kill(pid, signal) } }
+    func send(_ signal: Int32) {
+        guard let pid = server.pid, kill(pid, signal) == 0, signal == SIGSTOP else { return }
+        // Its threads stop one after the other: until then it may answer.
+        var status = siginfo_t()
+        waitid(P_PID, id_t(pid), &status, WSTOPPED | WEXITED | WNOWAIT)
+    }
 
     var isUp: Bool {
         if case .up(let status) = server.condition { return status.leader != nil }
