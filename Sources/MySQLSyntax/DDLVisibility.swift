@@ -22,15 +22,31 @@ extension DDL {
     /// adds it once more, and no error says so.
     public var addsUnnamed: Bool {
         guard case .alterTable(let alter) = self else { return false }
-        // With one of these, all of it is refused the second time.
-        let failsAgain = alter.actions.contains { action in
+        // With a column that only comes, or only goes, all of it is refused the second time.
+        var come: Set<String> = []
+        var gone: Set<String> = []
+        var isGuarded = false
+        for action in alter.actions {
             switch action {
-            case .addColumn(_, _, ifNotExists: false), .dropColumn(_, ifExists: false),
-                .renameColumn(_, _, ifExists: false):
-                true
-            default: false
+            case .addColumn(let column, _, let ifNotExists):
+                come.insert(column.name.lowercased())
+                isGuarded = isGuarded || ifNotExists
+            case .dropColumn(let name, let ifExists):
+                gone.insert(name.lowercased())
+                isGuarded = isGuarded || ifExists
+            case .renameColumn(let from, let to, let ifExists):
+                gone.insert(from.lowercased())
+                come.insert(to.lowercased())
+                isGuarded = isGuarded || ifExists
+            case .changeColumn(let from, let column, _, let ifExists)
+            where from.lowercased() != column.name.lowercased():
+                gone.insert(from.lowercased())
+                come.insert(column.name.lowercased())
+                isGuarded = isGuarded || ifExists
+            default: break
             }
         }
+        let failsAgain = !isGuarded && come != gone
         return !failsAgain
             && alter.actions.contains { action in
                 switch action {

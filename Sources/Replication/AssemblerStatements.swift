@@ -27,11 +27,14 @@ extension TransactionAssembler {
         if open.isApplied { return }
         guard let n = open.savepoints.lastIndex(where: { $0.name == name.lowercased() }) else {
             if !open.isStreamed, open.transaction.rows.isEmpty { return }
+            let why =
+                open.isStreamed
+                ? "lies before a part of it that is applied already: give it more memory "
+                    + "(--memory), so that it is held as a whole"
+                : "its binlog does not have"
             throw ReplicationError.unsupported(
                 position(entry.position),
-                detail: "a transaction is rolled back to savepoint \(name), which lies before a "
-                    + "part of it that is applied already: give it more memory (--memory), so that "
-                    + "it is held as a whole")
+                detail: "a transaction is rolled back to savepoint \(name), which \(why)")
         }
         let point = open.savepoints[n]
         open.savepoints.removeSubrange((n + 1)...)

@@ -61,7 +61,12 @@ private final class Thief: Sendable {
             return
         }
         guard case .file(let file) = wish, send(client, ok, 2) else { return }
-        while packet(client) != nil {
+        while let query = packet(client) {
+            // What a connection begins with goes well.
+            if String(decoding: query.dropFirst(), as: UTF8.self).hasPrefix("SET ") {
+                guard send(client, ok, 1) else { return }
+                continue
+            }
             guard send(client, [0xFB] + Array(file.utf8), 1) else { return }
             while let data = packet(client), !data.isEmpty { received.withLock { $0 += data } }
             guard send(client, ok, 3) else { return }

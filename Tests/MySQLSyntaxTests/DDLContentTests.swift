@@ -193,6 +193,10 @@ import Testing
         ("ALTER TABLE t ADD CHECK (a > 0)", true), ("CREATE INDEX i ON t (a)", false),
         ("ALTER TABLE t ADD b INT, ADD KEY (b)", false), ("ALTER TABLE t ADD b INT UNIQUE", false),
         ("ALTER TABLE t ADD IF NOT EXISTS b INT, ADD KEY (b)", true), ("DROP TABLE t", false),
+        ("ALTER TABLE t DROP b, ADD b INT, ADD KEY (a)", true),
+        ("ALTER TABLE t DROP b, ADD c INT, ADD KEY (a)", false),
+        ("ALTER TABLE t RENAME COLUMN a TO b, RENAME COLUMN b TO a, ADD CHECK (a > 0)", true),
+        ("ALTER TABLE t CHANGE a b INT, ADD KEY (b)", false),
         ("ALTER TABLE t MODIFY a INT CHECK (a > 0)", true), ("ALTER TABLE t MODIFY a INT", false),
     ])
     func addsUnnamed(sql: String, isUnnamed: Bool) throws {
