@@ -22,7 +22,13 @@ extension MigrationTests {
             trial.sourceURL = source.url
             trial.targetURL = target.url
             let load = Load(trial.source, schema: trial.schema, seed: seed, Shop.step)
-            try await body(trial, source, target, load)
+            do {
+                try await body(trial, source, target, load)
+            } catch {
+                // The tests behind this one are not to be slowed down by it.
+                try? await load.stop()
+                throw error
+            }
             try await load.stop()
             try await trial.catchUp()
             try await trial.expectEqual()
