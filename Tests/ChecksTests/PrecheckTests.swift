@@ -102,6 +102,18 @@ struct PrecheckTests {
                         + "CREATE TABLE shop.a (id INT PRIMARY KEY, t VARCHAR(10))")
             }
 
+            // One counts for the other where families differ, but bytes are copied as they are.
+            try pair.source.sql("ALTER TABLE shop.a ADD l LONGTEXT CHARACTER SET utf8mb4")
+            for (charset, isRefused) in [("latin1", true), ("utf8mb4", false)] {
+                try pair.target.sql(
+                    "DROP TABLE shop.a; CREATE TABLE shop.a (id INT PRIMARY KEY, t VARCHAR(10), "
+                        + "l LONGTEXT CHARACTER SET \(charset))")
+                let found = try await pair.results()["target-tables"]?.message
+                #expect(
+                    found?.contains("l: character set latin1 in place of utf8mb4") == isRefused,
+                    "\(charset)")
+            }
+
             try pair.target.sql(
                 "CREATE TRIGGER shop.tr BEFORE INSERT ON shop.a FOR EACH ROW SET NEW.id = 1")
             let trigger = try await pair.results()["target-triggers"]

@@ -244,6 +244,63 @@ extension MigrationTests {
         }
 
         @Test(
+            "filters do not come while changes may be repeated that another tool has applied",
+            .enabled(if: EtcdServer.isInstalled))
+        func adopted() async throws {
+            let trial = try await Trial(.mariadb, "adoptfilters", Self.tables)
+            let schema = trial.schema
+            defer { _ = try? trial.target.sql("DROP DATABASE IF EXISTS \(schema)_there") }
+            let cluster = try ClusterTrial("w1")
+            let worker = cluster.workers[0]
+            @Sendable func phase() throws -> String {
+                try trial.target.sql("SELECT phase FROM skein_meta.subtask WHERE task='\(schema)'")
+            }
+            /// Says up to where it may have: a number of MariaDB's.
+            @Sendable func record(_ number: UInt64) throws {
+                let now = try trial.source.connect().value("SELECT @@gtid_binlog_pos") ?? ""
+                var gtids = try #require(MariaDBGTIDPosition(now))
+                for domain in gtids.last.keys { gtids.last[domain]?.sequence = number }
+                let end = SourcePosition(
+                    origin: Origin(server: ServerUUID(high: 1, low: 2), life: 3),
+                    binlog: BinlogPosition(file: "elsewhere.000001", offset: 4),
+                    gtids: .mariadb(gtids))
+                let json = "{\"task\":\"dm\",\"end\":\(end.encoded)}"
+                try trial.target.sql(
+                    """
+                    REPLACE INTO skein_meta.object SELECT task, source, 'adopted', '', '',
+                        \(hexLiteral([1] + Array(json.utf8))) FROM skein_meta.subtask WHERE task='\(schema)'
+                    """)
+            }
+            try await cluster.running {
+                try worker.start()
+                try await cluster.add(
+                    trial, sources: ["one"], task: schema, Self.routed(schema, to: "there"))
+                try await cluster.eventually("the copy") { (try? phase()) == "follow\n" }
+                let stage = KeyLayout.stage(task: schema, source: "one")
+                func filter() async throws {
+                    try await cluster.client.put(stage, Cluster.Stage.paused.bytes)
+                    try await cluster.status("Paused", of: trial, at: worker)
+                    try await cluster.add(
+                        trial, sources: ["one"], task: schema,
+                        Self.routed(schema, to: "there", filtered: true))
+                }
+                try record(1 << 40)
+                try await filter()
+                try await cluster.eventually("the refusal") {
+                    worker.process?.text.contains("could not be repeated any more") == true
+                }
+                // Another server's files say nothing, and the names are passed.
+                try record(1)
+                try await filter()
+                try trial.onSource("INSERT INTO a VALUES (5, 9), (6, 6)")
+                try await cluster.eventually("the filter") {
+                    (try? trial.target.sql(
+                        "SELECT GROUP_CONCAT(id ORDER BY id) FROM \(schema)_there.a")) == "1,6\n"
+                }
+            }
+        }
+
+        @Test(
             "rows that a filter left out stop nothing when it is gone",
             .enabled(if: EtcdServer.isInstalled))
         func removed() async throws {

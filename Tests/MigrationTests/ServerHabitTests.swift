@@ -103,6 +103,35 @@ extension MigrationTests {
             }
         }
 
+        @Test(
+            "what goes between a look at the list and one at itself ends nothing",
+            arguments: Pair.sameFamily,
+            [
+                ("VIEW", "VIEW gone AS SELECT 1 AS x"), ("PROCEDURE", "PROCEDURE gone() SELECT 1"),
+                ("TRIGGER", "TRIGGER gone BEFORE INSERT ON t FOR EACH ROW SET NEW.id = NEW.id"),
+                ("EVENT", "EVENT gone ON SCHEDULE EVERY 1 DAY DO DELETE FROM t WHERE id < 0"),
+            ])
+        func gone(_ pair: Pair, _ object: (kind: String, definition: String)) async throws {
+            var trial = try await Trial(
+                pair, "gone",
+                """
+                CREATE TABLE marker (id BIGINT PRIMARY KEY); CREATE TABLE t (id INT PRIMARY KEY);
+                INSERT INTO t VALUES (1); CREATE \(object.definition);
+                """)
+            let proxy = try FaultProxy(to: trial.source)
+            defer { proxy.close() }
+            trial.sourceURL = proxy.url
+            let held = proxy.holdNext(
+                .toServer, matching: "SHOW CREATE \(object.kind)", closingClient: false)
+            let skein = try trial.migrate("--until", "caught-up")
+            try await held.caught()
+            try trial.onSource("DROP \(object.kind) gone")
+            held.deliver()
+            let outcome = try await skein.end()
+            #expect(outcome.status == 0, "\(outcome.text)")
+            try await trial.expectEqual()
+        }
+
         @Test("a limit that a server puts on every result cuts nothing", arguments: Pair.sameFamily)
         func limit(_ pair: Pair) async throws {
             try await TestServer.with(pair.source, name: "limited") { source in

@@ -157,6 +157,9 @@ struct KeyPlanTests {
                 rows.keepOrder(long, Array("abc".utf8) + [UInt8](repeating: 9, count: length - 3)))
             #expect(rows.keepOrder(long, Array("abcx".utf8)))
             #expect(!rows.keepOrder(long, Array("abx".utf8)))
+            // Of BINARY zeros at the end are not logged, and those in the prefix count all the same.
+            #expect(rows.keepOrder(Array("ab".utf8), Array("ab\0c".utf8)))
+            #expect(!rows.keepOrder(Array("a".utf8), Array("ab\0c".utf8)))
         }
     }
 

@@ -11,14 +11,39 @@ final class ProxyConnection: @unchecked Sendable {
     private struct Way {
         /// Where the bytes come in stands between packets: whole packets, a piece of one.
         var framing = PacketFraming()
-        /// What waits to be delivered, each with its time.
+        /// What waits to be delivered, each with its time; what stands before `head` is delivered.
         var queue: [(due: ContinuousClock.Instant, bytes: ArraySlice<UInt8>)] = []
+        var head = 0
         var queuedBytes = 0
+        /// What is to be delivered next.
+        var first: (due: ContinuousClock.Instant, bytes: ArraySlice<UInt8>)? {
+            head < queue.count ? queue[head] : nil
+        }
         /// A packet is held: what came behind it waits here, and nothing more is read.
         var behind: ArraySlice<UInt8>?
         /// Nothing more comes; the receiver is told so when the queue is empty.
         var ended = false
         var told = false
+
+        mutating func append(_ bytes: ArraySlice<UInt8>, due: ContinuousClock.Instant) {
+            queue.append((due, bytes))
+            queuedBytes += bytes.count
+        }
+
+        /// So many bytes of the first are delivered.
+        ///
+        /// Nothing is moved for each of them: a server that sends its whole log in small packets
+        /// has a hundred thousand of them waiting.
+        mutating func removeFirst(_ count: Int) {
+            queuedBytes -= count
+            queue[head].bytes = queue[head].bytes.dropFirst(count)
+            guard queue[head].bytes.isEmpty else { return }
+            head += 1
+            if head * 2 > queue.count {
+                queue.removeFirst(head)
+                head = 0
+            }
+        }
     }
 
     /// Above this a sender has to wait for its receiver.
@@ -36,7 +61,7 @@ final class ProxyConnection: @unchecked Sendable {
 
     /// When bytes that are not yet due will be, nil when there are none.
     func due(_ way: Direction, _ now: ContinuousClock.Instant) -> ContinuousClock.Instant? {
-        guard let first = ways[way.rawValue].queue.first else { return nil }
+        guard let first = ways[way.rawValue].first else { return nil }
         // Due already and still here: the receiver's socket is full, and poll waits for that.
         return first.due > now ? first.due : nil
     }
@@ -48,7 +73,7 @@ final class ProxyConnection: @unchecked Sendable {
             if isReceiving(way) {
                 polls.append(pollfd(fd: source(way), events: Int16(POLLIN), revents: 0))
             }
-            if target(way) >= 0, let first = ways[way.rawValue].queue.first, first.due <= now {
+            if target(way) >= 0, let first = ways[way.rawValue].first, first.due <= now {
                 polls.append(pollfd(fd: target(way), events: Int16(POLLOUT), revents: 0))
             }
         }
@@ -127,7 +152,7 @@ final class ProxyConnection: @unchecked Sendable {
 
     private func send(_ way: Direction, _ state: inout FaultProxyLoop.State) {
         let index = way.rawValue
-        while !isOver, target(way) >= 0, let first = ways[index].queue.first, first.due <= .now {
+        while !isOver, target(way) >= 0, let first = ways[index].first, first.due <= .now {
             let count = first.bytes.withUnsafeBytes {
                 Glibc.send(target(way), $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
             }
@@ -136,14 +161,9 @@ final class ProxyConnection: @unchecked Sendable {
                 return
             }
             state.delivered[index] += count
-            ways[index].queuedBytes -= count
-            if count == first.bytes.count {
-                ways[index].queue.removeFirst()
-            } else {
-                ways[index].queue[0].bytes = first.bytes.dropFirst(count)
-            }
+            ways[index].removeFirst(count)
         }
-        if !isOver, ways[index].ended, ways[index].queue.isEmpty, !ways[index].told {
+        if !isOver, ways[index].ended, ways[index].first == nil, !ways[index].told {
             ways[index].told = true
             if target(way) >= 0 { shutdown(target(way), Int32(SHUT_WR)) }
         }
@@ -151,21 +171,26 @@ final class ProxyConnection: @unchecked Sendable {
 
     private func enqueue(_ bytes: ArraySlice<UInt8>, _ way: Direction, _ delay: Duration) {
         guard !bytes.isEmpty, target(way) >= 0 else { return }
-        ways[way.rawValue].queue.append((.now + delay, bytes))
-        ways[way.rawValue].queuedBytes += bytes.count
+        ways[way.rawValue].append(bytes, due: .now + delay)
     }
 
     /// Queues what may go on, and springs the traps on the way.
     private func pass(
         _ bytes: ArraySlice<UInt8>, _ way: Direction, _ state: inout FaultProxyLoop.State
     ) {
+        let all = bytes
         var bytes = bytes
+        // Pieces that stand one behind the other are delivered as one.
+        var run = bytes.prefix(0)
+        defer { enqueue(run, way, state.delay) }
         while !bytes.isEmpty {
             let trapped = state.traps.contains { $0.direction == way }
             switch ways[way.rawValue].framing.take(&bytes, wholePackets: trapped) {
             case .incomplete: break
-            case .piece(let piece): enqueue(piece, way, state.delay)
+            case .piece(let piece): run = all[run.startIndex..<piece.endIndex]
             case .packet(let packet):
+                enqueue(run, way, state.delay)
+                run = bytes.prefix(0)
                 let trap = state.traps.firstIndex {
                     $0.direction == way && $0.matches(packet[4...])
                 }

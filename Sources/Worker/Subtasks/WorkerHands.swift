@@ -61,7 +61,7 @@ struct WorkerHands {
     private var left: [String: SourceRelay.Options] = [:]
     private var over: Set<String> = []
     /// Relay logs that another process wrote when they were looked for. They are looked for again
-    /// whenever something changes: that process may end, and nobody else would have them in hand.
+    /// every few seconds: that process may end, and nobody else would have them in hand.
     private var theirs: Set<String> = []
     private var hasWarned = false
     /// Whether what is in nobody's hands can be given to others at all.
