@@ -73,10 +73,25 @@ public struct DDLIntent: Sendable, Hashable {
     }
 }
 
+/// An intent can't be recorded: the target's `max_allowed_packet` is smaller.
+public struct IntentTooLarge: Error, Sendable, Hashable, CustomStringConvertible {
+    /// How large it is, in bytes.
+    public var bytes: Int
+    /// What the target takes.
+    public var limit: Int
+
+    /// One sentence.
+    public var description: String {
+        "its record takes \(bytes) bytes, and the target takes \(limit) (max_allowed_packet)"
+    }
+}
+
 /// What the DDL connection of a run does in the meta schema. It owns a lane row of its own, so
 /// that nobody else writes it.
 public final class DDLLedger {
     private struct Context: Codable {
+        /// Who has told `before`; there is no need to repeat it for each of ten thousand tables.
+        var witness: TableTrace.Witness?
         var before: [Traced]
         var existAfter: [TableName]
         var goneAfter: [TableName]
@@ -89,6 +104,9 @@ public final class DDLLedger {
         var table: TableName
         var trace: TableTrace
     }
+
+    /// More than the words and names of the statement that records an intent.
+    private static let frame = 4096
 
     private let session: TargetSession
     private let meta: MetaSchema
@@ -133,18 +151,31 @@ public final class DDLLedger {
             identity: identity, step: step,
             statement: String(decoding: unhex(row[2]), as: UTF8.self),
             before: Dictionary(
-                context.before.map { ($0.table, $0.trace) }, uniquingKeysWith: { a, _ in a }),
+                context.before.map { traced in
+                    var trace = traced.trace
+                    if trace.definition != nil, trace.witness == nil {
+                        trace.witness = context.witness
+                    }
+                    return (traced.table, trace)
+                }, uniquingKeysWith: { a, _ in a }),
             existAfter: context.existAfter, goneAfter: context.goneAfter,
             isIdempotent: context.isIdempotent, part: context.part ?? DDLPartNumber())
     }
 
     /// Records an intent, durably when it returns. That of a later part takes the place of the one
     /// before it.
+    ///
+    /// - Throws: ``IntentTooLarge`` where the target would take no packet of that size.
     public func record(_ intent: DDLIntent) throws {
         if intent.part.index > 0 { return try replace(by: intent) }
         var set = IdentitySet()
         set.insert(intent.identity)
         let encoded = try encodedContext(intent)
+        // The statement that records it has each byte as two digits.
+        let size = 2 * (set.encoded.count + intent.statement.utf8.count + encoded.count)
+        guard size < session.maxPacket - Self.frame else {
+            throw IntentTooLarge(bytes: size, limit: session.maxPacket)
+        }
         try transaction { connection in
             try connection.execute(
                 """
@@ -183,8 +214,14 @@ public final class DDLLedger {
     }
 
     private func encodedContext(_ intent: DDLIntent) throws -> [UInt8] {
+        let witness = intent.before.values.compactMap(\.witness).first
         let context = Context(
-            before: intent.before.map { Traced(table: $0.key, trace: $0.value) },
+            witness: witness,
+            before: intent.before.map { table, trace in
+                var trace = trace
+                if trace.witness == witness { trace.witness = nil }
+                return Traced(table: table, trace: trace)
+            },
             existAfter: intent.existAfter, goneAfter: intent.goneAfter,
             isIdempotent: intent.isIdempotent,
             part: intent.part == DDLPartNumber() ? nil : intent.part)
@@ -236,9 +273,19 @@ public final class DDLLedger {
     /// Leaves out of the lane's `done` what a durable mark holds, from the next write on.
     public func forget(heldBy mark: SourcePosition) { done.subtract(heldBy: mark) }
 
+    /// How tables are on the target now.
+    public func traces(
+        of tables: some Sequence<TableName>
+    ) throws -> [TableName: TableTrace] {
+        try session.leaveContext()
+        var out: [TableName: TableTrace] = [:]
+        for table in tables { out[table] = try TableTrace(table, session) }
+        return out
+    }
+
     /// How a table is on the target now.
     public func trace(_ table: TableName) throws -> TableTrace {
-        try TableTrace(table, session)
+        try traces(of: [table])[table] ?? TableTrace()
     }
 
     private func transaction(

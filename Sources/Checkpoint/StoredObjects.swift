@@ -23,6 +23,9 @@ public struct StoredObject: Sendable, Hashable {
         case event
         /// What tells a table from one that takes its name while it is copied.
         case identity
+        /// What tables get in a schema of the source that name no charset, as of the low-water
+        /// mark: of ``StoredDefaults``.
+        case defaults
         /// The statement of the source that the subtask has stopped at.
         case stopped
         /// What an operator has decided about a statement.

@@ -21,7 +21,8 @@ public struct TableTrace: Sendable, Hashable, Codable {
     /// InnoDB's id of the table, where the user may see it (privilege PROCESS): a rebuild,
     /// TRUNCATE or DROP and CREATE gives another, RENAME keeps it.
     public var tableID: String?
-    /// `SHOW CREATE TABLE` without its AUTO_INCREMENT value; `nil` when there is no such table.
+    /// Digest of `SHOW CREATE TABLE` without its AUTO_INCREMENT value, as hexadecimal digits; `nil`
+    /// when there is no such table.
     public var definition: String?
     /// The server that it was seen on; `nil` for one of an earlier version of Skein.
     public var witness: Witness?
@@ -43,7 +44,7 @@ public struct TableTrace: Sendable, Hashable, Codable {
     /// Ids are compared where the same server has told both. Those of a replica that has taken
     /// over, or that the user could not see then or can't see now, say nothing.
     public func difference(from before: TableTrace) -> Difference {
-        guard let definition, let old = before.definition else {
+        guard let definition, let old = before.definition.map(Self.digested) else {
             return definition == before.definition ? .unseen : .changed
         }
         let isSameServer = witness != nil && witness?.server == before.witness?.server
@@ -59,12 +60,12 @@ public struct TableTrace: Sendable, Hashable, Codable {
 }
 
 extension TableTrace {
-    /// Looks at a table.
+    /// Looks at a table. The session is out of any statement's context.
     init(_ table: TableName, _ session: TargetSession) throws {
         let connection = session.connection
         do throws(MySQLError) {
             let rows = try connection.rows("SHOW CREATE TABLE \(table.quoted)")
-            definition = rows.first?[1].map(Self.withoutAutoIncrement)
+            definition = rows.first?[1].map { Self.digested(Self.withoutAutoIncrement($0)) }
         } catch {
             let isAbsent =
                 error.code == MySQLErrorCode.noSuchTable
@@ -115,6 +116,11 @@ extension TableTrace {
             }
         }
         return out
+    }
+
+    /// A definition's digest, which it may be already: earlier versions of Skein kept the text.
+    private static func digested(_ definition: String) -> String {
+        definition.hasPrefix("x'") ? definition : hexLiteral(Digest.digest(text: definition))
     }
 
     private static func withoutAutoIncrement(_ definition: String) -> String {

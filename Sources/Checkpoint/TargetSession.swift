@@ -116,6 +116,15 @@ public final class TargetSession {
         }
     }
 
+    /// Takes back what the context of a statement may have changed: the ledger's own statements
+    /// come next, and the server words definitions of tables by the session's mode and time zone.
+    package func leaveContext() throws(MySQLError) {
+        try connection.execute("SET NAMES utf8mb4")
+        try connection.execute(
+            "SET SESSION autocommit=0, sql_mode='STRICT_ALL_TABLES', time_zone='+00:00', "
+                + "sql_quote_show_create=1, foreign_key_checks=1, unique_checks=1")
+    }
+
     /// Takes the run's named lock for this role, which a takeover looks for. The coordinator's is
     /// held before its token is stored: a stored token without it is of a run that is over.
     package func holdLock(_ token: RunToken) throws {

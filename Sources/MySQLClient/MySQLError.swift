@@ -68,8 +68,10 @@ public struct MySQLError: Error, Sendable, Hashable, CustomStringConvertible {
 public enum MySQLErrorCode {
     /// Duplicate entry for a key.
     public static let duplicateEntry: UInt32 = 1062
-    /// A database, table, column, routine is missing.
+    /// There is no such database.
     public static let unknownDatabase: UInt32 = 1049
+    /// ER_DBACCESS_DENIED_ERROR: the user has no right on a database, whether there is one or not.
+    public static let databaseDenied: UInt32 = 1044
     /// Table doesn't exist.
     public static let noSuchTable: UInt32 = 1146
     /// ER_UNKNOWN_TABLE: information_schema has no such table.

@@ -30,6 +30,20 @@ public struct SchemaReader {
             .filter { !SystemSchemas.contains($0) }.sorted()
     }
 
+    /// What new tables get in each schema but the server's own.
+    public func defaults() throws(MySQLError) -> [String: SchemaDefaults] {
+        var out: [String: SchemaDefaults] = [:]
+        for row in try connection.rows(
+            "SELECT SCHEMA_NAME, DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME "
+                + "FROM information_schema.SCHEMATA")
+        {
+            guard let name = row[0], !SystemSchemas.contains(name) else { continue }
+            out[name] = SchemaDefaults(
+                charset: row[1]?.lowercased() ?? "utf8mb4", collation: row[2]?.lowercased() ?? "")
+        }
+        return out
+    }
+
     /// The base tables of one schema with estimates of rows and bytes, sorted by name.
     public func tables(in schema: String) throws(MySQLError) -> [TableEstimate] {
         try connection.rows(

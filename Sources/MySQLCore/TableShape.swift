@@ -184,6 +184,20 @@ public struct ForeignKeyShape: Sendable, Hashable, Codable {
     }
 }
 
+/// A schema's defaults for new tables.
+public struct SchemaDefaults: Sendable, Hashable, Codable {
+    /// Character set.
+    public var charset: String
+    /// Collation.
+    public var collation: String
+
+    /// Makes defaults.
+    public init(charset: String, collation: String) {
+        self.charset = charset
+        self.collation = collation
+    }
+}
+
 /// What must be known of a table to decode its row events and to write its rows.
 public struct TableShape: Sendable, Hashable, Codable {
     /// Schema and name.

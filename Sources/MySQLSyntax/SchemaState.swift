@@ -31,20 +31,6 @@ public enum ShapeError: Error, Sendable, Hashable, CustomStringConvertible {
     }
 }
 
-/// A schema's defaults for new tables.
-public struct SchemaDefaults: Sendable, Hashable, Codable {
-    /// Character set.
-    public var charset: String
-    /// Collation.
-    public var collation: String
-
-    /// Makes defaults.
-    public init(charset: String, collation: String) {
-        self.charset = charset
-        self.collation = collation
-    }
-}
-
 /// Schemas and table shapes as they are at one point of the binlog, carried forward by DDL.
 ///
 /// It may hold some of a server's tables only. DROP and RENAME of tables it does not hold are no

@@ -147,12 +147,10 @@ final class DDLWorker {
     ///
     /// - Throws: ``ReplicationError/undecidedDDL(statement:detail:)``.
     private func hasRun(_ intent: DDLIntent) throws -> Bool {
-        var now: [TableName: TableTrace] = [:]
+        let now = try ledger.traces(of: intent.before.keys)
         var differences: [TableName: TableTrace.Difference] = [:]
         for (table, before) in intent.before {
-            let trace = try ledger.trace(table)
-            now[table] = trace
-            differences[table] = trace.difference(from: before)
+            differences[table] = now[table]?.difference(from: before)
         }
         func undecided(_ detail: String) -> ReplicationError {
             .undecidedDDL(statement: intent.statement, detail: detail)
@@ -235,16 +233,19 @@ final class DDLWorker {
         // Rows wait for the last one.
         let isOpening = request.isOpening && number.next == nil
         try refuseShared(part, request)
-        var before: [TableName: TableTrace] = [:]
-        for table in part.tables { before[table] = try ledger.trace(table) }
         let text = String(decoding: part.sql, as: UTF8.self)
         let shown = withoutSecrets(text)
-        try ledger.record(
-            DDLIntent(
-                identity: request.identity, step: isOpening ? .opening : .whole,
-                statement: shown, before: before,
-                existAfter: part.existAfter, goneAfter: part.goneAfter,
-                isIdempotent: part.isIdempotent, part: number))
+        do {
+            try ledger.record(
+                DDLIntent(
+                    identity: request.identity, step: isOpening ? .opening : .whole,
+                    statement: Self.shortened(shown), before: ledger.traces(of: part.tables),
+                    existAfter: part.existAfter, goneAfter: part.goneAfter,
+                    isIdempotent: part.isIdempotent, part: number))
+        } catch let error as IntentTooLarge {
+            if number.index > 0 { try forget(number, of: request.identity) }
+            throw try refusal(request, part, shown, "\(error): raise it there")
+        }
         var warning: String?
         var isEmptied = false
         do throws(MySQLError) {
@@ -265,15 +266,7 @@ final class DDLWorker {
             let words = shown == text ? error.description : "ERROR \(error.code)"
             if !request.mayFail {
                 try forget(number, of: request.identity)
-                let refusal = ReplicationError.refusedStatement(
-                    part.tables.first, request.position, statement: Self.shortened(shown),
-                    detail: words)
-                try ledger.note(
-                    StoppedStatement(
-                        identity: request.identity,
-                        position: request.position.map { "\($0)" } ?? "",
-                        statement: Self.shortened(shown), reason: words))
-                throw refusal
+                throw try refusal(request, part, shown, words)
             }
             warning = words
         }
@@ -317,32 +310,62 @@ final class DDLWorker {
             let isTheirs = try shared.others.write(to: table, session.connection)
             try session.connection.execute("COMMIT")
             guard isTheirs else { continue }
-            let statement = Self.shortened(
-                withoutSecrets(String(decoding: part.sql, as: UTF8.self)))
-            let reason =
+            throw try refusal(
+                request, part, withoutSecrets(String(decoding: part.sql, as: UTF8.self)),
                 "\(table) holds rows of other sources, too: change it by hand when all of "
-                + "them have come this far, and leave the statement out"
-            try ledger.note(
-                StoppedStatement(
-                    identity: request.identity, position: request.position.map { "\($0)" } ?? "",
-                    statement: statement, reason: reason))
-            throw ReplicationError.refusedStatement(
-                table, request.position, statement: statement, detail: reason)
+                    + "them have come this far, and leave the statement out", of: table)
         }
     }
+
+    /// Records that the subtask stops at a statement, for a person to decide about it.
+    private func refusal(
+        _ request: DDLRequest, _ part: DDLRequest.Part, _ shown: String, _ reason: String,
+        of table: TableName? = nil
+    ) throws -> ReplicationError {
+        let statement = Self.shortened(shown)
+        try ledger.note(
+            StoppedStatement(
+                identity: request.identity, position: request.position.map { "\($0)" } ?? "",
+                statement: statement, reason: reason))
+        return .refusedStatement(
+            table ?? part.tables.first, request.position, statement: statement, detail: reason)
+    }
+
+    /// Has the session stand in the schema that the statement's session stood in. Where the target
+    /// has none of that name, or none that its user may enter, it stands where nothing can be made
+    /// or dropped: a statement that names its schemas itself runs, and another one is refused
+    /// instead of meaning what is in the schema of the statement before it.
+    ///
+    /// - Returns: why it is not in its own.
+    private func enter(_ schema: String?) throws(MySQLError) -> MySQLError? {
+        var reason: MySQLError?
+        if let schema, !schema.isEmpty {
+            do throws(MySQLError) {
+                try session.connection.execute("USE \(quoteIdentifier(schema))")
+                return nil
+            } catch {
+                guard
+                    error.code == MySQLErrorCode.unknownDatabase
+                        || error.code == MySQLErrorCode.databaseDenied
+                else { throw error }
+                reason = error
+            }
+        }
+        try session.connection.execute("USE \(Self.nowhere)")
+        return reason
+    }
+
+    /// The schema that everybody may enter and nobody may change.
+    private static let nowhere = "information_schema"
 
     /// Applies the statement's context and sends it, once.
     private func send(
         _ part: DDLRequest.Part, after first: () throws(MySQLError) -> Void = {}
     ) throws(MySQLError) {
         let connection = session.connection
-        if let schema = part.defaultSchema, !schema.isEmpty {
-            do throws(MySQLError) {
-                try connection.execute("USE \(quoteIdentifier(schema))")
-            } catch  where error.code == MySQLErrorCode.unknownDatabase {
-                // The statement names its schemas itself, or is refused below.
-            }
-        }
+        // The ledger's statements come next, which no mode of the event may change.
+        defer { try? session.leaveContext() }
+        let misplaced = try enter(part.defaultSchema)
         // In another session the statement might mean something else: all or nothing.
         for setting in part.settings where try !isSetAlready(setting) {
             try connection.execute("SET SESSION \(setting)")
@@ -357,14 +380,15 @@ final class DDLWorker {
         sql.append(part.sql)
         // MariaDB's EXCHANGE PARTITION waits for itself in a session without autocommit.
         try connection.execute("SET SESSION autocommit=1")
-        // The ledger's statements come next, which no mode of the event may change.
-        defer {
-            _ = try? connection.execute("SET NAMES utf8mb4")
-            _ = try? connection.execute("SET SESSION sql_mode='STRICT_ALL_TABLES'")
-            _ = try? connection.execute("SET SESSION autocommit=0")
-        }
         try first()
-        if sql.count > 0 { try connection.execute(sql) { _ in } }
+        guard sql.count > 0 else { return }
+        do throws(MySQLError) {
+            try connection.execute(sql) { _ in }
+        } catch {
+            // What the statement lacks is its schema, not what that one doesn't have.
+            guard let misplaced, error.message.contains(Self.nowhere) else { throw error }
+            throw misplaced
+        }
     }
 
     /// - Returns: whether nothing of it was refused.

@@ -248,14 +248,18 @@ public final class ReplicationEngine: Sendable {
             }
         }
         let source = try Connection(configuration.source)
-        try addSchemaDefaults(&schemas, source)
+        // What the source has now is of now: a statement that is still to come would be read as if
+        // it had run.
+        let defaults = try StoredDefaults(stored)
+        schemas.schemas = try defaults?.schemas ?? SchemaReader(source).defaults()
         let catalog = TableCatalog(
             sourceVersion: source.serverVersion, mapping: configuration.tables,
             state: schemas, windows: configuration.ranges, consistentFrom: state.consistentFrom,
             session: StatementSession(
                 source: try ServerDialect(source), target: try ServerDialect(target)),
             online: online, loose: loose, isSafe: configuration.converges,
-            adoptedUntil: try Adoption.read(stored)?.stretchEnd())
+            adoptedUntil: try Adoption.read(stored)?.stretchEnd(),
+            notedDefaults: defaults)
         (catalog.stopped, catalog.decisions) = try StatementDecisions(
             meta: configuration.meta, key: configuration.key
         ).read(target)
@@ -266,17 +270,6 @@ public final class ReplicationEngine: Sendable {
         catalog.noteTarget(
             try SchemaReader(target).shapes(of: catalog.targets(shapes.map(\.name))))
         return catalog
-    }
-
-    private func addSchemaDefaults(_ state: inout SchemaState, _ source: Connection) throws {
-        for row in try source.rows(
-            "SELECT SCHEMA_NAME, DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME "
-                + "FROM information_schema.SCHEMATA")
-        {
-            guard let name = row[0] else { continue }
-            state.schemas[name] = SchemaDefaults(
-                charset: row[1]?.lowercased() ?? "utf8mb4", collation: row[2]?.lowercased() ?? "")
-        }
     }
 }
 

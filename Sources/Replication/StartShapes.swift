@@ -204,14 +204,7 @@ public struct StartShapes: Sendable {
         }
         var state = SchemaState()
         state.tables = before
-        for row in try source.rows(
-            "SELECT SCHEMA_NAME, DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME "
-                + "FROM information_schema.SCHEMATA")
-        {
-            guard let name = row[0] else { continue }
-            state.schemas[name] = SchemaDefaults(
-                charset: row[1]?.lowercased() ?? "utf8mb4", collation: row[2]?.lowercased() ?? "")
-        }
+        state.schemas = try SchemaReader(source).defaults()
         for change in changes {
             let name = change.tables.sorted().first
             guard let ddl = change.ddl else {

@@ -71,6 +71,9 @@ final class TableCatalog {
     var stopped: StoppedStatement?
     /// What an operator has decided about statements, by their keys.
     var decisions: [String: StatementDecision] = [:]
+    /// What the checkpoint has of the schemas' defaults, or gets with the next mark.
+    private var notedDefaults: StoredDefaults
+    private var mayHaveOtherDefaults = false
     /// Records that are to come or go with the mark.
     private var changes: [ObjectChange] = []
 
@@ -91,8 +94,11 @@ final class TableCatalog {
         windows: [TableName: CopyRange], consistentFrom: SourcePosition?,
         session: StatementSession? = nil,
         online: [TableName: OnlineSchemaChangeStateMachine.Entry] = [:],
-        loose: Set<TableName> = [], isSafe: Bool = false, adoptedUntil: SourcePosition? = nil
+        loose: Set<TableName> = [], isSafe: Bool = false, adoptedUntil: SourcePosition? = nil,
+        notedDefaults: StoredDefaults? = nil
     ) {
+        self.notedDefaults = notedDefaults ?? StoredDefaults()
+        mayHaveOtherDefaults = notedDefaults == nil
         self.loose = loose
         self.isSafe = isSafe
         isAlwaysSafe = isSafe
@@ -163,6 +169,10 @@ final class TableCatalog {
     /// stored with the mark that holds those statements.
     func takeChanges() throws -> [ObjectChange] {
         defer { changes = [] }
+        if mayHaveOtherDefaults {
+            changes += try notedDefaults.change(to: state.schemas)
+            mayHaveOtherDefaults = false
+        }
         guard let machine = onlineChanges, machine.entries != noted else { return changes }
         defer { noted = machine.entries }
         return try changes
@@ -296,6 +306,7 @@ final class TableCatalog {
     /// Shapes have changed, by `change`; plans are made anew.
     func change<R>(_ change: (inout SchemaState) throws -> R) rethrows -> R {
         defer {
+            mayHaveOtherDefaults = true
             plans.removeAll()
             filters.removeAll()
             forgetMaps()

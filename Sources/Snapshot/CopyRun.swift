@@ -125,7 +125,8 @@ struct CopyRun: Sendable {
         let lacked = try await schema.lackedIndexes(plan, owned)
 
         progress.set(.views)
-        let copied = try await openViews(chunks, whole, lacked, identities)
+        let copied = try await openViews(
+            chunks, whole, lacked, identities, isFirst: state.lowWater == nil)
         progress.set(.rows)
         work.give(.success(copied))
         await rowsDone.wait()
@@ -319,8 +320,9 @@ struct CopyRun: Sendable {
 
     private func openViews(
         _ chunks: [ChunkRecord], _ whole: Set<TableName>, _ lacked: [TableName: [String]],
-        _ identities: TableIdentities
+        _ identities: TableIdentities, isFirst: Bool
     ) async throws -> CopyWork {
+        let defaults = try await schema.defaults()
         let firstID = await control.reserveSnapshots(configuration.pairs + 1)
         let count = configuration.pairs
         let views = views
@@ -336,6 +338,7 @@ struct CopyRun: Sendable {
                 ? SnapshotError.tableMissing(table.name) : SnapshotError.tableChanged(table.name)
         }
         try await schema.requirePlanned(plan)
+        if isFirst { try await noteDefaults(defaults) }
         let family = try await schema.targetFamily()
         let takesLoad = try await schema.targetTakesLoad()
         for chunk in chunks {
@@ -353,6 +356,21 @@ struct CopyRun: Sendable {
             scheduler: scheduler, views: opened,
             usesLoadData: configuration.allowsLoadData && takesLoad, deferred: lacked,
             identities: identities)
+    }
+
+    /// Stores what new tables get in the source's schemas where the views see it. They were asked
+    /// for before and behind: tables that come behind the views are carried from here on.
+    private func noteDefaults(_ defaults: [String: SchemaDefaults]) async throws {
+        let now = try await schema.defaults()
+        let changed = Set(now.keys).union(defaults.keys).contains {
+            plan.mapping.mayHold(schema: $0) && now[$0] != defaults[$0]
+        }
+        guard !changed else {
+            throw SnapshotError.startsOver(
+                [], detail: "databases were created, dropped or altered while it began")
+        }
+        let stored = StoredObjects(meta: configuration.meta, key: configuration.key)
+        try await control.write(StoredDefaults.statements(defaults, stored))
     }
 
     /// Creates routines and views, and keeps triggers and events for the switch-over.

@@ -107,6 +107,11 @@ actor SchemaCopier {
         if let table = unplanned.first { throw SnapshotError.tableAppeared(table) }
     }
 
+    /// What new tables get in the source's schemas.
+    func defaults() throws -> [String: SchemaDefaults] {
+        try SchemaReader(connections().source).defaults()
+    }
+
     /// Whether another source of the task has written to a table of the target, or created it.
     func isShared(_ target: TableName, _ mapping: TableMapping) throws -> Bool {
         let connection = try connections().target
@@ -176,6 +181,7 @@ actor SchemaCopier {
         for (name, schema) in schemas.sorted(by: { $0.key < $1.key }) {
             try createDatabase(schema, as: name, source, target)
         }
+        try createEmptyDatabases(plan.mapping, source, target)
         let parents = Set(plan.tables.flatMap { $0.shape.foreignKeys.map(\.parent) })
         var out: [TableCreation] = []
         for table in plan.tables.sorted(by: { $0.name < $1.name }) {
@@ -398,6 +404,25 @@ actor SchemaCopier {
     }
 
     /// Creates a database of the source, under a name on the target, unless it is there.
+    /// Databases of the selection without tables come along: the statements that make tables in
+    /// them later say nothing of the database.
+    private func createEmptyDatabases(
+        _ mapping: TableMapping, _ source: Connection, _ target: Connection
+    ) throws {
+        let reader = SchemaReader(source)
+        for schema in try reader.schemas() where mapping.mayHold(schema: schema) {
+            guard try reader.tables(in: schema).isEmpty,
+                let name = try? mapping.target(ofSchema: schema)
+            else { continue }
+            do {
+                try createDatabase(schema, as: name, source, target)
+            } catch let error as MySQLError where error.code == MySQLErrorCode.databaseDenied {
+                // A pattern of the selection reaches farther than the user's rights.
+                continue
+            }
+        }
+    }
+
     func createDatabase(
         _ schema: String, as name: String, _ source: Connection, _ target: Connection
     ) throws {

@@ -57,7 +57,8 @@ public enum SnapshotError: Error, Sendable, Hashable, CustomStringConvertible {
                 + "\(detail)"
         case .noView(let detail): "no consistent view of the source: \(detail)"
         case .startsOver(let tables, let detail):
-            "\(tables.map(\.description).joined(separator: ", ")): the copy starts over: \(detail)"
+            (tables.isEmpty ? "" : "\(tables.map(\.description).joined(separator: ", ")): ")
+                + "the copy starts over: \(detail)"
         case .notCopying(let phase): "nothing is copied in phase \(phase)"
         }
     }

@@ -121,14 +121,7 @@ struct ChosenShape {
                 remedy: "name the table in it as --table does, or without a schema")
         }
         var state = SchemaState()
-        let schema = utf8Literal(table.schema)
-        if let row = try connection.rows(
-            "SELECT DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME "
-                + "FROM information_schema.SCHEMATA WHERE SCHEMA_NAME=\(schema)"
-        ).first {
-            state.schemas[table.schema] = SchemaDefaults(
-                charset: row[0]?.lowercased() ?? "utf8mb4", collation: row[1]?.lowercased() ?? "")
-        }
+        state.schemas = try SchemaReader(connection).defaults()
         do throws(ShapeError) {
             _ = try state.apply(.createTable(create), context: context)
         } catch {
