@@ -142,7 +142,14 @@ actor SchemaCopier {
         for (name, tables) in groups {
             let tables = tables.sorted { $0.name < $1.name }
             for other in tables.dropFirst() {
-                guard let difference = names(other.shape, tables[0].shape, []) else { continue }
+                // Where the target has it, the pre-check has compared each of them with that.
+                let ofValues =
+                    existing[name] == nil
+                    ? ShapeDifference.ofColumns(other.shape, tables[0].shape) : nil
+                guard
+                    let difference = names(other.shape, tables[0].shape, [])
+                        ?? ofValues.map({ "its column \($0)" })
+                else { continue }
                 throw SnapshotError.unsupported(
                     object: "table \(other.name)",
                     detail: "it is to be merged with \(tables[0].name) into \(name), and "
@@ -367,7 +374,9 @@ actor SchemaCopier {
         }
         let difference =
             source?.family == target.family && constants.isEmpty
-            ? exactDifference(there, wanted) : names(there, wanted, constants)
+            ? exactDifference(there, wanted)
+            : names(there, wanted, constants)
+                ?? ShapeDifference.first(wanted, there, filled: constants.map(\.name))
         if let difference {
             throw SnapshotError.targetExists(
                 there.name, detail: "empty, but \(difference)")

@@ -134,6 +134,19 @@ import Testing
         }
     }
 
+    @Test(arguments: [
+        "e ENUM('y','x')", "e VARCHAR(9) CHARACTER SET latin1",
+    ])
+    func `merged tables must hold the same values`(column: String) async throws {
+        let f = try await fixture("snap_merge_values")
+        try f.source.sql("ALTER TABLE part_2 MODIFY \(column)", database: f.schema)
+        await #expect {
+            _ = try await copy(f, ["part_*"])
+        } throws: {
+            "\($0)".contains("to be merged with") && "\($0)".contains("column e:")
+        }
+    }
+
     @Test func `merged tables start over together`() async throws {
         let f = try await fixture("snap_merge_again")
         let new = "\(f.schema)_new"
