@@ -288,6 +288,14 @@ extension RelayWriter {
     func beginFolder(server: String, file start: String) throws {
         let directory = log.catalog.directory
         let next = RelayFolder(server: server, number: nextNumber)
+        // Both names were sent: neither may lead out of the log's folder, when it is made or when
+        // it is taken back.
+        guard next.serverName != nil, RelayFolder("\(next)") == next else {
+            throw StreamError.unreadable("\(server) is no server's name")
+        }
+        guard RelayDirectory.isFileName(start) else {
+            throw StreamError.unreadable("\(start) is no binlog file's name")
+        }
         // What ends here must be on the disk before anything names what follows.
         try file?.sync()
         let made: OpenFile

@@ -36,7 +36,10 @@ struct UpstreamSession {
         session = SourceSession(connection)
         server = try session.serverName()
         if connection.family == .mariadb {
-            let domain = try connection.value("SELECT @@global.gtid_domain_id") ?? "0"
+            let value = try connection.value("SELECT @@global.gtid_domain_id") ?? "0"
+            guard let domain = UInt32(value) else {
+                throw StreamError.unreadable("\(value) is no domain's number")
+            }
             folderName = "\(domain)-\(server.low)"
         } else {
             folderName = server.description
