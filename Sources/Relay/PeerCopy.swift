@@ -134,24 +134,31 @@ extension RelayWriter {
         var theirs = start.folder
         if let first = start.file { try beginFolder(server: theirs.server, file: first) }
         while !isDone(theirs) {
-            let reader = try await peer.reader(from: here, in: theirs, behind: try tail())
-            if isOriginal { log.setCopying(reader) }
-            defer {
-                if isOriginal { log.setCopying(nil) }
-                reader.close()
-            }
-            log.board.update {
-                $0.state = .running
-                $0.reason = nil
-            }
-            opened()
+            var isOpen = false
             do {
+                let reader = try await peer.reader(from: here, in: theirs, behind: try tail())
+                isOpen = true
+                if isOriginal { log.setCopying(reader) }
+                defer {
+                    if isOriginal { log.setCopying(nil) }
+                    reader.close()
+                }
+                log.board.update {
+                    $0.state = .running
+                    $0.reason = nil
+                }
+                opened()
                 while !isDone(theirs) {
                     let chunk = try await reader.next()
                     try await take(chunk, isDry: !reader.hasMore)
                 }
             } catch StreamError.upstreamChanged {
-                if let next = try await crossBorder(peer, theirs) { theirs = next }
+                // Also when it says so at once: the peer has cut what is unfinished here.
+                if let next = try await crossBorder(peer, theirs) {
+                    theirs = next
+                } else if !isOpen {
+                    throw StreamError.upstreamChanged
+                }
             }
         }
         log.window.setDry(true)
