@@ -217,7 +217,8 @@ final class RelayWriter {
 
     // MARK: pausing
 
-    /// Waits while the files take more than they may and some of it is not read yet.
+    /// Waits while the files take more than they may and some of it is not read yet: not for what
+    /// can't go before more is read.
     private func waitForLimit() async throws {
         guard let limit = log.options.limitBytes, log.catalog.bytes >= limit,
             monotonicNanoseconds() >= nextLook
@@ -225,19 +226,28 @@ final class RelayWriter {
         nextLook = monotonicNanoseconds() + 500_000_000
         while log.catalog.bytes >= limit {
             log.purge(isPressed: true)
-            guard log.catalog.bytes >= limit, isBehind else { break }
+            guard log.catalog.bytes >= limit else { break }
+            guard isBehind(log.readPlaces) else {
+                for (name, need) in log.needs where isBehind([name: need]) {
+                    log.board.warn(
+                        "the relay log takes more than its limit of \(limit) bytes: \(name) has "
+                            + "read it, and still needs \(need.file), since an XA transaction was "
+                            + "prepared there that may still be committed")
+                }
+                break
+            }
             try await pause("the relay log's limit of \(limit) bytes is reached")
         }
     }
 
-    /// Whether a subtask needs more than the file that is written and the one before it. The need
-    /// stays in that one until a transaction of the new file is applied: to wait for that, and not
-    /// to read, would be for ever.
-    private var isBehind: Bool {
+    /// Whether a subtask is in front of the file that is written and the one before it. It stays in
+    /// that one until a transaction of the new file is applied: to wait for that, and not to read,
+    /// would be for ever.
+    private func isBehind(_ places: [String: (folder: RelayFolder, file: String)]) -> Bool {
         guard let folder else { return false }
         let files = log.catalog.shelves.last?.files.suffix(2).map(\.name) ?? []
-        return log.catalog.directory.needs().values.contains { need in
-            need.folder != folder || !(need.file == name || files.contains(need.file))
+        return places.values.contains { place in
+            place.folder != folder || !(place.file == name || files.contains(place.file))
         }
     }
 
