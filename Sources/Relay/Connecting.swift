@@ -301,6 +301,10 @@ extension RelayWriter {
         let made: OpenFile
         do {
             try directory.add(next)
+            if let aside = try log.catalog.putAsideFiles(of: next) {
+                log.board.warn(
+                    "\(next) had files that the relay log knows nothing of; they are in \(aside)")
+            }
             made = try makeFile(next, start)
         } catch {
             try? Folder.remove(directory.file(next, start))
