@@ -92,7 +92,7 @@ extension RelayWriter {
         let index = log.catalog.liveIndex
         let place = WindowPlace(
             segment: folder.number, position: BinlogPosition(file: name, offset: length))
-        return try session.resume(file, at: place, newest: index.newest)
+        return try session.resume(file, in: folder, at: place, newest: index.newest)
     }
 
     // MARK: the first connection
@@ -134,7 +134,8 @@ extension RelayWriter {
             if folder.serverName == session.server {
                 let place = WindowPlace(
                     segment: folder.number, position: BinlogPosition(file: name, offset: length))
-                _ = try session.resume(file, at: place, newest: log.catalog.liveIndex.newest)
+                _ = try session.resume(
+                    file, in: folder, at: place, newest: log.catalog.liveIndex.newest)
             } else {
                 try compare(session, try log.catalog.gtids())
             }

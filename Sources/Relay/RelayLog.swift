@@ -64,7 +64,7 @@ public final class RelayLog: EventSource {
     /// Held as long as this lives.
     private let lock: Mutex<OpenFileBox>
     let isReady = Awaited<Void>()
-    private let repair: Repair
+    let repair: Repair
     private let copying: Mutex<Copying>
 
     /// Asked of those who read, while it is open whether what is here is still true.
@@ -99,7 +99,7 @@ public final class RelayLog: EventSource {
         PurgeRequests(directory).clear()
         catalog.load()
         let recovery = Recovery(catalog)
-        if let warning = try recovery.run() { board.warn(warning) }
+        for warning in try recovery.run() { board.warn(warning) }
         if let end = catalog.shelves.last?.end { window.begin(at: end) }
         board.update { $0.limitBytes = options.limitBytes }
         refreshStatus()

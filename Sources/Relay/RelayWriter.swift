@@ -27,6 +27,9 @@ final class RelayWriter {
     /// Whether it could not be said, before the first connection, where the source and what is here
     /// part.
     var hasNoSurplus = false
+    /// The event that was repaired last, and since when another one could not be.
+    private var mended: DamagedEvent?
+    private var mendedSince: UInt64?
     /// What was read of another server, by domain, until this one has shown the same.
     var expected: [UInt32: MariaDBGTID] = [:]
     /// When a limit that is exceeded is looked at again.
@@ -54,7 +57,7 @@ final class RelayWriter {
                 }
                 log.isReady.give(.success(()))
                 log.readersMayGoOn()
-                lackingSince = nil
+                (lackingSince, mended, mendedSince) = (nil, nil, nil)
                 try await follow(upstream) { backoff.reset() }
             } catch {
                 try Task.checkCancellation()
@@ -72,6 +75,15 @@ final class RelayWriter {
                         error = it
                     }
                 }
+                if let damage = error as? DamagedEvent {
+                    do {
+                        try await mend(damage)
+                        continue
+                    } catch let it {
+                        try Task.checkCancellation()
+                        error = it
+                    }
+                }
                 guard let reason = retryReason(error) else { throw error }
                 log.window.setDry(true)
                 let delay = backoff.delay()
@@ -81,6 +93,24 @@ final class RelayWriter {
                 }
                 try await Task.sleep(for: delay)
             }
+        }
+    }
+
+    /// Repairs what is compared with a source or a peer: no difference counts before that.
+    private func mend(_ damage: DamagedEvent) async throws {
+        // What is still not right afterwards is not in the event.
+        if damage == mended { throw damage.error() }
+        do {
+            try await log.repair.mend(damage)
+            (mended, mendedSince) = (damage, nil)
+            log.board.warn("\(damage.path) was damaged at offset \(damage.offset), and is repaired")
+        } catch let error as RelayError {
+            guard case .damaged = error else { throw error }
+            // Who has it may be away, but not for ever.
+            let since = mendedSince ?? monotonicNanoseconds()
+            mendedSince = since
+            guard monotonicNanoseconds() - since < Self.peerPatienceNanoseconds else { throw error }
+            throw LaggingUpstream(description: error.description)
         }
     }
 
