@@ -70,6 +70,7 @@ extension InTurn {
                     try Writing.run(server, "newest", 3...20)
                     let end = try server.end()
                     try await wait(for: "the relay") { log.reached(end) }
+                    try log.need("one", start.file, of: try server.serverName())
                 }
                 let folder = try FileTests.folder(server)
                 let end = try server.end()
