@@ -92,7 +92,7 @@ extension RelayWriter {
         let index = log.catalog.liveIndex
         let place = WindowPlace(
             segment: folder.number, position: BinlogPosition(file: name, offset: length))
-        return try session.resume(file, at: place, newest: index.newest)
+        return try session.resume(file, in: folder, at: place, newest: index.newest)
     }
 
     // MARK: the first connection
@@ -134,7 +134,8 @@ extension RelayWriter {
             if folder.serverName == session.server {
                 let place = WindowPlace(
                     segment: folder.number, position: BinlogPosition(file: name, offset: length))
-                _ = try session.resume(file, at: place, newest: log.catalog.liveIndex.newest)
+                _ = try session.resume(
+                    file, in: folder, at: place, newest: log.catalog.liveIndex.newest)
             } else {
                 try compare(session, try log.catalog.gtids())
             }
@@ -288,11 +289,23 @@ extension RelayWriter {
     func beginFolder(server: String, file start: String) throws {
         let directory = log.catalog.directory
         let next = RelayFolder(server: server, number: nextNumber)
+        // Both names were sent: neither may lead out of the log's folder, when it is made or when
+        // it is taken back.
+        guard next.serverName != nil, RelayFolder("\(next)") == next else {
+            throw StreamError.unreadable("\(server) is no server's name")
+        }
+        guard RelayDirectory.isFileName(start) else {
+            throw StreamError.unreadable("\(start) is no binlog file's name")
+        }
         // What ends here must be on the disk before anything names what follows.
         try file?.sync()
         let made: OpenFile
         do {
             try directory.add(next)
+            if let aside = try log.catalog.putAsideFiles(of: next) {
+                log.board.warn(
+                    "\(next) had files that the relay log knows nothing of; they are in \(aside)")
+            }
             made = try makeFile(next, start)
         } catch {
             try? Folder.remove(directory.file(next, start))

@@ -102,7 +102,7 @@ struct IndexBuilder: Sendable {
         index.end = end
         index.newest = groupStart
         guard let identity = pending.take() else { return }
-        if identity.stream == stream, identity.number == high &+ 1 {
+        if identity.stream == stream, high < .max, identity.number == high + 1 {
             high = identity.number
             return
         }

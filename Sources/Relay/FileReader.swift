@@ -16,6 +16,8 @@ final class FileReader {
     /// An event that is cut short at the end of all is not there yet: no damage.
     private let endsQuietly: Bool
     private var hasEnded = false
+    /// The file that the one that is read says will follow, once its last event has been read.
+    private var announced: String?
     private var file: OpenFile?
     private var checksum = ChecksumAlgorithm.none
     /// The format of the file that was read last.
@@ -50,6 +52,7 @@ final class FileReader {
             if place.position.offset > entry.size, entry.isClosed { try passEnd(entry) }
             if place.position.offset >= entry.size {
                 guard entry.isClosed, let next = catalog.place(after: place) else { return nil }
+                try requireNext(next)
                 try move(to: next)
                 continue
             }
@@ -87,6 +90,7 @@ final class FileReader {
     func jump(to place: WindowPlace) {
         if place.segment != self.place.segment || place.position.file != self.place.position.file {
             file = nil
+            announced = nil
         }
         self.place = place
     }
@@ -100,6 +104,20 @@ final class FileReader {
         else { return }
         throw RelayError.missing(
             "what lies between \(here)/\(place.position) and \(there)/\(next.position)",
+            asked: "the relay log \(catalog.directory.path)")
+    }
+
+    /// A file that somebody has removed, or that was lost with its disk, is no end of the stream:
+    /// what follows in the folder may be a later one. A file that ends in order names the next;
+    /// behind one that a crash has ended it has the next number.
+    private func requireNext(_ next: WindowPlace) throws {
+        guard next.segment == place.segment else { return }
+        let follows =
+            announced.map { $0 == next.position.file }
+            ?? (next.position.fileNumber == place.position.fileNumber &+ 1)
+        guard !follows else { return }
+        throw RelayError.missing(
+            "what lies between \(place.position) and \(next.position)",
             asked: "the relay log \(catalog.directory.path)")
     }
 
@@ -125,6 +143,7 @@ final class FileReader {
             self.skipped = nil
         }
         file = nil
+        announced = nil
         capacity = Self.pieceBytes
         place = next
     }
@@ -154,6 +173,9 @@ final class FileReader {
         switch piece {
         case .events(let chunk):
             capacity = Self.pieceBytes
+            if let last = chunk.entries.last, last.type == EventType.rotate.rawValue {
+                announced = try? RotateEvent(chunk.event(last)).file
+            }
             return chunk
         case .needs(let size) where UInt64(size) <= entry.size - at:
             capacity = size

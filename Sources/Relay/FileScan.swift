@@ -109,7 +109,7 @@ struct FileScan {
                 outcome.damage = "its last event is not complete"
                 return
             case .damaged(let what):
-                guard let next = try Self.next(after: at, in: file, upTo: limit) else {
+                guard let next = try next(after: at, upTo: limit, checksum) else {
                     outcome.end = at
                     outcome.damage = what
                     return
@@ -123,18 +123,101 @@ struct FileScan {
 
     /// Where the event behind a damaged one starts, when that is certain: what a crash tore is at
     /// the end of a file and has nothing whole behind it.
-    static func next(
-        after offset: UInt64, in file: OpenFile, upTo limit: UInt64
+    private func next(
+        after offset: UInt64, upTo limit: UInt64, _ checksum: ChecksumAlgorithm
     ) throws -> UInt64? {
-        let head = try file.bytes(EventHeader.size, at: offset)
-        guard let header = try? EventHeader(unsafe head.span.bytes) else { return nil }
+        guard let header = try header(at: offset) else { return nil }
         let next = offset + UInt64(header.size)
-        guard next + UInt64(EventHeader.size) <= limit else { return nil }
-        let following = try file.bytes(EventHeader.size, at: next)
-        guard let second = try? EventHeader(unsafe following.span.bytes), second.timestamp != 0,
-            second.logPosition == UInt32(truncatingIfNeeded: next + UInt64(second.size))
+        guard let second = try self.header(at: next), second.timestamp != 0 else { return nil }
+        if second.logPosition == Self.logPosition(of: second, at: next) {
+            return next + UInt64(EventHeader.size) <= limit ? next : nil
+        }
+        // MariaDB 11.4 and later say no place inside transactions: then it is the checksum that
+        // tells, where there is one.
+        guard second.logPosition == 0, checksum == .crc32,
+            try isWhole(second, at: next, upTo: limit)
         else { return nil }
         return next
+    }
+
+    private func header(at offset: UInt64) throws -> EventHeader? {
+        let bytes = try file.bytes(EventHeader.size, at: offset)
+        return try? EventHeader(unsafe bytes.span.bytes)
+    }
+
+    /// What an event says of its own place when it lies at `offset`.
+    private static func logPosition(of header: EventHeader, at offset: UInt64) -> UInt32 {
+        UInt32(truncatingIfNeeded: offset + UInt64(header.size))
+    }
+
+    /// Whether an event ends before `limit`, in its checksum.
+    private func isWhole(
+        _ header: EventHeader, at offset: UInt64, upTo limit: UInt64
+    ) throws -> Bool {
+        guard header.size <= 1 << 30, offset + UInt64(header.size) <= limit else { return false }
+        let event = try file.bytes(Int(header.size), at: offset)
+        return EventHeader.verifyChecksum(unsafe event.span.bytes)
+    }
+
+    /// What is wrong with the event at an offset, as far as it tells by itself; `nil` when it is
+    /// what was written there.
+    func damage(at offset: UInt64, upTo limit: UInt64) throws -> String? {
+        guard let format = try Self.format(file) else { return "its file's format event" }
+        guard let header = try header(at: offset), header.size <= 1 << 30,
+            offset + UInt64(header.size) <= limit
+        else { return "its size makes no sense" }
+        let size = Int(header.size)
+        let piece = try unsafe EventChunk.read(
+            name, at: offset, capacity: size, checksum: format.checksum
+        ) { buffer in
+            try unsafe file.read(
+                UnsafeMutableRawBufferPointer(rebasing: buffer.prefix(size)), at: offset)
+        }
+        switch piece {
+        case .events: return nil
+        case .damaged(let what): return what
+        case .needs, .incomplete: return "it is cut short there"
+        }
+    }
+
+    /// Whether a whole transaction lies behind a damaged event.
+    func hasTransaction(behind damaged: UInt64, upTo limit: UInt64) throws -> Bool {
+        guard let format = try Self.format(file),
+            let start = try next(after: damaged, upTo: limit, format.checksum)
+        else { return false }
+        var tracker = GroupTracker()
+        var (isOpen, isFound) = (false, false)
+        var outcome = Outcome(index: FileIndex(), end: start)
+        try events(from: start, upTo: limit, format.checksum, verifies: true, &outcome) {
+            chunk, entry in
+            switch tracker.take(EventType(rawValue: entry.type), chunk.event(entry)) {
+            // A BEGIN behind a damaged GTID does not begin the transaction.
+            case .begins:
+                isOpen = entry.position > start || entry.type != EventType.query.rawValue
+            case .ends: isFound = isOpen
+            case .inside, .outside, .single: break
+            }
+            return !isFound
+        }
+        return isFound
+    }
+
+    /// Whether something in order follows a head that is not whole: then it was written once.
+    func hasEvents(upTo limit: UInt64) throws -> Bool {
+        // Only a file's second event can be as large as all GTIDs of the server.
+        for offset in stride(from: UInt64(4), to: min(limit, 8192), by: 1) {
+            guard let header = try header(at: offset), header.timestamp != 0,
+                header.logPosition == Self.logPosition(of: header, at: offset)
+            else { continue }
+            if try isWhole(header, at: offset, upTo: limit) { return true }
+            let next = offset + UInt64(header.size)
+            if next < limit, let second = try self.header(at: next), second.timestamp != 0,
+                second.logPosition == Self.logPosition(of: second, at: next)
+            {
+                return true
+            }
+        }
+        return false
     }
 
     /// The start of the first transaction from `offset` on that is not in a set; `nil` when there

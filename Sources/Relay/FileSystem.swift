@@ -129,6 +129,12 @@ enum Folder {
     /// Whether something is there.
     static func exists(_ path: String) -> Bool { unsafe access(path, F_OK) == 0 }
 
+    /// Whether a plain file is there.
+    static func isFile(_ path: String) -> Bool {
+        var status = stat()
+        return unsafe lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
+    }
+
     /// When a file was changed, seconds since 1970.
     static func changed(_ path: String) -> Int64 {
         var status = stat()

@@ -125,7 +125,7 @@ struct History {
         guard gtid.sequence < last.sequence else { return gtid == last }
         var before = all
         before.last[gtid.domain] = MariaDBGTID(
-            domain: gtid.domain, server: gtid.server, sequence: gtid.sequence - 1)
+            domain: gtid.domain, server: gtid.server, sequence: max(gtid.sequence, 1) - 1)
         let place: WindowPlace
         do {
             place = try catalog.place(behind: .mariadb(before))

@@ -61,7 +61,7 @@ extension RelayWriter {
         return LaggingUpstream(description: error.description)
     }
 
-    private static let peerPatienceNanoseconds: UInt64 = 30_000_000_000
+    static let peerPatienceNanoseconds: UInt64 = 30_000_000_000
 
     /// Where the files end.
     private var here: BinlogPosition { BinlogPosition(file: name, offset: length) }
@@ -134,24 +134,31 @@ extension RelayWriter {
         var theirs = start.folder
         if let first = start.file { try beginFolder(server: theirs.server, file: first) }
         while !isDone(theirs) {
-            let reader = try await peer.reader(from: here, in: theirs, behind: try tail())
-            if isOriginal { log.setCopying(reader) }
-            defer {
-                if isOriginal { log.setCopying(nil) }
-                reader.close()
-            }
-            log.board.update {
-                $0.state = .running
-                $0.reason = nil
-            }
-            opened()
+            var isOpen = false
             do {
+                let reader = try await peer.reader(from: here, in: theirs, behind: try tail())
+                isOpen = true
+                if isOriginal { log.setCopying(reader) }
+                defer {
+                    if isOriginal { log.setCopying(nil) }
+                    reader.close()
+                }
+                log.board.update {
+                    $0.state = .running
+                    $0.reason = nil
+                }
+                opened()
                 while !isDone(theirs) {
                     let chunk = try await reader.next()
                     try await take(chunk, isDry: !reader.hasMore)
                 }
             } catch StreamError.upstreamChanged {
-                if let next = try await crossBorder(peer, theirs) { theirs = next }
+                // Also when it says so at once: the peer has cut what is unfinished here.
+                if let next = try await crossBorder(peer, theirs) {
+                    theirs = next
+                } else if !isOpen {
+                    throw StreamError.upstreamChanged
+                }
             }
         }
         log.window.setDry(true)
@@ -194,14 +201,21 @@ extension RelayWriter {
     private func tail() throws -> EventTail {
         let newest = log.catalog.liveIndex.newest
         var tail = EventTail(at: BinlogPosition(file: name, offset: newest))
-        guard let file, length > newest else { return tail }
-        let checksum = try FileScan.format(file)?.checksum ?? .none
+        guard let file, let folder, length > newest else { return tail }
+        // What is damaged here would look like something that the peer has lost.
+        func damage(_ offset: UInt64, _ detail: String) -> DamagedEvent {
+            DamagedEvent(
+                path: file.path, folder: folder, file: name, offset: offset, detail: detail)
+        }
+        guard let checksum = try FileScan.format(file)?.checksum else {
+            throw damage(4, "its format event")
+        }
         var capacity = 256 << 10
         while tail.end < length, tail.end - newest < EventTail.limit {
             let at = tail.end
             let room = min(capacity, Int(length - at))
             let piece = try unsafe EventChunk.read(
-                name, at: at, capacity: room, checksum: checksum, verifies: false
+                name, at: at, capacity: room, checksum: checksum
             ) { buffer in
                 try unsafe file.read(
                     UnsafeMutableRawBufferPointer(rebasing: buffer.prefix(room)), at: at)
@@ -209,7 +223,8 @@ extension RelayWriter {
             switch piece {
             case .events(let chunk): tail.take(chunk, restarts: false)
             case .needs(let size) where size <= Int(length - at): capacity = size
-            case .needs, .incomplete, .damaged: return tail
+            case .needs, .incomplete: return tail
+            case .damaged(let what): throw damage(at, what)
             }
         }
         return tail

@@ -3,7 +3,8 @@ internal import MySQLBinlog
 internal import MySQLCore
 
 /// Finds the end of a relay log after its writer has ended in whatever way: from the files, not
-/// from what was last saved. What a crash tore is cut, back to the last whole transaction.
+/// from what was last saved. What a crash tore is cut, back to the last whole transaction, and so is
+/// what is damaged with no whole transaction behind it: the source sends it again.
 struct Recovery {
     private let catalog: Catalog
 
@@ -11,8 +12,9 @@ struct Recovery {
 
     /// Cuts, and makes the catalog ready to go on.
     ///
-    /// - Returns: a warning, when something was cut or is damaged.
-    func run() throws -> String? {
+    /// - Returns: warnings, when something is damaged.
+    func run() throws -> [String] {
+        var warnings: [String] = []
         while let shelf = catalog.shelves.last {
             guard let entry = shelf.files.last else {
                 // A folder that was begun, and got no file.
@@ -27,14 +29,23 @@ struct Recovery {
                 let outcome = try FileScan(file: file, name: entry.name)
                     .run(upTo: limit, verifies: true)
             else {
-                // Not even the head is whole.
-                try catalog.remove(shelf.folder, entry.name)
+                // Not even the head is whole: the file had only begun, unless something follows.
+                let scan = FileScan(file: file, name: entry.name)
+                if try scan.hasEvents(upTo: limit) {
+                    let aside = try catalog.putAside(shelf.folder, [entry.name])
+                    warnings.append(
+                        "\(path) is damaged at its head: it is in \(aside) now, and the source "
+                            + "is to send it again")
+                } else {
+                    try catalog.remove(shelf.folder, entry.name)
+                }
                 catalog.load()
                 continue
             }
-            return try cut(file, entry, outcome)
+            if let warning = try cut(file, entry, outcome) { warnings.append(warning) }
+            return warnings
         }
-        return nil
+        return warnings
     }
 
     /// The part of the newest file to be trusted: all of it, but where events have no checksum and
@@ -55,14 +66,29 @@ struct Recovery {
     private func cut(
         _ file: OpenFile, _ entry: Catalog.Entry, _ outcome: FileScan.Outcome
     ) throws -> String? {
-        let end = outcome.index.end
+        let scan = FileScan(file: file, name: entry.name)
+        var (end, rotten) = (outcome.index.end, outcome.rotten)
+        var cut: UInt64?
+        while let last = rotten.last {
+            if last < end {
+                if try scan.hasTransaction(behind: last, upTo: end) { break }
+                // The newest transaction is what is compared with the source, who must not be
+                // thought to have lost something because of this.
+                end = try scan.run(upTo: last, verifies: true)?.index.end ?? 4
+                cut = last
+            }
+            rotten.removeLast()
+        }
         // The events between transactions behind the last whole one are kept too.
         if end < entry.size { try file.truncate(to: end) }
-        let scan = FileScan(file: file, name: entry.name)
         // Nothing of it is trusted: not even its head.
         let builder = try scan.builder(upTo: end) ?? IndexBuilder()
         catalog.resume(builder, size: end)
-        if let offset = outcome.rotten.first {
+        if let cut {
+            return "\(file.path) was damaged at offset \(cut), in its newest transaction: it was "
+                + "cut at \(end), and the source is to send the rest again"
+        }
+        if let offset = rotten.first {
             return "\(file.path) is damaged at offset \(offset): it is repaired when it is read"
         }
         return nil

@@ -64,7 +64,7 @@ public final class RelayLog: EventSource {
     /// Held as long as this lives.
     private let lock: Mutex<OpenFileBox>
     let isReady = Awaited<Void>()
-    private let repair: Repair
+    let repair: Repair
     private let copying: Mutex<Copying>
 
     /// Asked of those who read, while it is open whether what is here is still true.
@@ -73,6 +73,9 @@ public final class RelayLog: EventSource {
         let over = Awaited<Void>()
     }
     private let question = Mutex<Question?>(nil)
+
+    /// By the names of those who need something.
+    private let read = Mutex<[String: (folder: RelayFolder, file: String)]>([:])
 
     private struct Copying {
         var original: (any RelayPeer)?
@@ -96,7 +99,7 @@ public final class RelayLog: EventSource {
         PurgeRequests(directory).clear()
         catalog.load()
         let recovery = Recovery(catalog)
-        if let warning = try recovery.run() { board.warn(warning) }
+        for warning in try recovery.run() { board.warn(warning) }
         if let end = catalog.shelves.last?.end { window.begin(at: end) }
         board.update { $0.limitBytes = options.limitBytes }
         refreshStatus()
@@ -398,6 +401,30 @@ public final class RelayLog: EventSource {
         }
     }
 
+    /// Says which file a subtask has read everything before. What it needs may be older: where an
+    /// XA transaction was prepared whose decision is still to be read. Nobody waits for that.
+    public func hasRead(_ name: String, _ file: String, of server: ServerUUID) {
+        guard let place = catalog.place(at: BinlogPosition(file: file, offset: 4), of: server),
+            let folder = catalog.folder(place.segment)
+        else { return }
+        read.withLock { $0[name] = (folder, file) }
+    }
+
+    /// Where those are who need something: where they read, as far as they have said.
+    var readPlaces: [String: (folder: RelayFolder, file: String)] {
+        let known = read.withLock { $0 }
+        return catalog.directory.needs().reduce(into: [:]) { places, need in
+            let here = known[need.key]
+            let isFurther = here.map { Self.place(need.value) < Self.place($0) } ?? false
+            places[need.key] = isFurther ? here : need.value
+        }
+    }
+
+    private static func place(_ file: (folder: RelayFolder, file: String)) -> WindowPlace {
+        WindowPlace(
+            segment: file.folder.number, position: BinlogPosition(file: file.file, offset: 4))
+    }
+
     /// Whether a subtask has said that it needs an older file of the same server, which is here.
     public func needsOlder(_ name: String, than file: String, of server: ServerUUID) -> Bool {
         let position = BinlogPosition(file: file, offset: 4)
@@ -432,6 +459,7 @@ public final class RelayLog: EventSource {
 
     /// A subtask needs nothing any more.
     public func forgetNeed(_ name: String) throws {
+        read.withLock { $0[name] = nil }
         try catalog.directory.removeNeed(name)
     }
 

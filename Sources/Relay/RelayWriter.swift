@@ -27,6 +27,9 @@ final class RelayWriter {
     /// Whether it could not be said, before the first connection, where the source and what is here
     /// part.
     var hasNoSurplus = false
+    /// The event that was repaired last, and since when another one could not be.
+    private var mended: DamagedEvent?
+    private var mendedSince: UInt64?
     /// What was read of another server, by domain, until this one has shown the same.
     var expected: [UInt32: MariaDBGTID] = [:]
     /// When a limit that is exceeded is looked at again.
@@ -54,7 +57,7 @@ final class RelayWriter {
                 }
                 log.isReady.give(.success(()))
                 log.readersMayGoOn()
-                lackingSince = nil
+                (lackingSince, mended, mendedSince) = (nil, nil, nil)
                 try await follow(upstream) { backoff.reset() }
             } catch {
                 try Task.checkCancellation()
@@ -72,6 +75,15 @@ final class RelayWriter {
                         error = it
                     }
                 }
+                if let damage = error as? DamagedEvent {
+                    do {
+                        try await mend(damage)
+                        continue
+                    } catch let it {
+                        try Task.checkCancellation()
+                        error = it
+                    }
+                }
                 guard let reason = retryReason(error) else { throw error }
                 log.window.setDry(true)
                 let delay = backoff.delay()
@@ -81,6 +93,24 @@ final class RelayWriter {
                 }
                 try await Task.sleep(for: delay)
             }
+        }
+    }
+
+    /// Repairs what is compared with a source or a peer: no difference counts before that.
+    private func mend(_ damage: DamagedEvent) async throws {
+        // What is still not right afterwards is not in the event.
+        if damage == mended { throw damage.error() }
+        do {
+            try await log.repair.mend(damage)
+            (mended, mendedSince) = (damage, nil)
+            log.board.warn("\(damage.path) was damaged at offset \(damage.offset), and is repaired")
+        } catch let error as RelayError {
+            guard case .damaged = error else { throw error }
+            // Who has it may be away, but not for ever.
+            let since = mendedSince ?? monotonicNanoseconds()
+            mendedSince = since
+            guard monotonicNanoseconds() - since < Self.peerPatienceNanoseconds else { throw error }
+            throw LaggingUpstream(description: error.description)
         }
     }
 
@@ -217,7 +247,8 @@ final class RelayWriter {
 
     // MARK: pausing
 
-    /// Waits while the files take more than they may and some of it is not read yet.
+    /// Waits while the files take more than they may and some of it is not read yet: not for what
+    /// can't go before more is read.
     private func waitForLimit() async throws {
         guard let limit = log.options.limitBytes, log.catalog.bytes >= limit,
             monotonicNanoseconds() >= nextLook
@@ -225,19 +256,28 @@ final class RelayWriter {
         nextLook = monotonicNanoseconds() + 500_000_000
         while log.catalog.bytes >= limit {
             log.purge(isPressed: true)
-            guard log.catalog.bytes >= limit, isBehind else { break }
+            guard log.catalog.bytes >= limit else { break }
+            guard isBehind(log.readPlaces) else {
+                for (name, need) in log.needs where isBehind([name: need]) {
+                    log.board.warn(
+                        "the relay log takes more than its limit of \(limit) bytes: \(name) has "
+                            + "read it, and still needs \(need.file), since an XA transaction was "
+                            + "prepared there that may still be committed")
+                }
+                break
+            }
             try await pause("the relay log's limit of \(limit) bytes is reached")
         }
     }
 
-    /// Whether a subtask needs more than the file that is written and the one before it. The need
-    /// stays in that one until a transaction of the new file is applied: to wait for that, and not
-    /// to read, would be for ever.
-    private var isBehind: Bool {
+    /// Whether a subtask is in front of the file that is written and the one before it. It stays in
+    /// that one until a transaction of the new file is applied: to wait for that, and not to read,
+    /// would be for ever.
+    private func isBehind(_ places: [String: (folder: RelayFolder, file: String)]) -> Bool {
         guard let folder else { return false }
         let files = log.catalog.shelves.last?.files.suffix(2).map(\.name) ?? []
-        return log.catalog.directory.needs().values.contains { need in
-            need.folder != folder || !(need.file == name || files.contains(need.file))
+        return places.values.contains { place in
+            place.folder != folder || !(place.file == name || files.contains(place.file))
         }
     }
 

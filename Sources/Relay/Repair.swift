@@ -11,6 +11,8 @@ struct Repair: Sendable {
     let serverID: UInt32
     /// Asked after the source, in this order.
     let peers: [any RelayPeer]
+    /// A file is read from its start for events beyond this offset: the protocol has no more bits.
+    var offsetLimit = UInt64(UInt32.max)
 
     /// Why somebody could not help.
     private struct Unhelpful: Error {
@@ -25,11 +27,20 @@ struct Repair: Sendable {
     func mend(_ damage: DamagedEvent) async throws {
         var asked: [String] = []
         do {
-            return try write(try askSource(damage), damage)
+            let interruption = Interruption()
+            let event = try await withTaskCancellationHandler {
+                try askSource(damage, interruption)
+            } onCancel: {
+                // It may read gigabytes to get there.
+                interruption.interrupt()
+            }
+            return try write(event, damage)
         } catch let error as Unhelpful {
             asked.append("\(source.server) was asked: \(error.why)")
         } catch let error as MySQLError {
             asked.append("\(source.server) was asked: \(error.message)")
+        } catch let error as StreamError {
+            asked.append("\(source.server) was asked: \(error)")
         }
         for peer in peers {
             do {
@@ -89,48 +100,46 @@ struct Repair: Sendable {
 
     // MARK: the source
 
-    private func askSource(_ damage: DamagedEvent) throws -> [UInt8] {
-        if damage.offset != 4 {
-            guard let head = try fetch(damage, 4) else { throw Unhelpful("it has no such file") }
-            try check(head, damage)
+    private func askSource(
+        _ damage: DamagedEvent, _ interruption: Interruption
+    ) throws -> [UInt8] {
+        let connection = try Connection(source)
+        interruption.watch(connection.interrupter)
+        let session = SourceSession(connection)
+        guard try session.serverName() == damage.folder.serverName else {
+            throw Unhelpful("it is another server than the one that wrote the file")
         }
-        guard let event = try fetch(damage, damage.offset) else {
-            throw Unhelpful("it has no event there")
+        guard let file = try session.files().first(where: { $0.name == damage.file }) else {
+            throw Unhelpful("it has no such file")
         }
-        return event
+        // Who asks for what may come waits for it.
+        guard file.size > damage.offset else { throw Unhelpful("its file ends before that") }
+        if damage.offset != 4 { try check(try fetch(damage, 4, interruption), damage) }
+        return try fetch(damage, damage.offset, interruption)
     }
 
     /// The event at an offset of the server's file.
-    private func fetch(_ damage: DamagedEvent, _ offset: UInt64) throws -> [UInt8]? {
-        let connection = try Connection(source)
-        guard try SourceSession(connection).serverName() == damage.folder.serverName else {
-            throw Unhelpful("it is another server than the one that wrote the file")
-        }
-        let dump = try BinlogDump(
-            connection, from: .position(BinlogPosition(file: damage.file, offset: offset)),
-            serverID: serverID, waits: false)
-        var checksum = ChecksumAlgorithm.none
-        var found: [UInt8]?
+    private func fetch(
+        _ damage: DamagedEvent, _ offset: UInt64, _ interruption: Interruption
+    ) throws -> [UInt8] {
+        let position = BinlogPosition(file: damage.file, offset: offset)
+        let stream = try DirectStream(
+            source, from: .position(position), serverID: serverID, offsetLimit: offsetLimit,
+            on: damage.folder.serverName, interruption: interruption)
         while true {
-            let goesOn: Bool? = try unsafe dump.next { packet in
-                let span = unsafe RawSpan(_unsafeBytes: packet)
-                let header = try EventHeader(span)
-                if header.type == .formatDescription {
-                    checksum = try FormatDescription(span).checksum
-                    if offset != 4 { return true }
-                }
-                // What a source that encrypts its binlog sends ahead of a start inside a file.
-                if header.type == .startEncryption, header.logPosition == 0 { return true }
-                if header.type == .heartbeat { return true }
-                if header.type == .rotate, header.timestamp == 0 { return true }
-                if header.flags.contains(.artificial) { return true }
-                if checksum == .crc32, !EventHeader.verifyChecksum(span) { return false }
-                found = unsafe Array(packet)
-                return false
+            let chunk = try stream.next()
+            try Task.checkCancellation()
+            guard
+                let first = chunk.entries.first(where: { entry in
+                    EventChunk.isInFile(entry)
+                        && (chunk.file != damage.file || entry.position >= offset)
+                })
+            else { continue }
+            guard chunk.file == damage.file, first.position == offset else {
+                throw Unhelpful("it has no event there")
             }
-            if goesOn != true { break }
+            return unsafe chunk.wholeEvent(first).withUnsafeBytes { unsafe Array($0) }
         }
-        return found
     }
 
     // MARK: a peer

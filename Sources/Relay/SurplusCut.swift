@@ -142,6 +142,29 @@ extension Catalog {
         }
     }
 
+    /// Keeps files that can't be what they should be, or that nobody knows of, where a person can
+    /// look at them.
+    ///
+    /// - Returns: the folder where they are.
+    func putAside(_ folder: RelayFolder, _ names: [String]) throws -> String {
+        let aside = freeFolder(for: BinlogPosition(file: names.first ?? "\(folder)", offset: 4))
+        try Folder.make(aside)
+        for name in names {
+            try Folder.remove(directory.indexPath(folder, name))
+            try Folder.move(directory.file(folder, name), to: aside + "/\(folder).\(name)")
+        }
+        return aside
+    }
+
+    /// The same for what is in a folder that is to begin: a crash, or a lost list of folders, leaves
+    /// one that nobody knows, and what is in it is of another time.
+    func putAsideFiles(of folder: RelayFolder) throws -> String? {
+        let names = directory.files(folder).filter { name in
+            Folder.isFile(directory.file(folder, name))
+        }
+        return names.isEmpty ? nil : try putAside(folder, names)
+    }
+
     private func freeFolder(for position: BinlogPosition) -> String {
         let name = directory.path + "/skein/lost/\(position.file).\(position.offset)"
         var (aside, number) = (name, 1)

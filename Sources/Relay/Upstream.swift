@@ -36,7 +36,10 @@ struct UpstreamSession {
         session = SourceSession(connection)
         server = try session.serverName()
         if connection.family == .mariadb {
-            let domain = try connection.value("SELECT @@global.gtid_domain_id") ?? "0"
+            let value = try connection.value("SELECT @@global.gtid_domain_id") ?? "0"
+            guard let domain = UInt32(value) else {
+                throw StreamError.unreadable("\(value) is no domain's number")
+            }
             folderName = "\(domain)-\(server.low)"
         } else {
             folderName = server.description
@@ -51,10 +54,13 @@ struct UpstreamSession {
     /// Starts the stream at what is already there, and compares the newest transaction with it.
     ///
     /// - Parameters:
+    ///   - folder: the one that the file is in.
     ///   - place: the end of the last file.
     ///   - newest: where its newest transaction starts; 4 when there is none.
+    /// - Throws: `StreamError.sourceLostEvents` when the source has something else;
+    ///   ``DamagedEvent`` when what differs is not what was written here.
     func resume(
-        _ file: OpenFile, at place: WindowPlace, newest: UInt64
+        _ file: OpenFile, in folder: RelayFolder, at place: WindowPlace, newest: UInt64
     ) throws -> Upstream {
         let name = place.position.file
         let end = place.position.offset
@@ -69,7 +75,7 @@ struct UpstreamSession {
             throw StreamError.sourceLostEvents(
                 "its \(name) ends at \(theirs.size), and \(end) was read of it before")
         }
-        if newest > 4 { try compareHead(file, name) }
+        if newest > 4 { try compareHead(file, folder, name) }
         let stream = try stream(from: BinlogPosition(file: name, offset: newest))
         var reached = newest
         while reached < end {
@@ -85,6 +91,9 @@ struct UpstreamSession {
                 guard chunk.file == name, entry.endPosition <= end,
                     try isEqual(chunk.wholeEvent(entry), file, at: entry.position)
                 else {
+                    if chunk.file == name {
+                        try requireSound(file, folder, name, entry.position, upTo: end)
+                    }
                     throw StreamError.sourceLostEvents(
                         "the event at \(name):\(entry.position) is another one now")
                 }
@@ -126,8 +135,20 @@ struct UpstreamSession {
         return ours == theirs
     }
 
+    /// Throws when an event that differs from the source's is damaged: that says nothing of the
+    /// source.
+    private func requireSound(
+        _ file: OpenFile, _ folder: RelayFolder, _ name: String, _ offset: UInt64,
+        upTo end: UInt64
+    ) throws {
+        let scan = FileScan(file: file, name: name)
+        guard let detail = try scan.damage(at: offset, upTo: end) else { return }
+        throw DamagedEvent(
+            path: file.path, folder: folder, file: name, offset: offset, detail: detail)
+    }
+
     /// Compares the file's first event, which names the life of the binlog.
-    private func compareHead(_ file: OpenFile, _ name: String) throws {
+    private func compareHead(_ file: OpenFile, _ folder: RelayFolder, _ name: String) throws {
         let start = BinlogPosition(file: name, offset: 4)
         var isSame: Bool?
         try head(start) { span, header in
@@ -136,6 +157,7 @@ struct UpstreamSession {
             return false
         }
         guard isSame == true else {
+            try requireSound(file, folder, name, 4, upTo: file.size)
             throw StreamError.sourceLostEvents("its \(name) begins differently now")
         }
     }
@@ -221,14 +243,16 @@ struct UpstreamSession {
         }
     }
 
-    /// Up to where a file here is the same as the server's; 4 when nothing is.
+    /// Up to where a file here is the same as the server's; 4 when nothing is. What is damaged here
+    /// is no difference, as long as something behind it is the same.
     func agreement(_ file: OpenFile, _ name: String, upTo size: UInt64) throws -> UInt64 {
         guard let theirs = files.first(where: { $0.name == name }) else { return 4 }
         let limit = min(theirs.size, size)
         guard limit > 4 else { return 4 }
         let stream = try stream(from: BinlogPosition(file: name, offset: 4))
-        var reached: UInt64 = 4
-        while reached < limit {
+        let scan = FileScan(file: file, name: name)
+        var (reached, compared): (UInt64, UInt64) = (4, 4)
+        while compared < limit {
             let chunk: EventChunk
             do {
                 chunk = try stream.next()
@@ -237,10 +261,13 @@ struct UpstreamSession {
                 return reached
             }
             for entry in chunk.entries where EventChunk.isInFile(entry) {
-                guard chunk.file == name, entry.endPosition <= limit,
-                    try isEqual(chunk.wholeEvent(entry), file, at: entry.position)
-                else { return reached }
-                reached = entry.endPosition
+                guard chunk.file == name, entry.endPosition <= limit else { return reached }
+                if try isEqual(chunk.wholeEvent(entry), file, at: entry.position) {
+                    reached = entry.endPosition
+                } else if try scan.damage(at: entry.position, upTo: size) == nil {
+                    return reached
+                }
+                compared = entry.endPosition
             }
         }
         return reached

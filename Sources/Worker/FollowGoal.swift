@@ -56,6 +56,7 @@ struct FollowGoal: Sendable {
                 }
             }
             guard let mark = now.mark else { continue }
+            relay.hasRead(mark.binlog.file, of: mark.origin.server)
             if let end {
                 if mark.reaches(end) { return .reached(mark.description) }
                 continue

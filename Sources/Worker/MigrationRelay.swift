@@ -24,6 +24,7 @@ final class MigrationRelay: Sendable {
         var log: RelayLog?
         var isDecided = false
         var needed: (file: String, server: ServerUUID)?
+        var read: (file: String, server: ServerUUID)?
         /// When the log was given up, because it lacked something.
         var bypassed: ContinuousClock.Instant?
         /// How often that was.
@@ -131,7 +132,10 @@ final class MigrationRelay: Sendable {
             return true
         }
         let log = opening.log
-        state.withLock { $0.log = log }
+        state.withLock { state in
+            state.log = log
+            state.read = nil
+        }
         show(log)
         do {
             try await log.ready()
@@ -195,7 +199,7 @@ final class MigrationRelay: Sendable {
         forget()
         state.withLock { state in
             state.log = nil
-            state.needed = nil
+            (state.needed, state.read) = (nil, nil)
             state.bypassed = .now
             state.bypasses += 1
         }
@@ -266,6 +270,16 @@ final class MigrationRelay: Sendable {
         } catch {
             warn("\(error)")
         }
+    }
+
+    /// Says which file everything before is applied: what is needed may be older.
+    func hasRead(_ file: String, of server: ServerUUID) {
+        let log = state.withLock { state -> RelayLog? in
+            guard state.read?.file != file || state.read?.server != server else { return nil }
+            state.read = (file, server)
+            return state.log
+        }
+        log?.hasRead(settings.name, file, of: server)
     }
 
     /// Whether an earlier run has said that it needs an older file, which is still here.

@@ -168,6 +168,26 @@ extension MigrationTests {
         }
 
         @Test(
+            "prepared longer ago than the relay log may keep: it goes on to the decision",
+            arguments: Pair.sameFamily)
+        func limit(_ pair: Pair) async throws {
+            let trial = try await Trial(pair, "xalimit", Self.tables)
+            let skein = try trial.migrate("--relay-limit", "16MiB")
+            try await trial.copied(skein)
+            try prepare(trial, "old", "INSERT INTO t VALUES (100,'old')")
+            for n in 0..<5 {
+                try trial.onSource(
+                    "INSERT INTO t VALUES (\(200 + n),REPEAT('\(n)',6000000)); FLUSH BINARY LOGS")
+                try await trial.applied(skein)
+            }
+            try decide(trial, "old")
+            try await trial.applied(skein)
+            try await trial.stop(skein)
+            #expect(try trial.onTarget("SELECT v FROM t WHERE id=100") == "old\n")
+            try await trial.expectEqual()
+        }
+
+        @Test(
             "the source has purged their prepare, and the relay log has it",
             arguments: Pair.sameFamily)
         func purged(_ pair: Pair) async throws {
