@@ -60,6 +60,9 @@ extension ColumnType {
         case .decimal:
             length = numbers.first ?? 10
             decimals = numbers.count > 1 ? numbers[1] : 0
+        case .float, .double:
+            // With one number it is a precision, which chose between the two.
+            if numbers.count == 2 { (length, decimals) = (numbers[0], numbers[1]) }
         case .time, .datetime, .timestamp:
             guard numbers.count <= 1, (numbers.first ?? 0) <= 6 else { return false }
             decimals = numbers.first ?? 0
@@ -72,7 +75,7 @@ extension ColumnType {
         case .vector:
             guard numbers.count <= 1 else { return false }
             length = numbers.first
-        case .enum, .set, .tinyint, .smallint, .mediumint, .int, .bigint, .float, .double, .year,
+        case .enum, .set, .tinyint, .smallint, .mediumint, .int, .bigint, .year,
             .tinytext, .text, .mediumtext, .longtext, .tinyblob, .blob, .mediumblob, .longblob:
             break
         default:

@@ -44,7 +44,14 @@ public enum ShapeDifference {
         var (a, b) = (source.type, target.type)
         // Display widths of whole numbers say nothing about values.
         if a.isInteger { (a.length, b.length) = (nil, nil) }
-        if a != b { return "\(b.kind.rawValue) in place of \(a.kind.rawValue)" }
+        if a != b {
+            // Of another M or D values are rounded otherwise, or don't fit.
+            let digits = { (type: ColumnType) in
+                type.kind == .float || type.kind == .double
+                    ? type.length.map { "(\($0),\(type.decimals))" } ?? "" : ""
+            }
+            return "\(b.kind.rawValue)\(digits(b)) in place of \(a.kind.rawValue)\(digits(a))"
+        }
         if source.isNullable != target.isNullable { return "NULL is allowed on one side only" }
         if source.generation != target.generation { return "generated on one side only" }
         return otherCharset(source, target)

@@ -18,9 +18,10 @@ public struct ColumnType: Sendable, Hashable, Codable {
     /// `UNSIGNED` (or `ZEROFILL`, which implies it).
     public var isUnsigned: Bool
     /// Characters of CHAR and VARCHAR, bytes of BINARY and VARBINARY, bits of BIT, dimensions of
-    /// VECTOR, precision of DECIMAL; `nil` where the declaration has none.
+    /// VECTOR, precision of DECIMAL, digits of FLOAT(M,D) and DOUBLE(M,D); `nil` where the
+    /// declaration has none.
     public var length: Int?
-    /// Scale of DECIMAL, fractional digits (0 to 6) of time types.
+    /// Scale of DECIMAL, what FLOAT(M,D) and DOUBLE(M,D) round to, fractional digits (0 to 6) of time types.
     public var decimals: Int
     /// Members of ENUM and SET, in order.
     public var elements: [String]

@@ -20,6 +20,9 @@ struct Parser {
     var schemas: [SchemaReference] = []
     var tablesAreComplete = true
     var nondeterministicReason: String?
+    /// The schema of the table that is created or changed: parents of its foreign keys are there
+    /// when no other is said, whatever the session's default schema is.
+    private var childSchema: String?
     /// Bytes of each action of an ALTER TABLE.
     var actionRanges: [Range<Int>] = []
 
@@ -201,6 +204,7 @@ struct Parser {
         let first = token
         var name = context.stored(try self.name())
         var schema = context.stored(context.defaultSchema ?? "")
+        if role == .parent, let childSchema { schema = childSchema }
         var schemaRange: Range<Int>?
         var nameRange = first.range
         if isByte("."), isName(peek(1)) {
@@ -211,6 +215,7 @@ struct Parser {
             name = context.stored(try self.name())
         }
         let table = TableName(schema: schema, name: name)
+        if role == .target { childSchema = schema }
         tables.append(
             TableReference(
                 name: table, role: role, schemaRange: schemaRange, nameRange: nameRange))

@@ -20,7 +20,12 @@ extension Parser {
         while !isAtEnd {
             let first = out.actions.count
             let low = Int(token.low)
+            // What the default of an old column is changes none of its values, NULL that is not
+            // allowed any more included; other expressions of it servers refuse.
+            let changesColumn = keyword == .alter || keyword == .modify || keyword == .change
+            let reason = nondeterministicReason
             try alterAction(&out.actions)
+            if changesColumn { nondeterministicReason = reason }
             let range = low..<Int(tokens[max(at - 1, 0)].high)
             actionRanges += repeatElement(range, count: out.actions.count - first)
             if takeByte(",") {
@@ -157,16 +162,21 @@ extension Parser {
         }
         let ifNotExists = ifNotExists()
         if takeByte("(") {
-            repeat { try tableElement(&elements) } while takeByte(",")
+            // IF NOT EXISTS is for columns and what they declare, not for the other elements.
+            repeat {
+                var element = TableElements()
+                try tableElement(&element)
+                for column in element.columns {
+                    out.append(.addColumn(column, .unchanged, ifNotExists: ifNotExists))
+                }
+                let isGuarded = ifNotExists && !element.columns.isEmpty
+                append(element, to: &out, ifNotExists: isGuarded)
+            } while takeByte(",")
             try expectByte(")")
-            for column in elements.columns {
-                out.append(.addColumn(column, .unchanged, ifNotExists: ifNotExists))
-            }
-        } else {
-            try columnWithKeys(&elements)
-            out.append(
-                .addColumn(elements.columns[0], try place(), ifNotExists: ifNotExists))
+            return
         }
+        try columnWithKeys(&elements)
+        out.append(.addColumn(elements.columns[0], try place(), ifNotExists: ifNotExists))
         append(elements, to: &out, ifNotExists: ifNotExists)
     }
 

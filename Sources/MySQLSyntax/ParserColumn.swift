@@ -253,6 +253,9 @@ extension Parser {
         let length = token.range.count
         guard length >= 4, length <= 16 else { return }
         switch text(token.range).uppercased() {
+        case "NEXT", "PREVIOUS":
+            guard peek(1).keyword == .value, peek(2).keyword == .for else { return }
+            nondeterministicReason = "a default takes values from a sequence"
         case "UUID", "RAND", "UUID_SHORT", "RANDOM_BYTES", "SYS_GUID", "CONNECTION_ID", "NEXTVAL",
             "LASTVAL", "LAST_INSERT_ID", "SYSDATE", "UUID_V4", "UUID_V7", "SESSION_USER",
             "SYSTEM_USER", "CURRENT_USER", "CURRENT_ROLE", "FOUND_ROWS", "ROW_COUNT", "DATABASE",

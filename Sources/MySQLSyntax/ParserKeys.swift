@@ -10,13 +10,9 @@ extension Parser {
         let kind = try keyKind()
         var ifNotExists = ifNotExists()
         var name = constraint
-        if !isByte("("), keyword != .using,
-            keyword != .type || isName(peek(1)) && !isByte("(", at: 1)
-        {
-            if keyword != .using, isName(token) {
-                let own = try self.name()
-                if kind != .primary { name = own }
-            }
+        if isName(token), !beginsKeyType {
+            let own = try self.name()
+            if kind != .primary { name = own }
         }
         if self.ifNotExists() { ifNotExists = true }
         if takeAny(.using, .type) { advance() }
@@ -24,6 +20,12 @@ extension Parser {
         try keyOptions()
         if kind == .primary { name = "PRIMARY" }
         return (KeyDefinition(kind: kind, name: name, parts: parts), ifNotExists)
+    }
+
+    /// Whether `USING BTREE` is here, or `TYPE BTREE`, and no name: `TYPE` is one itself before a
+    /// parenthesis, USING or another TYPE.
+    private var beginsKeyType: Bool {
+        keyword == .using || keyword == .type && isName(peek(1)) && isByte("(", at: 2)
     }
 
     private mutating func keyKind() throws(SyntaxFailure) -> KeyKind {

@@ -244,6 +244,9 @@ extension Parser {
             name = try schemaName()
         } else if isByte(".", at: 1) {
             throw failure("an option expected")
+        } else {
+            let end = Int(tokens[at - 1].high)
+            schemas.append(SchemaReference(name: name, range: end..<end))
         }
         var out = AlterSchema(name: name)
         try tableOptions(&out.options)

@@ -146,6 +146,9 @@ extension Parser {
             out.type.decimals = numbers.count > 1 ? numbers[1] : 0
         case .float:
             if numbers.count == 1, let first, first > 24 { out.type.kind = .double }
+            if numbers.count == 2 { (out.type.length, out.type.decimals) = (first, numbers[1]) }
+        case .double:
+            if numbers.count == 2 { (out.type.length, out.type.decimals) = (first, numbers[1]) }
         case .time, .datetime, .timestamp:
             out.type.decimals = first ?? 0
         case .char, .binary, .bit:

@@ -78,6 +78,8 @@ struct Alteration {
     /// Columns with another name now: old name in lower case to new name.
     var renamedColumns: [String: String] = [:]
     private var droppedColumns: Set<String> = []
+    /// What each of the new columns answers to when the old keys look for theirs.
+    private(set) var sources: [ColumnSource] = []
 
     init(
         shape: TableShape, generated: Set<String>, state: SchemaState, context: SyntaxContext
@@ -106,16 +108,14 @@ struct Alteration {
                 shape.columns[i].convert(to: conversion.charset, conversion.collation, context)
             }
         }
-        let newKeys = actions.compactMap { (action) -> KeyDefinition? in
-            if case .addKey(let key, _) = action { key } else { nil }
-        }
+        let newKeys = newKeys(actions, before)
         state.makePrimaryNotNull(&shape.columns, newKeys)
         let periods = actions.compactMap { (action) -> PeriodDefinition? in
             if case .addPeriod(let period) = action { period } else { nil }
         }
         state.makePeriodsNotNull(&shape.columns, periods)
         try applyForeignKeys(actions)
-        try applyKeys(actions, before)
+        try applyKeys(actions, newKeys, before)
     }
 
     /// Table options; gives what CONVERT TO asks for.
@@ -159,9 +159,6 @@ struct Alteration {
         let settler = ColumnSettler(table: table, defaults: defaults, context: context)
         var changes: [String: Int] = [:]
         var list: [Change] = []
-        let keepsPrimary = !actions.contains {
-            if case .dropPrimaryKey = $0 { true } else { false }
-        }
         for action in actions {
             switch action {
             case .dropColumn(let name, let ifExists):
@@ -185,8 +182,7 @@ struct Alteration {
                     if ifExists { continue }
                     throw .unknownColumn(table, old)
                 }
-                var new = try settled(column, over: shape.columns[index], settler)
-                if keepsPrimary, isInPrimaryKey(old) { new.isNullable = false }
+                let new = try settled(column, over: shape.columns[index], settler)
                 changes[old.lowercased()] = list.count
                 list.append(Change(column: new, place: place))
                 noteRenaming(from: shape.columns[index].name, to: new.name)
@@ -227,12 +223,6 @@ struct Alteration {
         if old != new { renamedColumns[old.lowercased()] = new }
     }
 
-    private func isInPrimaryKey(_ name: String) -> Bool {
-        shape.keys.first { $0.isPrimary }?.parts.contains {
-            $0.column?.lowercased() == name.lowercased()
-        } ?? false
-    }
-
     /// Puts the columns in order: those that stay, with changed ones in their old place; then, one
     /// after the other, new ones are put in and those with another place are moved.
     private mutating func arrange(
@@ -261,6 +251,11 @@ struct Alteration {
                 columns.insert((change.column, i), at: index + 1)
             }
         }
+        let oldNames = Dictionary(changes.map { ($1, $0) }) { first, _ in first }
+        sources = columns.map { column, change in
+            let old = change.map { oldNames[$0] } ?? column.name.lowercased()
+            return ColumnSource(name: old ?? column.name.lowercased(), isNew: old == nil)
+        }
         try use(columns.map(\.column))
     }
 
@@ -276,7 +271,7 @@ struct Alteration {
     // MARK: Keys
 
     private mutating func applyKeys(
-        _ actions: [AlterAction], _ before: TableShape
+        _ actions: [AlterAction], _ newKeys: [KeyDefinition], _ before: TableShape
     ) throws(ShapeError) {
         var dropped: Set<String> = []
         var renamed: [String: String] = [:]
@@ -307,43 +302,26 @@ struct Alteration {
             default: break
             }
         }
-        var builder = KeyBuilder(table: table, columns: shape.columns)
+        var builder = KeyBuilder(table: table, columns: [])
         for key in before.keys where !dropped.contains(key.name.lowercased()) {
-            guard var kept = carried(key, before) else { continue }
+            guard var kept = try carried(key, before) else { continue }
+            if key.isPrimary {
+                let names = Set(kept.parts.compactMap(\.column))
+                for i in shape.columns.indices where names.contains(shape.columns[i].name) {
+                    shape.columns[i].isNullable = false
+                }
+            }
             kept.name = renamed[key.name.lowercased()] ?? key.name
             builder.keys.append(
                 .init(
                     key: kept, isGenerated: generated.contains(key.name),
                     kind: key.isPrimary ? .primary : key.isUnique ? .unique : .plain))
         }
+        builder.columns = shape.columns
         for case .addPeriod(let period) in actions { builder.periods.append(period) }
-        for case .addKey(let key, let ifNotExists) in actions {
-            try builder.add(key, ifNotExists: ifNotExists)
-        }
+        for key in newKeys { try builder.add(key) }
         generated = Set(builder.keys.filter(\.isGenerated).map(\.key.name))
         shape.keys = builder.sorted()
-    }
-
-    /// An old key over the new columns; `nil` when none of its columns is left.
-    private func carried(_ key: KeyShape, _ before: TableShape) -> KeyShape? {
-        var out = key
-        out.parts = key.parts.compactMap { part in
-            guard let name = part.column else { return part }
-            if droppedColumns.contains(name.lowercased()) { return nil }
-            var kept = part
-            kept.column = renamedColumns[name.lowercased()] ?? name
-            guard let prefix = part.prefixLength, let old = before.columnIndex(name),
-                let new = shape.columnIndex(kept.column ?? name)
-            else { return kept }
-            // A prefix goes when the column is now shorter, or can have none.
-            let column = shape.columns[new]
-            if before.columns[old] != column {
-                let isShort = column.type.length.map { $0 <= prefix } ?? false
-                if !column.canHavePrefix || isShort { kept.prefixLength = nil }
-            }
-            return kept
-        }
-        return out.parts.isEmpty ? nil : out
     }
 
     // MARK: Foreign keys
@@ -368,11 +346,8 @@ struct Alteration {
             }
         }
         for case .addForeignKey(let foreignKey, let ifNotExists) in actions {
-            if ifNotExists, let name = foreignKey.name,
-                before.contains(where: { same($0.name, name) })
-            {
-                continue
-            }
+            let name = foreignKey.indexName ?? foreignKey.name ?? foreignKey.columns.first
+            if ifNotExists, let name, before.contains(where: { same($0.name, name) }) { continue }
             let parent = foreignKey.parent == table ? shape : state.tables[foreignKey.parent]
             // The number counts from the names that were there before anything was dropped.
             let known = before + shape.foreignKeys

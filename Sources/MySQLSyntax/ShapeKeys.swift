@@ -3,7 +3,7 @@ import MySQLCore
 /// The keys of a table while a statement changes them.
 struct KeyBuilder {
     let table: TableName
-    let columns: [ColumnShape]
+    var columns: [ColumnShape]
     /// Periods that keys WITHOUT OVERLAPS may name.
     var periods: [PeriodDefinition] = []
     /// The end of the system time, which MariaDB adds to unique keys when it is a declared column.
@@ -29,10 +29,7 @@ struct KeyBuilder {
 
     /// Adds a declared key. A key that was generated for a foreign key gives way to one that
     /// begins with the same columns.
-    mutating func add(
-        _ definition: KeyDefinition, ifNotExists: Bool = false
-    ) throws(ShapeError) {
-        if ifNotExists, let name = definition.name, index(of: name) != nil { return }
+    mutating func add(_ definition: KeyDefinition) throws(ShapeError) {
         var parts: [KeyPart] = []
         for part in try expanded(definition.parts) {
             parts.append(try settled(part, definition.kind))

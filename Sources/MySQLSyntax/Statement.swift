@@ -44,7 +44,7 @@ public struct TableReference: Sendable, Hashable {
 public struct SchemaReference: Sendable, Hashable {
     /// The schema.
     public var name: String
-    /// Bytes of its token.
+    /// Bytes of its token; empty, where the name would stand, when the default schema was meant.
     public var range: Range<Int>
 
     /// Makes a reference.

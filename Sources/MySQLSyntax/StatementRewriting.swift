@@ -15,8 +15,12 @@ extension Statement {
         renamingSchema: (String) -> String = { $0 }
     ) -> [UInt8] {
         var changes: [(range: Range<Int>, text: String)] = []
+        var childSchema = defaultSchema
         for table in tables {
             let new = renaming(table.name)
+            if table.role == .target, defaultSchema != nil { childSchema = new.schema }
+            // Where a foreign key says no schema for its parent, it is the child's.
+            let implied = table.role == .parent ? childSchema : defaultSchema
             if let schema = table.schemaRange {
                 if new.schema != table.name.schema {
                     changes.append((schema, quoteIdentifier(new.schema)))
@@ -28,7 +32,7 @@ extension Statement {
                 if new.name != table.name.name {
                     changes.append((table.nameRange, quoteIdentifier(new.name)))
                 }
-            } else if !new.schema.isEmpty, new.schema != defaultSchema {
+            } else if !new.schema.isEmpty, new.schema != implied {
                 changes.append((table.nameRange, new.quoted))
             } else if new.name != table.name.name {
                 changes.append((table.nameRange, quoteIdentifier(new.name)))
@@ -36,7 +40,14 @@ extension Statement {
         }
         for schema in schemas {
             let new = renamingSchema(schema.name)
-            if new != schema.name { changes.append((schema.range, quoteIdentifier(new))) }
+            if schema.range.isEmpty {
+                // ALTER DATABASE of the session's own one.
+                if !new.isEmpty, new != defaultSchema {
+                    changes.append((schema.range, " \(quoteIdentifier(new))"))
+                }
+            } else if new != schema.name {
+                changes.append((schema.range, quoteIdentifier(new)))
+            }
         }
         return replacing(changes)
     }

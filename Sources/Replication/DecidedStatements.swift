@@ -112,6 +112,9 @@ extension StatementHandler {
             if Self.isFromSelect(ddl) {
                 throw refusal("makes a table of a SELECT: create it, and fill it by hand")
             }
+            if Self.movesTablespace(ddl) {
+                throw refusal("takes or gives a table all its rows: do that by hand")
+            }
             let wanted = Set(ddl.tablesBefore + ddl.tablesAfter).filter {
                 catalog.mapping.selects($0)
             }

@@ -27,7 +27,7 @@ struct KeyPlan: Sendable {
         let isText: Bool
         /// Whether texts must be folded; otherwise only trailing spaces are left out.
         let isFolded: Bool
-        /// Whether bytes can be looked at as ASCII at all.
+        /// Whether bytes can be looked at as ASCII at all, and letters by themselves.
         let isASCIICompatible: Bool
     }
 
@@ -60,10 +60,18 @@ struct KeyPlan: Sendable {
         let name = column.name.lowercased()
         let both = [column] + target.filter { $0.name.lowercased() == name }
         let wide = ["ucs2", "utf16", "utf16le", "utf32", "swe7"]
+        let isTailored = both.contains { Self.isTailored($0.collation ?? "") }
         return Part(
             column: index, prefix: prefix ?? 0, isText: both.contains { $0.type.isText },
             isFolded: both.contains { $0.type.isText && !isExact($0.collation ?? "") },
-            isASCIICompatible: !wide.contains(column.charset ?? ""))
+            isASCIICompatible: !wide.contains(column.charset ?? "") && !isTailored)
+    }
+
+    /// Whether the collation takes more texts in ASCII for equal than what folding does: in
+    /// Lithuanian `ch` is `c`, in MySQL's Hungarian `ccs` is `cscs`, and in Mac's M is N.
+    private static func isTailored(_ collation: String) -> Bool {
+        collation.contains("lithuanian") || collation.contains("_hu_0900")
+            || collation.hasPrefix("macce_")
     }
 
     private static func isExact(_ collation: String) -> Bool {

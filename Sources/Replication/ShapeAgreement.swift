@@ -50,6 +50,13 @@ struct ShapeAgreement {
         if kind(a) != kind(b) || a.type.isUnsigned != b.type.isUnsigned {
             return "has type \(a.type.kind) on the source and \(b.type.kind) there"
         }
+        // Values are rounded to what is declared.
+        let kinds: [ColumnType.Kind] = [.decimal, .float, .double]
+        if kinds.contains(a.type.kind),
+            a.type.length != b.type.length || a.type.decimals != b.type.decimals
+        {
+            return "keeps other digits there"
+        }
         // Rows hold numbers of members.
         if a.type.elements.count != b.type.elements.count {
             return "has other members there"

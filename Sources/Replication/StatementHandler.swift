@@ -184,11 +184,7 @@ struct StatementHandler {
                 detail: "\(someName(wanted)) \(detail). "
                     + "Exclude the table, or give it InnoDB, and start over with --fresh")
         }
-        if Self.isFromSelect(ddl) {
-            throw ReplicationError.unsupported(
-                event.position,
-                detail: "a table was made of a SELECT by a statement instead of rows")
-        }
+        try refuseRows(of: ddl, wanted, event.position)
         // A new table has no rows that could get other values from its defaults.
         let isEmpty = if case .createTable = ddl { true } else { false }
         if !isEmpty, let reason = statement.nondeterministicReason {
@@ -209,19 +205,6 @@ struct StatementHandler {
             existAfter: try catalog.targets(ddl.tablesAfter.filter { wanted.contains($0) }),
             goneAfter: try catalog.targets(gone.filter { wanted.contains($0) }),
             isIdempotent: ddl.isSafeToRunIfUnseen)
-    }
-
-    /// Whether the statement makes a table of a SELECT, whose rows come by themselves.
-    static func isFromSelect(_ ddl: DDL) -> Bool {
-        if case .createTable(let create) = ddl { create.isFromSelect } else { false }
-    }
-
-    /// Why rows of a table could come twice behind the statement; `nil` when they can't.
-    static func doubledRows(_ ddl: DDL) -> String? {
-        ddl.engineWithoutTransactions.map {
-            "gets engine \($0), which rolls nothing back: a transaction that is tried again would "
-                + "leave its rows twice"
-        }
     }
 
     /// The statement as the target must read it.
@@ -260,7 +243,8 @@ struct StatementHandler {
                 if table.schemaRange != nil, new == table.name { continue }
                 written += [new.schema, new.name]
             }
-            for schema in statement.schemas where schemas(schema.name) != schema.name {
+            for schema in statement.schemas
+            where schema.range.isEmpty || schemas(schema.name) != schema.name {
                 written.append(schemas(schema.name))
             }
             if let name = written.first(where: { !$0.utf8.allSatisfy { $0 < 0x80 } }) {

@@ -544,5 +544,9 @@ final class TableCatalog {
                     detail: "column \(name) in the binlog, \(column.name) known")
             }
         }
+        let told = TableMapClaims(map, collations: session.source.collations)
+        if let detail = told.difference(from: plan.shape) {
+            throw ReplicationError.shapeMismatch(plan.shape.name, position, detail: detail)
+        }
     }
 }

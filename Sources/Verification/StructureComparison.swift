@@ -122,6 +122,8 @@ struct StructureComparison {
             out += "(\(shortened(members, 100)))"
         } else if type.kind == .decimal {
             out += "(\(type.length ?? 10),\(type.decimals))"
+        } else if type.isReal, let length = type.length {
+            out += "(\(length),\(type.decimals))"
         } else if let length = type.length {
             out += "(\(length))"
         } else if type.decimals > 0 {

@@ -44,6 +44,7 @@ extension ColumnType {
             }
             out += "(\(members.joined(separator: ",")))"
         case .decimal: out += "(\(length ?? 10),\(decimals))"
+        case .float, .double: if let length { out += "(\(length),\(decimals))" }
         case .time, .datetime, .timestamp: if decimals > 0 { out += "(\(decimals))" }
         default: if let length { out += "(\(length))" }
         }

@@ -114,6 +114,22 @@ struct PrecheckTests {
                     "\(charset)")
             }
 
+            // Values are rounded to D digits.
+            for (there, why) in [
+                ("FLOAT(7,3)", nil), ("FLOAT(7,2)", "float(7,2)"), ("FLOAT", "float"),
+                ("DOUBLE(7,3)", "double(7,3)"),
+            ] {
+                for (server, type) in [(pair.source, "FLOAT(7,3)"), (pair.target, there)] {
+                    try server.sql(
+                        "DROP TABLE shop.a; CREATE TABLE shop.a (id INT PRIMARY KEY, f \(type))")
+                }
+                let found = try await pair.results()["target-tables"]
+                #expect(found?.message.contains("another shape") == (why != nil), "\(there)")
+                #expect(
+                    why.map { found?.message.contains("f: \($0) in place of float(7,3)") == true }
+                        ?? true)
+            }
+
             try pair.target.sql(
                 "CREATE TRIGGER shop.tr BEFORE INSERT ON shop.a FOR EACH ROW SET NEW.id = 1")
             let trigger = try await pair.results()["target-triggers"]

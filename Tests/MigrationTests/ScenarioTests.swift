@@ -20,7 +20,7 @@ extension MigrationTests {
 
         @Test("values", arguments: Scenario.cases(Scenario.values, MigrationTests.pairs))
         func values(_ each: Scenario.Case) async throws {
-            try await each.scenario.run(each.pair)
+            try await each.scenario.run(each.pair, isTold: true)
         }
     }
 }

@@ -13,7 +13,12 @@ import Testing
             ColumnType(.decimal, isUnsigned: true, length: 10, decimals: 2)
         ),
         ("decimal(65,0)", ColumnType(.decimal, length: 65)),
-        ("float(7,3)", ColumnType(.float)),
+        ("float", ColumnType(.float)),
+        ("float(7,3)", ColumnType(.float, length: 7, decimals: 3)),
+        (
+            "double(30,0) unsigned",
+            ColumnType(.double, isUnsigned: true, length: 30, decimals: 0)
+        ),
         ("double unsigned", ColumnType(.double, isUnsigned: true)),
         ("bit(1)", ColumnType(.bit, length: 1)),
         ("year(4)", ColumnType(.year)),

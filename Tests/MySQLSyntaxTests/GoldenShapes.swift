@@ -14,6 +14,7 @@ struct GoldenShapes {
     struct Scenario {
         var sqlMode: String
         var charset: String
+        var defaultSchema = "g"
         var steps: [Step] = []
     }
 
@@ -33,7 +34,9 @@ struct GoldenShapes {
     private mutating func read(_ fields: [String]) {
         switch fields[0] {
         case "V": version = ServerVersion(fields[1])
-        case "S": scenarios.append(Scenario(sqlMode: fields[1], charset: fields[2]))
+        case "S":
+            scenarios.append(Scenario(sqlMode: fields[1], charset: fields[2]))
+            if fields.count > 3 { scenarios[scenarios.count - 1].defaultSchema = fields[3] }
         case "Q":
             let statement = Self.unescaped(fields[1])
             scenarios[scenarios.count - 1].steps.append(Step(statement: statement))

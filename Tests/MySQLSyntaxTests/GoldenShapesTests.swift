@@ -11,7 +11,7 @@ import Testing
         for scenario in golden.scenarios {
             var context = SyntaxContext(
                 version: golden.version, sqlMode: SQLMode(text: scenario.sqlMode),
-                defaultSchema: "g")
+                defaultSchema: scenario.defaultSchema)
             // The packaged MariaDB and the throw-away one differ in this; it is the default.
             context.serverCollation = nil
             var state = SchemaState()

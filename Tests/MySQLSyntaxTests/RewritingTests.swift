@@ -40,6 +40,17 @@ import Testing
             "CREATE TRIGGER `x`.r BEFORE INSERT ON `t2` FOR EACH ROW SET NEW.a = 1"
         ),
         ("/*!50100 DROP TABLE t */", "/*!50100 DROP TABLE `t2` */"),
+        // A parent without a schema is in the child's.
+        (
+            "ALTER TABLE s.u ADD FOREIGN KEY (a) REFERENCES p (a)",
+            "ALTER TABLE s.u ADD FOREIGN KEY (a) REFERENCES p (a)"
+        ),
+        (
+            "ALTER TABLE s.u ADD FOREIGN KEY (a) REFERENCES t (a), ADD b INT REFERENCES s.t (a)",
+            "ALTER TABLE s.u ADD FOREIGN KEY (a) REFERENCES `t2` (a), "
+                + "ADD b INT REFERENCES s.`t2` (a)"
+        ),
+        ("ALTER DATABASE CHARSET latin1", "ALTER DATABASE CHARSET latin1"),
     ])
     func namesAreReplacedInPlace(sql: String, expected: String) throws {
         #expect(try rewritten(sql) == expected)
@@ -48,6 +59,51 @@ import Testing
     @Test func namesAreQualifiedWhereTheDefaultSchemaIsAnother() throws {
         #expect(try rewritten("DROP TABLE u, t", to: nil) == "DROP TABLE `x`.`u`, `x`.`t2`")
         #expect(try rewritten("DROP TABLE u", to: "y") == "DROP TABLE `x`.`u`")
+        for schema in [nil, "y"] {
+            #expect(
+                try rewritten("ALTER DATABASE CHARSET latin1", to: schema)
+                    == "ALTER DATABASE `x` CHARSET latin1")
+            #expect(
+                try rewritten("ALTER SCHEMA/**/DEFAULT COLLATE latin1_bin", to: schema)
+                    == "ALTER SCHEMA `x`/**/DEFAULT COLLATE latin1_bin")
+        }
+    }
+
+    @Test("a foreign key's parent without a schema is in the child's, not in the session's")
+    func parents() throws {
+        for sql in [
+            "ALTER TABLE g.c ADD FOREIGN KEY (a) REFERENCES p (id)",
+            "ALTER TABLE g.c ADD x INT REFERENCES p (id)",
+            "CREATE TABLE g.c (a INT, FOREIGN KEY (a) REFERENCES p (id))",
+            "CREATE TABLE g.c (a INT REFERENCES p (id))",
+        ] {
+            let statement = try parseStatement(sql, context: mariadb)
+            #expect(statement.tables.map(\.name.description) == ["g.c", "g.p"])
+            let parents: [TableName]? =
+                switch statement.ddl {
+                case .createTable(let create): create.foreignKeys.map(\.parent)
+                case .alterTable(let alter):
+                    alter.actions.compactMap {
+                        if case .addForeignKey(let key, _) = $0 { key.parent } else { nil }
+                    }
+                default: nil
+                }
+            #expect(parents == [TableName(schema: "g", name: "p")])
+            func routed(_ renaming: [String: String], _ defaultSchema: String?) -> String {
+                let bytes = statement.rewritten(
+                    renaming: {
+                        let parts = (renaming[$0.description] ?? $0.description).split(
+                            separator: ".")
+                        return TableName(schema: String(parts[0]), name: String(parts[1]))
+                    }, defaultSchema: defaultSchema)
+                return String(decoding: bytes, as: UTF8.self)
+            }
+            // Where the child leaves its parent, the parent's schema must be said.
+            #expect(routed(["g.c": "h.c"], "g").contains("REFERENCES `g`.`p` (id)"))
+            #expect(routed(["g.p": "h.q"], "g").contains("REFERENCES `h`.`q` (id)"))
+            #expect(routed(["g.c": "h.c", "g.p": "h.p"], "d").contains("REFERENCES p (id)"))
+            #expect(routed([:], nil).contains("REFERENCES `g`.`p` (id)"))
+        }
     }
 
     @Test func whatIsNotRenamedStaysByteForByte() throws {

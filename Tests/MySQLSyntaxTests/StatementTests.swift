@@ -116,7 +116,7 @@ private func kind(_ statement: Statement) -> String {
             "createSchema x/"
         ),
         ("ALTER DATABASE x CHARSET latin1", "alterSchema x/"),
-        ("ALTER DATABASE DEFAULT CHARACTER SET latin1", "alterSchema"),
+        ("ALTER DATABASE DEFAULT CHARACTER SET latin1", "alterSchema d/"),
         ("DROP SCHEMA IF EXISTS x", "dropSchema x/"),
         ("CREATE TABLE t (a int)", "createTable d.t"),
         ("CREATE TABLE s.t LIKE u", "createTable s.t d.u<"),

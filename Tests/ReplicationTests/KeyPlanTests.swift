@@ -1,6 +1,8 @@
 import MySQLBinlog
+import MySQLClient
 import MySQLCore
 import Rules
+import TestServers
 import Testing
 
 @testable import Replication
@@ -90,6 +92,44 @@ struct KeyPlanTests {
             let rows = Rows([text(collation)], unique)
             #expect(rows.keepOrder(Array(pair.0.utf8), Array(pair.1.utf8)), "\(collation)")
         }
+    }
+
+    @Test(
+        "letters that a server's collation takes for equal keep their order",
+        arguments: Servers.families)
+    func collationsOfServers(family: TestServer.Family) async throws {
+        let server = try await Servers.shared(family)
+        let connection = try Connection(TargetRig.options(server.port))
+        let names = Set(try ServerDialect(connection).collations.values)
+        let letters = "abcdefghijklmnopqrstuvwxyz".map(String.init)
+        let pairs = letters.flatMap { a in letters.map { a + $0 } }
+        // Where two letters are one of a language, that one may be doubled by its first letter.
+        let words = Set(letters + pairs + pairs.map { $0.prefix(1) + $0 } + pairs.map { $0 + $0 })
+        for sql in [
+            "CREATE DATABASE IF NOT EXISTS key_plan",
+            "CREATE TEMPORARY TABLE key_plan.words (s VARCHAR(4) CHARACTER SET ascii)",
+            "INSERT INTO key_plan.words VALUES ('\(words.joined(separator: "'),('"))')",
+            "SET SESSION group_concat_max_len=1000000",
+        ] {
+            try connection.execute(sql)
+        }
+        var groups = 0
+        for name in names.sorted() where name != "binary" && !name.hasSuffix("bin") {
+            let charset = String(name.prefix { $0 != "_" })
+            let rows = Rows([text(name, charset: charset)], unique)
+            let equal = try connection.rows(
+                "SELECT GROUP_CONCAT(s SEPARATOR ' ') FROM key_plan.words GROUP BY "
+                    + "HEX(WEIGHT_STRING(CONVERT(s USING \(charset)) COLLATE \(name))) "
+                    + "HAVING COUNT(*)>1")
+            for group in equal {
+                let texts = (group[0] ?? "").split(separator: " ").map { Array($0.utf8) }
+                groups += 1
+                let isKept = texts.allSatisfy { rows.keepOrder(texts[0], $0) }
+                #expect(isKept, "\(name): \(group[0]?.prefix(60) ?? "")")
+                if !isKept { break }
+            }
+        }
+        #expect(names.count > 200 && groups > 100)
     }
 
     @Test("texts that no collation takes for equal run at once")

@@ -162,4 +162,77 @@ extension StatementHandlerTests {
         #expect(mapping.target(of: table("shop", "bee"), source: "s2") == table("all", "t"))
         #expect(mapping.target(of: table("shop", "a"), source: "s3") == nil)
     }
+
+    private static let moved = SourceRules(
+        tables: BlockAllowList(doSchemas: ["shop"]),
+        routes: [RouteRule(name: "r", schemaPattern: "shop", targetSchema: "store")])
+
+    @Test("ALTER DATABASE without a name means the session's own one, wherever that goes")
+    func defaultDatabase() throws {
+        var rig = Rig()
+        let sql = "ALTER DATABASE CHARACTER SET latin1"
+        #expect(try rig.sent(sql) == sql)
+        rig.rules = Self.moved
+        #expect(try rig.sent(sql) == "ALTER DATABASE `store` CHARACTER SET latin1")
+        #expect(
+            try rig.sent("ALTER SCHEMA shop COLLATE latin1_bin")
+                == "ALTER SCHEMA `store` COLLATE latin1_bin")
+        guard
+            case .run(let request, _, _) = try rig.decide(Array(sql.utf8), status: Rig.status())
+        else { return }
+        #expect(request.parts[0].defaultSchema == nil)
+        // Of another database it is nobody's business.
+        guard case .pass = try rig.decide(Array(sql.utf8), schema: "other") else {
+            Issue.record("it did not pass")
+            return
+        }
+    }
+
+    @Test("a parent without a schema is in the child's, and goes where that one's tables go")
+    func parents() throws {
+        var rig = Rig()
+        rig.rules = Self.moved
+        let sql = "ALTER TABLE shop.a ADD FOREIGN KEY (id) REFERENCES b (id)"
+        guard case .run(let request, let effects, _) = try rig.decide(Array(sql.utf8), schema: "d")
+        else {
+            Issue.record("it did not run")
+            return
+        }
+        #expect(
+            String(decoding: request.sql, as: UTF8.self)
+                == "ALTER TABLE `store`.a ADD FOREIGN KEY (id) REFERENCES `store`.`b` (id)")
+        guard case .alterTable(let alter)? = effects.first,
+            case .addForeignKey(let key, _)? = alter.actions.first(where: {
+                if case .addForeignKey = $0 { true } else { false }
+            })
+        else {
+            Issue.record("no foreign key")
+            return
+        }
+        #expect(key.parent == TableName(schema: "shop", name: "b"))
+    }
+
+    @Test("what takes or gives a table all its rows is not repeated")
+    func tablespaces() throws {
+        for action in [
+            "DISCARD TABLESPACE", "IMPORT TABLESPACE", "DISCARD PARTITION p TABLESPACE",
+            "IMPORT PARTITION p, q TABLESPACE",
+        ] {
+            expectRefused("tablespace of shop.a") { _ = try Rig().sent("ALTER TABLE a \(action)") }
+            #expect(try Rig().sent("ALTER TABLE other.x \(action)") == nil)
+        }
+    }
+
+    @Test("another default of a column that is there is repeated, whatever it gives")
+    func defaults() throws {
+        for sql in [
+            "ALTER TABLE a ALTER id SET DEFAULT (UUID_SHORT())",
+            "ALTER TABLE a MODIFY id BIGINT NOT NULL DEFAULT (UUID_SHORT())",
+        ] {
+            #expect(try Rig().sent(sql) == sql)
+        }
+        expectRefused("other values") {
+            _ = try Rig().sent("ALTER TABLE a ADD u BIGINT DEFAULT (UUID_SHORT())")
+        }
+    }
 }

@@ -11,7 +11,8 @@ out, so the generator may be careless.
 
 Lines of the output, fields separated by tabs:
     V version
-    S sql_mode                        a new scenario: schema `g` is dropped and created
+    S sql_mode charset default        a new scenario: schema `g` is dropped and created; the third is
+                                      the session's default schema where that is another one
     Q statement
     - table                           it is gone
     T table engine collation          it changed: all of it follows
@@ -79,15 +80,15 @@ def dump():
     return out
 
 
-def scenario(mode, charset, statements):
+def scenario(mode, charset, statements, default="g"):
     """Runs one scenario and prints it; `statements` gets the state to choose by."""
     ok, _, err = run(f"drop schema if exists g; create schema g character set {charset}")
     assert ok, err
-    print(f"S\t{mode}\t{charset}")
+    print(f"S\t{mode}\t{charset}" + ("" if default == "g" else f"\t{default}"))
     before = {}
     for statement in statements:
         keep = "set system_versioning_alter_history=KEEP; " if is_mariadb else ""
-        ok, _, err = run(f"set sql_mode='{mode}'; {keep}{statement}", "g")
+        ok, _, err = run(f"set sql_mode='{mode}'; {keep}{statement}", default)
         if not ok:
             if os.environ.get("SHOW_REFUSED"):
                 print(f"refused: {statement}: {err.strip()}", file=sys.stderr)
@@ -108,17 +109,18 @@ print(f"V\t{version}")
 
 
 def by_hand():
-    mode, charset, statements = "", "utf8mb4", []
+    mode, charset, statements, default = "", "utf8mb4", [], "g"
     for line in open(os.path.join(HERE, "ddl-shapes.sql"), encoding="utf-8"):
         line = line.rstrip("\n")
         if line.startswith("-- scenario"):
             if statements:
-                yield mode, charset, statements
+                yield mode, charset, statements, default
             words = line.split()
-            mode, charset, statements = "", "utf8mb4", []
+            mode, charset, statements, default = "", "utf8mb4", [], "g"
             for word in words[2:]:
                 if word.startswith("mode="): mode = word[5:]
                 if word.startswith("charset="): charset = word[8:]
+                if word.startswith("default="): default = word[8:]
         elif line.startswith("[mariadb] "):
             if is_mariadb: statements.append(line[10:])
         elif line.startswith("[mysql] "):
@@ -126,7 +128,7 @@ def by_hand():
         elif line and not line.startswith("--"):
             statements.append(line)
     if statements:
-        yield mode, charset, statements
+        yield mode, charset, statements, default
 
 
 # Generated scenarios.
@@ -229,8 +231,8 @@ def generated():
         else: yield "drop table if exists t3"
 
 
-for mode, charset, statements in by_hand():
-    scenario(mode, charset, statements)
+for mode, charset, statements, default in by_hand():
+    scenario(mode, charset, statements, default)
 STRICT = "STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION"
 for i in range(args.scenarios):
     scenario(STRICT if i % 3 else "NO_ENGINE_SUBSTITUTION", R.choice(["utf8mb4", "utf8mb4", "latin1", "utf8mb3"]),

@@ -205,3 +205,135 @@ create table kw (`key` int, action int, bit int, date date, time time, timestamp
 alter table kw drop first, drop after, add column first int first, add after int after action, change type types int
 alter table kw rename column end to ends, modify start int after value
 [mariadb] alter table kw drop column if exists nope
+-- scenario columns that keys find again
+create table p (id int primary key, id2 int, unique (id2))
+create table a (a int, b int, c int, d int, key (a), key ab (a, b), unique (c), unique cd (c, d))
+alter table a drop column a, add column a int
+alter table a drop column c, add column c int first, drop column b, add b int not null
+alter table a drop column c, add column c varchar(20)
+create table b (id int primary key, v int, key (v))
+alter table b change id old_id int, add id int first
+alter table b change v w int, add v int
+alter table b drop id, add id int
+alter table b rename column v to x, add v int, drop key v
+create table b2 (id int auto_increment primary key, a int, key (a))
+alter table b2 change id old int, add id int auto_increment first
+create table c (a int, b int, key ka (a))
+alter table c drop column a, change b a int
+create table d (a int, b int, key ka (a), key kb (b), unique ab (a, b))
+alter table d rename column a to b, rename column b to a
+alter table d change a a2 int, change b a int
+alter table d add b int first, drop key ab
+alter table d drop column a2, rename column b to a2
+create table e (a int, b int, c int, unique ab (a, b))
+alter table e rename column a to z, add column a int first
+alter table e rename column z to y, add column z int
+alter table e modify b bigint first, change c b2 int, drop a, add A int
+create table f (a varchar(30) charset latin1, b datetime, c decimal(10,2), d date, e enum('a') charset latin1, h bigint unsigned, i varchar(30) charset latin1, j decimal(20, 11), key (a), key (b), key (c), key (d), key (e), unique (h), key ii (i(10)), key (j))
+alter table f drop a, add a text
+alter table f drop b, add b varchar(30)
+alter table f drop c, add c varchar(30)
+alter table f drop d, add d blob
+alter table f drop e, add e char(5)
+alter table f drop h, add h varchar(30)
+alter table f change i k varchar(30), add i varchar(20) first
+alter table f drop j, add j varbinary(30)
+create table k (a varchar(30) charset utf8mb4, u varbinary(10), t text, key (a), unique (u), key (t(7)))
+alter table k drop a, add a varchar(30) charset latin1, drop u, add u varchar(10) charset utf8mb4, drop t, add t varchar(20) charset latin1
+alter table k drop a, add a varchar(31)
+alter table k drop t, add t varchar(7)
+[mysql] create table g1 (a int, b int, unique ab (a, b))
+[mysql] alter table g1 drop a, add a int, drop b
+create table v (a int, b int as (a + 1), c int, key (b))
+alter table v drop b, add b int
+create table fk (a int, b int, key (b), key (a), foreign key (a) references p (id2))
+[mariadb] alter table fk change a olda int, add a int first
+alter table fk change b oldb int, add b int
+-- scenario default=mysql parents are in the child's schema
+create table g.p (id int primary key, id2 int, unique (id2))
+create table g.c (a int, b int)
+alter table g.c add foreign key (a) references p (id)
+alter table g.c add constraint named foreign key (b) references p (id2) on delete cascade
+create table g.c2 (a int, foreign key (a) references p (id))
+create table g.c3 (a int references p (id))
+alter table g.c add x int references p (id)
+alter table g.c drop foreign key named, add foreign key (b) references g.p (id2)
+create table g.l like g.c
+alter table g.l add foreign key (b) references l (a)
+-- scenario names that are words of the grammar
+create table k1 (type int, key type (type))
+create table k2 (type int, unique type (type), index type2 using btree (type))
+create table k3 (a int, key using btree (a), key type type btree (a), key (a) using btree, key x type btree (a))
+create table k4 (a int, key type using btree (a) key_block_size=4)
+create table k5 (a int, key comment (a), key algorithm (a), key `lock` (a), key first (a), key after (a), key period (a), key `system` (a), key vector (a), key status (a), key value (a), key visible (a), key ignored (a), key invisible (a))
+create table k6 (a int, unique vector (a), unique key comment using btree (a))
+create table k7 (type int, primary key type (type))
+create table k8 (type int, primary key type type btree (type))
+create table k9 (type varchar(3), fulltext type (type))
+create table k10 (type int, no int, action int, constraint type unique type (type), constraint action unique action (no))
+create table k11 (type int, key (type), key type_3 (type), unique using hash (type))
+create table o (type int)
+alter table o add index type (type)
+alter table o add key type (type)
+create index type2 type btree on o (type)
+create index type3 using btree on o (type) using btree
+alter table o drop index type, add unique type type btree (type)
+alter table o rename index type to comment
+alter table o rename key comment to `key`
+alter table o add column comment int comment 'x', add algorithm int, add lock_ int
+alter table o add unique index_name using btree (comment), add key comment using btree (comment) comment 'comment', add index using btree (comment)
+[mysql] alter table o add period int
+[mariadb] alter table o add column period int, add column `system` int
+alter table o add vector int
+alter table o add `partition` int, add first int, add after int first
+alter table o drop column first, drop after, drop vector
+alter table o change comment comments int, modify algorithm bigint after comments
+alter table o modify algorithm bigint first
+alter table o alter algorithm set default 3
+alter table o rename column algorithm to comment
+alter table o add key period (period), add key (period)
+create table w (period int, vector int, comment int, without int, columns int, partitions int, subpartition int, history int, overlaps int, transaction int, visible int, invisible int, ignored int, online int, offline int, encryption int, tablespace int, storage int)
+[mariadb] create table w2 (system int, versioning int)
+alter table w alter period set default 1, alter visible set default 2, modify invisible int invisible
+alter table w drop period, drop visible, drop history
+create table x (a int, constraint period check (a > 0), constraint type unique (a))
+create table y (vector int, key vector (vector), unique (vector))
+alter table y alter index vector invisible
+create table z (period int, key period (period), foreign key period (period) references y (vector))
+alter table z add foreign key type (period) references y (vector)
+-- scenario what is there already
+[mariadb] create table t (a int, c int, key c (c))
+[mariadb] alter table t add unique if not exists (c)
+[mariadb] alter table t add key if not exists (c, a)
+[mariadb] alter table t add key if not exists (a), add key if not exists (a)
+[mariadb] alter table t add key if not exists (a), add key if not exists (a, c)
+[mariadb] alter table t add primary key if not exists (a)
+[mariadb] alter table t add primary key if not exists (c)
+[mariadb] alter table t add unique if not exists (c, a), add key if not exists yy (a), add key if not exists yy (c)
+[mariadb] create table t2 (a int, b int)
+[mariadb] alter table t2 add column if not exists b int unique
+[mariadb] alter table t2 add column if not exists b int unique
+[mariadb] alter table t2 add column if not exists z int unique, add column if not exists a int unique
+[mariadb] alter table t2 add column if not exists (q int, key q (a), unique (q))
+[mariadb] alter table t2 add column if not exists (q int, unique (q), z int unique, y int unique)
+[mariadb] create table t4 (a int not null, b int not null, primary key (a), key kb (b))
+[mariadb] alter table t4 drop primary key, add primary key if not exists (b)
+[mariadb] alter table t4 drop key kb, add key if not exists kb (a)
+[mariadb] alter table t4 add key if not exists (a), add unique if not exists (a)
+[mariadb] alter table t4 add key if not exists y (a), add key if not exists (a)
+[mariadb] create table t5 (a int, b int, key x (a))
+[mariadb] alter table t5 rename key x to y, add key if not exists x (b)
+[mariadb] alter table t5 add b2 int, add key k1 (b), add key if not exists k1 (b2)
+[mariadb] alter table t5 add key (b2), add key if not exists (b2)
+[mariadb] alter table t5 add key if not exists (b2, a)
+[mariadb] create table t6 (a int, b int unique, c int, key (a))
+[mariadb] create table t6c (a int, b int, key b_2 (b))
+[mariadb] alter table t6c add foreign key if not exists (a) references t6 (b)
+[mariadb] alter table t6c add foreign key if not exists (a) references t6 (b)
+[mariadb] alter table t6c add foreign key if not exists a (a) references t6 (b)
+[mariadb] alter table t6c add foreign key if not exists a (b) references t6 (b)
+[mariadb] alter table t6c add foreign key if not exists (a) references t6 (b)
+[mariadb] alter table t6c add foreign key if not exists t6c_ibfk_1 (a) references t6 (b)
+[mariadb] alter table t6c add constraint fk foreign key if not exists (b) references t6 (b)
+[mariadb] alter table t6c add constraint fk foreign key if not exists (b) references t6 (b)
+[mariadb] create unique index if not exists a on t6 (c)
