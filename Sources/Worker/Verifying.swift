@@ -57,7 +57,7 @@ public struct SubtaskVerification: Sendable, Hashable, Codable {
     public var differingRows: UInt64 = 0
     /// The first tables that are not equal; empty before the end.
     public var tables: [Table] = []
-    /// Why it failed.
+    /// Why it failed, or why what differs says nothing.
     public var reason: String?
 
     init(begun: Double) { self.begun = begun }
