@@ -172,6 +172,25 @@ public struct SchemaReader {
         }
     }
 
+    /// Keys of one schema's tables that the server keeps, and no statement can use or name in a
+    /// hint: MariaDB's IGNORED ones. MySQL's invisible ones are not among them, see
+    /// ``Connection/useInvisibleKeys()``.
+    public func ignoredKeys(in schema: String) throws(MySQLError) -> [TableName: Set<String>] {
+        guard connection.family == .mariadb, connection.serverVersion.isAtLeast(10, 6) else {
+            return [:]
+        }
+        var out: [TableName: Set<String>] = [:]
+        for row in try connection.rows(
+            """
+            SELECT DISTINCT TABLE_NAME, INDEX_NAME FROM information_schema.STATISTICS \
+            WHERE TABLE_SCHEMA=\(utf8Literal(schema)) AND IGNORED='YES'
+            """)
+        {
+            out[TableName(schema: schema, name: row[0] ?? ""), default: []].insert(row[1] ?? "")
+        }
+        return out
+    }
+
     private func readForeignKeys(
         _ schema: String, _ filter: String, _ out: inout [TableName: TableShape]
     ) throws {

@@ -93,7 +93,9 @@ struct KeyOrder: Sendable {
     private let hint: String
 
     /// `nil` for a table without a usable key.
-    init?(_ shape: TableShape) {
+    ///
+    /// - Parameter ignored: names of keys that no statement can use: rows are sorted then.
+    init?(_ shape: TableShape, ignored: Set<String> = []) {
         guard let key = shape.identifyingKey else { return nil }
         var columns: [KeyColumn] = []
         for part in key.parts {
@@ -104,7 +106,9 @@ struct KeyOrder: Sendable {
         table = shape.name.quoted
         // The optimizer's estimates may prefer a scan with a sort, which holds nothing of a chunk.
         let whole = key.parts.allSatisfy { $0.prefixLength == nil }
-        hint = whole ? " FORCE INDEX (\(quoteIdentifier(key.name)))" : ""
+        hint =
+            whole && !ignored.contains(key.name)
+            ? " FORCE INDEX (\(quoteIdentifier(key.name)))" : ""
     }
 
     /// The table with its index hint, for `FROM`.

@@ -65,6 +65,9 @@ public struct PlannedTable: Sendable, Hashable {
     /// Under which condition a row is copied, as SQL for the source; `nil` for all rows.
     public var condition: String?
 
+    /// Names of its keys that no statement can use on the source.
+    var ignoredKeys: Set<String> = []
+
     /// Schema and name on the source.
     public var name: TableName { shape.name }
     /// Schema and name on the target.
@@ -117,7 +120,9 @@ public struct SnapshotPlan: Sendable {
     ) throws -> SnapshotPlan {
         let reader = SchemaReader(connection)
         var estimates: [TableName: TableEstimate] = [:]
+        var ignored: [TableName: Set<String>] = [:]
         for schema in try reader.schemas() {
+            ignored.merge(try reader.ignoredKeys(in: schema)) { $0.union($1) }
             for estimate in try reader.tables(in: schema) where mapping.selects(estimate.name) {
                 estimates[estimate.name] = estimate
             }
@@ -132,6 +137,7 @@ public struct SnapshotPlan: Sendable {
                     route: try mapping.route(of: shape.name))
                 table.condition = try mapping.copyCondition(
                     of: shape, source: connection.serverVersion)
+                table.ignoredKeys = ignored[shape.name] ?? []
                 return table
             }, mapping: mapping)
     }

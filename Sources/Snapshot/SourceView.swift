@@ -54,14 +54,14 @@ final class SourceView: @unchecked Sendable {
         try connection.execute("SET NAMES utf8mb4")
         try connection.execute("SET character_set_results=NULL")
         try connection.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        var settings = [
+        let settings = [
             // Its default of 60 s would end a view while the target stalls.
             "net_write_timeout=3600", "wait_timeout=28800", "time_zone='+00:00'",
             "sql_mode='ALLOW_INVALID_DATES'", "autocommit=1",
         ]
-        settings.append(
-            connection.family == .mariadb ? "max_statement_time=0" : "max_execution_time=0")
         for setting in settings { try connection.execute("SET SESSION \(setting)") }
+        try connection.liftTimeLimit()
+        try connection.useInvisibleKeys()
         do throws(MySQLError) {
             // Nothing is written here, and MariaDB lets go of tables (``releaseTables()``) only in
             // a session without binlog. It needs a privilege (BINLOG ADMIN); without it a table

@@ -21,7 +21,7 @@ struct TableTools: Sendable {
     init(_ table: PlannedTable, target: ServerFamily, _ configuration: SnapshotConfiguration) {
         shape = table.shape
         condition = table.condition
-        order = KeyOrder(table.shape)
+        order = KeyOrder(table.shape, ignored: table.ignoredKeys)
         form = TableForm(table.shape, table.route, target: target)
         let hasEnum = table.shape.columns.contains {
             $0.type.kind == .enum && $0.generation == nil

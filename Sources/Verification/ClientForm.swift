@@ -41,9 +41,9 @@ func realNumber(_ text: [UInt8]) -> Double? {
     return Double(digits).map { $0 * power }
 }
 
-/// The shortest text that gives the number back.
-func realText(_ text: [UInt8]) -> [UInt8] {
-    realNumber(text).map { Array("\($0 == 0 ? 0 : $0)".utf8) } ?? text
+/// The shortest text that gives the number back. `keepsSign`: -0 is not 0, as nowhere in keys.
+func realText(_ text: [UInt8], keepsSign: Bool = false) -> [UInt8] {
+    realNumber(text).map { Array("\($0 == 0 && !keepsSign ? 0 : $0)".utf8) } ?? text
 }
 
 /// Joins a server's hash of a row with the values that were brought into form here.

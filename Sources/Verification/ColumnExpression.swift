@@ -117,7 +117,7 @@ struct ColumnExpression: Sendable {
             return same ? text : utf8Literal(memberText(UInt64(text) ?? 0))
         }
         if type.isCounting || type.kind == .decimal { return text }
-        if type.isReal { return KeyLiteral.real.sql(realText(bytes)) }
+        if type.isReal { return KeyLiteral.real.sql(realText(bytes, keepsSign: true)) }
         if type.kind == .json { return "CONVERT(\(hexLiteral(bytes)) USING utf8mb4)" }
         if type.isText {
             if other.type.kind == .json {

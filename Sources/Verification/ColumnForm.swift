@@ -43,6 +43,9 @@ struct ColumnForm: Sendable, Equatable {
     let value: Value
     /// Whether NULL must be provided for.
     let isNullable: Bool
+    /// Whether texts are converted to utf8mb4 from a charset of which several characters become
+    /// the same one there: as literals they would find other rows.
+    private let mergesCharacters: Bool
 
     /// How values are brought into one form on this side of the connections, `nil` when the
     /// servers' bytes are compared as they are.
@@ -60,7 +63,8 @@ struct ColumnForm: Sendable, Equatable {
         case .number, .decimal, .index: .bare
         case .real: .real
         case .temporal, .address: .quoted
-        case .text(let charset, _): .text(charset: charset ?? "utf8mb4")
+        case .text(let charset, _):
+            mergesCharacters ? nil : .text(charset: charset ?? "utf8mb4")
         case .bytes: .bytes
         case .member, .json, .jsonByValue, .printed: nil
         }
@@ -73,7 +77,19 @@ struct ColumnForm: Sendable, Equatable {
     ) {
         isNullable = source.isNullable || target.isNullable
         value = Self.value(source, sourceFamily, target, targetFamily)
+        mergesCharacters =
+            if case .text(charset: nil, _) = value {
+                [source.charset, target.charset].contains {
+                    Self.mergingCharsets.contains(charsetName($0))
+                }
+            } else { false }
     }
+
+    /// The charsets of several bytes that were made by joining older ones. In cp932 x'81CA' and
+    /// x'EEF9' are both U+FFE2, and only the first one comes back from there.
+    private static let mergingCharsets: Set<String> = [
+        "big5", "cp932", "eucjpms", "euckr", "gb2312", "gbk", "sjis", "ujis",
+    ]
 
     private static func value(
         _ source: ColumnShape, _ sourceFamily: ServerFamily, _ target: ColumnShape,

@@ -6,13 +6,35 @@ internal import MySQLCore
 /// that were swapped between rows get past each other. Foreign keys are not checked meanwhile,
 /// since the rows as a whole are the source's.
 struct FixSQL: Sendable {
-    let sink: @Sendable (String) throws -> Void
+    private let sink: @Sendable (String) throws -> Void
+
+    /// Writes to `sink`.
+    init(sink: @Sendable @escaping (String) throws -> Void) { self.sink = sink }
 
     /// The statements at the top. Values below are written for exactly these settings.
     func begin() throws {
-        try sink("-- Statements that make the target equal; read them before you run them.")
-        try sink("SET NAMES utf8mb4;")
-        try sink("SET time_zone='+00:00', sql_mode='NO_AUTO_VALUE_ON_ZERO', foreign_key_checks=0;")
+        try write("-- Statements that make the target equal; read them before you run them.")
+        try write("SET NAMES utf8mb4;")
+        try write(
+            "SET time_zone='+00:00', sql_mode='NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES', "
+                + "foreign_key_checks=0;")
+    }
+
+    private func write(_ statement: String) throws(SinkFailure) {
+        do { try sink(statement) } catch { throw SinkFailure(cause: error) }
+    }
+
+    /// Writes statements that only make sense together: where not all of them can be made, the
+    /// others are taken back.
+    private func together(_ body: () async throws -> Void) async throws {
+        try write("START TRANSACTION;")
+        do {
+            try await body()
+        } catch {
+            if !(error is SinkFailure) { try write("ROLLBACK;") }
+            throw error
+        }
+        try write("COMMIT;")
     }
 
     /// Repairs rows of a table with a key.
@@ -22,37 +44,44 @@ struct FixSQL: Sendable {
         guard let targetKey = plan.targetSide.key, let sourceKey = plan.sourceSide.key else {
             return
         }
-        try sink("START TRANSACTION;")
-        let keepsRows = !hasOnlyComparedColumns(plan)
-        for row in rows {
-            guard let key = row.targetKey, row.sourceKey == nil || !keepsRows else { continue }
-            try sink("DELETE FROM \(plan.target.name.quoted) WHERE \(targetKey.equals(key));")
-        }
-        for row in rows {
-            guard let key = row.sourceKey else { continue }
-            // The row may be gone by now; then there is nothing to insert.
-            guard let values = try await read(plan, sourceKey.equals(key), pair) else { continue }
-            if keepsRows, let old = row.targetKey {
-                let list = values.map { "\($0.name)=\($0.literal)" }.joined(separator: ",")
-                try sink(
-                    "UPDATE \(plan.target.name.quoted) SET \(list) WHERE \(targetKey.equals(old));")
-            } else {
-                try sink(insert(plan, values))
+        let (table, keepsRows) = (plan.target.name.quoted, !hasOnlyComparedColumns(plan))
+        try await together {
+            for row in rows {
+                guard let key = row.targetKey, row.sourceKey == nil || !keepsRows else { continue }
+                try write("DELETE FROM \(table) WHERE \(targetKey.equals(key));")
+            }
+            for row in rows {
+                guard let key = row.sourceKey else { continue }
+                // The row may be gone by now; then there is nothing to insert.
+                guard let values = try await read(plan, sourceKey.equals(key), pair) else {
+                    continue
+                }
+                if keepsRows, let old = row.targetKey {
+                    let list = values.map { "\($0.name)=\($0.literal)" }.joined(separator: ",")
+                    try write("UPDATE \(table) SET \(list) WHERE \(targetKey.equals(old));")
+                } else {
+                    try write(insert(plan, values))
+                }
             }
         }
-        try sink("COMMIT;")
     }
 
-    /// Repairs the number of copies of one row of a keyless table.
-    func repair(_ row: DifferingCopies, _ plan: TablePlan, _ pair: SessionPair) async throws {
-        let more = row.source - row.target
-        if more < 0, let condition = row.targetCondition {
-            try sink(
-                "DELETE FROM \(plan.target.name.quoted) WHERE \(condition) LIMIT \(-more);")
-        } else if more > 0, let condition = row.sourceCondition,
-            let values = try await read(plan, condition, pair)
-        {
-            for _ in 0..<more { try sink(insert(plan, values)) }
+    /// Repairs the numbers of copies of rows of a keyless table.
+    func repair(_ rows: [DifferingCopies], _ plan: TablePlan, _ pair: SessionPair) async throws {
+        guard !rows.isEmpty else { return }
+        try await together {
+            for row in rows {
+                let more = row.source - row.target
+                if more < 0, let condition = row.targetCondition {
+                    try write(
+                        "DELETE FROM \(plan.target.name.quoted) WHERE \(condition) "
+                            + "LIMIT \(-more);")
+                } else if more > 0, let condition = row.sourceCondition,
+                    let values = try await read(plan, condition, pair)
+                {
+                    for _ in 0..<more { try write(insert(plan, values)) }
+                }
+            }
         }
     }
 
@@ -83,4 +112,9 @@ struct FixSQL: Sendable {
             )
         }
     }
+}
+
+/// What the sink of a fix has thrown: it concerns the caller, not a table.
+struct SinkFailure: Error {
+    let cause: any Error
 }

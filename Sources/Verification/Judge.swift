@@ -19,7 +19,7 @@ struct Judge: Sendable {
         for (table, rows) in differing.sorted(by: { $0.key < $1.key }) {
             guard let plan = plans[table] else { continue }
             try await pool.use { pair in
-                try await record(rows, plan, pair)
+                try await tally.guarding(plan) { try await record(rows, plan, pair) }
             }
         }
         tally.progress { $0.phase = .chunks }
@@ -54,14 +54,15 @@ struct Judge: Sendable {
     private func record(
         _ differing: [DifferingRow], _ plan: TablePlan, _ pair: SessionPair
     ) async throws {
-        let rows = try await joined(differing, plan, pair)
-        let details = RowDetails(plan: plan, pair: pair)
-        var room = options.maxReportedRows - tally.tables[plan.index].differences.count
-        for row in rows {
-            room -= 1
-            let difference = room >= 0 ? try await details.describe(row) : nil
-            tally.add(plan, difference, limit: options.maxReportedRows)
+        var rows = differing
+        do {
+            rows = try await joined(differing, plan, pair)
+        } catch {
+            if Task.isCancelled { throw error }
+            tally.stop(plan.index, "\(error)")
         }
+        let details = RowDetails(plan: plan, pair: pair)
+        try await count(rows, plan) { try await details.describe($0) }
         if tally.tables[plan.index].differingRows >= options.maxDifferingRows {
             tally.stop(
                 plan.index,
@@ -77,19 +78,39 @@ struct Judge: Sendable {
         _ rows: [DifferingCopies], _ plan: TablePlan, _ pair: SessionPair
     ) async throws {
         let details = RowDetails(plan: plan, pair: pair)
-        if !rows.isEmpty { try fix?.sink("START TRANSACTION;") }
-        for (i, row) in rows.enumerated() {
+        try await count(rows, plan) { row in
+            let side: Side = row.sourceCondition == nil ? .target : .source
+            let condition = row.sourceCondition ?? row.targetCondition ?? "FALSE"
+            return RowDifference(
+                table: plan.source.name, kind: .copies(source: row.source, target: row.target),
+                row: try await details.sample(side, where: condition))
+        }
+        try await fix?.repair(rows, plan, pair)
+    }
+
+    /// Counts rows that differ, and describes the first ones.
+    ///
+    /// That they differ is known by now: one that can't be described counts, too.
+    ///
+    /// - Throws: what went wrong with the first one that could not be described, at the end.
+    private func count<Row>(
+        _ rows: [Row], _ plan: TablePlan, describe: (Row) async throws -> RowDifference
+    ) async throws {
+        var room = options.maxReportedRows - tally.tables[plan.index].differences.count
+        var failure: (any Error)?
+        for row in rows {
             var difference: RowDifference?
-            if i < options.maxReportedRows {
-                let side: Side = row.sourceCondition == nil ? .target : .source
-                let condition = row.sourceCondition ?? row.targetCondition ?? "FALSE"
-                difference = RowDifference(
-                    table: plan.source.name, kind: .copies(source: row.source, target: row.target),
-                    row: try await details.sample(side, where: condition))
+            if room > 0, failure == nil {
+                room -= 1
+                do {
+                    difference = try await describe(row)
+                } catch {
+                    if Task.isCancelled { throw error }
+                    failure = error
+                }
             }
             tally.add(plan, difference, limit: options.maxReportedRows)
-            try await fix?.repair(row, plan, pair)
         }
-        if !rows.isEmpty { try fix?.sink("COMMIT;") }
+        if let failure { throw failure }
     }
 }

@@ -27,6 +27,7 @@ struct KeyedComparison: Sendable {
         while let now = rest, hasRoom(plan) {
             var part = now
             let bound = try await pair.on(larger).bound(plan, now, plan.chunkRows)
+            if let bound, bound == now.lower { throw AmbiguousKey() }
             if let bound, bound != now.upper { part.upper = bound }
             let sums = try await self.sums(plan, part, pair)
             if sums.source == sums.target {
@@ -75,16 +76,23 @@ struct KeyedComparison: Sendable {
         }
         var source: [RowKey: RowDigest] = [:]
         source.reserveCapacity(rows.source.count)
-        for row in rows.source { source[row.key] = row.digest }
+        for row in rows.source where source.updateValue(row.digest, forKey: row.key) != nil {
+            throw AmbiguousKey()
+        }
         var differing: [PendingRow] = []
+        var known: Set<RowKey> = []
+        known.reserveCapacity(rows.target.count)
         for row in rows.target {
+            guard known.insert(row.key).inserted else { throw AmbiguousKey() }
             let other = source.removeValue(forKey: row.key)
             if other != row.digest {
-                differing.append(PendingRow(table: plan.index, key: row.key, source: other))
+                differing.append(
+                    PendingRow(table: plan.index, key: row.key, range: range, source: other))
             }
         }
         for (key, digest) in source {
-            differing.append(PendingRow(table: plan.index, key: key, source: digest))
+            differing.append(
+                PendingRow(table: plan.index, key: key, range: range, source: digest))
         }
         pending.add(differing)
     }
@@ -98,6 +106,7 @@ struct KeyedComparison: Sendable {
         var rest: KeyRange? = range
         while let now = rest, hasRoom(plan) {
             let bound = try await pair.on(side).bound(plan, now, plan.chunkRows)
+            if let bound, bound == now.lower { throw AmbiguousKey() }
             let part = KeyRange(lower: now.lower, upper: bound ?? now.upper)
             let rows = try await pair.on(side).digests(plan, plan.condition(side, part))
             for start in stride(from: 0, to: rows.count, by: 100) {
@@ -108,7 +117,7 @@ struct KeyedComparison: Sendable {
                         let match = found[row.key]?.digest
                         guard match != row.digest else { return nil }
                         return PendingRow(
-                            table: plan.index, key: row.key,
+                            table: plan.index, key: row.key, range: part,
                             source: side == .source ? row.digest : match)
                     })
             }

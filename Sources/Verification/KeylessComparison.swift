@@ -23,8 +23,9 @@ struct KeylessComparison: Sendable {
     let options: VerificationOptions
     let tally: Tally
 
-    /// Rows whose hashes are held at once; buckets beyond that are looked at one after another.
-    private static let rowsAtOnce: UInt64 = 300_000
+    /// In so many parts a bucket is looked at, one after the other, at most: each part costs as
+    /// many scans of the table as the whole.
+    private static let mostParts: UInt64 = 16
 
     /// What was seen of one row.
     private struct Copies: Sendable, Equatable {
@@ -54,12 +55,15 @@ struct KeylessComparison: Sendable {
         var out: [DifferingCopies] = []
         while !differing.isEmpty {
             var (batch, rows): ([String], UInt64) = ([], 0)
-            while let next = differing.last, batch.isEmpty || rows + next.rows <= Self.rowsAtOnce {
+            while let next = differing.last,
+                batch.isEmpty
+                    || rows + next.rows <= UInt64(options.keylessRowsAtOnce)
+            {
                 batch.append(next.bucket)
                 rows += next.rows
                 differing.removeLast()
             }
-            out += try await decide(batch)
+            out += try await decideInParts(batch)
             if out.count > options.maxDifferingRows {
                 tally.stop(plan.index, "more than \(options.maxDifferingRows) rows differ")
                 break
@@ -68,10 +72,31 @@ struct KeylessComparison: Sendable {
         return out
     }
 
-    /// Looks at buckets until every row in them is decided.
-    private func decide(_ buckets: [String]) async throws -> [DifferingCopies] {
+    /// Decides buckets, and those with too many rows in parts. The servers put all rows into one
+    /// bucket when they differ in nothing but values that are brought into form here.
+    private func decideInParts(_ buckets: [String]) async throws -> [DifferingCopies] {
+        var count: UInt64 = 1
+        while true {
+            do {
+                var out: [DifferingCopies] = []
+                for index in 0..<count {
+                    out += try await decide(buckets, HashPart(index: index, of: count))
+                    if out.count > options.maxDifferingRows { break }
+                }
+                return out
+            } catch let error as TooManyRows {
+                guard count < Self.mostParts else { throw error }
+                count *= 4
+            }
+        }
+    }
+
+    /// Looks at a part of some buckets until every row in it is decided.
+    private func decide(
+        _ buckets: [String], _ part: HashPart
+    ) async throws -> [DifferingCopies] {
         var out: [DifferingCopies] = []
-        var watched = try await look(buckets, only: nil)
+        var watched = try await look(buckets, part, only: nil)
         var looks: [RowDigest: (count: Int, since: ContinuousClock.Instant)] = [:]
         let start = ContinuousClock.now
         var delay: Duration = .milliseconds(100)
@@ -81,7 +106,7 @@ struct KeylessComparison: Sendable {
             if options.settle > .zero { try await Task.sleep(for: delay) }
             delay = min(delay * 2, max(options.settle / 3, .milliseconds(100)))
             let names = Set(watched.values.map(\.bucket)).sorted()
-            let now = try await look(names, only: Set(watched.keys))
+            let now = try await look(names, part, only: Set(watched.keys))
             let time = ContinuousClock.now
             for (digest, old) in watched {
                 guard let new = now[digest] else {
@@ -122,10 +147,14 @@ struct KeylessComparison: Sendable {
 
     /// The rows of some buckets whose numbers of copies differ now.
     private func look(
-        _ buckets: [String], only: Set<RowDigest>?
+        _ buckets: [String], _ part: HashPart, only: Set<RowDigest>?
     ) async throws -> [RowDigest: Copies] {
         var out: [RowDigest: Copies] = [:]
-        let rows = try await pair.both { try await $0.hashes(plan, buckets) }
+        // Twice: buckets may have grown since they were counted.
+        let limit = options.keylessRowsAtOnce * 2
+        let rows = try await pair.both {
+            try await $0.hashes(plan, buckets, part, limit: limit)
+        }
         for row in rows.source where only?.contains(row.digest) ?? true {
             out[row.digest, default: Copies()].source += row.copies
             out[row.digest]?.sourceHash = row.hash
@@ -137,6 +166,22 @@ struct KeylessComparison: Sendable {
             out[row.digest]?.bucket = row.bucket
         }
         return out.filter { $0.value.source != $0.value.target }
+    }
+}
+
+/// A part of all rows, by their hashes.
+struct HashPart: Sendable {
+    let index: UInt64
+    let of: UInt64
+
+    func holds(_ digest: RowDigest) -> Bool { digest.low % of == index }
+}
+
+/// A keyless table has more rows than can be told apart here in bounded memory.
+struct TooManyRows: Error, CustomStringConvertible {
+    var description: String {
+        "too many rows of a table without a key differ only in values (FLOAT, DOUBLE, JSON) that "
+            + "servers do not print alike; a primary key would help"
     }
 }
 
@@ -156,21 +201,26 @@ extension Session {
     func buckets(_ plan: TablePlan) async throws -> [String: ChunkSum] {
         let side = plan.on(side)
         let sql = """
-            SELECT \(bucket(side)),COUNT(*),SUM(\(side.slice(side.row))) \
-            FROM \(side.table) GROUP BY 1
+            SELECT \(bucket(side)),COUNT(*),\(side.sum) FROM \(side.table) GROUP BY 1
             """
         return try await run { connection in
             var out: [String: ChunkSum] = [:]
-            try connection.forEachRow(sql) { row in
-                out[row.string(0) ?? ""] = ChunkSum(
-                    rows: row.uint64(1) ?? 0, sum: row.string(2) ?? "")
+            try connection.forEachRowThrowing(sql) { row in
+                guard let name = row.string(0), let sum = row.string(2) else {
+                    throw UnhashedRow()
+                }
+                out[name] = ChunkSum(rows: row.uint64(1) ?? 0, sum: sum)
             }
             return out
         }
     }
 
-    /// The rows of some buckets, each distinct one once.
-    func hashes(_ plan: TablePlan, _ buckets: [String]) async throws -> [HashedRow] {
+    /// The rows of a part of some buckets, each distinct one once.
+    ///
+    /// - Throws: ``TooManyRows`` when there are more than `limit`.
+    func hashes(
+        _ plan: TablePlan, _ buckets: [String], _ part: HashPart, limit: Int
+    ) async throws -> [HashedRow] {
         let (planned, side, forms) = (plan.on(side), side, plan.clientForms)
         let list = buckets.map { "'\($0)'" }.joined(separator: ",")
         let columns =
@@ -185,6 +235,8 @@ extension Session {
                 var values: [[UInt8]?] = []
                 for i in forms.indices { values.append(row.copy(3 + i)) }
                 let key = try digest(row.copy(1) ?? [], values, forms, side)
+                guard part.holds(key) else { return }
+                guard out.count < limit || out[key] != nil else { throw TooManyRows() }
                 let hash = try RowDigest(row.copy(2) ?? [])
                 let copies = out[key]?.copies ?? 0
                 out[key] = HashedRow(

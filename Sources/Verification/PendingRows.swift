@@ -6,6 +6,8 @@ struct PendingRow: Sendable {
     let table: Int
     /// Its key, as one of the sides has it.
     let key: RowKey
+    /// The range in which a side was found to have it.
+    let range: KeyRange
     /// What the source has had since the first look; `nil` stands for no row. If the target is
     /// found to have any of these, it follows, only later.
     private(set) var witnessed: [RowDigest?]
@@ -17,6 +19,9 @@ struct PendingRow: Sendable {
     private(set) var looks = 0
     /// What the last look found.
     private(set) var last: (source: Found?, target: Found?)?
+    /// Whether its range still had the key at the last look, though no side found a row by it: then
+    /// a row is there of which nothing is known.
+    private(set) var isOutOfReach = false
 
     /// A row as a look found it.
     struct Found: Sendable, Equatable {
@@ -24,16 +29,33 @@ struct PendingRow: Sendable {
         let digest: RowDigest
     }
 
-    init(table: Int, key: RowKey, source: RowDigest?) {
+    init(table: Int, key: RowKey, range: KeyRange, source: RowDigest?) {
         self.table = table
         self.key = key
+        self.range = range
         witnessed = [source]
     }
 
     /// Takes in a look.
     ///
+    /// - Parameter isOutOfReach: whether the row's range has its key though neither side finds it.
     /// - Returns: whether the target has what the source has, or had.
-    mutating func look(source: Found?, target: Found?, at now: ContinuousClock.Instant) -> Bool {
+    mutating func look(
+        source: Found?, target: Found?, isOutOfReach: Bool = false,
+        at now: ContinuousClock.Instant
+    ) -> Bool {
+        if isOutOfReach {
+            first = first ?? now
+            if self.isOutOfReach {
+                looks += 1
+            } else {
+                looks = 1
+                since = now
+            }
+            (self.isOutOfReach, last) = (true, nil)
+            return false
+        }
+        self.isOutOfReach = false
         if !witnessed.contains(source?.digest) {
             witnessed.append(source?.digest)
             if witnessed.count > 16 { witnessed.removeFirst() }

@@ -32,7 +32,11 @@ struct Planner {
             guard
                 var plan = TablePlan(
                     index: index, source: a, source.family, target: b, target.family,
-                    comparesGenerated: options.comparesGeneratedColumns)
+                    comparesGenerated: options.comparesGeneratedColumns,
+                    ignored: (
+                        source.ignoredKeys[names.source] ?? [],
+                        target.ignoredKeys[names.target] ?? []
+                    ))
             else {
                 tally.stop(index, "the tables have no column in common")
                 continue
@@ -69,6 +73,8 @@ struct Catalog: Sendable {
     var estimates: [TableName: TableEstimate] = [:]
     /// Tables whose shape can't be read, with the reason.
     var unreadable: [TableName: String] = [:]
+    /// Names of keys that no statement can use.
+    var ignoredKeys: [TableName: Set<String>] = [:]
 }
 
 extension Session {
@@ -88,10 +94,10 @@ extension Session {
                     }
                 }
             }
-            if estimates {
-                for schema in Set(tables.map(\.schema)) {
-                    for table in try reader.tables(in: schema) { out.estimates[table.name] = table }
-                }
+            for schema in Set(tables.map(\.schema)) {
+                out.ignoredKeys.merge(try reader.ignoredKeys(in: schema)) { $0.union($1) }
+                guard estimates else { continue }
+                for table in try reader.tables(in: schema) { out.estimates[table.name] = table }
             }
             return out
         }

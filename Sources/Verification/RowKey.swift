@@ -39,8 +39,16 @@ struct RowDigest: Sendable, Hashable {
     }
 }
 
+/// Two rows of one side have the same key in its common form: texts were converted to a character
+/// set in which they are the same, or are no characters at all. No literal tells them apart.
+struct AmbiguousKey: Error, CustomStringConvertible {
+    var description: String {
+        "two rows have the same key once it is converted to the other side's character set"
+    }
+}
+
 /// A range of keys in the server's own order: above `lower`, up to and including `upper`.
-struct KeyRange: Sendable {
+struct KeyRange: Sendable, Hashable {
     var lower: RowKey?
     var upper: RowKey?
 }

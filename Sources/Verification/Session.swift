@@ -77,6 +77,8 @@ actor Session {
         let made = try Connection(options)
         interrupter.withLock { $0 = made.interrupter }
         try made.execute(Self.setUp)
+        try made.liftTimeLimit()
+        try made.useInvisibleKeys()
         if made.family == .mysql, made.serverVersion.isAtLeast(8) {
             try made.execute("SET SESSION information_schema_stats_expiry=0")
         }
@@ -90,10 +92,10 @@ actor Session {
     }
 
     /// What texts of values depend on, the same on both sides, and time for slow readers. The
-    /// lock wait is for DDL that holds a table.
+    /// lock wait is for DDL that holds a table. A key may be a date that no calendar has.
     static let setUp = """
-        SET NAMES utf8mb4; SET time_zone='+00:00', sql_mode='', lock_wait_timeout=30, \
-        net_write_timeout=600, net_read_timeout=600, sql_select_limit=18446744073709551615; \
+        SET NAMES utf8mb4; SET time_zone='+00:00', sql_mode='ALLOW_INVALID_DATES', \
+        lock_wait_timeout=30, net_write_timeout=600, net_read_timeout=600, sql_select_limit=18446744073709551615; \
         SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED
         """
 }
@@ -117,14 +119,23 @@ extension Session {
     }
 
     /// The key `count` rows into a range, `nil` when the range has fewer.
+    ///
+    /// - Throws: ``AmbiguousKey`` when the key's literal lies outside of the range: bounds would go
+    ///   in circles.
     func bound(_ plan: TablePlan, _ range: KeyRange, _ count: Int) async throws -> RowKey? {
         let side = plan.on(side)
         let sql = side.bound(range, count)
         let literals = side.key?.literals ?? []
+        let isConverted = plan.convertsKey
         return try await run { connection in
-            var key: RowKey?
-            try connection.forEachRow(sql) { key = readKey($0, literals) }
-            return key
+            // The row that was met may be deleted before it is looked up.
+            for _ in 0..<4 {
+                var key: RowKey?
+                try connection.forEachRow(sql) { key = readKey($0, literals) }
+                guard let key, isConverted else { return key }
+                if try connection.value(side.isWithin(range, key)) != nil { return key }
+            }
+            throw AmbiguousKey()
         }
     }
 
@@ -144,6 +155,23 @@ extension Session {
                 var values: [[UInt8]?] = []
                 for i in forms.indices { values.append(row.copy(count + 1 + i)) }
                 out.append((readKey(row, literals), try digest(hash, values, forms, side)))
+            }
+            return out
+        }
+    }
+
+    /// Which of some keys a range has, told by reading it.
+    func keys(
+        _ plan: TablePlan, in range: KeyRange, among wanted: Set<RowKey>
+    ) async throws -> Set<RowKey> {
+        let planned = plan.on(side)
+        let sql = planned.keys(plan.condition(side, range))
+        let literals = planned.key?.literals ?? []
+        return try await run { connection in
+            var out: Set<RowKey> = []
+            try connection.forEachRow(sql) { row in
+                let key = readKey(row, literals)
+                if wanted.contains(key) { out.insert(key) }
             }
             return out
         }

@@ -29,19 +29,35 @@ struct SidePlan: Sendable {
     /// Number of rows, and the exact sum of 64 bits of each row's SHA-256. A sum, unlike XOR,
     /// does not lose pairs of identical rows; a change goes unseen with a chance of 2^-64.
     func checksum(_ condition: String?) -> String {
-        // A row that the server can't hash must not count as equal to another one.
-        "SELECT COUNT(*),COALESCE(SUM(COALESCE(\(slice(row)),FLOOR(RAND()*1e15))),0) "
-            + "FROM \(table)\(filter(condition))"
+        "SELECT COUNT(*),COALESCE(\(sum),0) FROM \(table)\(filter(condition))"
     }
+
+    /// The sum of ``checksum(_:)`` as an aggregate.
+    ///
+    /// A row that the server can't hash must not count as equal to another one. What it counts as
+    /// is a whole number, too: next to a DOUBLE all of them would be summed as DOUBLE, whose 53
+    /// bits depend on the order of the rows.
+    var sum: String { "SUM(COALESCE(\(slice(row)),CAST(FLOOR(RAND()*1e15) AS UNSIGNED)))" }
 
     func slice(_ concatenation: String) -> String {
         "CAST(CONV(LEFT(SHA2(\(concatenation),256),16),16,10) AS UNSIGNED)"
+    }
+
+    /// Key values of rows.
+    func keys(_ condition: String?) -> String {
+        "SELECT \(keyValues.joined(separator: ",")) FROM \(table)\(filter(condition))"
     }
 
     /// Key values, hash and client values of rows.
     func digests(_ condition: String?) -> String {
         let list = keyValues + ["LEFT(UNHEX(SHA2(\(base),256)),16)"] + clientValues
         return "SELECT \(list.joined(separator: ",")) FROM \(table)\(filter(condition))"
+    }
+
+    /// Gives a row where a key's literal finds one within a range.
+    func isWithin(_ range: KeyRange, _ key: RowKey) -> String {
+        let conditions = [self.key?.equals(key), self.key?.condition(range)].compactMap { $0 }
+        return "SELECT 1 FROM \(table) WHERE \(conditions.joined(separator: " AND ")) LIMIT 1"
     }
 
     /// The key `count` rows into a range.
@@ -76,10 +92,20 @@ struct TablePlan: Sendable {
 
     func on(_ side: Side) -> SidePlan { side == .source ? sourceSide : targetSide }
 
+    /// Whether texts of the key are converted, so that a literal may stand for another key.
+    var convertsKey: Bool {
+        key?.contains { at in
+            if case .text(charset: nil, _) = columns[at].form.value { true } else { false }
+        } ?? false
+    }
+
     /// Makes a plan; `nil` when the tables share no column.
+    ///
+    /// - Parameter ignored: names of keys on either side that no statement can use.
     init?(
         index: Int, source: TableShape, _ sourceFamily: ServerFamily, target: TableShape,
-        _ targetFamily: ServerFamily, comparesGenerated: Bool
+        _ targetFamily: ServerFamily, comparesGenerated: Bool,
+        ignored: (source: Set<String>, target: Set<String>) = ([], [])
     ) {
         var pairs: [ColumnPair] = []
         for column in source.columns {
@@ -97,7 +123,9 @@ struct TablePlan: Sendable {
         self.source = source
         self.target = target
         columns = pairs
-        let chosen = Self.chooseKey(source, target, pairs)
+        let chosen = Self.chooseKey(
+            source.keys.filter { $0.isUnique && !ignored.source.contains($0.name) },
+            target.keys.filter { $0.isUnique && !ignored.target.contains($0.name) }, pairs)
         key = chosen?.columns
         clientForms = pairs.compactMap(\.form.client)
         sourceSide = Self.side(.source, source, pairs, chosen?.columns, chosen?.source)
@@ -130,11 +158,11 @@ struct TablePlan: Sendable {
     /// written as literals: the primary key, else the first one. Only such a key names a row on
     /// both sides.
     private static func chooseKey(
-        _ source: TableShape, _ target: TableShape, _ pairs: [ColumnPair]
+        _ source: [KeyShape], _ target: [KeyShape], _ pairs: [ColumnPair]
     ) -> (columns: [Int], source: String, target: String)? {
-        for key in source.keys where key.isUnique {
+        for key in source {
             guard let columns = usableColumns(key, pairs, \.source) else { continue }
-            for other in target.keys where other.isUnique {
+            for other in target {
                 if let same = usableColumns(other, pairs, \.target), Set(same) == Set(columns) {
                     return (columns, key.name, other.name)
                 }

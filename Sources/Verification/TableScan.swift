@@ -1,4 +1,3 @@
-internal import MySQLClient
 internal import MySQLCore
 
 /// Goes through all tables, and lets the workers compare their chunks.
@@ -52,6 +51,7 @@ struct TableScan: Sendable {
     private func step(_ plan: TablePlan, _ range: KeyRange) async throws -> KeyRange {
         do {
             let upper = try await stepper.bound(plan, range, plan.chunkRows)
+            if let upper, upper == range.lower { throw AmbiguousKey() }
             return KeyRange(lower: range.lower, upper: upper)
         } catch {
             if Task.isCancelled { throw error }
@@ -65,13 +65,7 @@ struct TableScan: Sendable {
         _ plan: TablePlan, _ body: (SessionPair) async throws -> Void
     ) async throws {
         guard !tally.isStopped(plan.index) else { return }
-        do {
-            try await pool.use(body)
-        } catch  where !(error is any ServerSideError) || Task.isCancelled {
-            throw error
-        } catch {
-            tally.stop(plan.index, "\(error)")
-        }
+        try await tally.guarding(plan) { try await pool.use(body) }
     }
 
     private func keyless(_ plan: TablePlan, _ pair: SessionPair) async throws {
@@ -81,8 +75,3 @@ struct TableScan: Sendable {
         try await judge.record(rows, plan, pair)
     }
 }
-
-/// Errors that concern a server or a table, not the caller.
-private protocol ServerSideError: Error {}
-extension MySQLError: ServerSideError {}
-extension ServerChanged: ServerSideError {}

@@ -72,6 +72,21 @@ final class Tally: Sendable {
         }
     }
 
+    /// Runs a part of a table's comparison. What goes wrong in it leaves the table undecided, and
+    /// the others alone.
+    ///
+    /// - Throws: ``SinkFailure``, and whatever the task's cancellation makes of it.
+    func guarding(_ plan: TablePlan, _ body: () async throws -> Void) async throws {
+        do {
+            try await body()
+        } catch let error as SinkFailure {
+            throw error
+        } catch {
+            if Task.isCancelled { throw error }
+            stop(plan.index, "\(error)")
+        }
+    }
+
     /// Whether a table is not to be searched any further.
     func isStopped(_ table: Int) -> Bool { state.withLock { $0.stopped.contains(table) } }
 }

@@ -25,6 +25,8 @@ public struct VerificationOptions: Sendable {
     public var comparesStructure = true
     /// Whether values of generated columns are compared.
     public var comparesGeneratedColumns = true
+    /// Rows of a table without a key whose hashes are held at once, twice as many for a moment.
+    var keylessRowsAtOnce = 300_000
     /// Receives the statements, one per call and without a newline at the end, that would make
     /// the target equal. They are never executed here.
     public var fixSQL: (@Sendable (String) throws -> Void)?

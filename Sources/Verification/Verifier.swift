@@ -52,6 +52,7 @@ public final class Verifier: Sendable {
             await pool.close()
             await stepper.close()
             if Task.isCancelled { throw CancellationError() }
+            if let failure = error as? SinkFailure { throw failure.cause }
             throw error
         }
         await pool.close()

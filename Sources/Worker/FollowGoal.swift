@@ -107,9 +107,10 @@ struct FollowGoal: Sendable {
         return place
     }
 
-    /// Milliseconds that the target is behind: nothing when all that came is applied.
+    /// Milliseconds that the target is behind: nothing when all that came is applied. Not known
+    /// while nothing can come, since the relay log has lost its source.
     private func lag(_ now: ReplicationProgress.Snapshot) -> Int64? {
-        if now.lastReceivedMicroseconds == 0 { return nil }
+        if now.lastReceivedMicroseconds == 0 || !relay.isConnected { return nil }
         if now.isIdle { return 0 }
         guard now.lastCommitMicroseconds > 0 else { return nil }
         return max(0, (wallClockMicroseconds() - now.lastCommitMicroseconds) / 1000)

@@ -193,6 +193,7 @@ public final class Migration: Sendable {
                 logger.warning("trying again", metadata: ["reason": "\(reason)"])
                 board.update {
                     $0.retries += 1
+                    $0.lagMilliseconds = nil
                     $0.waiting = "\(reason); next try in \(delay.rounded)"
                 }
                 try await Task.sleep(for: delay)
@@ -352,6 +353,7 @@ public final class Migration: Sendable {
 
     /// One step: a run of the copy, or a run of replication. An outcome ends the migration's run.
     private func advance(_ succeeded: @escaping () -> Void) async throws -> MigrationOutcome? {
+        board.update { $0.lagMilliseconds = nil }
         let state = try await withThread("control") {
             try Takeover(meta: self.meta, key: self.key).peek(Connection(self.settings.target))
         }

@@ -72,6 +72,13 @@ final class MigrationRelay: Sendable {
     /// Of the log that events are read from: another number means that they are taken back.
     var generation: Int? { state.withLock { $0.log }?.generation }
 
+    /// Whether the log that events are read from gets what its source writes, as far as is known;
+    /// a connection of one's own ends the run when it is lost.
+    var isConnected: Bool {
+        guard let log = state.withLock({ $0.log }) else { return true }
+        return log.status.state == .running
+    }
+
     /// Whether events are read from it, or will be.
     var isRead: Bool {
         settings.keepsRelay && state.withLock { !$0.isDecided || $0.log != nil }

@@ -57,7 +57,7 @@ public struct SubtaskVerification: Sendable, Hashable, Codable {
     public var differingRows: UInt64 = 0
     /// The first tables that are not equal; empty before the end.
     public var tables: [Table] = []
-    /// Why it failed.
+    /// Why it failed, or why what differs says nothing.
     public var reason: String?
 
     init(begun: Double) { self.begun = begun }
@@ -74,10 +74,13 @@ final class VerificationDesk: Sendable {
         let source: String
     }
 
+    /// Tells how far a target is behind its source now; throws where it is not followed.
+    typealias Lag = @Sendable () throws(WorkerError) -> Duration
+
     private struct Job: Sendable {
         let subtask: Subtask
         let settings: MigrationSettings
-        let settle: Duration
+        let lag: Lag
         /// Set when nobody wants to know any more.
         let isOff = Latch()
     }
@@ -89,6 +92,8 @@ final class VerificationDesk: Sendable {
     /// How many are compared at once; each takes four connections to either server.
     private static let atOnce = 2
     private static let shortestSettle = Duration.seconds(5)
+    /// How often it is looked whether the target still follows.
+    private static let pulse = Duration.milliseconds(100)
     /// How far behind a target may be that is compared.
     static let greatestLag = Duration.seconds(20)
     /// How many tables a result names.
@@ -99,11 +104,11 @@ final class VerificationDesk: Sendable {
 
     /// Begins a comparison, as soon as its turn comes.
     ///
-    /// - Parameter lag: how far the target is behind the source now, at most ``greatestLag``: a
-    ///   difference must last three times as long.
+    /// - Parameter lag: asked when its turn comes, and until it ends: a difference must last three
+    ///   times as long, and counts for nothing where the target has not followed.
     /// - Throws: ``WorkerError`` when the tables can't be compared, or are being compared.
     func begin(
-        _ subtask: Subtask, _ settings: MigrationSettings, lag: Duration
+        _ subtask: Subtask, _ settings: MigrationSettings, lag: @escaping Lag
     ) throws(WorkerError) {
         // Each source would find the others' rows, and rows that were left out on purpose.
         if settings.sharesTargets {
@@ -112,8 +117,7 @@ final class VerificationDesk: Sendable {
         if settings.mapping.leavesOutChanges {
             throw .cannotVerify("the task's filters leave out rows or changes")
         }
-        let settle = max(Self.shortestSettle, lag * 3)
-        let job = Job(subtask: subtask, settings: settings, settle: settle)
+        let job = Job(subtask: subtask, settings: settings, lag: lag)
         let isBusy = results.withLock { results in
             if let known = results[subtask], !known.result.state.isOver { return true }
             results[subtask] = (job, SubtaskVerification(begun: Self.now))
@@ -158,7 +162,7 @@ final class VerificationDesk: Sendable {
         guard !job.isOff.isSet else { return }
         update(job) { $0.state = .running }
         let outcome = await withTaskGroup(
-            of: Result<VerificationReport, any Error>.self
+            of: Result<(report: VerificationReport, doubt: String?), any Error>.self
         ) { group in
             group.addTask {
                 do {
@@ -177,10 +181,14 @@ final class VerificationDesk: Sendable {
         update(job) { result in
             result.ended = Self.now
             switch outcome {
-            case .success(let report): result.take(report, Self.namedTables, Self.notesOfTable)
+            case .success(let (report, doubt)):
+                result.take(report, doubt, Self.namedTables, Self.notesOfTable)
             case .failure(is CancellationError):
                 result.state = .failed
                 result.reason = "the worker has ended it"
+            case .failure(let error as WorkerError):
+                result.state = .failed
+                result.reason = error.description
             case .failure(let error):
                 result.state = .failed
                 result.reason = self.describe(error).message
@@ -188,14 +196,43 @@ final class VerificationDesk: Sendable {
         }
     }
 
-    private func compare(_ job: Job) async throws -> VerificationReport {
+    /// Compares, and watches the target meanwhile.
+    ///
+    /// - Returns: the report, and why its differences say nothing, if so.
+    private func compare(
+        _ job: Job
+    ) async throws -> (report: VerificationReport, doubt: String?) {
+        let settle = max(Self.shortestSettle, try job.lag() * 3)
+        let observer = LagObserver(settle: settle, lag: job.lag)
+        let report = try await withThrowingTaskGroup(of: VerificationReport?.self) { group in
+            group.addTask { try await self.compare(job, settle: settle) }
+            group.addTask {
+                while true {
+                    _ = observer.look()
+                    try await Task.sleep(for: Self.pulse)
+                }
+            }
+            defer { group.cancelAll() }
+            while let report = try await group.next() { if let report { return report } }
+            throw CancellationError()
+        }
+        guard report.verdict == .different else { return (report, nil) }
+        // The last look may have met it in the middle of a burst.
+        while true {
+            let now = observer.look()
+            if now.doubt != nil || !now.isLate { return (report, now.doubt) }
+            try await Task.sleep(for: Self.pulse)
+        }
+    }
+
+    private func compare(_ job: Job, settle: Duration) async throws -> VerificationReport {
         let settings = job.settings
         let tables = try await withThread("tables") {
             try SelectedTables.read(settings.source, settings.mapping)
         }
         update(job) { $0.tablesTotal = tables.count }
         var options = VerificationOptions(tables: tables)
-        options.settle = job.settle
+        options.settle = settle
         let verifier = Verifier(
             source: settings.source, target: settings.target, options: options
         ) { progress in
@@ -221,22 +258,88 @@ final class VerificationDesk: Sendable {
 }
 
 extension SubtaskVerification {
-    fileprivate mutating func take(_ report: VerificationReport, _ named: Int, _ notes: Int) {
-        switch report.verdict {
+    /// - Parameter doubt: why differences say nothing, if so.
+    fileprivate mutating func take(
+        _ report: VerificationReport, _ doubt: String?, _ named: Int, _ notes: Int
+    ) {
+        func judged(_ verdict: Verdict) -> Verdict {
+            verdict == .different && doubt != nil ? .undecided : verdict
+        }
+        switch judged(report.verdict) {
         case .equal: state = .equal
         case .different: state = .different
         case .undecided: state = .undecided
         }
+        reason = report.verdict == .different ? doubt : nil
         tablesTotal = report.tables.count
         tablesDone = report.tables.count
         rows = report.rows
         differingRows = report.differingRows
         tables = report.tables.filter { $0.verdict != .equal }.prefix(named).map { table in
-            let reasons = table.undecidedReason.map { [$0] } ?? []
+            let doubts = table.verdict == .different ? doubt : nil
+            let reasons = [doubts, table.undecidedReason].compactMap { $0 }
             let shape = table.structure.filter(\.isDifference).map(\.description)
             return Table(
-                name: table.source.description, verdict: table.verdict.rawValue, rows: table.rows,
+                name: table.source.description, verdict: judged(table.verdict).rawValue,
+                rows: table.rows,
                 differingRows: table.differingRows, notes: Array((reasons + shape).prefix(notes)))
+        }
+    }
+}
+
+/// Whether a target has followed while it was compared.
+///
+/// What is on its way differs for as long as the target is late, and a difference counts when it
+/// has lasted for `settle`. A moment does no harm: after a quiet time the first transaction looks
+/// as old as the one before it.
+struct LagWatch: Sendable {
+    /// How long differences must last.
+    let settle: Duration
+    /// Since when the target is too late, or is not followed.
+    private var lateSince: ContinuousClock.Instant?
+    /// Why differences say nothing, once that has lasted for too long.
+    private(set) var doubt: String?
+
+    init(settle: Duration) { self.settle = settle }
+
+    /// Whether it was late when it was last looked at.
+    var isLate: Bool { lateSince != nil }
+
+    /// Takes in how far the target is behind.
+    mutating func note(_ lag: Result<Duration, WorkerError>, at now: ContinuousClock.Instant) {
+        let reason: String
+        switch lag {
+        case .success(let lag):
+            if lag * 3 <= settle {
+                lateSince = nil
+                return
+            }
+            reason = "the target has fallen behind by \(lag) while it was compared"
+        case .failure(let error): reason = error.description
+        }
+        let since = lateSince ?? now
+        lateSince = since
+        if doubt == nil, since.duration(to: now) * 3 >= settle { doubt = reason }
+    }
+}
+
+/// Looks at a target while it is compared.
+private final class LagObserver: Sendable {
+    private let lag: VerificationDesk.Lag
+    private let watch: Mutex<LagWatch>
+
+    init(settle: Duration, lag: @escaping VerificationDesk.Lag) {
+        self.lag = lag
+        watch = Mutex(LagWatch(settle: settle))
+    }
+
+    /// Looks once more, and tells what all looks have shown.
+    func look() -> LagWatch {
+        let now: Result<Duration, WorkerError>
+        do { now = .success(try lag()) } catch { now = .failure(error) }
+        return watch.withLock { watch in
+            watch.note(now, at: .now)
+            return watch
         }
     }
 }
@@ -246,7 +349,9 @@ private enum SelectedTables {
     static func read(
         _ source: ConnectionOptions, _ mapping: TableMapping
     ) throws -> [(source: TableName, target: TableName)] {
-        let reader = SchemaReader(try Connection(source))
+        let connection = try Connection(source)
+        try connection.liftTimeLimit()
+        let reader = SchemaReader(connection)
         var found: [TableName] = []
         for schema in try reader.schemas() where mapping.mayHold(schema: schema) {
             found += try reader.tables(in: schema).map(\.name).filter { mapping.selects($0) }

@@ -175,8 +175,17 @@ extension MigrationTests {
                 #expect(status.contains("compared: different, 1 of "), "\(status)")
                 #expect(status.contains("Running"), "\(status)")
 
-                // Of one that rests since the worker was started nothing is known.
+                // What is written while it is paused is not there on purpose.
+                try trial.onTarget("DELETE FROM marker WHERE id=4611686018427387999")
                 try await cluster.setStage(.paused, trial, source: "s")
+                try await cluster.status("Paused", of: trial, at: worker)
+                try trial.onSource("INSERT INTO marker VALUES (4611686018427387998)")
+                outcome = try await verify()
+                #expect(outcome.status == 1, "\(outcome.text)")
+                #expect(outcome.text.contains("does not follow its source"), "\(outcome.text)")
+                #expect(outcome.text.contains("it is Paused"), "\(outcome.text)")
+
+                // Of one that rests since the worker was started nothing is known.
                 worker.process?.signal(SIGTERM)
                 _ = try await worker.process?.end(within: .seconds(60))
                 try worker.start()

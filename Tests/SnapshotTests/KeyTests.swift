@@ -81,4 +81,23 @@ import Testing
                 "\(table)")
         }
     }
+
+    /// Of several unique keys any may be chosen, also one that the optimizer is not to see.
+    @Test(arguments: [TestServer.Family.mariadb, .mysql])
+    func `a key that is hidden from the optimizer is no hindrance`(
+        _ family: TestServer.Family
+    ) async throws {
+        guard TestServer.isAvailable(family) else { return }
+        var f = try await CopyFixture(
+            "snap_hidden_\(family.rawValue)", from: family, to: family,
+            """
+            CREATE TABLE hidden (k INT NOT NULL, w INT NOT NULL, UNIQUE b (k), UNIQUE a (w));
+            INSERT INTO hidden VALUES (1,9),(2,8),(3,7),(4,6),(5,5);
+            ALTER TABLE hidden ALTER INDEX a \(family == .mysql ? "INVISIBLE" : "IGNORED");
+            """)
+        f.configuration.chunkRows = 2
+        try await f.copy()
+        let (a, b) = try f.rows("hidden")
+        #expect(a == b && a.count == 5)
+    }
 }

@@ -54,6 +54,60 @@ import Verification
         #expect(report.tables[0].undecidedReason?.contains("ERROR 20") == true)
     }
 
+    /// What happens to a table while its differences are described, or repaired, is its own matter.
+    @Test func aTableThatGoesMeanwhileTakesNoOtherResultAlong() async throws {
+        let trial = try await Trial()
+        let tables = ["t", "u", "v"]
+        for table in tables {
+            try trial.both(
+                "CREATE TABLE \(table) (id INT PRIMARY KEY, v INT); INSERT INTO \(table) VALUES (1,1),(2,2)"
+            )
+            try trial.onTarget("UPDATE \(table) SET v=v+5")
+        }
+        let isDropped = Mutex(false)
+        let drop = { @Sendable (table: String) in
+            let isFirst = isDropped.withLock { gone in
+                defer { gone = true }
+                return !gone
+            }
+            if isFirst { _ = try? trial.onSource("DROP TABLE \(table)") }
+        }
+        // Between the descriptions of its two rows.
+        let described = try await trial.run(trial.options(tables)) { progress in
+            if progress.differences == 1 { drop("t") }
+        }
+        #expect(described.tables.map(\.verdict) == [.different, .different, .different])
+        #expect(described.tables.map(\.differingRows) == [2, 2, 2])
+        #expect(described.tables[0].undecidedReason?.contains("1146") == true)
+        #expect(described.found.filter { $0.hasPrefix("v ") || $0.hasPrefix("u ") }.count == 4)
+        // Between its row's DELETE and the INSERT.
+        isDropped.withLock { $0 = false }
+        let statements = Statements()
+        var options = trial.options(["u", "v"])
+        options.fixSQL = { statement in
+            statements.add(statement)
+            if statement.hasPrefix("DELETE FROM") { drop("u") }
+        }
+        let repaired = try await trial.run(options)
+        #expect(repaired.tables.map(\.differingRows) == [2, 2])
+        #expect(repaired.tables[0].undecidedReason?.contains("1146") == true)
+        try trial.target.sql(statements.text, database: trial.schema)
+        // What could not be written whole is not half done.
+        #expect(try trial.target.sql("SELECT v FROM u", database: trial.schema) == "6\n7\n")
+        let after = try await trial.verify("v")
+        #expect(after.verdict == .equal, "\(statements.text)")
+    }
+
+    @Test func whatTheSinkOfFixesThrowsEndsAll() async throws {
+        struct DiskFull: Error {}
+        let trial = try await Trial()
+        try prepare(trial)
+        var options = trial.options(["t"])
+        options.fixSQL = { if $0.hasPrefix("DELETE") { throw DiskFull() } }
+        let work = options
+        await #expect(throws: DiskFull.self) { try await trial.run(work) }
+    }
+
     @Test func wrongCredentialsFailAtOnce() async throws {
         let trial = try await Trial()
         var wrong = Trial.options(trial.target)

@@ -70,7 +70,10 @@ struct Trial: Sendable {
     }
 
     static let prelude =
-        "SET NAMES utf8mb4; SET sql_mode='NO_AUTO_VALUE_ON_ZERO', time_zone='+00:00';\n"
+        """
+        SET NAMES utf8mb4; SET time_zone='+00:00', \
+        sql_mode='NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES';\n
+        """
 
     func onSource(_ sql: String) throws {
         try source.sql(Self.prelude + sql, database: schema)

@@ -47,6 +47,8 @@ struct Planted: Sendable, CustomStringConvertible {
         Planted("year", "YEAR", "0", "2000"),
         Planted("zero date", "DATE", "'0000-00-00'", "NULL"),
         Planted("invalid date", "DATE", "'2024-02-00'", "'2024-02-01'"),
+        Planted("date of no calendar", "DATE", "'2024-02-30'", "'2024-02-31'"),
+        Planted("day of no calendar", "DATETIME", "'2023-02-29 01:00:00'", "'2023-03-01 01:00:00'"),
         Planted("microseconds", "DATETIME(6)", "'2024-01-01 00:00:00.000001'", "'2024-01-01'"),
         Planted("timestamp", "TIMESTAMP NULL", "'2024-03-31 01:30:00'", "'2024-03-31 02:30:00'"),
         Planted("negative time", "TIME", "'-00:00:01'", "'00:00:01'"),
@@ -152,6 +154,25 @@ struct Planted: Sendable, CustomStringConvertible {
         let result = try await trial.verifyAndFix(["t", "k"])
         #expect(result.before.tables.map(\.differingRows) == [1, 3])
         #expect(result.after.verdict == .equal)
+    }
+
+    /// Only MySQL shows which zero it is.
+    @Test(.enabled(if: Servers.hasMySQL)) func theSignOfZero() async throws {
+        let trial = try await Trial(.mysqlToMySQL)
+        try trial.both(
+            """
+            CREATE TABLE t (id INT PRIMARY KEY, f FLOAT, d DOUBLE);
+            CREATE TABLE k (f FLOAT, d DOUBLE); CREATE TABLE r (d DOUBLE PRIMARY KEY, v INT);
+            INSERT INTO t VALUES (1,0e0,-0e0),(2,-0e0,0e0); INSERT INTO k SELECT f, d FROM t;
+            INSERT INTO r VALUES (-0e0,1);
+            """)
+        let equal = try await trial.verify("t", "k", "r")
+        #expect(equal.verdict == .equal, "\(equal.tables)")
+        try trial.onTarget(
+            "UPDATE t SET f=-0e0, d=0e0 WHERE id=1; DELETE FROM k LIMIT 1; UPDATE r SET v=2;")
+        let result = try await trial.verifyAndFix(["t", "k", "r"])
+        #expect(result.before.tables.map(\.differingRows) == [1, 1, 1])
+        #expect(result.after.verdict == .equal, "\(result.fix)")
     }
 
     @Test(arguments: Trial.Pair.acrossFamilies)

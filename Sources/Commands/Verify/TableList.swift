@@ -40,7 +40,9 @@ struct TableList: Sendable {
     private static func names(
         _ server: ConnectionOptions, _ selection: TableSelection
     ) throws -> Set<TableName> {
-        let reader = SchemaReader(try Connection(server))
+        let connection = try Connection(server)
+        try connection.liftTimeLimit()
+        let reader = SchemaReader(connection)
         var out: Set<TableName> = []
         for schema in try reader.schemas() where selection.mayHold(schema: schema) {
             out.formUnion(

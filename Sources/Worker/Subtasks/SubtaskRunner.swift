@@ -249,6 +249,8 @@ final class SubtaskRunner: Sendable {
     private func forget(_ order: Order) {
         state.withLock { state in
             state.progress = state.migration?.board.current ?? state.progress
+            // From here on nobody knows, but of one that has reached its goal.
+            if state.progress?.phase != .done { state.progress?.lagMilliseconds = nil }
             state.migration = nil
         }
     }

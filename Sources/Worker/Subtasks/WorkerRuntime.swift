@@ -208,27 +208,50 @@ public final class WorkerRuntime: SourceHost {
 
     /// Compares a subtask's tables, in the background.
     public func verify(task: String, source: String) async throws {
-        let (order, runner) = state.withLock { state in
-            (state.orders[source]?.subtasks[task], state.runners[source])
-        }
-        guard let order, let runner else {
+        guard let order = state.withLock({ $0.orders[source]?.subtasks[task] }) else {
             throw WorkerError.notHere(task: task, source: source)
         }
+        _ = try lag(task: task, source: source)
+        let subtask = VerificationDesk.Subtask(task: task, source: source)
+        try desk.begin(subtask, order.settings.get()) { [weak self] () throws(WorkerError) in
+            guard let self else { throw .notHere(task: task, source: source) }
+            return try self.lag(task: task, source: source)
+        }
+    }
+
+    /// How far a subtask's target is behind its source now.
+    ///
+    /// - Throws: ``WorkerError`` where it is not followed, so that what differs says nothing.
+    private func lag(task: String, source: String) throws(WorkerError) -> Duration {
+        guard let runner = state.withLock({ $0.runners[source] }) else {
+            throw .notHere(task: task, source: source)
+        }
+        guard let status = runner.status.subtasks.first(where: { $0.task == task }) else {
+            throw .notHere(task: task, source: source)
+        }
+        return try status.lag()
+    }
+}
+
+extension SubtaskStatus {
+    /// How far the target is behind, where it can be compared with its source.
+    func lag() throws(WorkerError) -> Duration {
         // Of one that rests since this worker was started nothing is known.
-        guard let progress = runner.status.subtasks.first(where: { $0.task == task })?.progress,
-            progress.phase.isCopied
-        else {
-            throw WorkerError.isCopying(task: task, source: source)
+        guard let progress, progress.phase.isCopied else {
+            throw .isCopying(task: task, source: source)
         }
         // One that has ended where it was to end is not behind.
-        guard
-            let lag = progress.phase == .done
-                ? .zero : progress.lagMilliseconds.map({ Duration.milliseconds($0) }),
-            lag <= VerificationDesk.greatestLag
-        else {
-            throw WorkerError.isBehind(task: task, source: source)
+        if progress.phase == .done { return .zero }
+        if stage != .running {
+            throw .isResting(task: task, source: source, reason: "it is \(stage.rawValue)")
         }
-        try desk.begin(.init(task: task, source: source), order.settings.get(), lag: lag)
+        if let reason = progress.waiting ?? error?.message {
+            throw .isResting(task: task, source: source, reason: reason)
+        }
+        guard let lag = progress.lagMilliseconds.map({ Duration.milliseconds($0) }),
+            lag <= VerificationDesk.greatestLag
+        else { throw .isBehind(task: task, source: source) }
+        return lag
     }
 }
 
@@ -244,6 +267,8 @@ public enum WorkerError: Error, Sendable, Hashable, CustomStringConvertible {
     case isCopying(task: String, source: String)
     /// Its target is too far behind the source, or it is not known yet how far.
     case isBehind(task: String, source: String)
+    /// It does not follow its source now, and why.
+    case isResting(task: String, source: String, reason: String)
     /// The worker does not have it.
     case notHere(task: String, source: String)
 
@@ -260,6 +285,9 @@ public enum WorkerError: Error, Sendable, Hashable, CustomStringConvertible {
         case .isBehind(let task, let source):
             "task '\(task)' on source '\(source)' is behind by more than 20 s, or has just begun to "
                 + "follow: what is on its way would be taken for a difference"
+        case .isResting(let task, let source, let reason):
+            "task '\(task)' on source '\(source)' does not follow its source (\(reason)): what "
+                + "the source has had since then would be taken for a difference"
         case .notHere(let task, let source):
             "this worker does not run task '\(task)' on source '\(source)' (any more)"
         }
