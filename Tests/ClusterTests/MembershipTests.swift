@@ -223,6 +223,39 @@ struct MembershipTests {
         }
     }
 
+    @Test("a leader of long ago goes on when its watch is interrupted")
+    func electedLongAgo() async throws {
+        try await TestCluster.with { cluster in
+            let worker = try TestWorker("w", cluster.endpoint, leaseSeconds: 60)
+            let running = Task { try await worker.run() }
+            defer { running.cancel() }
+            try await cluster.addSource("s")
+            try await cluster.eventually { try await cluster.bindings()["s"]?.worker == "w" }
+            let lease = worker.membership.lease?.id
+            let key = try await cluster.client.leader(of: KeyLayout.leader)
+            let before = try await cluster.bindings()
+            // An hour later nobody keeps what it was elected by.
+            let newest = try await cluster.client.put("other", [])
+            try await cluster.client.compact(before: newest)
+            let starts = cluster.store.starts
+            if let pid = cluster.store.pid { kill(pid, SIGKILL) }
+            try await cluster.eventually { cluster.store.starts > starts }
+            // The leader looks, and goes on.
+            try await cluster.addSource("t")
+            try await cluster.eventually { try await cluster.bindings()["t"]?.worker == "w" }
+            try await Task.sleep(for: .seconds(2))
+            #expect(try await cluster.client.leader(of: KeyLayout.leader) == key)
+            #expect(lease != nil && worker.membership.lease?.id == lease)
+            #expect(try await cluster.bindings()["s"] == before["s"])
+            // It still learns of its end.
+            try await cluster.client.delete(.key(try #require(key).key))
+            try await cluster.eventually {
+                let now = try await cluster.client.leader(of: KeyLayout.leader)
+                return now != nil && now?.createRevision != key?.createRevision
+            }
+        }
+    }
+
     @Test("many sources are bound in transactions that the store takes")
     func many() async throws {
         try await TestCluster.with { cluster in
