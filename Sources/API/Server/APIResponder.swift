@@ -291,7 +291,7 @@ extension APIProblem {
                 remedy: "make space in it; replication goes on")
         case .tooLarge:
             self.init(.tooLarge, "the request is larger than the metadata store takes")
-        case .compacted, .leaseNotFound, .memberNotFound, .refused, .invalid, .file:
+        case .compacted, .leaseNotFound, .memberNotFound, .refused, .invalid, .file, .dataLost:
             self.init(.internalError, "the metadata store refused the change: \(error.message)")
         }
     }

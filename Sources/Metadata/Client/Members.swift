@@ -76,8 +76,16 @@ public struct MemberStatus: Sendable, Hashable {
 extension EtcdClient {
     /// The members, as a member knows them; it may be a little behind.
     public func members(within limit: Duration? = nil) async throws -> [Member] {
-        try await call(EtcdMethods.members, EtcdMemberListRequest(), within: limit)
-            .members.map { Member($0) }
+        try await membership(within: limit).members
+    }
+
+    /// The members, and the number of the cluster that has answered.
+    public func membership(
+        within limit: Duration? = nil
+    ) async throws -> (cluster: UInt64, members: [Member]) {
+        let answer = try await call(
+            EtcdMethods.members, EtcdMemberListRequest(), within: limit)
+        return (answer.header.clusterID, answer.members.map { Member($0) })
     }
 
     /// How the member at one endpoint says that it is.
