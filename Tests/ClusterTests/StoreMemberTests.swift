@@ -180,4 +180,27 @@ struct StoreMemberTests {
             }
         }
     }
+
+    @Test("a store that has reached its quota makes room by itself")
+    func quota() async throws {
+        try await Self.with(["w"]) { _, own in
+            own.options.append("--quota-backend-bytes=\(16 << 20)")
+        } _: { nodes in
+            let client = nodes[0].node.client
+            let value = [UInt8](repeating: 1, count: 1 << 20)
+            var refusal: MetadataError?
+            for n in 0..<64 where refusal == nil {
+                do {
+                    try await client.put("same", value + [UInt8(n)])
+                } catch let error as MetadataError where error.code == .noSpace {
+                    refusal = error
+                }
+            }
+            #expect(refusal?.code == .noSpace)
+            try await Self.within("there is room") {
+                (try? await client.put("small", [1])) != nil
+            }
+            #expect(nodes[0].node.cluster.leader == "w")
+        }
+    }
 }

@@ -162,6 +162,13 @@ public final class Node: Sendable {
                     try await self.reportMember(member)
                     return false
                 }
+                group.addTask {
+                    try await SpaceKeeper(
+                        server: member.server, client: self.client, tls: self.settings.tls,
+                        log: self.log
+                    ).run()
+                    return false
+                }
             }
             group.addTask {
                 await self.host.run()

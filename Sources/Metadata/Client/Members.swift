@@ -71,6 +71,9 @@ public struct MemberStatus: Sendable, Hashable {
     public let appliedIndex: UInt64
     /// What it complains about.
     public let errors: [String]
+
+    /// Whether the store takes no writes, since some member has reached its quota.
+    public var isFull: Bool { errors.contains { $0.contains("NOSPACE") } }
 }
 
 extension EtcdClient {
