@@ -127,6 +127,29 @@ struct StoreMemberTests {
         }
     }
 
+    @Test("a store of another cluster is not believed, whoever has named it")
+    func otherCluster() async throws {
+        try await TestCluster.with { other in
+            try await Self.with(["w"]) { nodes in
+                let client = nodes[0].node.client
+                let file = nodes[0].folder + "/data/endpoints"
+                func isSaved() -> Bool {
+                    (try? String(contentsOfFile: file, encoding: .utf8))
+                        == "\(nodes[0].endpoint)\n"
+                }
+                try await Self.within("it knows where its store is") { isSaved() }
+                try client.setEndpoints([other.endpoint])
+                try await Self.within("it has found its own again") {
+                    client.endpoints == [nodes[0].endpoint]
+                }
+                // It has looked once more.
+                try await Task.sleep(for: .seconds(3))
+                #expect(client.endpoints == [nodes[0].endpoint] && isSaved())
+                #expect(try await other.client.list(.prefix(KeyLayout.voters)).values.isEmpty)
+            }
+        }
+    }
+
     @Test("a voter whose files are damaged is replaced by a worker that can take its place")
     func brokenVoter() async throws {
         try await Self.with(["w1", "w2", "w3"]) {

@@ -335,12 +335,14 @@ public final class Node: Sendable {
                     sayAt = .now + .seconds(30)
                     log.error("a store answers that is not this cluster's")
                 }
+                try await leaveOut(othersThan: number, saved)
                 continue
             }
             let others = found.members.filter { !$0.isLearner && $0.name != settings.name }
                 .sorted { $0.name < $1.name }
                 .flatMap { $0.clientURLs.compactMap { EtcdEndpoint($0) } }
-            let endpoints = (member.isUseful || others.isEmpty ? [own.clientEndpoint] : []) + others
+            let isFirst = member.isUseful(in: number) || others.isEmpty
+            let endpoints = (isFirst ? [own.clientEndpoint] : []) + others
             if endpoints != client.endpoints { try client.setEndpoints(endpoints) }
             let texts = endpoints.map(\.description)
             if texts != saved {
@@ -353,6 +355,20 @@ public final class Node: Sendable {
                 }
             }
         }
+    }
+
+    /// Uses the endpoints no more at which another cluster's store answers.
+    private func leaveOut(othersThan number: UInt64, _ saved: [String]) async throws {
+        let known = client.endpoints
+        let all = known + saved.compactMap { EtcdEndpoint($0) }.filter { !known.contains($0) }
+        try client.setEndpoints(all)
+        var ours: [EtcdEndpoint] = []
+        for endpoint in all {
+            let status = try? await client.status(of: endpoint)
+            if status.map({ $0.cluster == number }) ?? true { ours.append(endpoint) }
+        }
+        try Task.checkCancellation()
+        if !ours.isEmpty { try client.setEndpoints(ours) }
     }
 
     /// The number of the store's cluster: of one that has the cluster's token.

@@ -35,9 +35,12 @@ final class StoreMember: Sendable {
         self.log = log
     }
 
-    /// Whether it answers, and has a vote: then it is the best one to ask.
-    var isUseful: Bool {
-        if case .up(let status) = server.condition { return !status.isLearner }
+    /// Whether it answers, is a member of this cluster, and has a vote: then it is the best one to
+    /// ask.
+    func isUseful(in cluster: UInt64) -> Bool {
+        if case .up(let status) = server.condition {
+            return !status.isLearner && status.cluster == cluster
+        }
         return false
     }
 
@@ -69,7 +72,10 @@ final class StoreMember: Sendable {
                 }
                 formation = nil
             }
-            while !isWanted { try await Task.sleep(for: .milliseconds(100)) }
+            // The only member goes on when its data are back, whatever was known before.
+            while !isWanted, !(hasRemains && server.hasData) {
+                try await Task.sleep(for: .milliseconds(100))
+            }
             do {
                 let next = try await server.join(through: client, within: Self.joinLimit)
                 // Not before: they are all there is until somebody has others to copy.
