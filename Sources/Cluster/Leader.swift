@@ -8,6 +8,9 @@ public final class Leader: Sendable {
     /// How long after workers have come or gone running sources are left where they are: a worker
     /// that restarts is soon back.
     public static let settlingTime = Duration.seconds(20)
+    /// How long others are waited for by a leader that had lost its own lease: what has kept it from
+    /// the store may have kept them, too.
+    public static let returningTime = Duration.seconds(10)
 
     private enum Look { case again }
 
@@ -18,6 +21,11 @@ public final class Leader: Sendable {
         var workers: Set<String>?
         var workersSince: ContinuousClock.Instant = .now
     }
+    /// Of all leases that this worker has had.
+    private struct Entries {
+        var hasEntered = false
+        var returningUntil: ContinuousClock.Instant?
+    }
     /// Writes under conditions, or else reads.
     typealias Write =
         @Sendable ([Condition], [Operation], Operation) async throws -> TransactionResult
@@ -25,9 +33,11 @@ public final class Leader: Sendable {
     private let client: EtcdClient
     private let write: Write
     private let settling: Duration
+    private let returning: Duration
     private let otherDuties: @Sendable (Leadership) async throws -> Void
     private let log: Logger
     private let state = Mutex(State())
+    private let entries = Mutex(Entries())
 
     /// Makes a leader that has nothing to do yet.
     ///
@@ -43,12 +53,14 @@ public final class Leader: Sendable {
 
     /// - Parameter write: how bindings are written.
     init(
-        client: EtcdClient, settlingTime: Duration, log: Logger,
-        otherDuties: @Sendable @escaping (Leadership) async throws -> Void, write: @escaping Write
+        client: EtcdClient, settlingTime: Duration, returningTime: Duration = returningTime,
+        log: Logger, otherDuties: @Sendable @escaping (Leadership) async throws -> Void,
+        write: @escaping Write
     ) {
         self.client = client
         self.write = write
         self.settling = settlingTime
+        self.returning = returningTime
         self.otherDuties = otherDuties
         self.log = log
     }
@@ -57,6 +69,10 @@ public final class Leader: Sendable {
     ///
     /// - Parameter lease: the worker's; the leadership goes with it.
     public func run(as worker: String, lease: Lease) async throws {
+        entries.withLock { entries in
+            if entries.hasEntered { entries.returningUntil = .now + returning }
+            entries.hasEntered = true
+        }
         while true {
             let leadership = try await client.campaign(
                 KeyLayout.leader, lease: lease.id, value: Array(worker.utf8))
@@ -89,6 +105,14 @@ public final class Leader: Sendable {
                     try await Task.sleep(for: self.settling / 2)
                     looks.nudge(.again)
                 }
+            }
+            group.addTask {
+                // Then those that were waited for are not waited for any more.
+                if let until = self.entries.withLock({ $0.returningUntil }), until > .now {
+                    try await Task.sleep(until: until)
+                    looks.nudge(.again)
+                }
+                while true { try await Task.sleep(for: .seconds(3600)) }
             }
             group.addTask {
                 while true {
@@ -126,7 +150,9 @@ public final class Leader: Sendable {
         }
         // The change that makes it current nudges again.
         guard isCurrent else { return .done }
-        let changes = cluster.changedBindings(balancing: balancing)
+        let isReturning = entries.withLock { ($0.returningUntil ?? .now) > .now }
+        let changes = cluster.changedBindings(
+            balancing: balancing && !isReturning, waitsForWorkers: isReturning)
         for start in stride(from: 0, to: changes.count, by: Self.changesPerTransaction) {
             let part = changes[start..<min(start + Self.changesPerTransaction, changes.count)]
             do {
@@ -169,8 +195,12 @@ struct BindingChange: Sendable, Hashable {
 
 extension ClusterState {
     /// What has to be written so that every source is where it should be, in the order of names.
-    func changedBindings(balancing: Bool) -> [BindingChange] {
-        let workers = liveWorkers.map { name in
+    ///
+    /// - Parameter waitsForWorkers: whether workers that are not there may be back soon, so that
+    ///   sources stay with them.
+    func changedBindings(balancing: Bool, waitsForWorkers: Bool = false) -> [BindingChange] {
+        let live = liveWorkers
+        let workers = live.map { name in
             PlacedWorker(
                 name: name,
                 isDraining: drains.contains(name) || sessions[name]?.record.isLeaving == true)
@@ -187,6 +217,11 @@ extension ClusterState {
             let old = bindings[source]
             let worker = placed[source]
             guard old?.record.worker != worker else { return nil }
+            if waitsForWorkers, let absent = old?.record.worker, !live.contains(absent),
+                !drains.contains(absent), sources[source]?.record.isEnabled == true
+            {
+                return nil
+            }
             // What a newer worker has written is not replaced by a guess.
             guard !unreadable.contains(KeyLayout.binding(source)) else { return nil }
             if sources[source] == nil, unreadable.contains(KeyLayout.source(source)) { return nil }

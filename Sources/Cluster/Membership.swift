@@ -106,7 +106,8 @@ public final class Membership: Sendable {
         }
     }
 
-    /// Creates the worker's key.
+    /// Creates the worker's key, or takes it over: it is not deleted in between, as the leader would
+    /// take that for the end of a worker whose sources have to go elsewhere.
     ///
     /// - Returns: whether it is ours now; otherwise it is worth trying again.
     private func announce(_ lease: Lease) async throws -> Bool {
@@ -123,14 +124,19 @@ public final class Membership: Sendable {
             try await client.revokeLease(lease.id)
             throw ClusterError.nameInUse(session.name, by: known?.address ?? "an unknown address")
         }
-        // Our own predecessor, which died just now: its candidacy goes with its lease.
-        if let old = other.lease {
-            try await client.revokeLease(old)
-        } else {
-            try await client.transaction(
-                if: [.modRevision(key, other.modRevision)], then: [.delete(.key(key))])
+        // Our own predecessor, which died just now, or we ourselves before the store was away.
+        let taken = try await client.transaction(
+            if: [.modRevision(key, other.modRevision)],
+            then: [.put(key, try session.bytes(), lease: lease.id)])
+        guard taken.succeeded else { return false }
+        do {
+            // Its candidacy goes with its lease; the key does no more.
+            if let old = other.lease { try await client.revokeLease(old) }
+        } catch let error as MetadataError where error.isTransient {
+            // It ends by itself: nobody renews it.
+            log.info("an earlier lease can't be ended", metadata: ["reason": "\(error)"])
         }
-        return false
+        return true
     }
 
     /// Ends the lease of a worker that is known to be dead, so that nobody waits for it to expire.

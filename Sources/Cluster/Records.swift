@@ -16,6 +16,9 @@ public struct WorkerSession: Sendable, Hashable, Codable {
     public var relayAddress: String?
     /// Where its member of the store would talk to others, if it can have one.
     public var peerURL: String?
+    /// Whether its member of the store has been there for it to see, and is not any more; nil: it is
+    /// well, or there is none.
+    public var isMemberDown: Bool?
     /// Whether it is about to end, and gives its sources away.
     public var isLeaving = false
 

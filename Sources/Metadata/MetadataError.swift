@@ -28,6 +28,8 @@ public struct MetadataError: Error, Sendable, Hashable, CustomStringConvertible 
         case process
         /// A file or folder of the store cannot be used.
         case file
+        /// The data of a member of the store are gone: it can't go on under its old number.
+        case dataLost
         /// The client does not run any more.
         case closed
     }

@@ -32,8 +32,10 @@ final class SourceRelay: Sendable {
         var opening: Awaited<Opening>?
         /// Who will ask, as far as is known.
         var expected: Set<String> = []
-        /// Who may still need the log one day; `nil`: that is not known.
+        /// Who may still need the log one day, as it was known last; `nil`: it never was.
         var readers: Set<String>?
+        /// Whether that is known now: what nobody is known to need may be forgotten.
+        var isReadersKnown = false
         /// Who has asked since the last log was opened, and from where on they must read. What they
         /// asked for then says nothing any more: they have gone on.
         var asked: [String: SourcePosition?] = [:]
@@ -88,15 +90,25 @@ final class SourceRelay: Sendable {
 
     /// Says who will ask for the log, so that it is opened from the lowest position, and who may
     /// need it at all: what others have needed is forgotten.
-    func expect(_ names: Set<String>, of readers: Set<String>) {
-        let (log, gone) = state.withLock { state in
-            let gone = state.readers?.subtracting(readers) ?? []
+    ///
+    /// - Parameter readers: `nil` while that is not known: nothing is forgotten then.
+    func expect(_ names: Set<String>, of readers: Set<String>?) {
+        let (log, known) = state.withLock { state in
             state.expected = names
             state.asked = state.asked.filter { names.contains($0.key) }
-            state.readers = readers
-            return (state.log, gone)
+            state.isReadersKnown = readers != nil
+            defer { state.readers = readers ?? state.readers }
+            return (state.log, state.readers)
         }
-        for name in gone { try? log?.forgetNeed(name) }
+        guard let readers, let log else { return }
+        // Of a log that was opened before it was known, all needs are looked at.
+        for name in (known ?? needs()).subtracting(readers) { try? log.forgetNeed(name) }
+    }
+
+    /// Who needs something of the files.
+    private func needs() -> Set<String> {
+        let files = try? RelayArchive(path: options.folder).files()
+        return Set((files ?? []).flatMap(\.neededBy))
     }
 
     /// The log, opened if need be; it may not be connected yet.
@@ -160,7 +172,9 @@ final class SourceRelay: Sendable {
         let peers = options.peers()
         relay.peers = peers
         relay.checkpoints = options.checkpoints
-        let (readers, asked) = state.withLock { ($0.readers, $0.asked) }
+        let (readers, asked) = state.withLock {
+            ($0.isReadersKnown ? $0.readers : nil, $0.asked)
+        }
         let lowest = Self.lowest(asked)
         if let lowest {
             relay.start = .from(lowest.binlog, of: lowest.origin.server, gtids: lowest.gtids)
@@ -171,10 +185,9 @@ final class SourceRelay: Sendable {
             options.limitBytes = try limit.map { UInt64($0) } ?? RelayLog.defaultLimit(options.path)
             let log = try RelayLog(options)
             try Self.settle(asked, in: log)
-            if let readers, let files = try? RelayArchive(path: options.path).files() {
+            if let readers {
                 // Of tasks that went away while this worker did not look.
-                let needs = Set(files.flatMap(\.neededBy))
-                for name in needs.subtracting(readers) { try log.forgetNeed(name) }
+                for name in self.needs().subtracting(readers) { try log.forgetNeed(name) }
             }
             return log
         }

@@ -193,6 +193,52 @@ struct RelayHandTests {
         }
     }
 
+    @Test("what a task needs stays while its record can't be read, though others read the log")
+    func unreadable() async throws {
+        try await TestServer.with(.mariadb) { server in
+            let folder = NSTemporaryDirectory() + "skein-hands-\(UUID().uuidString)"
+            defer { try? FileManager.default.removeItem(atPath: folder) }
+            let source = ConnectionOptions(
+                port: server.port, user: TestServer.user, password: Password(TestServer.password))
+            try await Self.write(folder, server, source)
+            var settings = MigrationSettings(
+                source: source, target: source, selection: TableSelection(tables: []))
+            settings.name = "other"
+            settings.sourceID = "shop"
+            var order = SourceOrder(
+                epoch: 1,
+                subtasks: [
+                    "other": SubtaskOrder(
+                        wanted: .paused, settings: .success(settings), settingsRevision: 1,
+                        requestRevision: 1)
+                ])
+            order.isComplete = false
+            let runner = SourceRunner(
+                source: "shop", order: order, folder: folder, exchange: nil,
+                describe: {
+                    SubtaskError(
+                        code: "", message: "\($0)", remedy: nil, isRetryable: false, time: 0)
+                }, logger: Logger(label: "test"))
+            let isNeeded = {
+                try RelayArchive(path: folder).files().flatMap(\.neededBy).contains("paused")
+            }
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { await runner.run() }
+                defer { group.cancelAll() }
+                let relay = try #require(runner.relay(settings))
+                try await relay.open(for: "other", needed: nil).log.ready()
+                // As often as it is ordered so.
+                runner.order(order)
+                try await Task.sleep(for: .milliseconds(500))
+                #expect(try isNeeded())
+                // It can be read: there is no such subtask.
+                order.isComplete = true
+                runner.order(order)
+                try await Self.wait(for: "its end") { try !isNeeded() }
+            }
+        }
+    }
+
     @Test("a copy that is wanted no more is served as it is")
     func copied() async throws {
         try await Self.with {

@@ -18,7 +18,7 @@ import Testing
     /// Opens the log for some tasks, and looks at it when it has come to the source's end.
     private static func opened(
         _ server: TestServer, _ folder: String, _ tasks: [String: SourcePosition?],
-        readers: Set<String>, _ look: @escaping @Sendable (RelayLog) throws -> Void
+        readers: Set<String>?, _ look: @escaping @Sendable (RelayLog) throws -> Void
     ) async throws {
         let source = options(server)
         let relay = SourceRelay(
@@ -131,6 +131,12 @@ import Testing
             try await Self.running(relay) {
                 let opening = try await relay.open(for: "first", needed: first)
                 try await opening.log.ready()
+                // What is not there yet can't be needed.
+                let deadline = ContinuousClock.now + .seconds(60)
+                while !opening.log.holds(first.binlog.file, of: first.origin.server) {
+                    guard ContinuousClock.now < deadline else { throw Overdue() }
+                    try await Task.sleep(for: .milliseconds(10))
+                }
                 // It has copied nothing yet when it asks, and then needs what is there.
                 _ = try await relay.open(for: "late", needed: nil)
                 try opening.log.need("late", first.binlog.file, of: first.origin.server)
@@ -147,6 +153,43 @@ import Testing
             }
             let needed = try RelayArchive(path: folder).files().flatMap(\.neededBy)
             #expect(needed.contains("late"))
+        }
+    }
+
+    @Test("as long as it is not known who may need the log, no need is forgotten")
+    func unknownReaders() async throws {
+        try await TestServer.with(.mariadb) { server in
+            let folder = NSTemporaryDirectory() + "skein-source-\(UUID().uuidString)"
+            defer { try? FileManager.default.removeItem(atPath: folder) }
+            try server.sql("CREATE DATABASE d; CREATE TABLE d.t (a INT)")
+            let first = try Self.position(server)
+            let names: Set<String> = ["task", "resting"]
+            try await Self.opened(server, folder, ["task": first], readers: names) { log in
+                for name in names {
+                    try log.need(name, first.binlog.file, of: first.origin.server)
+                }
+            }
+            try server.sql("FLUSH BINARY LOGS; INSERT INTO d.t VALUES (1)")
+            let later = try Self.position(server)
+            let needs: @Sendable () throws -> Set<String> = {
+                Set(try RelayArchive(path: folder).files().flatMap(\.neededBy))
+            }
+            // A worker that was started again, and can't read the records of the other one.
+            let relay = SourceRelay(
+                SourceRelay.Options(
+                    folder: folder, source: Self.options(server), serverID: .random(in: 1...9999)),
+                endsWithLog: false, logger: Logger(label: "test"))
+            try await Self.running(relay) {
+                relay.expect(["task"], of: nil)
+                try await relay.open(for: "task", needed: later).log.ready()
+                // The one that asks has said itself what it needs.
+                #expect(try needs() == ["resting"])
+                relay.expect(["task"], of: names)
+                relay.expect(["task"], of: nil)
+                #expect(try needs() == ["resting"])
+                relay.expect(["task"], of: ["task"])
+                #expect(try needs() == [])
+            }
         }
     }
 

@@ -223,6 +223,134 @@ struct MembershipTests {
         }
     }
 
+    @Test("a leader of long ago goes on when its watch is interrupted")
+    func electedLongAgo() async throws {
+        try await TestCluster.with { cluster in
+            let worker = try TestWorker("w", cluster.endpoint, leaseSeconds: 60)
+            let running = Task { try await worker.run() }
+            defer { running.cancel() }
+            try await cluster.addSource("s")
+            try await cluster.eventually { try await cluster.bindings()["s"]?.worker == "w" }
+            let lease = worker.membership.lease?.id
+            let key = try await cluster.client.leader(of: KeyLayout.leader)
+            let before = try await cluster.bindings()
+            // An hour later nobody keeps what it was elected by.
+            let newest = try await cluster.client.put("other", [])
+            try await cluster.client.compact(before: newest)
+            let starts = cluster.store.starts
+            if let pid = cluster.store.pid { kill(pid, SIGKILL) }
+            try await cluster.eventually { cluster.store.starts > starts }
+            // The leader looks, and goes on.
+            try await cluster.addSource("t")
+            try await cluster.eventually { try await cluster.bindings()["t"]?.worker == "w" }
+            try await Task.sleep(for: .seconds(2))
+            #expect(try await cluster.client.leader(of: KeyLayout.leader) == key)
+            #expect(lease != nil && worker.membership.lease?.id == lease)
+            #expect(try await cluster.bindings()["s"] == before["s"])
+            // It still learns of its end.
+            try await cluster.client.delete(.key(try #require(key).key))
+            try await cluster.eventually {
+                let now = try await cluster.client.leader(of: KeyLayout.leader)
+                return now != nil && now?.createRevision != key?.createRevision
+            }
+        }
+    }
+
+    @Test("a worker that comes back takes its key over: nobody sees it go")
+    func takesOver() async throws {
+        try await TestCluster.with { cluster in
+            let first = try TestWorker("w", cluster.endpoint, leaseSeconds: 3600)
+            let running = Task { try await first.run() }
+            defer { running.cancel() }
+            try await cluster.eventually { try await cluster.state().sessions["w"] != nil }
+            let key = KeyLayout.session("w")
+            let found = try #require(try await cluster.client.get(key))
+            try first.cutOff()
+            let again = try TestWorker("w", cluster.endpoint, leaseSeconds: 3600)
+            let renewed = Task { try await again.run() }
+            defer { renewed.cancel() }
+            try await cluster.eventually { again.membership.lease != nil }
+            let now = try #require(try await cluster.client.get(key))
+            #expect(now.createRevision == found.createRevision && now.lease != found.lease)
+            #expect(now.lease == again.membership.lease?.id)
+            // What went with the old lease has gone, the candidacy above all.
+            let old = try #require(found.lease)
+            #expect(try await cluster.client.secondsLeft(of: old) == nil)
+            try await cluster.eventually {
+                let leader = try await cluster.client.leader(of: KeyLayout.leader)
+                return leader?.lease == now.lease
+            }
+        }
+    }
+
+    @Test("a store that was away for longer than leases live moves nothing")
+    func storeAway() async throws {
+        // The store's supervisor leaves it alone.
+        try await TestCluster.with(probeMisses: 1_000_000) { cluster in
+            let workers = try ["w1", "w2"].map {
+                try TestWorker($0, cluster.endpoint, returningTime: .seconds(3600))
+            }
+            let running = workers.map { worker in Task { try await worker.run() } }
+            defer { for it in running { it.cancel() } }
+            try await cluster.eventually { try await cluster.state().sessions.count == 2 }
+            for source in ["s1", "s2"] { try await cluster.addSource(source) }
+            try await cluster.eventually {
+                Set(try await cluster.bindings().values.compactMap { $0.worker }).count == 2
+            }
+            let before = try await cluster.bindings()
+            let leader = try await cluster.leader()
+            let first = try #require(workers.first { $0.name == leader })
+            let other = try #require(workers.first { $0.name != leader })
+            let pid = try #require(cluster.store.pid)
+            kill(pid, SIGSTOP)
+            try await cluster.eventually { workers.allSatisfy { $0.membership.lease == nil } }
+            // The one that led is back first, and leads; the other one's session has ended.
+            try other.cutOff()
+            kill(pid, SIGCONT)
+            try await cluster.eventually {
+                let state = try await cluster.state()
+                return state.leader == first.name && state.sessions[other.name] == nil
+            }
+            // What is wanted is done meanwhile.
+            try await cluster.addSource("s3")
+            try await cluster.eventually {
+                try await cluster.bindings()["s3"]?.worker == first.name
+            }
+            try other.client.setEndpoints([cluster.endpoint])
+            try await cluster.eventually { try await cluster.state().sessions.count == 2 }
+            try await cluster.addSource("s4")
+            try await cluster.eventually {
+                try await cluster.bindings()["s4"]?.worker == other.name
+            }
+            var after = try await cluster.bindings()
+            after["s3"] = nil
+            after["s4"] = nil
+            #expect(after == before)
+        }
+    }
+
+    @Test("a leader that comes back does not wait for the others for ever")
+    func isNotBack() async throws {
+        try await TestCluster.with { cluster in
+            let first = try TestWorker("w1", cluster.endpoint, returningTime: .milliseconds(500))
+            let running = Task { try await first.run() }
+            defer { running.cancel() }
+            try await cluster.eventually { try await cluster.leader() == "w1" }
+            let other = try TestWorker("w2", cluster.endpoint)
+            let ending = Task { try await other.run() }
+            try await cluster.addSource("s", allowed: ["w2"])
+            try await cluster.eventually { try await cluster.bindings()["s"]?.worker == "w2" }
+            try await cluster.addSource("s")
+            try first.cutOff()
+            try await cluster.eventually { try await cluster.leader() == "w2" }
+            try other.cutOff()
+            try first.client.setEndpoints([cluster.endpoint])
+            try await cluster.eventually { try await cluster.bindings()["s"]?.worker == "w1" }
+            ending.cancel()
+            _ = await ending.result
+        }
+    }
+
     @Test("many sources are bound in transactions that the store takes")
     func many() async throws {
         try await TestCluster.with { cluster in

@@ -44,6 +44,34 @@ struct NodeTests {
         }
     }
 
+    @Test("while a record can't be read, no relay log is said to have gone")
+    func unreadableRelays() async throws {
+        try await TestCluster.with { cluster in
+            let node = try TestNode("w", store: cluster.endpoint)
+            let running = Task { try await node.node.run() }
+            defer { running.cancel() }
+            let sources = ["s", "a", "b"]
+            for source in sources { try await cluster.addSource(source) }
+            func isSaid(_ source: String) -> Bool {
+                node.node.cluster.relays[source]?.contains("w") == true
+            }
+            node.host.setKept(["s"])
+            try await within("it is said") { isSaid("s") }
+            let key = KeyLayout.task("t")
+            try await cluster.client.put(key, Array("{".utf8))
+            try await within("it is known") { node.node.cluster.unreadable == [key] }
+            // What is new is said, round by round: what has gone would have been said, too.
+            node.host.setKept(["a"])
+            try await within("another one is said") { isSaid("a") }
+            node.host.setKept(["a", "b"])
+            try await within("the next one is said") { isSaid("b") }
+            #expect(isSaid("s"))
+            try await cluster.client.delete(.key(key))
+            try await within("it is said to have gone") { !isSaid("s") }
+            #expect(isSaid("a") && isSaid("b"))
+        }
+    }
+
     @Test("the history of a subtask is written as long as its order counts, and not later")
     func journal() async throws {
         try await TestCluster.with { cluster in
@@ -134,7 +162,7 @@ struct NodeTests {
 }
 
 /// A worker's address, as far as others can tell.
-private final class Listener: Sendable {
+final class Listener: Sendable {
     let port: Int
     private let socket: Int32
     private let isOpen = Atomic(true)

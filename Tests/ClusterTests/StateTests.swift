@@ -82,6 +82,23 @@ struct StateTests {
         }
     }
 
+    @Test("orders say whether there may be others, of records that were never read")
+    func incomplete() throws {
+        var state = ClusterState()
+        state.apply(.all(try Self.values(), at: 5))
+        #expect(Self.orders(state)["s"]?.isComplete == true)
+        for key in [KeyLayout.task("t"), KeyLayout.stage(task: "t", source: "s")] {
+            var state = ClusterState()
+            let others = try Self.values().filter { $0.key != key }
+            state.apply(.all(others + [Self.value(key, Self.damaged, at: 6)], at: 6))
+            let order = try #require(Self.orders(state)["s"])
+            #expect(order.subtasks.isEmpty && !order.isComplete, "\(key)")
+            let good = try #require(try Self.values().first { $0.key == key })
+            state.apply(.changes([.put(good)]))
+            #expect(Self.orders(state)["s"]?.isComplete == true)
+        }
+    }
+
     @Test("without its history, nothing of a subtask runs on a guess")
     func unreadableHistory() throws {
         let key = KeyLayout.history(task: "t", source: "s")

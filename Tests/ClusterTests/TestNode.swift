@@ -1,10 +1,11 @@
-import Cluster
 import Logging
 import Metadata
 import Settings
 import Synchronization
 import TestServers
 import Worker
+
+@testable import Cluster
 
 /// A worker's engines, played: what it was ordered counts as running at once.
 final class FakeHost: SourceHost {
@@ -26,7 +27,12 @@ final class FakeHost: SourceHost {
     }
 
     var activeSources: Set<String> { Set(current.keys) }
-    var keptRelays: Set<String> { [] }
+    private let kept = Mutex<Set<String>>([])
+
+    var keptRelays: Set<String> { kept.withLock { $0 } }
+
+    /// Says which relay logs are here.
+    func setKept(_ sources: Set<String>) { kept.withLock { $0 = sources } }
 
     func run() async {
         while !Task.isCancelled { try? await Task.sleep(for: .seconds(1)) }
@@ -51,10 +57,15 @@ struct TestNode {
     let host: FakeHost
     let node: Node
     let folder: String
+    /// Where its own member of the store accepts clients.
+    let endpoint: EtcdEndpoint
 
-    /// - Parameter store: the store's endpoint; `nil` for a member of its own.
+    /// - Parameters:
+    ///   - store: the store's endpoint; `nil` for a member of its own.
+    ///   - configure: changes how that runs.
     init(
-        _ name: String, store: EtcdEndpoint?, folder: String? = nil, host: FakeHost = FakeHost()
+        _ name: String, store: EtcdEndpoint?, folder: String? = nil, host: FakeHost = FakeHost(),
+        configure: (inout NodeSettings.OwnStore) -> Void = { _ in }
     ) throws {
         self.name = name
         self.host = host
@@ -63,11 +74,14 @@ struct TestNode {
         let shared: NodeSettings.Store
         if let store {
             shared = .given([store])
+            endpoint = store
         } else {
             var own = NodeSettings.OwnStore(
                 clientEndpoint: EtcdEndpoint(host: "127.0.0.1", port: TestPlaces.freePort()),
                 peerEndpoint: EtcdEndpoint(host: "127.0.0.1", port: TestPlaces.freePort()))
             own.options = ["--unsafe-no-fsync"]
+            configure(&own)
+            endpoint = own.clientEndpoint
             shared = .own(own)
         }
         var settings = NodeSettings(

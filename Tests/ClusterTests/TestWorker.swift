@@ -14,7 +14,8 @@ final class TestWorker: Sendable {
 
     init(
         _ name: String, _ endpoint: EtcdEndpoint, identity: String? = nil, leaseSeconds: Int = 2,
-        settlingTime: Duration = .milliseconds(100), failingWrites: Int = 0,
+        settlingTime: Duration = .milliseconds(100),
+        returningTime: Duration = Leader.returningTime, failingWrites: Int = 0,
         failure: MetadataError.Code = .unavailable
     ) throws {
         self.name = name
@@ -28,7 +29,8 @@ final class TestWorker: Sendable {
         let client = client
         let failures = Atomic(failingWrites)
         leader = Leader(
-            client: client, settlingTime: settlingTime, log: log, otherDuties: { _ in },
+            client: client, settlingTime: settlingTime, returningTime: returningTime, log: log,
+            otherDuties: { _ in },
             write: {
                 if failures.wrappingAdd(-1, ordering: .relaxed).oldValue > 0 {
                     throw MetadataError(failure, "for the test")
@@ -57,7 +59,7 @@ final class TestCluster: Sendable {
 
     var endpoint: EtcdEndpoint { store.settings.clientEndpoint }
 
-    init(_ options: [String] = []) throws {
+    init(_ options: [String] = [], probeMisses: Int = 3) throws {
         let folder = try TestPlaces.newFolder("cluster")
         var settings = EtcdServerSettings(
             name: "store", folder: folder,
@@ -65,6 +67,7 @@ final class TestCluster: Sendable {
             peerEndpoint: EtcdEndpoint(host: "127.0.0.1", port: TestPlaces.freePort()))
         settings.program = try TestPlaces.unprivileged(settings.program)
         settings.options = ["--unsafe-no-fsync"] + options
+        settings.probeMisses = probeMisses
         try TestPlaces.makePrivateFolder(folder + "/data")
         store = EtcdServer(settings, log: Logger(label: "etcd") { _ in SwiftLogNoOpLogHandler() })
         var patience = EtcdClient.Patience()
@@ -73,9 +76,10 @@ final class TestCluster: Sendable {
     }
 
     static func with(
-        _ options: [String] = [], _ body: @Sendable @escaping (TestCluster) async throws -> Void
+        _ options: [String] = [], probeMisses: Int = 3,
+        _ body: @Sendable @escaping (TestCluster) async throws -> Void
     ) async throws {
-        let cluster = try TestCluster(options)
+        let cluster = try TestCluster(options, probeMisses: probeMisses)
         try await withThrowingTaskGroup(of: Bool.self) { group in
             group.addTask {
                 try await cluster.store.run(.alone)

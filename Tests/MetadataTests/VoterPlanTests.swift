@@ -24,6 +24,12 @@ struct VoterPlanTests {
                 name: name, peerURL: "http://\(name)", isAlive: false, isGivenUp: forGood)
         }
 
+        mutating func fail(_ name: String, failures: Int = 0, for good: Bool = true) {
+            workers[name] = VoterCandidate(
+                name: name, peerURL: "http://\(name)", isAlive: true, isFailing: good,
+                failures: failures)
+        }
+
         private mutating func member(_ name: String, isLearner: Bool) -> Member {
             next += 1
             return Member(
@@ -42,7 +48,13 @@ struct VoterPlanTests {
                 plans.append(plan)
                 switch plan {
                 case .nothing: return plans
-                case .remove(let id): members.removeAll { $0.id == id }
+                case .remove(let id):
+                    if let name = members.first(where: { $0.id == id })?.name,
+                        let worker = workers[name], worker.isFailing
+                    {
+                        fail(name, failures: worker.failures + 1, for: false)
+                    }
+                    members.removeAll { $0.id == id }
                 case .join(let name): members.append(member(name, isLearner: true))
                 case .promote(let id):
                     members = members.map {
@@ -102,6 +114,38 @@ struct VoterPlanTests {
         #expect(model.learners == [] && model.voters == ["a"])
         model.lose("a", forGood: true)
         #expect(model.settle() == [.nothing])
+    }
+
+    @Test("a voter that does not work is replaced when another worker can take its place")
+    func brokenVoter() {
+        var model = Model("a", "b", "c")
+        _ = model.settle()
+        model.fail("b")
+        #expect(model.settle() == [.nothing])
+        #expect(model.voters == ["a", "b", "c"])
+        model.add("d")
+        _ = model.settle()
+        #expect(model.voters == ["a", "c", "d"])
+        // The only voter stays, whatever it is.
+        var alone = Model("a", "b")
+        alone.fail("a")
+        _ = alone.settle(wanted: 1)
+        #expect(alone.voters == ["a"])
+    }
+
+    @Test("a learner that never starts makes room for others, and is asked again after them")
+    func brokenLearner() throws {
+        var model = Model("a", "b")
+        _ = model.settle()
+        #expect(model.learners == ["b"])
+        model.fail("b")
+        // Nobody else is there.
+        #expect(model.settle() == [.nothing])
+        model.add("c")
+        let plans = model.settle()
+        #expect(plans.contains(.join("c")) && plans.last == .nothing)
+        // "b" was asked again, since there is nobody else.
+        #expect(model.voters == ["a", "b", "c"])
     }
 
     @Test("fewer voters than there are: the rest lose their vote")

@@ -288,10 +288,11 @@ extension APIProblem {
         case .noSpace:
             self.init(
                 .storeFull, "the metadata store has reached its quota",
-                remedy: "make space in it; replication goes on")
+                remedy: "the workers make room in it by themselves; try again in some minutes. "
+                    + "Replication goes on. If it stays, there is too much in it")
         case .tooLarge:
             self.init(.tooLarge, "the request is larger than the metadata store takes")
-        case .compacted, .leaseNotFound, .memberNotFound, .refused, .invalid, .file:
+        case .compacted, .leaseNotFound, .memberNotFound, .refused, .invalid, .file, .dataLost:
             self.init(.internalError, "the metadata store refused the change: \(error.message)")
         }
     }

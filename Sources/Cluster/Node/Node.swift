@@ -23,7 +23,7 @@ public final class Node: Sendable {
     private let log: Logger
     private let folder: DataFolder
     private let membership: Membership
-    private let member: StoreMember?
+    let member: StoreMember?
     private let forms: Bool
     private let stopping = Latch()
     private let state: Mutex<State>
@@ -156,6 +156,17 @@ public final class Node: Sendable {
             if let member {
                 group.addTask {
                     try await self.keepEndpoints(member)
+                    return false
+                }
+                group.addTask {
+                    try await self.reportMember(member)
+                    return false
+                }
+                group.addTask {
+                    try await SpaceKeeper(
+                        server: member.server, client: self.client, tls: self.settings.tls,
+                        log: self.log
+                    ).run()
                     return false
                 }
             }
@@ -309,18 +320,29 @@ public final class Node: Sendable {
     /// Asks the worker's own member first, then the others, and remembers where they are.
     private func keepEndpoints(_ member: StoreMember) async throws {
         guard case .own(let own) = settings.store else { return }
+        let number = try await storeNumber()
         var saved: [String] = []
+        var sayAt = ContinuousClock.now
         while true {
             // Often at first, while members join.
             try await Task.sleep(for: saved.isEmpty ? .milliseconds(500) : .seconds(2))
-            guard let members = try? await client.members(within: .seconds(2)) else {
+            guard let found = try? await client.membership(within: .seconds(2)) else {
                 try Task.checkCancellation()
                 continue
             }
-            let others = members.filter { !$0.isLearner && $0.name != settings.name }
+            guard found.cluster == number else {
+                if sayAt <= .now {
+                    sayAt = .now + .seconds(30)
+                    log.error("a store answers that is not this cluster's")
+                }
+                try await leaveOut(othersThan: number, saved)
+                continue
+            }
+            let others = found.members.filter { !$0.isLearner && $0.name != settings.name }
                 .sorted { $0.name < $1.name }
                 .flatMap { $0.clientURLs.compactMap { EtcdEndpoint($0) } }
-            let endpoints = (member.isUseful || others.isEmpty ? [own.clientEndpoint] : []) + others
+            let isFirst = member.isUseful(in: number) || others.isEmpty
+            let endpoints = (isFirst ? [own.clientEndpoint] : []) + others
             if endpoints != client.endpoints { try client.setEndpoints(endpoints) }
             let texts = endpoints.map(\.description)
             if texts != saved {
@@ -331,6 +353,53 @@ public final class Node: Sendable {
                     // The disk is full, say: the file is needed at the next start, not now.
                     log.warning("cannot save where the store is", metadata: ["reason": "\(error)"])
                 }
+            }
+        }
+    }
+
+    /// Uses the endpoints no more at which another cluster's store answers.
+    private func leaveOut(othersThan number: UInt64, _ saved: [String]) async throws {
+        let known = client.endpoints
+        let all = known + saved.compactMap { EtcdEndpoint($0) }.filter { !known.contains($0) }
+        try client.setEndpoints(all)
+        var ours: [EtcdEndpoint] = []
+        for endpoint in all {
+            let status = try? await client.status(of: endpoint)
+            if status.map({ $0.cluster == number }) ?? true { ours.append(endpoint) }
+        }
+        try Task.checkCancellation()
+        if !ours.isEmpty { try client.setEndpoints(ours) }
+    }
+
+    /// The number of the store's cluster: of one that has the cluster's token.
+    private func storeNumber() async throws -> UInt64 {
+        while true {
+            if let token = (try? folder.cluster()) ?? nil {
+                let asked = try? await client.transaction(
+                    if: [.value(KeyLayout.cluster, Array(token.utf8))], then: [])
+                if let asked, asked.succeeded { return asked.cluster }
+            }
+            try await Task.sleep(for: .milliseconds(500))
+        }
+    }
+
+    /// Says when this worker's member of the store does not work, which nobody else can tell for
+    /// certain, so that another worker takes its place.
+    private func reportMember(_ member: StoreMember) async throws {
+        var downSince: ContinuousClock.Instant?
+        while true {
+            try await Task.sleep(for: .seconds(1))
+            downSince = member.isDown ? downSince ?? .now : nil
+            // It may only be started again.
+            let isDown = downSince.map { $0 + .seconds(5) <= .now } ?? false
+            guard let said = cluster.sessions[settings.name]?.record,
+                (said.isMemberDown ?? false) != isDown
+            else { continue }
+            do {
+                try await membership.update { $0.isMemberDown = isDown ? true : nil }
+            } catch let error as MetadataError where error.code != .closed {
+                log.debug(
+                    "cannot say how the store's member is", metadata: ["reason": "\(error)"])
             }
         }
     }

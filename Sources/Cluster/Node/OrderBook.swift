@@ -43,10 +43,12 @@ struct OrderBook {
     /// The sources that are bound to this worker, with their subtasks.
     mutating func orders(_ state: ClusterState) -> [String: SourceOrder] {
         var out: [String: SourceOrder] = [:]
+        let isComplete = Self.isComplete(state)
         for (source, binding) in state.bindings where binding.record.worker == worker {
             // A source that was removed is unbound soon.
             guard state.sources[source] != nil else { continue }
             out[source] = SourceOrder(epoch: binding.record.epoch, subtasks: [:])
+            out[source]?.isComplete = isComplete
             out[source]?.holders = (state.relays[source] ?? []).sorted().compactMap {
                 holder($0, state)
             }

@@ -3,16 +3,31 @@ internal import Metadata
 internal import Synchronization
 
 /// This worker's own member of the store: formed, joined when the leader says so, and put aside
-/// when it was removed.
+/// when it was removed. One whose data are gone is as one that was removed: it joins again as another
+/// member, if there is somebody to copy from.
 final class StoreMember: Sendable {
     let server: EtcdServer
     private let client: EtcdClient
     private let log: Logger
-    private let isWanted = Mutex(false)
+    private struct State {
+        var isWanted = false
+        var isRunning = false
+    }
+    private let state = Mutex(State())
+
+    /// Why a member runs no more.
+    private enum Ending: Sendable {
+        case removed
+        case dataLost(MetadataError)
+        /// The members may be others by now than those that it was to join.
+        case notJoined(MetadataError)
+    }
 
     /// How long a member that does not answer may be missing among the members until it is taken
     /// for removed. One that was just added may not be known everywhere yet.
     private static let doubt = Duration.seconds(5)
+    /// How long it tries to join until it looks whether it is to have a member still.
+    private static let joinLimit = Duration.seconds(10)
 
     init(_ settings: EtcdServerSettings, client: EtcdClient, log: Logger) {
         server = EtcdServer(settings, log: log)
@@ -20,33 +35,77 @@ final class StoreMember: Sendable {
         self.log = log
     }
 
-    /// Whether it answers, and has a vote: then it is the best one to ask.
-    var isUseful: Bool {
-        if case .up(let status) = server.condition { return !status.isLearner }
+    /// Whether it answers, is a member of this cluster, and has a vote: then it is the best one to
+    /// ask.
+    func isUseful(in cluster: UInt64) -> Bool {
+        if case .up(let status) = server.condition {
+            return !status.isLearner && status.cluster == cluster
+        }
         return false
     }
 
+    /// Whether there is to be a member, and it does not answer, or is cut off from the others.
+    var isDown: Bool {
+        if case .up(let status) = server.condition, status.leader != nil { return false }
+        return state.withLock { $0.isWanted || $0.isRunning }
+    }
+
+    private var isWanted: Bool { state.withLock { $0.isWanted } }
+
     /// Says whether the leader wants this worker to have a member.
-    func setWanted(_ wanted: Bool) { isWanted.withLock { $0 = wanted } }
+    func setWanted(_ wanted: Bool) { state.withLock { $0.isWanted = wanted } }
 
     /// Runs the member whenever there is to be one, until the task is cancelled.
     ///
     /// - Parameter forms: whether it makes a new cluster, if it has no data.
     func run(forms: Bool) async throws {
         var formation: EtcdFormation? = server.hasData ? .existing : forms ? .alone : nil
+        var hasRemains = false
         while true {
             if let next = formation {
-                try await runUntilRemoved(next)
-                log.notice("this worker's member of the store was removed")
-                await discard()
+                let ending = try await runToEnd(next)
+                say(ending)
+                switch ending {
+                case .removed: await discard()
+                case .dataLost: hasRemains = true
+                case .notJoined: try await Task.sleep(for: .seconds(1))
+                }
                 formation = nil
             }
-            while !isWanted.withLock({ $0 }) { try await Task.sleep(for: .milliseconds(100)) }
+            // The only member goes on when its data are back, whatever was known before.
+            while !isWanted, !(hasRemains && server.hasData) {
+                try await Task.sleep(for: .milliseconds(100))
+            }
             do {
-                formation = try await server.join(through: client)
+                let next = try await server.join(through: client, within: Self.joinLimit)
+                // Not before: they are all there is until somebody has others to copy.
+                if hasRemains, case .joining = next { await discard() }
+                hasRemains = false
+                formation = next
             } catch let error as MetadataError {
                 log.warning("cannot join the store yet", metadata: ["reason": "\(error)"])
                 try await Task.sleep(for: .seconds(1))
+            }
+        }
+    }
+
+    private func say(_ ending: Ending) {
+        switch ending {
+        case .removed: log.notice("this worker's member of the store was removed")
+        case .notJoined(let error):
+            log.warning(
+                "this worker's member of the store has not joined yet",
+                metadata: ["reason": "\(error)"])
+        case .dataLost(let error):
+            let others = client.endpoints.filter { $0 != server.settings.clientEndpoint }
+            if others.isEmpty {
+                log.error(
+                    "the store's data are gone; put them back, or form a new cluster",
+                    metadata: ["reason": "\(error)"])
+            } else {
+                log.error(
+                    "this worker's member of the store joins again as a new one",
+                    metadata: ["reason": "\(error)"])
             }
         }
     }
@@ -64,28 +123,37 @@ final class StoreMember: Sendable {
         }
     }
 
-    /// Returns when the member is no longer one.
-    private func runUntilRemoved(_ formation: EtcdFormation) async throws {
-        try await withThrowingTaskGroup(of: Void.self) { group in
+    /// Returns when the member is no longer one, or can't go on.
+    private func runToEnd(_ formation: EtcdFormation) async throws -> Ending {
+        state.withLock { $0.isRunning = true }
+        defer { state.withLock { $0.isRunning = false } }
+        return try await withThrowingTaskGroup(of: Ending.self) { group in
             group.addTask { try await self.keepRunning(formation) }
-            group.addTask { try await self.removal() }
+            group.addTask {
+                try await self.removal()
+                return .removed
+            }
             defer { group.cancelAll() }
-            try await group.next()
+            let ending = try await group.next() ?? .removed
             group.cancelAll()
             // The program is gone when this returns: nothing may write to its folder any more.
             while let ended = await group.nextResult() {
                 if case .failure(let error) = ended, !(error is CancellationError) { throw error }
             }
+            return ending
         }
     }
 
     /// What keeps a program from being started once need not do so later: it is no reason to end what
     /// runs on this worker.
-    private func keepRunning(_ formation: EtcdFormation) async throws {
+    private func keepRunning(_ formation: EtcdFormation) async throws -> Ending {
         while true {
             do {
                 try await server.run(formation)
-            } catch let error as MetadataError where server.starts > 0 {
+            } catch let error as MetadataError {
+                if error.code == .dataLost { return .dataLost(error) }
+                guard server.starts > 0 else { throw error }
+                if case .joining = formation, !server.hasData { return .notJoined(error) }
                 log.error("the store can't be started", metadata: ["reason": "\(error)"])
             }
             try await Task.sleep(for: .seconds(1))

@@ -12,8 +12,20 @@ final class VoterKeeper: Sendable {
     private let timeout: Duration
     private let cluster: @Sendable () -> ClusterState
     private let log: Logger
-    /// Since when members were seen without their worker.
-    private let absent = Mutex<[String: ContinuousClock.Instant]>([:])
+    /// What a leader has seen, all by the workers' names.
+    private struct Memory {
+        /// Since when members were seen without their worker.
+        var absent: [String: ContinuousClock.Instant] = [:]
+        /// Since when members do not work though their worker lives.
+        var troubled: [String: ContinuousClock.Instant] = [:]
+        /// Learners that could not be promoted.
+        var late: Set<MemberID> = []
+        /// Who was asked last to join, and since when it has not.
+        var asked: (worker: String, since: ContinuousClock.Instant)?
+        /// How often they were given up for that.
+        var failures: [String: Int] = [:]
+    }
+    private let memory = Mutex(Memory())
 
     init(
         client: EtcdClient, wanted: Int, timeout: Duration,
@@ -28,7 +40,7 @@ final class VoterKeeper: Sendable {
 
     /// Keeps the voters until the task is cancelled.
     func run(_ leadership: Leadership) async throws {
-        absent.withLock { $0 = [:] }
+        memory.withLock { $0 = Memory() }
         while true {
             var isDone = true
             do {
@@ -46,60 +58,136 @@ final class VoterKeeper: Sendable {
         let members = try await client.members()
         let state = cluster()
         try await reconcileKeys(leadership, members, state)
-        let plan = VoterPlan.next(
-            wanted: wanted, members: members, workers: candidates(members, state))
+        let workers = candidates(members, state)
+        let plan = VoterPlan.next(wanted: wanted, members: members, workers: workers)
         switch plan {
         case .nothing: return true
         case .remove(let id):
-            let name = members.first { $0.id == id }?.name ?? ""
-            log.notice("a member of the store is removed", metadata: ["member": "\(name)"])
-            guard try await write(leadership, [.delete(.key(KeyLayout.voter(name)))]) else {
-                return true
-            }
-            try await client.remove(id)
+            return try await remove(id, of: members, workers, leadership)
         case .promote(let id):
             guard try await write(leadership, []) else { return true }
-            try await client.promote(id)
+            do {
+                try await client.promote(id)
+            } catch let error as MetadataError where error.code == .membersNotReady {
+                memory.withLock { _ = $0.late.insert(id) }
+                throw error
+            }
             log.notice("a member of the store votes now", metadata: ["member": "\(id)"])
         case .join(let worker):
-            guard !state.voters.contains(worker) else { return false }
-            log.notice("a worker is to join the store", metadata: ["worker": "\(worker)"])
-            _ = try await write(leadership, [.put(KeyLayout.voter(worker), [], lease: nil)])
+            try await ask(worker, state, leadership)
         }
         return false
     }
 
-    private func candidates(_ members: [Member], _ state: ClusterState) -> [VoterCandidate] {
-        var out: [VoterCandidate] = []
-        for (name, session) in state.sessions {
-            guard let url = session.record.peerURL else { continue }
-            out.append(
-                VoterCandidate(
-                    name: name, peerURL: url, isAlive: !session.record.isLeaving))
+    /// - Returns: as ``step(_:)``.
+    private func remove(
+        _ id: MemberID, of members: [Member], _ workers: [VoterCandidate], _ leadership: Leadership
+    ) async throws -> Bool {
+        guard let member = members.first(where: { $0.id == id }) else { return false }
+        // One that has never started has no name.
+        let worker = workers.first { $0.isOf(member) }
+        let name = worker?.name ?? member.name
+        let isFailing = worker?.isFailing ?? false
+        log.notice(
+            "a member of the store is removed",
+            metadata: ["member": "\(name)", "failing": "\(isFailing)"])
+        guard try await write(leadership, [.delete(.key(KeyLayout.voter(name)))]) else {
+            return true
         }
+        try await client.remove(id)
+        if isFailing { failed(name) }
+        return false
+    }
+
+    /// Asks a worker to join; one that does not come is asked no more, so that others are.
+    private func ask(
+        _ worker: String, _ state: ClusterState, _ leadership: Leadership
+    ) async throws {
         let now = ContinuousClock.now
-        absent.withLock { absent in
-            var gone: Set<String> = []
-            for member in members {
-                let url = member.peerURLs.first ?? ""
-                if out.contains(where: { $0.name == member.name || $0.peerURL == url }) { continue }
-                if state.liveWorkers.contains(member.name) {
-                    // Its session can't be read.
-                    out.append(VoterCandidate(name: member.name, peerURL: url, isAlive: true))
-                    continue
+        let since = memory.withLock { memory in
+            if memory.asked?.worker != worker { memory.asked = (worker, now) }
+            return memory.asked?.since ?? now
+        }
+        let key = KeyLayout.voter(worker)
+        if !state.voters.contains(worker) {
+            log.notice("a worker is to join the store", metadata: ["worker": "\(worker)"])
+            _ = try await write(leadership, [.put(key, [], lease: nil)])
+        } else if since + timeout <= now {
+            log.warning("a worker has not joined the store", metadata: ["worker": "\(worker)"])
+            _ = try await write(leadership, [.delete(.key(key))])
+            failed(worker)
+        }
+    }
+
+    private func failed(_ worker: String) {
+        memory.withLock { memory in
+            memory.failures[worker, default: 0] += 1
+            memory.troubled[worker] = nil
+            memory.asked = nil
+        }
+    }
+
+    private func candidates(_ members: [Member], _ state: ClusterState) -> [VoterCandidate] {
+        let now = ContinuousClock.now
+        return memory.withLock { memory in
+            memory.late.formIntersection(members.filter(\.isLearner).map(\.id))
+            var out: [VoterCandidate] = []
+            var troubled: Set<String> = []
+            for (name, session) in state.sessions {
+                guard let url = session.record.peerURL else { continue }
+                let member = members.first { $0.name == name || $0.peerURLs.contains(url) }
+                if let member, isTroubled(member, session.record, late: memory.late) {
+                    troubled.insert(name)
+                    if memory.troubled[name] == nil { memory.troubled[name] = now }
                 }
-                // One that has never started has no name.
-                let name = member.hasStarted ? member.name : "(\(url))"
-                gone.insert(name)
-                let since = absent[name] ?? now
-                absent[name] = since
+                let since = troubled.contains(name) ? memory.troubled[name] : nil
                 out.append(
                     VoterCandidate(
-                        name: name, peerURL: url, isAlive: false,
-                        isGivenUp: since + timeout <= now))
+                        name: name, peerURL: url, isAlive: !session.record.isLeaving,
+                        isFailing: since.map { $0 + timeout <= now } ?? false,
+                        failures: memory.failures[name] ?? 0))
+                // What is a member has come.
+                if member != nil, memory.asked?.worker == name { memory.asked = nil }
             }
-            absent = absent.filter { gone.contains($0.key) }
+            memory.troubled = memory.troubled.filter { troubled.contains($0.key) }
+            out += absent(members, out, state, since: &memory.absent, now)
+            return out
         }
+    }
+
+    private func isTroubled(
+        _ member: Member, _ session: WorkerSession, late: Set<MemberID>
+    ) -> Bool {
+        session.isMemberDown == true
+            || member.isLearner && (!member.hasStarted || late.contains(member.id))
+    }
+
+    /// The workers of members that are not there.
+    private func absent(
+        _ members: [Member], _ known: [VoterCandidate], _ state: ClusterState,
+        since absent: inout [String: ContinuousClock.Instant], _ now: ContinuousClock.Instant
+    ) -> [VoterCandidate] {
+        var out: [VoterCandidate] = []
+        var gone: Set<String> = []
+        for member in members {
+            let url = member.peerURLs.first ?? ""
+            if known.contains(where: { $0.isOf(member) }) { continue }
+            if state.liveWorkers.contains(member.name) {
+                // Its session can't be read.
+                out.append(VoterCandidate(name: member.name, peerURL: url, isAlive: true))
+                continue
+            }
+            // One that has never started has no name.
+            let name = member.hasStarted ? member.name : "(\(url))"
+            gone.insert(name)
+            let since = absent[name] ?? now
+            absent[name] = since
+            out.append(
+                VoterCandidate(
+                    name: name, peerURL: url, isAlive: false,
+                    isGivenUp: since + timeout <= now))
+        }
+        absent = absent.filter { gone.contains($0.key) }
         return out
     }
 

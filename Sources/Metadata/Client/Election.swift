@@ -51,8 +51,29 @@ extension EtcdClient {
 
     /// Returns when the leadership has ended, by whatever way.
     public func endOfLeadership(_ leadership: Leadership) async throws {
-        try await watch(.key(leadership.key), after: leadership.revision) { changes in
-            !changes.contains { if case .delete = $0 { true } else { false } }
+        var seen = leadership.revision
+        while true {
+            do {
+                return try await watch(.key(leadership.key), after: seen) { changes in
+                    !changes.contains { if case .delete = $0 { true } else { false } }
+                }
+            } catch let error as MetadataError where error.code == .compacted {
+                // Who was elected long ago, and whose watch is interrupted now, still leads.
+                guard let now = try await revision(of: leadership) else { return }
+                seen = now
+            }
+        }
+    }
+
+    /// A revision at which the leader's key is there; `nil` when it has gone.
+    private func revision(of leadership: Leadership) async throws -> Revision? {
+        while true {
+            do {
+                let (values, revision) = try await list(.key(leadership.key))
+                return values.first?.createRevision == leadership.revision ? revision : nil
+            } catch let error as MetadataError where error.isTransient {
+                try await Task.sleep(for: .milliseconds(50))
+            }
         }
     }
 

@@ -111,6 +111,8 @@ public struct TransactionResult: Sendable {
     public let succeeded: Bool
     /// The state of the store after it.
     public let revision: Revision
+    /// The number of the cluster that has answered.
+    public let cluster: UInt64
     /// One for each step.
     public let results: [OperationResult]
 }
@@ -210,6 +212,7 @@ extension EtcdClient {
         let response = try await call(EtcdMethods.transaction, request, within: limit)
         return TransactionResult(
             succeeded: response.succeeded, revision: response.header.revision,
+            cluster: response.header.clusterID,
             results: response.responses.map { OperationResult($0) })
     }
 }

@@ -71,13 +71,24 @@ public struct MemberStatus: Sendable, Hashable {
     public let appliedIndex: UInt64
     /// What it complains about.
     public let errors: [String]
+
+    /// Whether the store takes no writes, since some member has reached its quota.
+    public var isFull: Bool { errors.contains { $0.contains("NOSPACE") } }
 }
 
 extension EtcdClient {
     /// The members, as a member knows them; it may be a little behind.
     public func members(within limit: Duration? = nil) async throws -> [Member] {
-        try await call(EtcdMethods.members, EtcdMemberListRequest(), within: limit)
-            .members.map { Member($0) }
+        try await membership(within: limit).members
+    }
+
+    /// The members, and the number of the cluster that has answered.
+    public func membership(
+        within limit: Duration? = nil
+    ) async throws -> (cluster: UInt64, members: [Member]) {
+        let answer = try await call(
+            EtcdMethods.members, EtcdMemberListRequest(), within: limit)
+        return (answer.header.clusterID, answer.members.map { Member($0) })
     }
 
     /// How the member at one endpoint says that it is.

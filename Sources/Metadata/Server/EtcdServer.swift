@@ -21,6 +21,11 @@ public final class EtcdServer: Sendable {
         var condition = Condition.down
         var process: SupervisedProcess?
         var starts = 0
+        /// Whether the member has ever had data, or must have: a member that once had some, and has
+        /// none, is not started.
+        var hadData = false
+        /// What ``EtcdServer/join(through:within:)`` has added to the cluster.
+        var added: MemberID?
     }
 
     /// How the member runs.
@@ -50,11 +55,22 @@ public final class EtcdServer: Sendable {
     /// Whether the folder holds the data of a member. A member never starts without its data under
     /// its old number: it might vote twice in one election.
     public var hasData: Bool {
-        access(settings.dataFolder + "/member/wal", F_OK) == 0
+        // As the program looks: to it a folder without a log is a member that never was.
+        let files = try? FileManager.default.contentsOfDirectory(
+            atPath: settings.dataFolder + "/member/wal")
+        return files?.contains { $0.hasSuffix(".wal") } ?? false
     }
 
-    /// Puts the data aside, of a member that was removed from its cluster.
+    /// What was added to the cluster for this member and has not begun yet: it may be started.
+    var unbegun: MemberID? {
+        get { state.withLock { $0.hadData ? nil : $0.added } }
+        set { state.withLock { $0.added = newValue } }
+    }
+
+    /// Puts the data aside, of a member that was removed from its cluster, or what is left of them.
+    /// What is started next is another member.
     public func discardData() throws {
+        state.withLock { $0.hadData = false }
         let old = settings.dataFolder + ".removed"
         let files = FileManager.default
         do {
@@ -71,16 +87,27 @@ public final class EtcdServer: Sendable {
     /// its leadership over, and with SIGKILL after `stopTimeout`.
     ///
     /// - Parameter formation: what a member without data does. With data it goes on in any case.
-    /// - Throws: `MetadataError` with code `file` when the folder cannot be used, or `process` when
-    ///   the program cannot be started at all.
+    /// - Throws: `MetadataError` with code `file` when the folder cannot be used, `process` when
+    ///   the program cannot be started at all, or has not joined after a few tries: the members that
+    ///   it was given may be others by now. `dataLost` when the member once had data, and has none.
     public func run(_ formation: EtcdFormation) async throws {
         try makeFolders()
         var backoff = Backoff(first: .milliseconds(100), limit: .seconds(10))
+        var tries = 0
         while true {
             let started = ContinuousClock.now
-            let process = try await start(hasData ? .existing : formation)
+            let next = try formationNow(formation)
+            if case .joining = next {
+                tries += 1
+                if tries > Self.joinTries {
+                    throw MetadataError(.process, "etcd has not joined: \(lastLines())")
+                }
+            }
+            let process = try await start(next)
             let hung = await supervise(process)
+            let isThere = hasData
             state.withLock { state in
+                if isThere { state.hadData = true }
                 state.condition = .down
                 state.process = nil
             }
@@ -91,6 +118,27 @@ public final class EtcdServer: Sendable {
             if started.duration(to: .now) > .seconds(60) { backoff.reset() }
             try await Task.sleep(for: backoff.delay())
         }
+    }
+
+    /// How often the program is started with the same members to join.
+    private static let joinTries = 3
+
+    /// What the member does that is started now.
+    private func formationNow(_ formation: EtcdFormation) throws -> EtcdFormation {
+        if hasData {
+            state.withLock { $0.hadData = true }
+            return .existing
+        }
+        var isExpected = state.withLock { $0.hadData }
+        if case .existing = formation { isExpected = true }
+        // The program would form a cluster of its own, or vote again where it has voted.
+        guard !isExpected else {
+            throw MetadataError(
+                .dataLost,
+                "the data of this worker's member of the store are gone from "
+                    + "\(settings.dataFolder); it is not started without them")
+        }
+        return formation
     }
 
     private func makeFolders() throws {
@@ -170,7 +218,12 @@ public final class EtcdServer: Sendable {
             do {
                 let status = try await client.status(of: settings.clientEndpoint)
                 misses = 0
-                state.withLock { $0.condition = .up(status) }
+                // Who answers may be somebody else at our port: that there are data, they say.
+                let isThere = hasData
+                state.withLock { state in
+                    state.condition = .up(status)
+                    if isThere { state.hadData = true }
+                }
                 limitLog()
             } catch is MetadataError {
                 if case .up = condition {

@@ -93,7 +93,11 @@ public struct EtcdServerSettings: Sendable {
             arguments += [
                 "--initial-cluster-state=existing", "--initial-cluster=\(initialCluster(members))",
             ]
-        case .existing: break
+        case .existing:
+            // Without its data it finds nobody to join, and ends; else these are not looked at.
+            arguments += [
+                "--initial-cluster-state=existing", "--initial-cluster=\(name)=\(peerURL)",
+            ]
         }
         if let tls {
             for prefix in ["", "peer-"] {

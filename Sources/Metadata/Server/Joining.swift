@@ -5,6 +5,7 @@ extension EtcdServer {
     ///
     /// A member with the same peer address or name that this worker has no data of is removed first:
     /// it has lost its data folder. Starting it again under its old number could make it vote twice.
+    /// Only one that this process has added, and that never had data, is started as it is.
     ///
     /// - Parameters:
     ///   - client: reaches the cluster.
@@ -16,10 +17,17 @@ extension EtcdServer {
     ) async throws -> EtcdFormation {
         if hasData { return .existing }
         return try await untilReady(within: limit) {
-            for member in try await client.members() where self.isLost(member) {
+            let members = try await client.members()
+            if let id = self.unbegun,
+                members.contains(where: { $0.id == id && $0.isLearner && !$0.hasStarted })
+            {
+                return .joining(members)
+            }
+            for member in members where self.isLost(member) {
                 try await client.remove(member.id)
             }
             let added = try await client.addLearner(peerURL: self.settings.peerURL)
+            self.unbegun = added.member.id
             return .joining(added.members)
         }
     }

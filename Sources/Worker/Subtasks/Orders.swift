@@ -8,6 +8,8 @@ public struct SourceOrder: Sendable {
     public var subtasks: [String: SubtaskOrder]
     /// The other workers that keep its relay log.
     public var holders: [RelayHolder] = []
+    /// Whether these are all of its subtasks; else there may be others, whose records can't be read.
+    public var isComplete = true
 
     /// Makes an order.
     public init(epoch: Int64, subtasks: [String: SubtaskOrder]) {

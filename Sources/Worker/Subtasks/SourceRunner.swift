@@ -123,7 +123,7 @@ final class SourceRunner: Sendable {
             return (fresh, Set(active), readers, state.relay?.relay)
         }
         // Without an order the source has only left this worker: it may come back for its files.
-        if order != nil { relay?.expect(active, of: readers) }
+        if let order { relay?.expect(active, of: order.isComplete ? readers : nil) }
         return fresh
     }
 
@@ -158,7 +158,7 @@ final class SourceRunner: Sendable {
     }
 
     /// The relay log for a subtask; `nil` when it is to read from the source itself.
-    private func relay(_ settings: MigrationSettings) -> SourceRelay? {
+    func relay(_ settings: MigrationSettings) -> SourceRelay? {
         guard settings.keepsRelay else { return nil }
         var settings = settings
         settings.relayFolder = settings.relayFolder ?? folder
@@ -184,8 +184,10 @@ final class SourceRunner: Sendable {
                     metadata: ["source": "\(source)", "folder": "\(before)"])
             }
             let relay = SourceRelay(shared, endsWithLog: false, logger: logger)
+            let isKnown = orders.value?.isComplete ?? false
             relay.expect(
-                Set(state.subtasks.filter { $0.value.isActive }.keys), of: Set(state.subtasks.keys))
+                Set(state.subtasks.filter { $0.value.isActive }.keys),
+                of: isKnown ? Set(state.subtasks.keys) : nil)
             state.relay = (shared, relay)
             return (relay, true)
         }
