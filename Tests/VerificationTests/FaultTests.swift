@@ -141,7 +141,7 @@ import Verification
             }
         }
         #expect(error != nil)
-        #expect(ContinuousClock.now - cancelled.withLock { $0 } < .seconds(15))
+        #expect(ContinuousClock.now - cancelled.withLock { $0 } < .seconds(60))
     }
 
     @Test func progressGrowsToTheEnd() async throws {
