@@ -16,6 +16,8 @@ public final class Membership: Sendable {
     private struct State {
         var session: WorkerSession
         var lease: Lease?
+        /// The cluster's token, once it is known.
+        var token: String?
     }
     private let client: EtcdClient
     private let seconds: Int
@@ -36,6 +38,9 @@ public final class Membership: Sendable {
     private var key: String { KeyLayout.session(session.name) }
     /// The lease that the worker has now.
     public var lease: Lease? { state.withLock { $0.lease } }
+
+    /// Says which cluster it is: the worker announces itself in no other one's store.
+    func setCluster(_ token: String) { state.withLock { $0.token = token } }
 
     /// Stays a member until the task is cancelled, and then leaves at once.
     ///
@@ -112,8 +117,12 @@ public final class Membership: Sendable {
     /// - Returns: whether it is ours now; otherwise it is worth trying again.
     private func announce(_ lease: Lease) async throws -> Bool {
         let session = session
+        let isOurStore = state.withLock { $0.token }.map {
+            Condition.value(KeyLayout.cluster, Array($0.utf8))
+        }
         let entered = try await client.transaction(
-            if: [.missing(key)], then: [.put(key, try session.bytes(), lease: lease.id)],
+            if: [.missing(key)] + [isOurStore].compactMap(\.self),
+            then: [.put(key, try session.bytes(), lease: lease.id)],
             otherwise: [.get(.key(key))])
         if entered.succeeded { return true }
         guard case .values(let found) = entered.results.first, let other = found.first else {
@@ -126,7 +135,7 @@ public final class Membership: Sendable {
         }
         // Our own predecessor, which died just now, or we ourselves before the store was away.
         let taken = try await client.transaction(
-            if: [.modRevision(key, other.modRevision)],
+            if: [.modRevision(key, other.modRevision)] + [isOurStore].compactMap(\.self),
             then: [.put(key, try session.bytes(), lease: lease.id)])
         guard taken.succeeded else { return false }
         do {

@@ -239,6 +239,7 @@ public final class Node: Sendable {
                 if let token = try await token(own) {
                     try await compareKey()
                     if own == nil { try folder.setCluster(token) }
+                    membership.setCluster(token)
                     return
                 }
             } catch let error as MetadataError where error.isTransient {
