@@ -115,6 +115,10 @@ struct KeyPlanTests {
         }
         var groups = 0
         for name in names.sorted() where name != "binary" && !name.hasSuffix("bin") {
+            // Those that tell more apart are finer than their twins.
+            if name.contains("nopad") || name.contains("uca1400") && !name.hasSuffix("_ai_ci") {
+                continue
+            }
             let charset = String(name.prefix { $0 != "_" })
             let rows = Rows([text(name, charset: charset)], unique)
             let equal = try connection.rows(
