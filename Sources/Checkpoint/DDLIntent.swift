@@ -167,7 +167,6 @@ public final class DDLLedger {
     ///
     /// - Throws: ``IntentTooLarge`` where the target would take no packet of that size.
     public func record(_ intent: DDLIntent) throws {
-        if intent.part.index > 0 { return try replace(by: intent) }
         var set = IdentitySet()
         set.insert(intent.identity)
         let encoded = try encodedContext(intent)
@@ -176,6 +175,7 @@ public final class DDLLedger {
         guard size < session.maxPacket - Self.frame else {
             throw IntentTooLarge(bytes: size, limit: session.maxPacket)
         }
+        if intent.part.index > 0 { return try replace(by: intent) }
         try transaction { connection in
             try connection.execute(
                 """

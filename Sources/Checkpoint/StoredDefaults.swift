@@ -20,6 +20,12 @@ public struct StoredDefaults: Sendable, Hashable {
         isStored = false
     }
 
+    /// Of a subtask that these are stored of.
+    public init(storing schemas: [String: SchemaDefaults]) {
+        self.schemas = schemas
+        isStored = true
+    }
+
     /// What is stored; `nil` where nothing is.
     ///
     /// - Parameter objects: all of the subtask's.

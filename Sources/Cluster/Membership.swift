@@ -117,15 +117,19 @@ public final class Membership: Sendable {
     /// - Returns: whether it is ours now; otherwise it is worth trying again.
     private func announce(_ lease: Lease) async throws -> Bool {
         let session = session
-        let isOurStore = state.withLock { $0.token }.map {
-            Condition.value(KeyLayout.cluster, Array($0.utf8))
-        }
+        let token = state.withLock { $0.token }.map { Array($0.utf8) }
+        let isOurStore = token.map { Condition.value(KeyLayout.cluster, $0) }
         let entered = try await client.transaction(
             if: [.missing(key)] + [isOurStore].compactMap(\.self),
             then: [.put(key, try session.bytes(), lease: lease.id)],
-            otherwise: [.get(.key(key))])
+            otherwise: [.get(.key(KeyLayout.cluster)), .get(.key(key))])
         if entered.succeeded { return true }
-        guard case .values(let found) = entered.results.first, let other = found.first else {
+        if let token, case .values(let told) = entered.results.first, told.first?.value != token {
+            // Whoever has our name there is not who we are.
+            log.warning("a store of another cluster answers; it is not entered")
+            return false
+        }
+        guard case .values(let found) = entered.results.last, let other = found.first else {
             return false
         }
         let known = WorkerSession(bytes: other.value)

@@ -23,17 +23,33 @@ public enum ShapeDifference {
     }
 
     /// The first difference of columns.
-    public static func ofColumns(_ source: TableShape, _ target: TableShape) -> String? {
+    ///
+    /// - Parameter mayBeWider: the target's texts may be longer, and NULL where the source has none.
+    public static func ofColumns(
+        _ source: TableShape, _ target: TableShape, mayBeWider: Bool = false
+    ) -> String? {
         for column in source.columns {
             guard let index = target.columnIndex(column.name) else {
                 return "no column \(column.name)"
             }
+            var column = column
+            if mayBeWider { widen(&column, target.columns[index]) }
             if let why = first(column, target.columns[index]) { return "\(column.name): \(why)" }
         }
         if let extra = target.columns.first(where: { source.columnIndex($0.name) == nil }) {
             return "further column \(extra.name)"
         }
         return nil
+    }
+
+    private static func widen(_ source: inout ColumnShape, _ target: ColumnShape) {
+        let kinds: Set<ColumnType.Kind> = [.varchar, .varbinary]
+        if kinds.contains(source.type.kind), source.type.kind == target.type.kind,
+            let length = target.type.length, source.type.length ?? .max <= length
+        {
+            source.type.length = length
+        }
+        if target.isNullable { source.isNullable = true }
     }
 
     private static func first(_ source: ColumnShape, _ target: ColumnShape) -> String? {
@@ -47,8 +63,9 @@ public enum ShapeDifference {
         if a != b {
             // Of another M or D values are rounded otherwise, or don't fit.
             let digits = { (type: ColumnType) in
-                type.kind == .float || type.kind == .double
-                    ? type.length.map { "(\($0),\(type.decimals))" } ?? "" : ""
+                guard a.kind == b.kind, let length = type.length else { return "" }
+                let hasDecimals = [.float, .double, .decimal].contains(type.kind)
+                return hasDecimals ? "(\(length),\(type.decimals))" : "(\(length))"
             }
             return "\(b.kind.rawValue)\(digits(b)) in place of \(a.kind.rawValue)\(digits(a))"
         }

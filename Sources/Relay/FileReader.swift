@@ -115,10 +115,21 @@ final class FileReader {
         let follows =
             announced.map { $0 == next.position.file }
             ?? (next.position.fileNumber == place.position.fileNumber &+ 1)
-        guard !follows else { return }
+        if try follows || announced == nil && isContinued(by: next) { return }
         throw RelayError.missing(
             "what lies between \(place.position) and \(next.position)",
             asked: "the relay log \(catalog.directory.path)")
+    }
+
+    /// Whether a file begins with all GTIDs that there are at the end of this one: servers pass
+    /// over numbers when they find files that they do not know.
+    private func isContinued(by next: WindowPlace) throws -> Bool {
+        guard let shelf = catalog.shelves.first(where: { $0.folder.number == place.segment }),
+            let here = shelf.files.first(where: { $0.name == place.position.file }),
+            let there = shelf.files.first(where: { $0.name == next.position.file })
+        else { return false }
+        let before = try catalog.previous(shelf.folder, there)
+        return try !before.description.isEmpty && before == catalog.index(shelf.folder, here).gtids
     }
 
     /// Goes on with another file, and checks that nothing is missing where the server changed.

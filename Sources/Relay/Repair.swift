@@ -55,6 +55,10 @@ struct Repair: Sendable {
             }
             try Task.checkCancellation()
         }
+        // Somebody else who met it may have asked at the same time, and have been served.
+        let file = try OpenFile(damage.path, O_RDONLY)
+        let scan = FileScan(file: file, name: damage.file)
+        if try scan.damage(at: damage.offset, upTo: file.size) == nil { return }
         throw damage.error(asked.map { "; \($0)" }.joined())
     }
 

@@ -337,9 +337,14 @@ final class DDLWorker {
     /// instead of meaning what is in the schema of the statement before it.
     ///
     /// - Returns: why it is not in its own.
-    private func enter(_ schema: String?) throws(MySQLError) -> MySQLError? {
+    private func enter(_ part: DDLRequest.Part) throws(MySQLError) -> MySQLError? {
         var reason: MySQLError?
-        if let schema, !schema.isEmpty {
+        var schema = part.defaultSchema ?? ""
+        // What is Skein's own text names all its schemas. Filters of the target's binlog may go by
+        // the session's, and let those of its tables pass.
+        let isOwn = schema.isEmpty
+        if isOwn { schema = part.tables.first?.schema ?? "" }
+        if !schema.isEmpty {
             do throws(MySQLError) {
                 try session.connection.execute("USE \(quoteIdentifier(schema))")
                 return nil
@@ -348,7 +353,7 @@ final class DDLWorker {
                     error.code == MySQLErrorCode.unknownDatabase
                         || error.code == MySQLErrorCode.databaseDenied
                 else { throw error }
-                reason = error
+                reason = isOwn ? nil : error
             }
         }
         try session.connection.execute("USE \(Self.nowhere)")
@@ -365,7 +370,7 @@ final class DDLWorker {
         let connection = session.connection
         // The ledger's statements come next, which no mode of the event may change.
         defer { try? session.leaveContext() }
-        let misplaced = try enter(part.defaultSchema)
+        let misplaced = try enter(part)
         // In another session the statement might mean something else: all or nothing.
         for setting in part.settings where try !isSetAlready(setting) {
             try connection.execute("SET SESSION \(setting)")

@@ -104,11 +104,16 @@ struct StatementHandler {
             return try sequence(object.name, position)
         case .createObject, .alterObject, .dropObject: return try object(ddl, statement, event)
         case .createSchema(let schema):
-            guard catalog.mapping.mayHold(schema: schema.name) else { return .pass }
+            // Rules that hold it may come: what tables get in it is known then.
+            guard catalog.mapping.mayHold(schema: schema.name) else {
+                return .filtered([ddl], context)
+            }
             if try isFilteredOut(statement, event) { return .filtered([ddl], context) }
             return try createSchema(schema, event)
         case .alterSchema(let schema):
-            guard catalog.mapping.mayHold(schema: schema.name) else { return .pass }
+            guard catalog.mapping.mayHold(schema: schema.name) else {
+                return .filtered([ddl], context)
+            }
         case .dropSchema(let schema):
             if try isFilteredOut(statement, event) { return .filtered([ddl], context) }
             return try dropSchema(schema.name, event)
@@ -489,7 +494,9 @@ struct StatementHandler {
     }
 
     private func dropSchema(_ schema: String, _ event: Event) throws -> Decision {
-        guard catalog.mapping.mayHold(schema: schema) else { return .pass }
+        guard catalog.mapping.mayHold(schema: schema) else {
+            return .filtered([.dropSchema(DropSchema(name: schema))], event.context)
+        }
         let tables = try tables(in: schema, event)
         var effects: [DDL] = []
         if !tables.isEmpty {

@@ -57,12 +57,20 @@ struct TableMapClaims {
         {
             told.removeLast()
         }
-        let known = shape.keys.first(where: \.isPrimary)?.parts.map { part in
-            part.column.flatMap(shape.columnIndex).map {
-                TableMetadata.KeyPart(column: $0, prefixLength: part.prefixLength ?? 0)
+        func parts(_ key: KeyShape) -> [TableMetadata.KeyPart?] {
+            key.parts.map { part in
+                part.column.flatMap(shape.columnIndex).map {
+                    TableMetadata.KeyPart(column: $0, prefixLength: part.prefixLength ?? 0)
+                }
             }
         }
-        guard known != told.map(Optional.some) else { return nil }
+        let known = shape.keys.first(where: \.isPrimary).map(parts)
+        // Without a primary key servers tell the unique one that they take for it; which of several
+        // is theirs to choose.
+        let others = known == nil ? shape.keys.filter(\.isUnique).map(parts) : []
+        guard known != told.map(Optional.some), !others.contains(told.map(Optional.some)) else {
+            return nil
+        }
         func names(_ parts: [TableMetadata.KeyPart?]) -> String {
             parts.map { part in
                 guard let part, shape.columns.indices.contains(part.column) else { return "?" }

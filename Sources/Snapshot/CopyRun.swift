@@ -121,12 +121,14 @@ struct CopyRun: Sendable {
         _ owned: inout [TableName: String], _ objects: [StoredObject], _ earlier: TableIdentities,
         _ identities: TableIdentities
     ) async throws -> SnapshotResult {
+        // Before any database is made of what they are.
+        let defaults = try await schema.defaults()
         try await createTables(chunks, &owned)
         let lacked = try await schema.lackedIndexes(plan, owned)
 
         progress.set(.views)
         let copied = try await openViews(
-            chunks, whole, lacked, identities, isFirst: state.lowWater == nil)
+            chunks, whole, lacked, identities, state.lowWater == nil ? defaults : nil)
         progress.set(.rows)
         work.give(.success(copied))
         await rowsDone.wait()
@@ -320,9 +322,8 @@ struct CopyRun: Sendable {
 
     private func openViews(
         _ chunks: [ChunkRecord], _ whole: Set<TableName>, _ lacked: [TableName: [String]],
-        _ identities: TableIdentities, isFirst: Bool
+        _ identities: TableIdentities, _ defaults: [String: SchemaDefaults]?
     ) async throws -> CopyWork {
-        let defaults = try await schema.defaults()
         let firstID = await control.reserveSnapshots(configuration.pairs + 1)
         let count = configuration.pairs
         let views = views
@@ -338,7 +339,7 @@ struct CopyRun: Sendable {
                 ? SnapshotError.tableMissing(table.name) : SnapshotError.tableChanged(table.name)
         }
         try await schema.requirePlanned(plan)
-        if isFirst { try await noteDefaults(defaults) }
+        if let defaults { try await noteDefaults(defaults) }
         let family = try await schema.targetFamily()
         let takesLoad = try await schema.targetTakesLoad()
         for chunk in chunks {

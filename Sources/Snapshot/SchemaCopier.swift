@@ -145,7 +145,8 @@ actor SchemaCopier {
                 // Where the target has it, the pre-check has compared each of them with that.
                 let ofValues =
                     existing[name] == nil
-                    ? ShapeDifference.ofColumns(other.shape, tables[0].shape) : nil
+                    ? ShapeDifference.ofColumns(other.shape, tables[0].shape, mayBeWider: true)
+                    : nil
                 guard
                     let difference = names(other.shape, tables[0].shape, [])
                         ?? ofValues.map({ "its column \($0)" })
@@ -188,7 +189,7 @@ actor SchemaCopier {
         for (name, schema) in schemas.sorted(by: { $0.key < $1.key }) {
             try createDatabase(schema, as: name, source, target)
         }
-        try createEmptyDatabases(plan.mapping, source, target)
+        try createOtherDatabases(plan, source, target)
         let parents = Set(plan.tables.flatMap { $0.shape.foreignKeys.map(\.parent) })
         var out: [TableCreation] = []
         for table in plan.tables.sorted(by: { $0.name < $1.name }) {
@@ -412,29 +413,35 @@ actor SchemaCopier {
         }
     }
 
-    /// Creates a database of the source, under a name on the target, unless it is there.
-    /// Databases of the selection without tables come along: the statements that make tables in
-    /// them later say nothing of the database.
-    private func createEmptyDatabases(
-        _ mapping: TableMapping, _ source: Connection, _ target: Connection
+    /// Databases of the selection without tables of it come along: the statements that make some
+    /// in them later say nothing of the database.
+    private func createOtherDatabases(
+        _ plan: SnapshotPlan, _ source: Connection, _ target: Connection
     ) throws {
-        let reader = SchemaReader(source)
-        for schema in try reader.schemas() where mapping.mayHold(schema: schema) {
-            guard try reader.tables(in: schema).isEmpty,
-                let name = try? mapping.target(ofSchema: schema)
-            else { continue }
+        let begun = Set(plan.tables.map(\.name.schema))
+        for schema in try SchemaReader(source).schemas()
+        where plan.mapping.mayHold(schema: schema) && !begun.contains(schema) {
+            guard let name = try? plan.mapping.target(ofSchema: schema) else { continue }
             do {
                 try createDatabase(schema, as: name, source, target)
             } catch let error as MySQLError where error.code == MySQLErrorCode.databaseDenied {
                 // A pattern of the selection reaches farther than the user's rights.
                 continue
+            } catch SnapshotError.unsupported {
+                // Nothing need ever come to it; a table that does is refused by name.
+                continue
             }
         }
     }
 
+    /// Creates a database of the source, under a name on the target, unless it is there.
     func createDatabase(
         _ schema: String, as name: String, _ source: Connection, _ target: Connection
     ) throws {
+        let exists = try target.rows(
+            "SELECT 1 FROM information_schema.SCHEMATA WHERE SCHEMA_NAME=\(utf8Literal(name))")
+        try target.execute("COMMIT")
+        guard exists.isEmpty else { return }
         let row =
             try source.firstRow(
                 "SELECT * FROM information_schema.SCHEMATA "
@@ -462,10 +469,6 @@ actor SchemaCopier {
         {
             defaults += " ENCRYPTION 'Y'"
         }
-        let exists = try target.rows(
-            "SELECT 1 FROM information_schema.SCHEMATA WHERE SCHEMA_NAME=\(utf8Literal(name))")
-        try target.execute("COMMIT")
-        guard exists.isEmpty else { return }
         try target.execute("CREATE DATABASE IF NOT EXISTS \(quoteIdentifier(name))\(defaults)")
     }
 

@@ -162,7 +162,7 @@ final class VerificationDesk: Sendable {
         guard !job.isOff.isSet else { return }
         update(job) { $0.state = .running }
         let outcome = await withTaskGroup(
-            of: Result<(report: VerificationReport, doubt: String?), any Error>.self
+            of: Result<(report: VerificationReport, watch: LagWatch), any Error>.self
         ) { group in
             group.addTask {
                 do {
@@ -181,8 +181,8 @@ final class VerificationDesk: Sendable {
         update(job) { result in
             result.ended = Self.now
             switch outcome {
-            case .success(let (report, doubt)):
-                result.take(report, doubt, Self.namedTables, Self.notesOfTable)
+            case .success(let (report, watch)):
+                result.take(report, watch, Self.namedTables, Self.notesOfTable)
             case .failure(is CancellationError):
                 result.state = .failed
                 result.reason = "the worker has ended it"
@@ -198,14 +198,14 @@ final class VerificationDesk: Sendable {
 
     /// Compares, and watches the target meanwhile.
     ///
-    /// - Returns: the report, and why its differences say nothing, if so.
+    /// - Returns: the report, and how the target has followed.
     private func compare(
         _ job: Job
-    ) async throws -> (report: VerificationReport, doubt: String?) {
+    ) async throws -> (report: VerificationReport, watch: LagWatch) {
         let settle = max(Self.shortestSettle, try job.lag() * 3)
         let observer = LagObserver(settle: settle, lag: job.lag)
         let report = try await withThrowingTaskGroup(of: VerificationReport?.self) { group in
-            group.addTask { try await self.compare(job, settle: settle) }
+            group.addTask { try await self.compare(job, settle: settle, observer) }
             group.addTask {
                 while true {
                     _ = observer.look()
@@ -216,16 +216,19 @@ final class VerificationDesk: Sendable {
             while let report = try await group.next() { if let report { return report } }
             throw CancellationError()
         }
-        guard report.verdict == .different else { return (report, nil) }
         // The last look may have met it in the middle of a burst.
         while true {
             let now = observer.look()
-            if now.doubt != nil || !now.isLate { return (report, now.doubt) }
+            if report.verdict != .different || now.doubt != nil || !now.isLate {
+                return (report, now)
+            }
             try await Task.sleep(for: Self.pulse)
         }
     }
 
-    private func compare(_ job: Job, settle: Duration) async throws -> VerificationReport {
+    private func compare(
+        _ job: Job, settle: Duration, _ observer: LagObserver
+    ) async throws -> VerificationReport {
         let settings = job.settings
         let tables = try await withThread("tables") {
             try SelectedTables.read(settings.source, settings.mapping)
@@ -236,6 +239,7 @@ final class VerificationDesk: Sendable {
         let verifier = Verifier(
             source: settings.source, target: settings.target, options: options
         ) { progress in
+            if progress.phase == .settling { observer.settles() }
             self.update(job) { result in
                 result.tablesDone = progress.tablesDone
                 result.rows = progress.rows
@@ -258,30 +262,28 @@ final class VerificationDesk: Sendable {
 }
 
 extension SubtaskVerification {
-    /// - Parameter doubt: why differences say nothing, if so.
+    /// - Parameter watch: how the target has followed meanwhile.
     fileprivate mutating func take(
-        _ report: VerificationReport, _ doubt: String?, _ named: Int, _ notes: Int
+        _ report: VerificationReport, _ watch: LagWatch, _ named: Int, _ notes: Int
     ) {
-        func judged(_ verdict: Verdict) -> Verdict {
-            verdict == .different && doubt != nil ? .undecided : verdict
+        let found = report.tables.filter { $0.verdict != .equal }
+        let doubts = found.map { table in
+            table.verdict == .different ? watch.doubt(of: table) : nil
         }
-        switch judged(report.verdict) {
-        case .equal: state = .equal
-        case .different: state = .different
-        case .undecided: state = .undecided
-        }
-        reason = report.verdict == .different ? doubt : nil
+        let verdicts = zip(found, doubts).map { $1 == nil ? $0.verdict : .undecided }
+        state =
+            verdicts.contains(.different)
+            ? .different : verdicts.isEmpty ? .equal : .undecided
+        reason = doubts.lazy.compactMap { $0 }.first
         tablesTotal = report.tables.count
         tablesDone = report.tables.count
         rows = report.rows
         differingRows = report.differingRows
-        tables = report.tables.filter { $0.verdict != .equal }.prefix(named).map { table in
-            let doubts = table.verdict == .different ? doubt : nil
-            let reasons = [doubts, table.undecidedReason].compactMap { $0 }
+        tables = zip(found, zip(doubts, verdicts)).prefix(named).map { table, judged in
+            let reasons = [judged.0, table.undecidedReason].compactMap { $0 }
             let shape = table.structure.filter(\.isDifference).map(\.description)
             return Table(
-                name: table.source.description, verdict: judged(table.verdict).rawValue,
-                rows: table.rows,
+                name: table.source.description, verdict: judged.1.rawValue, rows: table.rows,
                 differingRows: table.differingRows, notes: Array((reasons + shape).prefix(notes)))
         }
     }
@@ -299,8 +301,26 @@ struct LagWatch: Sendable {
     private var lateSince: ContinuousClock.Instant?
     /// Why differences say nothing, once that has lasted for too long.
     private(set) var doubt: String?
+    /// The same of the time before rows were looked at again.
+    private var earlierDoubt: String?
+    private var isSettling = false
 
     init(settle: Duration) { self.settle = settle }
+
+    /// Rows that differed are looked at again from now on: what was before says nothing of them.
+    mutating func settles() {
+        guard !isSettling else { return }
+        isSettling = true
+        earlierDoubt = doubt
+        doubt = nil
+    }
+
+    /// Why a table's differences say nothing, if so. Its shape, and rows without a key, were
+    /// compared before.
+    func doubt(of table: TableReport) -> String? {
+        let isEarlier = table.isKeyless || table.structure.contains(where: \.isDifference)
+        return doubt ?? (isEarlier ? earlierDoubt : nil)
+    }
 
     /// Whether it was late when it was last looked at.
     var isLate: Bool { lateSince != nil }
@@ -332,6 +352,8 @@ private final class LagObserver: Sendable {
         self.lag = lag
         watch = Mutex(LagWatch(settle: settle))
     }
+
+    func settles() { watch.withLock { $0.settles() } }
 
     /// Looks once more, and tells what all looks have shown.
     func look() -> LagWatch {

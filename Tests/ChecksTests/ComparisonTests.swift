@@ -72,5 +72,12 @@ import Testing
         // What was found meanwhile stays doubtful.
         note(.success(.zero), 7)
         #expect(!watch.isLate && watch.doubt != nil)
+        // But for rows that are looked at again.
+        watch.settles()
+        #expect(watch.doubt == nil)
+        note(.failure(resting), 8)
+        note(.failure(resting), 10)
+        watch.settles()
+        #expect(watch.doubt != nil)
     }
 }

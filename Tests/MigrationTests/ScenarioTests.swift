@@ -10,7 +10,7 @@ extension MigrationTests {
     struct ScenarioTests {
         @Test("keys", arguments: Scenario.cases(Scenario.keys, MigrationTests.pairs))
         func keys(_ each: Scenario.Case) async throws {
-            try await each.scenario.run(each.pair)
+            try await each.scenario.run(each.pair, isTold: true)
         }
 
         @Test("habits", arguments: Scenario.cases(Scenario.habits, MigrationTests.pairs))

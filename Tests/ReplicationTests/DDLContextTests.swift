@@ -107,6 +107,15 @@ extension DDLWorkerTests {
                 database: rig.schema) == "c,d,id\n")
     }
 
+    @Test("what is Skein's own text runs where its tables are: filters of binlogs may go by that")
+    func own() async throws {
+        let (rig, options) = try await rig(.mariadb, "ddlown")
+        let (worker, _, connection, state) = try worker(rig, options, 1)
+        _ = try worker.recover(state)
+        try await run([request(rig, "ALTER TABLE \(rig.schema).a ADD c INT", in: nil)], worker)
+        #expect(try connection.value("SELECT DATABASE()") == rig.schema)
+    }
+
     @Test(
         "a schema that the target's user may not enter stops no statement that doesn't need it",
         arguments: Servers.families)
@@ -149,6 +158,9 @@ extension DDLWorkerTests {
             try ledger.record(intent(String(repeating: "x", count: limit / 2)))
         }
         #expect(try !hasIntent(rig))
+        var later = try intent(String(repeating: "x", count: limit / 2))
+        later.part = DDLPartNumber(index: 1, count: 2, digest: "")
+        #expect(throws: IntentTooLarge.self) { try ledger.record(later) }
         let whole = try intent("DROP DATABASE many")
         try ledger.record(whole)
         let length = try rig.server.sql(

@@ -414,6 +414,29 @@ struct StatementHandlerTests {
         #expect(try Rig().sent("CREATE DATABASE elsewhere") == nil)
     }
 
+    @Test("defaults of schemas that nobody migrates are known when other rules migrate them")
+    func otherSchemas() throws {
+        let rig = Rig()
+        let catalog = try rig.catalog()
+        for (sql, charset) in [
+            ("CREATE DATABASE elsewhere CHARACTER SET utf8mb4", "utf8mb4"),
+            ("ALTER DATABASE elsewhere CHARACTER SET latin1", "latin1"),
+            ("DROP DATABASE elsewhere", nil),
+        ] as [(String, String?)] {
+            guard case .filtered(let ddl, let context) = try rig.decide(Array(sql.utf8), catalog)
+            else {
+                Issue.record("\(sql) was passed over, or is run")
+                return
+            }
+            _ = try catalog.carry(ddl, context, TargetRig.position(5), target: [:])
+            #expect(catalog.state.schemas["elsewhere"]?.charset == charset)
+            #expect(
+                try catalog.takeChanges().contains {
+                    $0.kind == .defaults && $0.name.schema == "elsewhere"
+                })
+        }
+    }
+
     @Test("CREATE OR REPLACE DATABASE drops the tables, last of all")
     func replaceSchema() throws {
         let rig = Rig()

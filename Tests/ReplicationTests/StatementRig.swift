@@ -48,7 +48,8 @@ final class StatementRig {
         catalog = TableCatalog(
             sourceVersion: dialect.version, mapping: try TableMapping(rules), state: state,
             windows: windows, consistentFrom: nil,
-            session: StatementSession(source: dialect, target: dialect), online: online)
+            session: StatementSession(source: dialect, target: dialect), online: online,
+            notedDefaults: StoredDefaults(storing: state.schemas))
     }
 
     /// The next statement; each is a transaction of its own, numbered from 1.

@@ -204,7 +204,8 @@ struct TargetRig {
             mapping: try rules.map { try TableMapping($0) }
                 ?? TableMapping(
                     TableSelection(tables: [try #require(TablePattern("\(schema).*"))])),
-            state: state, windows: windows, consistentFrom: nil)
+            state: state, windows: windows, consistentFrom: nil,
+            notedDefaults: StoredDefaults(storing: state.schemas))
     }
 
     static func identity(_ n: Int) -> TransactionIdentity {

@@ -164,7 +164,9 @@ final class StoreMember: Sendable {
         var missingSince: ContinuousClock.Instant?
         while true {
             try await Task.sleep(for: .milliseconds(500))
-            if case .up = server.condition {
+            // One that is cut off from the others answers as well, and does not learn that it was
+            // removed.
+            if case .up(let status) = server.condition, status.leader != nil {
                 missingSince = nil
                 continue
             }

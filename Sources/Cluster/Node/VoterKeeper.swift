@@ -12,6 +12,8 @@ final class VoterKeeper: Sendable {
     private let timeout: Duration
     private let cluster: @Sendable () -> ClusterState
     private let log: Logger
+    /// How long a member stays that the store has refused to remove.
+    private static let refusalPause = Duration.seconds(30)
     /// What a leader has seen, all by the workers' names.
     private struct Memory {
         /// Since when members were seen without their worker.
@@ -20,6 +22,8 @@ final class VoterKeeper: Sendable {
         var troubled: [String: ContinuousClock.Instant] = [:]
         /// Learners that could not be promoted.
         var late: Set<MemberID> = []
+        /// When the store has last refused to remove a member.
+        var refusal: ContinuousClock.Instant?
         /// Who was asked last to join, and since when it has not.
         var asked: (worker: String, since: ContinuousClock.Instant)?
         /// How often they were given up for that.
@@ -60,6 +64,8 @@ final class VoterKeeper: Sendable {
         try await reconcileKeys(leadership, members, state)
         let workers = candidates(members, state)
         let plan = VoterPlan.next(wanted: wanted, members: members, workers: workers)
+        // One that stands by is not late.
+        if case .nothing = plan { memory.withLock { $0.late = [] } }
         switch plan {
         case .nothing: return true
         case .remove(let id):
@@ -84,6 +90,8 @@ final class VoterKeeper: Sendable {
         _ id: MemberID, of members: [Member], _ workers: [VoterCandidate], _ leadership: Leadership
     ) async throws -> Bool {
         guard let member = members.first(where: { $0.id == id }) else { return false }
+        let refused = memory.withLock { $0.refusal }
+        if let refused, refused + Self.refusalPause > .now { return true }
         // One that has never started has no name.
         let worker = workers.first { $0.isOf(member) }
         let name = worker?.name ?? member.name
@@ -94,7 +102,13 @@ final class VoterKeeper: Sendable {
         guard try await write(leadership, [.delete(.key(KeyLayout.voter(name)))]) else {
             return true
         }
-        try await client.remove(id)
+        do {
+            try await client.remove(id)
+        } catch let error as MetadataError where error.code == .membersNotReady {
+            // It stays until others are well again.
+            memory.withLock { $0.refusal = .now }
+            throw error
+        }
         if isFailing { failed(name) }
         return false
     }

@@ -49,7 +49,8 @@ struct RelayStatusCommand: AsyncParsableCommand {
             "\(files.count == 1 ? "1 file" : "\(files.count) files"), \(Wording.bytes(Double(bytes)))"
                 + (archive.isWritten ? ", being written" : ""))
         for name in archive.lost {
-            printData("cut, since the source has lost it: \(TextFitting.printable(name))")
+            printData(
+                "put aside, cut from the log or unusable: \(TextFitting.printable(name))")
         }
         if let upstream = archive.meta?.upstream {
             printData("upstream \(TextFitting.printable(upstream))")

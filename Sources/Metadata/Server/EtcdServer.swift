@@ -56,9 +56,18 @@ public final class EtcdServer: Sendable {
     /// its old number: it might vote twice in one election.
     public var hasData: Bool {
         // As the program looks: to it a folder without a log is a member that never was.
-        let files = try? FileManager.default.contentsOfDirectory(
-            atPath: settings.dataFolder + "/member/wal")
-        return files?.contains { $0.hasSuffix(".wal") } ?? false
+        do {
+            let files = try FileManager.default.contentsOfDirectory(
+                atPath: settings.dataFolder + "/member/wal")
+            return files.contains { $0.hasSuffix(".wal") }
+        } catch let error as CocoaError
+            where error.code == .fileReadNoSuchFile || error.code == .fileNoSuchFile
+        {
+            return false
+        } catch {
+            // What can't be read just now may be whole: it is not put aside, and not replaced.
+            return true
+        }
     }
 
     /// What was added to the cluster for this member and has not begun yet: it may be started.
