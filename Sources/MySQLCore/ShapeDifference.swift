@@ -63,9 +63,10 @@ public enum ShapeDifference {
         if a != b {
             // Of another M or D values are rounded otherwise, or don't fit.
             let digits = { (type: ColumnType) in
-                guard a.kind == b.kind, let length = type.length else { return "" }
-                let hasDecimals = [.float, .double, .decimal].contains(type.kind)
-                return hasDecimals ? "(\(length),\(type.decimals))" : "(\(length))"
+                let isApproximate = type.kind == .float || type.kind == .double
+                guard isApproximate || a.kind == b.kind, let length = type.length else { return "" }
+                return isApproximate || type.kind == .decimal
+                    ? "(\(length),\(type.decimals))" : "(\(length))"
             }
             return "\(b.kind.rawValue)\(digits(b)) in place of \(a.kind.rawValue)\(digits(a))"
         }

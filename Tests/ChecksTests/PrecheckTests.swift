@@ -89,7 +89,7 @@ struct PrecheckTests {
             #expect(all["target-tables"]?.isIgnored == true)
 
             for (change, why) in [
-                ("MODIFY t VARCHAR(20)", "t: varchar in place of varchar"),
+                ("MODIFY t VARCHAR(20)", "t: varchar(20) in place of varchar(10)"),
                 ("DROP COLUMN t", "no column t"), ("ADD COLUMN x INT", "further column x"),
                 ("ADD UNIQUE KEY (t)", "other unique keys"),
                 ("MODIFY t VARCHAR(10) NOT NULL", "NULL is allowed on one side only"),

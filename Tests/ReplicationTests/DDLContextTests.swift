@@ -39,7 +39,7 @@ extension DDLWorkerTests {
         "a statement that never ran is not taken for run because of the session before it",
         arguments: Servers.families, ["time_zone='+02:00'", "sql_mode='ANSI_QUOTES'"])
     func context(family: TestServer.Family, setting: String) async throws {
-        let (rig, options) = try await rig(family, "ddlcontext")
+        let (rig, options) = try await rig(family, "ddlcontext\(setting.prefix(3))")
         try rig.server.sql(
             "ALTER TABLE a ADD t TIMESTAMP NOT NULL DEFAULT '2020-01-01 12:00:00'",
             database: rig.schema)
