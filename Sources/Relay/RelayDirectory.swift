@@ -169,9 +169,17 @@ struct RelayDirectory: Sendable, Hashable {
 
     /// Takes the lock of the one process that writes; it is free when that ends, however it ends.
     func lock() throws(RelayError) -> OpenFile {
-        guard let file = try lockIfFree() else { throw .inUse(path: path) }
-        return file
+        // Who only looks whether it is free has it for a moment, and so has a child process of who
+        // gave it back just now, until it runs its own program.
+        for _ in 0..<Self.looks {
+            if let file = try lockIfFree() { return file }
+            usleep(10_000)
+        }
+        throw .inUse(path: path)
     }
+
+    /// How often a lock is tried for, a hundredth of a second apart.
+    private static let looks = 20
 
     /// The same; `nil` when somebody else has it.
     func lockIfFree() throws(RelayError) -> OpenFile? {
