@@ -65,7 +65,9 @@ extension MigrationTests {
                 (1...count).map { body($0) }.joined(separator: ";") + ";"
             }
             try trial.onSource(
-                each { "INSERT INTO t VALUES (\($0), \($0), 0); INSERT INTO parent VALUES (\($0), \($0))" }
+                each {
+                    "INSERT INTO t VALUES (\($0), \($0), 0); INSERT INTO parent VALUES (\($0), \($0))"
+                }
                     + each { "INSERT INTO child VALUES (\($0), \($0))" })
             try await trial.catchUp("--lanes", "8")
             try trial.onSource(
