@@ -26,6 +26,7 @@ struct CopyPair: Sendable {
     let interrupts: Interrupts
     let progress: SnapshotProgress
     let views: SnapshotViews
+    let idle: IdleSession
 
     /// Opens the target session, joins the run, and copies until nothing is left.
     func run(_ barrier: RunBarrier, _ work: Awaited<CopyWork>) async throws {
@@ -33,6 +34,8 @@ struct CopyPair: Sendable {
         try interrupts.add(session.connection.interrupter)
         // Rows come in key order, not parents first; the source has checked them.
         try session.connection.execute("SET SESSION foreign_key_checks=0")
+        idle.set(session.connection)
+        defer { idle.set(nil) }
         let state = try await barrier.arrive(session)
         let given = try await work.value { try session.connection.ping() }
         let view = given.views[index]
@@ -41,7 +44,7 @@ struct CopyPair: Sendable {
             fence: Fence(
                 meta: configuration.meta, key: configuration.key, lane: index, token: state.run),
             ledger: CopyLedger(meta: configuration.meta, key: configuration.key),
-            usesLoadData: given.usesLoadData
+            usesLoadData: given.usesLoadData, idle: idle
         ) { [schema] table in
             try await schema.requireSame(table, as: given.identities)
         }
@@ -54,7 +57,7 @@ struct CopyPair: Sendable {
             case .copy(let job):
                 try await copy(job, copier, given, view)
             case .step(let table, let from):
-                let end = try copier.boundary(given.tools[table], after: from)
+                let end = try idle.during { try copier.boundary(given.tools[table], after: from) }
                 try await copy(given.scheduler.stepped(table, to: end), copier, given, view)
             case .whole(let table):
                 let name = given.tables[table].name
@@ -80,10 +83,15 @@ struct CopyPair: Sendable {
                 given.scheduler.indexed(table)
             case .wait(let latch):
                 if given.scheduler.isStuckWithoutExactView {
+                    // Nobody reads now: what kept the lock away for the newest views has ended.
+                    if view.exact == nil { try await renew(view, given) }
+                    guard view.exact == nil else { continue }
                     throw SnapshotError.noView(
                         detail: "tables without a key, or with cascading foreign keys, need a view "
                             + "of exactly known position; grant RELOAD to the source's user")
                 }
+                // Others still write, or add indexes: nothing is left to read here.
+                if given.scheduler.isRowWorkTaken { try view.connection.execute("COMMIT") }
                 if await latch.wait(upTo: .seconds(10)) { continue }
                 try session.connection.ping()
                 try view.connection.ping()
@@ -132,13 +140,26 @@ struct CopyPair: Sendable {
         }
     }
 
+    /// Views hold old versions of rows on the source: none gets older than it must.
     private func renewIfOld(_ view: SourceView, _ work: CopyWork) async throws {
         let scheduler = work.scheduler
         guard ContinuousClock.now - view.opened > configuration.maxSnapshotAge,
+            view.nextRenewal.map({ $0 <= .now }) ?? true,
             !view.records.contains(where: { scheduler.needs(snapshot: $0.id) }),
             !scheduler.isRowWorkTaken
         else { return }
+        do {
+            try await renew(view, work)
+        } catch SnapshotError.noView {
+            // A long query, one of another pair among them, keeps the lock away.
+            view.nextRenewal = .now + max(.seconds(1), configuration.maxSnapshotAge / 8)
+        }
+    }
+
+    private func renew(_ view: SourceView, _ work: CopyWork) async throws {
+        let scheduler = work.scheduler
         try views.renew(view, id: await control.reserveSnapshots(2))
+        view.nextRenewal = nil
         // A view that lies behind a DDL statement must not add to rows from before it.
         let open = work.tables.filter { !scheduler.isDone($0.name) }
         let now = try SchemaReader(view.connection).shapes(of: open.map(\.name))

@@ -25,6 +25,7 @@ struct CopyRun: Sendable {
     /// Set when every pair has ended.
     let rowsDone = Latch()
     private let ended = Latch()
+    private let idle: [IdleSession]
 
     init(
         configuration: SnapshotConfiguration, plan: SnapshotPlan, progress: SnapshotProgress,
@@ -34,6 +35,7 @@ struct CopyRun: Sendable {
         self.plan = plan
         self.progress = progress
         self.interrupts = interrupts
+        idle = (0..<configuration.pairs).map { _ in IdleSession() }
         control = CopyControl(configuration, interrupts)
         schema = SchemaCopier(configuration, interrupts, lane: configuration.pairs)
         barrier = RunBarrier(lanes: configuration.pairs + 1)
@@ -45,7 +47,8 @@ struct CopyRun: Sendable {
     func pair(_ index: Int) -> CopyPair {
         CopyPair(
             index: index, configuration: configuration, control: control, schema: schema,
-            plan: plan, interrupts: interrupts, progress: progress, views: views)
+            plan: plan, interrupts: interrupts, progress: progress, views: views,
+            idle: idle[index])
     }
 
     /// Ends every wait of the run.
@@ -74,6 +77,8 @@ struct CopyRun: Sendable {
             try Task.checkCancellation()
             try await control.beat()
             try await schema.ping()
+            let idle = idle
+            try await withThread("copy-idle") { for session in idle { session.ping() } }
         }
     }
 

@@ -56,6 +56,8 @@ public struct FreshStart: Sendable {
             try SourceObject($0)
         }
         let dropped = Set(owned).union(plan.tables.map(\.target)).sorted()
+        // Whatever ends this in the middle: what was copied counts for nothing from now on.
+        try await control.forgetCopy(objects)
         try await schema.dropObjects(views: views, routines: routines)
         try await schema.drop(dropped)
         try await control.clear(objects)
@@ -73,6 +75,30 @@ extension SchemaCopier {
 }
 
 extension CopyControl {
+    /// Forgets what was copied and followed, but not which tables and objects are the subtask's:
+    /// those that are still there start over.
+    func forgetCopy(_ objects: [StoredObject]) throws {
+        let meta = configuration.meta
+        let key = configuration.key
+        let stored = StoredObjects(meta: meta, key: key)
+        let kept: Set<StoredObject.Kind> = [.table, .view, .procedure, .function, .adopted]
+        try transaction(Self.asOnTheFirstDay) {
+            ["chunk", "snapshot", "shape", "ddl"].map {
+                "DELETE FROM \(meta.table($0)) WHERE \(key.condition)"
+            }
+                + objects.filter { !kept.contains($0.kind) }.map {
+                    stored.removeStatement($0.kind, $0.name)
+                }
+                + objects.filter { $0.kind == .table }.map {
+                    stored.storeStatement(
+                        StoredObject(kind: .restart, name: $0.name, definition: []))
+                }
+        }
+    }
+
+    private static let asOnTheFirstDay =
+        "phase='copy', low_water=NULL, consistent_from=NULL, carried='', tail=''"
+
     /// Forgets everything but the subtask's row, which is as if the copy had never begun.
     ///
     /// - Parameter objects: what is forgotten; another tool's task stays known as one that Skein
@@ -83,7 +109,7 @@ extension CopyControl {
         let adopted = try Adoption.read(objects).map {
             AdoptedTask($0.task, source: key.source, meta: meta)
         }
-        try transaction("phase='copy', low_water=NULL, consistent_from=NULL, carried='', tail=''") {
+        try transaction(Self.asOnTheFirstDay) {
             var statements = ["chunk", "snapshot", "object", "shape", "ddl"].map {
                 "DELETE FROM \(meta.table($0)) WHERE \(key.condition)"
             }

@@ -38,6 +38,11 @@ actor SchemaCopier {
             self.session = session
             let source = try Connection(configuration.source)
             try interrupts.add(source.interrupter)
+            // Definitions are words: a TIMESTAMP's default in the session's time zone, names quoted
+            // as its mode says.
+            for setting in ["time_zone='+00:00'", "sql_mode=''", "sql_quote_show_create=1"] {
+                try source.execute("SET SESSION \(setting)")
+            }
             self.source = source
         } catch {
             // Nobody may go on waiting for this session.
@@ -155,6 +160,11 @@ actor SchemaCopier {
                     object: "table \(other.name)",
                     detail: "it is to be merged with \(tables[0].name) into \(name), and "
                         + difference)
+            }
+            let copied = tables.map(\.name).filter(begun.contains)
+            if existing[name] == nil, !copied.isEmpty {
+                throw SnapshotError.startsOver(
+                    copied, detail: "\(name) is not on the target any more")
             }
             if let there = existing[name] {
                 let isOwn = tables.contains {

@@ -30,9 +30,9 @@ struct SnapshotViews {
         return try openMySQL(connections, firstID)
     }
 
-    /// Replaces a pair's view by a fresh one, without touching the others.
+    /// Replaces a pair's view by a fresh one, without touching the others. Beginning it ends the one
+    /// that there is, which stays when no other is to be had.
     func renew(_ view: SourceView, id: Int) throws {
-        try view.connection.execute("COMMIT")
         let fresh =
             view.connection.family == .mariadb
             ? try openMariaDB([view.connection], id) : try openMySQL([view.connection], id)

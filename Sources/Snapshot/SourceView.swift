@@ -15,6 +15,8 @@ final class SourceView: @unchecked Sendable {
     var locked: SnapshotRecord?
     /// When the view was opened.
     var opened: ContinuousClock.Instant
+    /// When it is tried again to open another one in its place; `nil`: that was not tried yet.
+    var nextRenewal: ContinuousClock.Instant?
 
     /// What has to be recorded of it.
     var records: [SnapshotRecord] { [snapshot] + (locked.map { [$0] } ?? []) }

@@ -68,6 +68,7 @@ struct TableCopier {
     let fence: Fence
     let ledger: CopyLedger
     let usesLoadData: Bool
+    let idle: IdleSession
     /// Throws when a table is not the one that the copy began with. Asked when all rows of a part
     /// are read, and before it commits.
     let requireSame: @Sendable (TableName) async throws -> Void
@@ -76,13 +77,15 @@ struct TableCopier {
 
     init(
         source: Connection, session: TargetSession, fence: Fence, ledger: CopyLedger,
-        usesLoadData: Bool, requireSame: @escaping @Sendable (TableName) async throws -> Void
+        usesLoadData: Bool, idle: IdleSession,
+        requireSame: @escaping @Sendable (TableName) async throws -> Void
     ) {
         self.source = source
         self.session = session
         self.fence = fence
         self.ledger = ledger
         self.usesLoadData = usesLoadData
+        self.idle = idle
         self.requireSame = requireSame
         statementBytes = min(1 << 20, session.maxPacket / 2)
     }
@@ -128,10 +131,10 @@ struct TableCopier {
         var tries = 0
         while true {
             do {
-                let cursor = try open(tools.query(form, from: job.from, to: job.to))
+                let asValues = enums || !mayLoad(tools) || job.isShared
+                let query = tools.query(form, from: job.from, to: job.to)
+                let (cursor, stream) = try read(query, form, asValues: asValues)
                 defer { cursor.finish() }
-                let asValues = enums || !usesLoadData || job.isShared
-                let stream = try RowStream(cursor, form, asValues: asValues)
                 return try await transaction(tools.shape.name) {
                     try write(stream, form, replaces, asValues: asValues, .max, enums: enums)
                     return ChunkRecord(
@@ -162,13 +165,13 @@ struct TableCopier {
         let name = tools.shape.name
         var enums = tools.needsEnumForm
         var form = tools.form(enums: enums)
-        var asValues = enums || !usesLoadData
+        var asValues = enums || !mayLoad(tools)
         while true {
             var parts = 0
             do {
-                let cursor = try open(tools.query(form, from: nil, to: nil))
+                let query = tools.query(form, from: nil, to: nil)
+                let (cursor, stream) = try read(query, form, asValues: asValues)
                 defer { cursor.finish() }
-                let stream = try RowStream(cursor, form, asValues: asValues)
                 repeat {
                     let before = (stream.rows, stream.bytes)
                     let outcome = try await transaction(name) {
@@ -203,11 +206,22 @@ struct TableCopier {
         }
     }
 
-    private func open(_ query: String) throws -> ResultCursor {
-        do throws(MySQLError) {
-            return try source.open(query)
-        } catch {
-            throw SourceFailure(error: error)
+    /// Where a filter leaves rows out the source may think long between two others, and a LOAD that
+    /// is fed nothing for 30 s ends; a session between two statements can be kept open.
+    private func mayLoad(_ tools: TableTools) -> Bool { usesLoadData && tools.condition == nil }
+
+    /// Sends a query, and waits for its first row.
+    private func read(
+        _ query: String, _ form: TableForm, asValues: Bool
+    ) throws -> (ResultCursor, RowStream) {
+        try idle.during {
+            let cursor: ResultCursor
+            do throws(MySQLError) {
+                cursor = try source.open(query)
+            } catch {
+                throw SourceFailure(error: error)
+            }
+            return (cursor, try RowStream(cursor, form, asValues: asValues))
         }
     }
 
@@ -289,14 +303,15 @@ struct TableCopier {
                     form.table, bytes: stream.nextRowBytes, limit: session.maxPacket)
             }
             let odd = stream.invalidEnums
-            let rows = UInt64(
+            let rows = try idle.during {
                 try stream.fill(
                     &sql, bytes: statementBytes, maxRows: enums ? 1000 : .max,
-                    limit: session.maxPacket - 1024))
+                    limit: session.maxPacket - 1024)
+            }
             var reply: StatementReply?
             try target.execute(sql) { reply = $0 }
             guard let reply, Int(reply.warnings) == stream.invalidEnums - odd,
-                replaces ? reply.affectedRows >= rows : reply.affectedRows == rows
+                replaces ? reply.affectedRows >= UInt64(rows) : reply.affectedRows == UInt64(rows)
             else {
                 throw WarnedRows(
                     detail: "\(rows) rows sent, \(reply?.affectedRows ?? 0) written, "

@@ -70,7 +70,7 @@ func applyDDLSettings(_ target: Connection, from family: ServerFamily?) throws(M
     let ignores =
         target.family == .mariadb && family == .mysql ? ",IGNORE_BAD_TABLE_OPTIONS" : ""
     try target.execute(
-        "SET SESSION foreign_key_checks=0, sql_mode='NO_ENGINE_SUBSTITUTION,"
+        "SET SESSION time_zone='+00:00', foreign_key_checks=0, sql_mode='NO_ENGINE_SUBSTITUTION,"
             + "ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO\(ignores)'")
     var settings = ["explicit_defaults_for_timestamp=1", "innodb_strict_mode=0"]
     if target.family == .mysql {

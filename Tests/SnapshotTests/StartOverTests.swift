@@ -118,6 +118,60 @@ import Testing
         #expect(try merged.ids() == "1,2,7,8\n")
     }
 
+    @Test(arguments: ["copy", "follow"])
+    func `a fresh start that ends in the middle loses no rows`(phase: String) async throws {
+        let f = try await CopyFixture(
+            "snap_fresh_\(phase)", meta: "meta_fresh_\(phase)",
+            """
+            CREATE TABLE a (id INT PRIMARY KEY); INSERT INTO a VALUES (1),(2);
+            CREATE TABLE b (id INT); INSERT INTO b VALUES (3),(3);
+            """)
+        try await f.copy()
+        let connection = try Connection(f.configuration.target)
+        if phase == "copy" {
+            try connection.execute(
+                "UPDATE \(f.configuration.meta.name).subtask SET phase='copy', low_water=NULL")
+        }
+        let proxy = try FaultProxy(to: f.target)
+        defer { proxy.close() }
+        proxy.cutNext(.toServer, matching: Array("DROP TABLE IF EXISTS `\(f.schema)`.`b`".utf8))
+        var cut = f.configuration
+        cut.target.port = proxy.port
+        let fresh = FreshStart(configuration: cut)
+        let plan = try f.plan()
+        await #expect(throws: MySQLError.self) {
+            try await fresh.run(epoch: .next, token: RunToken(randomToken()), plan: plan)
+        }
+        #expect(try f.target.sql("SHOW TABLES", database: f.schema) == "b\n")
+        try await f.copy()
+        #expect(try f.agree("a"))
+        #expect(try f.agree("b"))
+    }
+
+    @Test func `a table that is dropped on the target while it is copied is copied again`()
+        async throws
+    {
+        let f = try await CopyFixture(
+            "snap_dropped_there", meta: "meta_dropped_there",
+            """
+            CREATE TABLE a (id INT PRIMARY KEY); INSERT INTO a VALUES (1),(2);
+            CREATE TABLE b (id INT); INSERT INTO b VALUES (3),(3);
+            """)
+        try await f.copy()
+        let connection = try Connection(f.configuration.target)
+        try connection.execute(
+            "UPDATE \(f.configuration.meta.name).subtask SET phase='copy', low_water=NULL")
+        try f.target.sql("DROP TABLE a", database: f.schema)
+        await #expect {
+            try await f.copy()
+        } throws: { error in
+            (error as? SnapshotError)?.isRetryable == true
+        }
+        try await f.copy()
+        #expect(try f.agree("a"))
+        #expect(try f.agree("b"))
+    }
+
     @Test func `a kill while a merged table that has gone is forgotten refuses nothing`()
         async throws
     {
