@@ -64,6 +64,12 @@ extension TransactionAssembler {
         guard !ended.isDropped, let kept = ended.transaction.decided(by: end, catalog) else {
             return .recall(xid, start: ended.start, end)
         }
+        return handOut(kept, end)
+    }
+
+    /// What was prepared before an image lacked values of a key does not read that as a whole.
+    private func handOut(_ kept: SourceTransaction, _ end: GroupEnd) -> Output {
+        if !partialKeys.isEmpty { kept.isAlone = true }
         return kept.rows.isEmpty ? .passed(end) : .transaction(kept, end)
     }
 
@@ -78,6 +84,6 @@ extension TransactionAssembler {
             return .recall(xid, start: known?.start, end)
         }
         kept.committedMicroseconds = group.transaction.committedMicroseconds
-        return kept.rows.isEmpty ? .passed(end) : .transaction(kept, end)
+        return handOut(kept, end)
     }
 }

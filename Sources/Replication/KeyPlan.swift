@@ -78,24 +78,40 @@ struct KeyPlan: Sendable {
         collation.hasSuffix("_bin") || collation == "binary"
     }
 
+    /// What an image tells of a key's values.
+    enum Telling {
+        /// All of them; they were used by themselves.
+        case values
+        /// Not all of them, though they may have come or gone: the key was written as a whole.
+        case lack
+        /// Nothing that has to be known.
+        case nothing
+    }
+
     /// Adds what one row image does with the key.
+    ///
+    /// - Parameter changed: the columns of an update's image after, when `values` are of one of its
+    ///   two images. A key that has none of them stays as it is.
     @inline(__always)
     func use(
-        _ event: RawSpan, _ values: [ColumnValue], _ scratch: inout ByteBuffer,
-        _ add: (KeyUse) -> Void
-    ) {
+        _ event: RawSpan, _ values: [ColumnValue], changed: RowsEvent.Columns? = nil,
+        _ scratch: inout ByteBuffer, _ add: (KeyUse) -> Void
+    ) -> Telling {
         if isOpaque {
             add(KeyUse(seed, writes: writes))
-            return
+            return .nothing
         }
         var hash = seed
         var readsWhole = readsWhole
         for part in parts {
             let value = values[part.column]
-            if value.isNull { return }  // NULL equals nothing
+            if value.isNull { return .nothing }  // NULL equals nothing
             if value.isAbsent {
+                if let changed, !parts.contains(where: { changed.contains($0.column, in: event) }) {
+                    return .nothing
+                }
                 add(KeyUse(seed, writes: true))
-                return
+                return .lack
             }
             let span = ColumnPlan.slice(event, value)
             if part.isFolded {
@@ -104,7 +120,7 @@ struct KeyPlan: Sendable {
                     // Also where the row only reads its parent's key: the parent's folded value
                     // reads the whole, and two reads would not keep their order.
                     add(KeyUse(seed, writes: true))
-                    return
+                    return .nothing
                 }
                 hash = Digest.combine(hash, Digest.hash(scratch.bytes, seed: 7))
             } else {
@@ -113,6 +129,7 @@ struct KeyPlan: Sendable {
         }
         add(KeyUse(hash, writes: writes))
         if readsWhole { add(KeyUse(seed, writes: false)) }
+        return .values
     }
 
     @inline(__always)

@@ -79,6 +79,8 @@ final class SourceTransaction: @unchecked Sendable {
     var sources: ContiguousArray<RowSource> = []
     var rows: ContiguousArray<RowChange> = []
     var keys: ContiguousArray<KeyUse> = []
+    /// Whether it keeps its place by itself: it waits for all before it, and all behind it wait.
+    var isAlone = false
     /// Bytes of events that it keeps alive.
     var bytes = 0
     /// Of all its events, filled when it is complete.

@@ -297,6 +297,8 @@ final class StreamReader {
                 try checkTail(end)
                 tellWarnings()
                 if keeper.append(end, isPassed: true) >= Self.aheadLimit { return .ahead }
+            case .transaction(let transaction, _) where transaction.isAlone:
+                return .output(output, entry)
             case .transaction(let transaction, let end):
                 try checkTail(end)
                 tellWarnings()
@@ -387,7 +389,11 @@ final class StreamReader {
             keeper.append(
                 end, isPassed: false, shapes: opening.shapes,
                 objects: try catalog.takeChanges())
-            _ = try run.scheduler.add(transaction)
+            if transaction.isAlone {
+                try await applyAlone(transaction)
+            } else {
+                _ = try run.scheduler.add(transaction)
+            }
             try await close()
         case .none: break
         }
@@ -412,10 +418,22 @@ final class StreamReader {
             case .transaction(let transaction, _):
                 sign(transaction, end)
                 keeper.append(end, isPassed: false)
-                if try run.scheduler.add(transaction) { try await run.scheduler.waitForRoom() }
+                if transaction.isAlone {
+                    try await applyAlone(transaction)
+                } else if try run.scheduler.add(transaction) {
+                    try await run.scheduler.waitForRoom()
+                }
             default: keeper.append(end, isPassed: true)
             }
         }
+    }
+
+    /// Applies a transaction whose place among the others its keys don't tell.
+    private func applyAlone(_ transaction: SourceTransaction) async throws {
+        try await run.scheduler.drain()
+        _ = try run.scheduler.add(transaction)
+        try await run.scheduler.drain()
+        assembler.noteCommitted()
     }
 
     /// Applies a part of a large transaction: alone, after everything before it is committed and

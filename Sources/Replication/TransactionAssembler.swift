@@ -64,6 +64,11 @@ struct TransactionAssembler: ~Copyable {
     private var values: [ColumnValue] = []
     private var oldValues: [ColumnValue] = []
     private var scratch = ByteBuffer(capacity: 256)
+    /// Keys of which an image has lacked values (`binlog_row_image` is not FULL): whoever uses
+    /// values of theirs also reads them as a whole, which those images write.
+    private(set) var partialKeys: Set<UInt64> = []
+    /// Some of them were used otherwise by transactions that may not be committed yet.
+    private var hasNewPartialKeys = false
     /// The newest chunk that was counted; not kept alive for its bytes, but so that no other one
     /// gets its address.
     private var countedChunk: EventChunk?
@@ -413,12 +418,12 @@ struct TransactionAssembler: ~Copyable {
             if images.beforeOffset >= 0 {
                 try table.map.locate(
                     imageAt: images.beforeOffset, columns: rows.before, in: event, into: &values)
-                change.beforeKey = key(event, plan, group.transaction)
+                change.beforeKey = key(event, plan, rows, group.transaction)
             }
             if images.afterOffset >= 0 {
                 try table.map.locate(
                     imageAt: images.afterOffset, columns: rows.after, in: event, into: &values)
-                change.afterKey = key(event, plan, group.transaction)
+                change.afterKey = key(event, plan, rows, group.transaction)
             }
             if !fires, !plan.updateUses.isEmpty, let acting = plan.actingColumns,
                 images.beforeOffset >= 0
@@ -513,11 +518,17 @@ struct TransactionAssembler: ~Copyable {
     /// Notes what the located image uses, and returns what identifies its row.
     @inline(__always)
     private mutating func key(
-        _ event: RawSpan, _ plan: TablePlan, _ transaction: SourceTransaction
+        _ event: RawSpan, _ plan: TablePlan, _ rows: RowsEvent, _ transaction: SourceTransaction
     ) -> UInt64 {
+        let changed = rows.kind == .update || rows.kind == .partialUpdate ? rows.after : nil
         for key in plan.keys {
-            key.use(event, values, &scratch) { use in
+            let told = key.use(event, values, changed: changed, &scratch) { use in
                 if transaction.keys.last != use { transaction.keys.append(use) }
+            }
+            if told == .lack {
+                noteLack(key, transaction)
+            } else if !partialKeys.isEmpty, told == .values, partialKeys.contains(key.seed) {
+                transaction.keys.append(KeyUse(key.seed, writes: false))
             }
         }
         if let column = plan.integerKey {
@@ -538,6 +549,15 @@ struct TransactionAssembler: ~Copyable {
         }
         return hash
     }
+
+    /// Those that come from now on read the key as a whole; those that have come did not.
+    private mutating func noteLack(_ key: KeyPlan, _ transaction: SourceTransaction) {
+        if partialKeys.insert(key.seed).inserted { hasNewPartialKeys = true }
+        if hasNewPartialKeys { transaction.isAlone = true }
+    }
+
+    /// All that was handed out so far is committed.
+    mutating func noteCommitted() { hasNewPartialKeys = false }
 
     // MARK: compressed events
 

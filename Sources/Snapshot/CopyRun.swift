@@ -84,15 +84,7 @@ struct CopyRun: Sendable {
     /// Takes over, prepares tables, opens views, and, when the pairs are done, ends the copy.
     func lead(_ epoch: EpochPolicy, _ token: RunToken) async throws -> SnapshotResult {
         defer { ended.set() }
-        async let joined: Void = schema.join(barrier)
-        let state = try await control.takeOver(
-            barrier, token: token, epoch: epoch, lanes: configuration.pairs + 1,
-            progress: progress)
-        progress.tookOver(state.epoch)
-        try await joined
-        guard state.phase == "copy" else { throw SnapshotError.notCopying(phase: state.phase) }
-        try await schema.lock()
-
+        let state = try await takeOver(epoch, token)
         progress.set(.schema)
         let (_, recorded, objects) = try await control.ledger()
         var owned: [TableName: String] = [:]
@@ -122,7 +114,7 @@ struct CopyRun: Sendable {
         for table in followed { owned[table] = nil }
         progress.begin(run.plan, holdsOthers: !followed.isEmpty)
         return try await run.copy(
-            state, chunks.filter { !followed.contains($0.table) }, followed, whole, &owned, objects,
+            state, chunks.filter { !followed.contains($0.table) }, followed, whole, owned, objects,
             earlier, identities)
     }
 
@@ -137,6 +129,19 @@ struct CopyRun: Sendable {
         return whole(chunks).filter { earlier[$0] == nil && !restart.contains($0) }
     }
 
+    /// Makes the target this run's, as a subtask that copies.
+    private func takeOver(_ epoch: EpochPolicy, _ token: RunToken) async throws -> SubtaskState {
+        async let joined: Void = schema.join(barrier)
+        let state = try await control.takeOver(
+            barrier, token: token, epoch: epoch, lanes: configuration.pairs + 1,
+            progress: progress)
+        progress.tookOver(state.epoch)
+        try await joined
+        guard state.phase == "copy" else { throw SnapshotError.notCopying(phase: state.phase) }
+        try await schema.lock()
+        return state
+    }
+
     /// Copies what is missing, and ends the copy.
     ///
     /// - Parameters:
@@ -144,14 +149,17 @@ struct CopyRun: Sendable {
     ///   - whole: tables whose rows are all there.
     ///   - earlier: which tables earlier runs have copied.
     ///   - identities: which tables are copied now.
+    // Swift 6.3's optimiser crashes on the one function that it makes of this and lead().
+    @inline(never)
     private func copy(
         _ state: SubtaskState, _ chunks: [ChunkRecord], _ followed: Set<TableName>,
         _ whole: Set<TableName>,
-        _ owned: inout [TableName: String], _ objects: [StoredObject], _ earlier: TableIdentities,
+        _ known: [TableName: String], _ objects: [StoredObject], _ earlier: TableIdentities,
         _ identities: TableIdentities
     ) async throws -> SnapshotResult {
         // Before any database is made of what they are.
         let defaults = try await schema.defaults()
+        var owned = known
         try await createTables(chunks, followed, &owned)
         let lacked = try await schema.lackedIndexes(plan, owned)
 

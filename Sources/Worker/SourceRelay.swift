@@ -96,12 +96,13 @@ final class SourceRelay: Sendable {
         let (log, known) = state.withLock { state in
             state.expected = names
             state.asked = state.asked.filter { names.contains($0.key) }
+            let known = state.isReadersKnown ? state.readers : nil
             state.isReadersKnown = readers != nil
-            defer { state.readers = readers ?? state.readers }
-            return (state.log, state.readers)
+            state.readers = readers ?? state.readers
+            return (state.log, known)
         }
         guard let readers, let log else { return }
-        // Of a log that was opened before it was known, all needs are looked at.
+        // Some may have come and gone while it was not known: all needs are looked at then.
         for name in (known ?? needs()).subtracting(readers) { try? log.forgetNeed(name) }
     }
 

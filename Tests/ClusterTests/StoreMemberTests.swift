@@ -85,7 +85,7 @@ struct StoreMemberTests {
             try await Self.within("it knows the others") { isFileWell() }
             let token = try #require(try await others[0].node.client.get(KeyLayout.cluster)).value
             // What a worker says of its member is what it saw last, and the others may know more.
-            var found: EtcdStatus?
+            var found: MemberStatus?
             try await Self.within("it votes") {
                 guard case .up(let now) = server.condition, !now.isLearner else { return false }
                 found = now

@@ -49,6 +49,42 @@ extension MigrationTests {
         }
 
         @Test(
+            "a value that a row without all columns gives free is taken behind it",
+            arguments: Pair.available)
+        func valuesGivenFree(_ pair: Pair) async throws {
+            let count = 400
+            let trial = try await Trial(
+                pair, "freed",
+                """
+                CREATE TABLE marker (id BIGINT PRIMARY KEY);
+                CREATE TABLE t (id INT PRIMARY KEY, u INT UNIQUE, v INT);
+                CREATE TABLE parent (id INT PRIMARY KEY, u INT UNIQUE);
+                CREATE TABLE child (id INT PRIMARY KEY, p INT, FOREIGN KEY (p) REFERENCES parent (u));
+                """)
+            func each(_ body: (Int) -> String) -> String {
+                (1...count).map { body($0) }.joined(separator: ";") + ";"
+            }
+            try trial.onSource(
+                each {
+                    "INSERT INTO t VALUES (\($0), \($0), 0); INSERT INTO parent VALUES (\($0), \($0))"
+                }
+                    + each { "INSERT INTO child VALUES (\($0), \($0))" })
+            try await trial.catchUp("--lanes", "8")
+            try trial.onSource(
+                "SET binlog_row_image=MINIMAL;"
+                    + each { "DELETE FROM t WHERE id = \($0); DELETE FROM child WHERE id = \($0)" }
+                    + "SET binlog_row_image=FULL;"
+                    + each {
+                        "INSERT INTO t VALUES (\($0 + 1000), \($0), 1); DELETE FROM parent WHERE id = \($0)"
+                    } + "SET binlog_row_image=MINIMAL;"
+                    + each { "UPDATE t SET u = NULL, v = 2 WHERE id = \($0 + 1000)" }
+                    + "SET binlog_row_image=FULL;"
+                    + each { "INSERT INTO t VALUES (\($0 + 2000), \($0), 3)" })
+            try await trial.catchUp("--lanes", "8")
+            try await trial.expectEqual()
+        }
+
+        @Test(
             "what a transaction takes back to a savepoint is not written, also where it is logged")
         func savepoints() async throws {
             let trial = try await Trial(

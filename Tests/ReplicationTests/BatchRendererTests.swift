@@ -341,4 +341,82 @@ struct BatchRendererTests {
         #expect(problems.isEmpty)
         #expect(target.tables["plain"]?.rows == [[1, 5]])
     }
+
+    /// Rows of `sets (id, u, w)`, each key of which is unique: in each transaction one change, with
+    /// the columns that its images have.
+    private static func lacking(
+        _ changes: [(EventWriter.Change, before: UInt8, after: UInt8)],
+        _ body: (Int, SourceTransaction, inout TransactionAssembler) throws -> Void
+    ) throws {
+        var assembler = try assembler()
+        var writer = EventWriter()
+        for (n, change) in changes.enumerated() {
+            writer.gtid(n + 1)
+            writer.query("BEGIN")
+            writer.tableMap(100, "s", "sets", columns: 3)
+            writer.rows(100, [change.0], columns: 3, before: change.before, after: change.after)
+            writer.xid()
+        }
+        var n = 0
+        for chunk in writer.chunks() {
+            if case .transaction(let transaction, _) = try assembler.consume(
+                chunk, chunk.entries[0])
+            {
+                try body(n, transaction, &assembler)
+                n += 1
+            }
+        }
+        #expect(n == changes.count)
+    }
+
+    private static func conflict(_ a: SourceTransaction, _ b: SourceTransaction) -> Bool {
+        a.keys.contains { x in b.keys.contains { $0.hash == x.hash && ($0.writes || x.writes) } }
+    }
+
+    @Test("what an image lacks keeps its place among all values of its key")
+    func lackingKeys() throws {
+        var seen: [SourceTransaction] = []
+        try Self.lacking([
+            (.insert([1, 1, 1]), 0xFF, 0xFF),
+            // It gives u = 1 and w = 1 free, and says so of neither.
+            (.delete([1]), 1, 0xFF),
+            (.insert([2, 1, 5]), 0xFF, 0xFF),
+            (.update([2], [7]), 1, 2),
+            (.insert([3, 1, 6]), 0xFF, 0xFF),
+            (.insert([4, 9, 8]), 0xFF, 0xFF),
+        ]) { n, transaction, assembler in
+            // The first of them can't be told from what came before it by keys.
+            #expect(transaction.isAlone == (n == 1))
+            if transaction.isAlone { assembler.noteCommitted() }
+            seen.append(transaction)
+        }
+        #expect(Self.conflict(seen[1], seen[2]))
+        #expect(Self.conflict(seen[3], seen[4]))
+        #expect(!Self.conflict(seen[2], seen[5]) && !Self.conflict(seen[4], seen[5]))
+    }
+
+    @Test("until all before it is committed, each image that lacks something waits for it")
+    func lackingBeforeCommitted() throws {
+        try Self.lacking([(.delete([1]), 1, 0xFF), (.delete([2]), 1, 0xFF)]) { _, transaction, _ in
+            #expect(transaction.isAlone)
+        }
+    }
+
+    @Test("an update that leaves a key as it is says nothing of it", arguments: [1, 7] as [UInt8])
+    func untouchedKeys(_ before: UInt8) throws {
+        var seen: [SourceTransaction] = []
+        let full: [Int?] = [1, 4, 5]
+        let other: [Int?] = [2, 6, 7]
+        try Self.lacking([
+            (.update(before == 7 ? full : [1], [9]), before, 4),
+            (.update(before == 7 ? other : [2], [8]), before, 4),
+        ]) { _, transaction, assembler in
+            if transaction.isAlone { assembler.noteCommitted() }
+            seen.append(transaction)
+        }
+        // Of the key that changes nothing is known in short images; the others do not meet.
+        let shared = Set(seen[0].keys.map(\.hash)).intersection(seen[1].keys.map(\.hash))
+        #expect(shared.count == (before == 7 ? 0 : 1))
+        #expect(seen[0].isAlone == (before == 1))
+    }
 }

@@ -46,7 +46,7 @@ private struct Rows {
         var scratch = ByteBuffer(capacity: 64)
         var out: [KeyUse] = []
         for key in plan.keys {
-            key.use(bytes.span.bytes, values, &scratch) { out.append($0) }
+            _ = key.use(bytes.span.bytes, values, &scratch) { out.append($0) }
         }
         return out
     }
