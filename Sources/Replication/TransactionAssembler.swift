@@ -387,7 +387,8 @@ struct TransactionAssembler: ~Copyable {
             before: rows.before, after: rows.after,
             ignoresForeignKeys: !rows.flags.isDisjoint(
                 with: [.noForeignKeyChecks, .sqlForeignKeys])
-                || catalog.leavesForeignKeys(of: plan.shape.name),
+                || (group.xid == nil || recalling != nil)
+                    && catalog.leavesForeignKeys(of: plan.shape.name),
             meeting: meeting, hasDifferences: rows.kind == .partialUpdate)
         var sources: (met: Int32, loose: Int32) = (-1, -1)
         let first = (rows: group.transaction.rows.count, keys: group.transaction.keys.count)

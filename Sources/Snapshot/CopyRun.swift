@@ -374,7 +374,8 @@ struct CopyRun: Sendable {
         let opened = try await withThread("copy-views") {
             try views.open(count, firstID: firstID)
         }
-        for record in opened.flatMap(\.records) where mark.map({ !record.low.reaches($0) }) == true {
+        for record in opened.flatMap(\.records) where mark.map({ !record.low.reaches($0) }) == true
+        {
             // A transaction can be read of the binlog before it can be seen: the stream goes on
             // behind the mark, and the view would lack what is before it.
             throw SnapshotError.startsOver(

@@ -53,7 +53,8 @@ extension Migration {
         guard again.isEmpty else {
             throw refuse(
                 "\(someNames(again)) would come in again, and rows of before can't be told from "
-                    + "others there: empty the table on the target, or migrate it under another name")
+                    + "others there: empty the table on the target, or migrate it under another name"
+            )
         }
         try heed(
             Prechecks(settings: settings).run(
@@ -94,9 +95,7 @@ extension Migration {
                 .peek(Connection(self.settings.target))
             return (state, try SourceSession(Connection(self.settings.source)).place())
         }
-        guard let state, state.phase == "follow" || state.phase == "complete" else {
-            throw StaleLook()
-        }
+        guard let state, state.phase == "follow" else { throw StaleLook() }
         try await openRelay(state)
         _ = try await follow(to: place, by: old.mapping) {}
         // Where it was stopped before, nothing changes.

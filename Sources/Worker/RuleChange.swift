@@ -68,9 +68,11 @@ extension Migration {
                     $0, position: known.lowWater?.description ?? "",
                     reason: "rules have left it out until then")
             }
-        // As before a first start: triggers of the target would repeat what the binlog carries.
+        // As before a first start: triggers of the target would repeat what the binlog carries, and
+        // it does not carry what a parent that has left does to the children that stay.
         try precheck(
-            source, target, only: ["target-triggers", "event-scheduler", "expression-filters"])
+            source, target,
+            only: ["target-triggers", "event-scheduler", "expression-filters", "foreign-keys"])
         let (token, epoch) = nextRun()
         let session = try TargetSession(settings.target, role: .coordinator)
         let state = try Takeover(meta: meta, key: key).take(

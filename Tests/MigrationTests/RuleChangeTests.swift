@@ -42,7 +42,8 @@ extension MigrationTests {
                 try await cluster.setStage(.paused, trial, source: "s")
                 try await cluster.status("Paused", of: trial, at: worker)
                 try trial.onSource(
-                    "INSERT INTO c VALUES (2, 2); INSERT INTO a VALUES (2, 2); DELETE FROM c WHERE id=1")
+                    "INSERT INTO c VALUES (2, 2); INSERT INTO a VALUES (2, 2); DELETE FROM c WHERE id=1"
+                )
                 try await Self.change(cluster, trial, excluded: "nowhere.*")
                 try trial.onSource("UPDATE c SET v=3; INSERT INTO c VALUES (4, 4)")
                 try await cluster.applied(trial)

@@ -36,8 +36,8 @@ public struct Prechecks: Sendable {
         try run(try CheckContext(settings, source: source, target: target), only: only)
     }
 
-    /// What a first start with some of the tables would be told; they come to others, which have
-    /// the foreign keys that lead out of them.
+    /// What a first start with some of the tables would be told, but for what concerns all that are
+    /// selected.
     func run(
         arriving tables: Set<TableName>, source: Connection, target: Connection
     ) throws -> [CheckResult] {
@@ -45,7 +45,6 @@ public struct Prechecks: Sendable {
             settings, source: source, target: target, arriving: tables)
         let others: Set<String> = ["selection", "foreign-keys"]
         return try run(context, only: Set(Self.names).subtracting(others))
-            + run(source: source, target: target, only: ["foreign-keys"])
     }
 
     private func run(_ context: CheckContext, only: Set<String>?) throws -> [CheckResult] {
