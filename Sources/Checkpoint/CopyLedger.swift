@@ -96,17 +96,21 @@ public struct CopyLedger: Sendable {
 
     /// Records a snapshot, before the first chunk that is read in it commits. By the coordinator.
     public func record(_ snapshot: SnapshotRecord, by coordinator: Coordinator) throws {
-        let high = snapshot.high.map { hexLiteral($0.encoded) } ?? "NULL"
         try coordinator.transaction { connection in
             try coordinator.update("phase='copy'", connection)
-            try connection.execute(
-                """
-                REPLACE INTO \(meta.table("snapshot")) \
-                (task, source, snapshot_id, low, high, sealed, kind) VALUES (\(key.values),\
-                \(snapshot.id),\(hexLiteral(snapshot.low.encoded)),\(high),0,\
-                '\(snapshot.isExact ? "exact" : "range")')
-                """)
+            try connection.execute(storeStatement(snapshot))
         }
+    }
+
+    /// The statement that records a snapshot, or replaces it.
+    func storeStatement(_ snapshot: SnapshotRecord) -> String {
+        let high = snapshot.high.map { hexLiteral($0.encoded) } ?? "NULL"
+        return """
+            REPLACE INTO \(meta.table("snapshot")) \
+            (task, source, snapshot_id, low, high, sealed, kind) VALUES (\(key.values),\
+            \(snapshot.id),\(hexLiteral(snapshot.low.encoded)),\(high),0,\
+            '\(snapshot.isExact ? "exact" : "range")')
+            """
     }
 
     /// The statement that forgets the chunks of a table whose copy starts over. For a transaction

@@ -22,6 +22,17 @@ public struct CopyRange: Sendable, Hashable {
         CopyRange(
             low: try low.lower(other.low), high: try high.higher(other.high))
     }
+
+    /// Whether everything up to the mark is beyond what any row of it can hold.
+    public func isPassed(by mark: SourcePosition) -> Bool {
+        let isSame = mark.origin.server == high.origin.server
+        switch (mark.gtids, high.gtids) {
+        case (.none, .none): return isSame && mark.binlog >= high.binlog
+        case (.mysql(let done), .mysql(let high)): return done.isSuperset(of: high)
+        // Numbers of MariaDB need not rise.
+        default: return mark.gtids.holds(high.gtids) && (!isSame || mark.binlog >= high.binlog)
+        }
+    }
 }
 
 extension SourcePosition {

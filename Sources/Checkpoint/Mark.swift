@@ -5,8 +5,8 @@ public import MySQLCore
 /// What the coordinator, the only writer of the subtask's row, does.
 public struct Coordinator {
     private let session: TargetSession
-    private let meta: MetaSchema
-    private let key: SubtaskKey
+    let meta: MetaSchema
+    let key: SubtaskKey
     private let token: RunToken
 
     /// Makes the coordinator of a run.
@@ -83,8 +83,10 @@ public struct Coordinator {
             try update(
                 "phase='follow', \(low)consistent_from=\(hexLiteral(consistentFrom.encoded))",
                 connection)
-            try connection.execute(
-                StoredObjects(meta: meta, key: key).removeStatement(.identity))
+            let objects = StoredObjects(meta: meta, key: key)
+            for kind in [StoredObject.Kind.identity, .coming] {
+                try connection.execute(objects.removeStatement(kind))
+            }
             if replacing == nil {
                 try connection.execute(
                     "DELETE FROM \(meta.table("shape")) WHERE \(key.condition)")
@@ -108,74 +110,6 @@ public struct Coordinator {
         try transaction { connection in
             try update("phase=\(utf8Literal(phase))", connection)
         }
-    }
-
-    /// Other rules, and what they mean for a subtask's records.
-    public struct RuleChange: Sendable {
-        /// What the subtask is stored for from now on.
-        public var identity: [UInt8]
-        /// Tables with a shape, as they were found.
-        public var known: Set<TableName>
-        /// Those of them that leave the subtask.
-        public var leaving: [TableName] = []
-        /// Tables that stay, of which rules have left something out until now.
-        public var loose: [TableName] = []
-        /// Views and routines that rules have left out until now.
-        public var stale: [StaleObject] = []
-
-        /// Makes a change that touches no table.
-        public init(identity: [UInt8], known: Set<TableName>) {
-            self.identity = identity
-            self.known = known
-        }
-    }
-
-    /// What came of a change of rules.
-    public enum RuleChangeOutcome: Sendable {
-        /// It is done.
-        case done
-        /// Nothing is done: a DDL statement is not decided.
-        case undecided
-        /// Nothing is done: somebody has set shapes meanwhile.
-        case outdated
-    }
-
-    /// Replaces what the subtask is stored for, and drops tables from it. Nothing may be applied
-    /// above the mark.
-    public func change(_ change: RuleChange) throws -> RuleChangeOutcome {
-        let objects = StoredObjects(meta: meta, key: key)
-        var outcome = RuleChangeOutcome.done
-        try transaction { connection in
-            try update("phase=phase", connection)
-            let open = try connection.value(
-                "SELECT COUNT(*) FROM \(meta.table("ddl")) WHERE \(key.condition)")
-            guard open == "0" else { return outcome = .undecided }
-            let shapes = try connection.rows(
-                "SELECT schema_name, table_name FROM \(meta.table("shape")) "
-                    + "WHERE \(key.condition) FOR UPDATE")
-            let known = Set(shapes.map { TableName(schema: $0[0] ?? "", name: $0[1] ?? "") })
-            guard known == change.known else { return outcome = .outdated }
-            try update("identity=\(hexLiteral(change.identity))", connection)
-            for table in change.leaving {
-                try writeShape(table, nil, connection)
-                try connection.execute(
-                    """
-                    DELETE FROM \(meta.table("chunk")) WHERE \(key.condition) \
-                    AND schema_name=\(utf8Literal(table.schema)) \
-                    AND table_name=\(utf8Literal(table.name))
-                    """)
-                for kind in [StoredObject.Kind.loose, .table] {
-                    try connection.execute(objects.removeStatement(kind, table))
-                }
-            }
-            for table in change.loose {
-                let object = try StoredObject(kind: .loose, name: table, encoding: true)
-                try connection.execute(objects.storeStatement(object))
-            }
-            try StaleObjects(meta: meta, key: key).apply(
-                change.stale.map { .stale($0) }, connection)
-        }
-        return outcome
     }
 
     /// Replaces what the subtask is stored for.
@@ -247,7 +181,7 @@ public struct Coordinator {
         }
     }
 
-    private func writeShape(
+    func writeShape(
         _ name: TableName, _ shape: TableShape?, _ connection: Connection
     ) throws {
         guard let shape else {

@@ -35,6 +35,10 @@ public struct StoredObject: Sendable, Hashable {
         /// A table of which rules have left something out that are not in force any more: its rows
         /// need not be the source's, until it is copied anew.
         case loose
+        /// A table that other rules have taken in, until its rows are copied.
+        case coming
+        /// A table that other rules have let go: what the target has of it is nobody's.
+        case left
         /// A view of which the target has refused a statement.
         case staleView = "stale.view"
         /// A procedure of which it has.

@@ -112,6 +112,13 @@ public struct SourcePosition: Sendable, Hashable, CustomStringConvertible {
         return gtids.holds(earlier.gtids)
     }
 
+    /// Whether a mark has everything that a source had at a place. File and offset tell it on one
+    /// server only; after a failover it is the GTIDs that count.
+    public func reaches(_ place: SourcePosition) -> Bool {
+        origin.server == place.origin.server && binlog >= place.binlog
+            || place.gtids != .none && gtids.holds(place.gtids)
+    }
+
     /// Moves the GTIDs over one transaction; file and offset are the caller's.
     public mutating func include(_ identity: TransactionIdentity) {
         switch (identity.stream, gtids) {

@@ -5,6 +5,7 @@ struct ForeignKeyGraph: Sendable {
     private var children: [TableName: [ForeignKeyShape]] = [:]
     private var childTables: [TableName: Set<TableName>] = [:]
     private var involved: Set<TableName> = []
+    private var neighbours: [TableName: Set<TableName>] = [:]
     private var cascadeChildren: Set<TableName> = []
     /// Depth of tables below the topmost parent; none for tables in a cycle.
     private var levels: [TableName: Int] = [:]
@@ -30,6 +31,8 @@ struct ForeignKeyGraph: Sendable {
                 children[key.parent, default: []].append(key)
                 involved.insert(shape.name)
                 involved.insert(key.parent)
+                neighbours[shape.name, default: []].insert(key.parent)
+                neighbours[key.parent, default: []].insert(shape.name)
                 if key.onDelete.changesChildren || key.onUpdate.changesChildren {
                     childTables[key.parent, default: []].insert(shape.name)
                 }
@@ -129,13 +132,8 @@ struct ForeignKeyGraph: Sendable {
     private mutating func findSimple(
         _ shapes: some Collection<TableShape>, _ constrained: Set<TableName>
     ) {
-        var neighbours: [TableName: Set<TableName>] = [:]
         var plain: Set<TableName> = []
         for shape in shapes where involved.contains(shape.name) {
-            for key in shape.foreignKeys {
-                neighbours[shape.name, default: []].insert(key.parent)
-                neighbours[key.parent, default: []].insert(shape.name)
-            }
             let identity = (shape.identifyingKey?.parts ?? []).compactMap {
                 $0.column?.lowercased()
             }
@@ -183,6 +181,9 @@ struct ForeignKeyGraph: Sendable {
 
     /// Whether the table is parent or child of any foreign key.
     func isInvolved(_ table: TableName) -> Bool { involved.contains(table) }
+
+    /// Its parents and its children, by foreign keys.
+    func neighbours(of table: TableName) -> Set<TableName> { neighbours[table] ?? [] }
 
     /// Whether rows of the table, or of its children, can't tell the values by which they are tied.
     func isOpaqueParent(_ table: TableName) -> Bool { opaqueParents.contains(table) }

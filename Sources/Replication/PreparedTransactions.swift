@@ -100,7 +100,8 @@ extension SourceTransaction {
                 out.sources.append(
                     source.met(
                         as: use == .converge && !isLoose
-                            ? .converge : source.plan.usualMeeting(isSafe: isSafe)))
+                            ? .converge : source.plan.usualMeeting(isSafe: isSafe),
+                        leavingForeignKeys: catalog.leavesForeignKeys(of: source.plan.shape.name)))
             }
         }
         for var row in rows where places[Int(row.source)] >= 0 {
@@ -123,11 +124,11 @@ extension RowSource {
     }
 
     /// The same rows, which meet the target's in another way.
-    func met(as meeting: Meeting) -> RowSource {
+    func met(as meeting: Meeting, leavingForeignKeys: Bool = false) -> RowSource {
         RowSource(
             chunk: chunk, offset: offset, length: length, map: map, plan: plan, before: before,
-            after: after, ignoresForeignKeys: ignoresForeignKeys, meeting: meeting,
-            hasDifferences: hasDifferences)
+            after: after, ignoresForeignKeys: ignoresForeignKeys || leavingForeignKeys,
+            meeting: meeting, hasDifferences: hasDifferences)
     }
 }
 

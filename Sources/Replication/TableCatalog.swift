@@ -382,6 +382,18 @@ final class TableCatalog {
         return use
     }
 
+    /// Whether foreign keys have no say in a table's rows in the current transaction.
+    ///
+    /// Tables that are tied to it were copied at a later place: a row of theirs may be there which
+    /// the source got later, and would refuse a change, or be changed by an action once more. Actions
+    /// that other tables need are run; no table is then copied alone that they reach, too.
+    func leavesForeignKeys(of table: TableName) -> Bool {
+        guard !windows.isEmpty, graph.isInvolved(table) else { return false }
+        let tied = graph.neighbours(of: table).filter { state.tables[$0] != nil }
+        guard tied.contains(where: { use(of: $0) != .exact }) else { return false }
+        return graph.cascadeTargets(of: table).allSatisfy { use(of: $0) != .exact }
+    }
+
     /// Takes a TABLE_MAP event.
     ///
     /// - Parameter keepsSkipped: rows that the copy holds already are wanted nevertheless, since

@@ -386,7 +386,9 @@ struct TransactionAssembler: ~Copyable {
             chunk: chunk, offset: offset, length: event.byteCount, map: table.map, plan: plan,
             before: rows.before, after: rows.after,
             ignoresForeignKeys: !rows.flags.isDisjoint(
-                with: [.noForeignKeyChecks, .sqlForeignKeys]),
+                with: [.noForeignKeyChecks, .sqlForeignKeys])
+                || (group.xid == nil || recalling != nil)
+                    && catalog.leavesForeignKeys(of: plan.shape.name),
             meeting: meeting, hasDifferences: rows.kind == .partialUpdate)
         var sources: (met: Int32, loose: Int32) = (-1, -1)
         let first = (rows: group.transaction.rows.count, keys: group.transaction.keys.count)

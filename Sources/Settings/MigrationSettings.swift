@@ -101,6 +101,8 @@ public struct MigrationSettings: Sendable {
     public var safeMode = false
     /// Drops what an earlier migration of this name left, and starts over.
     public var fresh = false
+    /// Takes other tables and rules than those that the migration was begun with.
+    public var changesRules = false
     /// Creates triggers and enables events on the target, and ends the migration.
     public var finish = false
     /// Pre-checks that must not stop the run, by name.

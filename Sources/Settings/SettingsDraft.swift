@@ -51,6 +51,8 @@ public struct SettingsDraft: Sendable, Hashable {
     public var safeMode: Bool?
     /// Starts over; never from a file.
     public var fresh: Bool?
+    /// Takes other tables and rules than those that the migration was begun with.
+    public var changesRules: Bool?
     /// Creates triggers, enables events, ends the migration.
     public var finish: Bool?
     /// Pre-checks that must not stop the run.
@@ -98,6 +100,7 @@ public struct SettingsDraft: Sendable, Hashable {
         intoExisting = other.intoExisting ?? intoExisting
         safeMode = other.safeMode ?? safeMode
         fresh = other.fresh ?? fresh
+        changesRules = other.changesRules ?? changesRules
         finish = other.finish ?? finish
         ignoredChecks = other.ignoredChecks ?? ignoredChecks
         stateFolder = other.stateFolder ?? stateFolder
@@ -233,6 +236,7 @@ public struct SettingsDraft: Sendable, Hashable {
         settings.intoExisting = intoExisting ?? false
         settings.safeMode = safeMode ?? false
         settings.fresh = fresh ?? false
+        settings.changesRules = changesRules ?? false
         settings.finish = finish ?? false
         settings.ignoredChecks = Set(ignoredChecks ?? [])
         settings.stateFolder = stateFolder

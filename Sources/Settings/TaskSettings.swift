@@ -14,9 +14,9 @@ public struct TaskSettings: Sendable, Hashable {
     /// The sources, each in its own subtask.
     public let sources: [String]
     /// What is written beside that.
-    private var content: Content
+    var content: Content
 
-    private enum Content: Sendable, Hashable {
+    enum Content: Sendable, Hashable {
         /// The short form; the rest has its defaults when it runs.
         case short(SettingsDraft)
         /// DM's form.

@@ -14,13 +14,16 @@ struct CopyRun: Sendable {
     }
 
     let configuration: SnapshotConfiguration
+    /// What is copied; with what is followed already, until the ledger tells that.
     private(set) var plan: SnapshotPlan
+    /// Everything that is selected.
+    private let all: SnapshotPlan
     let progress: SnapshotProgress
     let interrupts: Interrupts
     let control: CopyControl
     let schema: SchemaCopier
     let barrier: RunBarrier
-    let views: SnapshotViews
+    private(set) var views: SnapshotViews
     let work = Awaited<CopyWork>()
     /// Set when every pair has ended.
     let rowsDone = Latch()
@@ -33,6 +36,7 @@ struct CopyRun: Sendable {
     ) {
         self.configuration = configuration
         self.plan = plan
+        all = plan
         self.progress = progress
         self.interrupts = interrupts
         idle = (0..<configuration.pairs).map { _ in IdleSession() }
@@ -96,15 +100,38 @@ struct CopyRun: Sendable {
         let earlier = try TableIdentities(objects)
         // Before any view is opened.
         let identities = try await schema.identities(plan)
+        let begun = Self.followed(recorded, objects, earlier, state)
         let chunks = try await startOver(
-            recorded, objects, &owned, isFirst: state.lowWater == nil, earlier, identities)
+            recorded, objects, &owned, isFirst: state.lowWater == nil, earlier, identities,
+            followed: begun)
         let whole = Self.whole(chunks)
+        let followed = begun.intersection(whole)
         let stored = StoredObjects(meta: configuration.meta, key: configuration.key)
         try await control.write(
             identities.changes(since: earlier, but: whole).map { stored.storeStatement($0) })
         var run = self
-        run.plan = plan.keeping(earlier, of: whole)
-        return try await run.copy(state, chunks, whole, owned, objects, earlier, identities)
+        // What is followed is nobody's business here: its rows, its definition and its indexes are
+        // the stream's.
+        run.plan = plan.keeping(earlier, of: whole).without(followed)
+        run.views = SnapshotViews(
+            source: configuration.source, origin: configuration.origin, interrupts: interrupts,
+            tables: run.plan.tables)
+        for table in followed { owned[table] = nil }
+        progress.begin(run.plan, holdsOthers: !followed.isEmpty)
+        return try await run.copy(
+            state, chunks.filter { !followed.contains($0.table) }, followed, whole, owned, objects,
+            earlier, identities)
+    }
+
+    /// Tables that changes have been applied to, and that are not copied again: the target has them
+    /// as of the mark. Of those that are copied in this phase there is an identity until its end.
+    private static func followed(
+        _ chunks: [ChunkRecord], _ objects: [StoredObject], _ earlier: TableIdentities,
+        _ state: SubtaskState
+    ) -> Set<TableName> {
+        guard state.lowWater != nil else { return [] }
+        let restart = Set(objects.filter { $0.kind == .restart }.map(\.name))
+        return whole(chunks).filter { earlier[$0] == nil && !restart.contains($0) }
     }
 
     /// Makes the target this run's, as a subtask that copies.
@@ -123,25 +150,27 @@ struct CopyRun: Sendable {
     /// Copies what is missing, and ends the copy.
     ///
     /// - Parameters:
+    ///   - followed: tables that are not copied, but followed already.
     ///   - whole: tables whose rows are all there.
     ///   - earlier: which tables earlier runs have copied.
     ///   - identities: which tables are copied now.
     // Swift 6.3's optimiser crashes on the one function that it makes of this and lead().
     @inline(never)
     private func copy(
-        _ state: SubtaskState, _ chunks: [ChunkRecord], _ whole: Set<TableName>,
+        _ state: SubtaskState, _ chunks: [ChunkRecord], _ followed: Set<TableName>,
+        _ whole: Set<TableName>,
         _ known: [TableName: String], _ objects: [StoredObject], _ earlier: TableIdentities,
         _ identities: TableIdentities
     ) async throws -> SnapshotResult {
         // Before any database is made of what they are.
         let defaults = try await schema.defaults()
         var owned = known
-        try await createTables(chunks, &owned)
+        try await createTables(chunks, followed, &owned)
         let lacked = try await schema.lackedIndexes(plan, owned)
 
         progress.set(.views)
-        let noted = state.lowWater == nil ? defaults : nil
-        let copied = try await openViews(chunks, whole, lacked, identities, noted)
+        let copied = try await openViews(
+            chunks, whole, lacked, identities, state.lowWater, defaults)
         progress.set(.rows)
         work.give(.success(copied))
         await rowsDone.wait()
@@ -152,7 +181,7 @@ struct CopyRun: Sendable {
             try await copyObjects(objects)
         }
         return try await finish(
-            state, finishedBefore: whole, earlier, seen: copied.views.flatMap(\.records))
+            state, followed: followed, earlier, seen: copied.views.flatMap(\.records))
     }
 
     /// Empties tables whose unfinished copy can't go on, and forgets their chunks; drops those
@@ -162,10 +191,12 @@ struct CopyRun: Sendable {
     ///   - isFirst: whether no change has been applied yet.
     ///   - earlier: which tables were copied until now.
     ///   - now: which ones there are.
+    ///   - followed: tables that are not copied, but followed already.
     /// - Returns: the chunks that stay.
     private func startOver(
         _ chunks: [ChunkRecord], _ objects: [StoredObject], _ owned: inout [TableName: String],
-        isFirst: Bool, _ earlier: TableIdentities, _ now: TableIdentities
+        isFirst: Bool, _ earlier: TableIdentities, _ now: TableIdentities,
+        followed: Set<TableName>
     ) async throws -> [ChunkRecord] {
         let restart = Set(objects.filter { $0.kind == .restart }.map(\.name))
         var anew = restart
@@ -181,16 +212,18 @@ struct CopyRun: Sendable {
         // target has it by that definition; the stream brings what became of it since.
         let settled = Set(
             try plan.tables.map(\.name).filter { table in
-                try plan.merged(with: table).allSatisfy {
-                    whole.contains($0) && !restart.contains($0) && earlier[$0] != nil
-                }
+                try followed.contains(table)
+                    || plan.merged(with: table).allSatisfy {
+                        followed.contains($0)
+                            || whole.contains($0) && !restart.contains($0) && earlier[$0] != nil
+                    }
             })
         anew.formUnion(
             earlier.differing(from: now).filter { byTable[$0] != nil && !settled.contains($0) })
         var changed = try await schema.changed(owned.filter { !settled.contains($0.key) })
         anew.formUnion(changed)
         // What needs one view has it as long as the run lives, and no longer.
-        for group in plan.exactGroups {
+        for group in plan.exactGroups.map({ plan.copiedTogether(of: $0, followed) }) {
             let begun = group.filter { byTable[$0] != nil }
             guard !begun.isEmpty else { continue }
             let done = whole.isSuperset(of: group)
@@ -206,6 +239,8 @@ struct CopyRun: Sendable {
         if !isFirst, !configuration.intoExisting {
             changed += restart.subtracting(gone).filter { owned[$0] == nil && byTable[$0] == nil }
                 .sorted()
+            // A definition that was recorded says nothing of what the stream has made of a table.
+            changed += try await schema.outdated(plan, anew.subtracting(changed))
         }
         let tables = anew.sorted()
         guard !tables.isEmpty else { return chunks }
@@ -314,10 +349,10 @@ struct CopyRun: Sendable {
     }
 
     private func createTables(
-        _ chunks: [ChunkRecord], _ owned: inout [TableName: String]
+        _ chunks: [ChunkRecord], _ followed: Set<TableName>, _ owned: inout [TableName: String]
     ) async throws {
         let missing = try await schema.missing(
-            plan, owned: owned, begun: Set(chunks.map(\.table)))
+            all, owned: owned, begun: Set(chunks.map(\.table)), followed: followed)
         let stored = StoredObjects(meta: configuration.meta, key: configuration.key)
         try await control.write(
             missing.map { name, text in
@@ -325,7 +360,7 @@ struct CopyRun: Sendable {
                     StoredObject(
                         kind: .table, name: name, definition: Array(withoutSecrets(text).utf8)))
             })
-        let creations = try await schema.prepare(missing, plan)
+        let creations = try await schema.prepare(missing, all)
         let free = creations.filter { !$0.isTied }
         try await TableCreation.runAll(
             free, configuration, interrupts, from: try await schema.sourceFamily())
@@ -335,13 +370,21 @@ struct CopyRun: Sendable {
 
     private func openViews(
         _ chunks: [ChunkRecord], _ whole: Set<TableName>, _ lacked: [TableName: [String]],
-        _ identities: TableIdentities, _ defaults: [String: SchemaDefaults]?
+        _ identities: TableIdentities, _ mark: SourcePosition?,
+        _ defaults: [String: SchemaDefaults]
     ) async throws -> CopyWork {
         let firstID = await control.reserveSnapshots(configuration.pairs + 1)
         let count = configuration.pairs
         let views = views
         let opened = try await withThread("copy-views") {
             try views.open(count, firstID: firstID)
+        }
+        for record in opened.flatMap(\.records) where mark.map({ !record.low.reaches($0) }) == true
+        {
+            // A transaction can be read of the binlog before it can be seen: the stream goes on
+            // behind the mark, and the view would lack what is before it.
+            throw SnapshotError.startsOver(
+                [], detail: "the source does not show yet what was applied of it already")
         }
         try await control.record(Set(opened.flatMap(\.records)).sorted { $0.id < $1.id })
         // Tables that changed between the plan and the views would be read by a wrong list.
@@ -351,8 +394,8 @@ struct CopyRun: Sendable {
             throw now[table.name] == nil
                 ? SnapshotError.tableMissing(table.name) : SnapshotError.tableChanged(table.name)
         }
-        try await schema.requirePlanned(plan)
-        if let defaults { try await noteDefaults(defaults) }
+        try await schema.requirePlanned(all)
+        if mark == nil { try await noteDefaults(defaults) }
         let family = try await schema.targetFamily()
         let takesLoad = try await schema.targetTakesLoad()
         for chunk in chunks {
@@ -402,7 +445,7 @@ struct CopyRun: Sendable {
 
     /// - Parameter seen: the views of this run, whether rows were read in them or not.
     private func finish(
-        _ state: SubtaskState, finishedBefore: Set<TableName>, _ earlier: TableIdentities,
+        _ state: SubtaskState, followed: Set<TableName>, _ earlier: TableIdentities,
         seen: [SnapshotRecord]
     ) async throws -> SnapshotResult {
         let (snapshots, chunks, _) = try await control.ledger()
@@ -429,9 +472,8 @@ struct CopyRun: Sendable {
         // Of what the source has dropped since, the stream has rows before that.
         for table in whole where shapes[table] == nil { shapes[table] = earlier[table]?.shape }
         // Where replication was under way already, its mark and the shapes at it stay; only
-        // tables that were copied again get other ones.
-        let again = Set(
-            chunks.filter { !finishedBefore.contains($0.table) }.map(\.table))
+        // tables that were copied again get other ones, whichever run has done it.
+        let again = Set(chunks.map(\.table)).subtracting(followed)
         try await control.beginFollowing(
             from: all.low, consistentFrom: all.high, shapes: Array(shapes.values),
             replacing: state.lowWater == nil ? nil : again)

@@ -135,12 +135,14 @@ actor SchemaCopier {
     /// - Parameters:
     ///   - owned: definitions of tables that this subtask created, from earlier runs.
     ///   - begun: tables with finished chunks.
+    ///   - followed: tables that are not copied, but followed already.
     /// - Returns: statements that record what is created; they are durable before it is.
     func missing(
-        _ plan: SnapshotPlan, owned: [TableName: String], begun: Set<TableName>
+        _ plan: SnapshotPlan, owned: [TableName: String], begun: Set<TableName>,
+        followed: Set<TableName>
     ) throws -> [TableName: String] {
         let (source, target) = try connections()
-        let groups = plan.byTarget
+        let groups = plan.byTarget.filter { !$0.value.allSatisfy { followed.contains($0.name) } }
         let existing = try SchemaReader(target).shapes(of: groups.keys)
         try target.execute("COMMIT")
         var out: [TableName: String] = [:]
@@ -168,7 +170,7 @@ actor SchemaCopier {
             }
             if let there = existing[name] {
                 let isOwn = tables.contains {
-                    owned[$0.name] != nil || begun.contains($0.name)
+                    owned[$0.name] != nil || begun.contains($0.name) || followed.contains($0.name)
                 }
                 if !isOwn { try check(there, tables[0], target) }
                 continue
@@ -371,9 +373,7 @@ actor SchemaCopier {
     private func check(
         _ there: TableShape, _ planned: PlannedTable, _ target: Connection
     ) throws {
-        let wanted = planned.shape
-        let constants = planned.route.extracted
-        for column in constants where there.columnIndex(column.name) == nil {
+        for column in planned.route.extracted where there.columnIndex(column.name) == nil {
             throw SnapshotError.targetExists(
                 there.name, detail: "without the column \(column.name), which a route fills")
         }
@@ -383,15 +383,31 @@ actor SchemaCopier {
         guard isEmpty || configuration.sharesTargets else {
             throw SnapshotError.targetExists(there.name, detail: "and holds rows")
         }
-        let difference =
-            source?.family == target.family && constants.isEmpty
-            ? exactDifference(there, wanted)
-            : names(there, wanted, constants)
-                ?? ShapeDifference.first(wanted, there, filled: constants.map(\.name))
-        if let difference {
+        if let difference = difference(there, planned, target) {
             throw SnapshotError.targetExists(
                 there.name, detail: "empty, but \(difference)")
         }
+    }
+
+    private func difference(
+        _ there: TableShape, _ planned: PlannedTable, _ target: Connection
+    ) -> String? {
+        let (wanted, constants) = (planned.shape, planned.route.extracted)
+        return source?.family == target.family && constants.isEmpty
+            ? exactDifference(there, wanted)
+            : names(there, wanted, constants)
+                ?? ShapeDifference.first(wanted, there, filled: constants.map(\.name))
+    }
+
+    /// Those of some tables that are there by another definition than the source's is now.
+    func outdated(_ plan: SnapshotPlan, _ tables: Set<TableName>) throws -> [TableName] {
+        let (_, target) = try connections()
+        let planned = plan.tables.filter { tables.contains($0.name) }
+        let there = try SchemaReader(target).shapes(of: planned.map(\.target))
+        try target.execute("COMMIT")
+        return planned.filter { table in
+            there[table.target].map { difference($0, table, target) != nil } ?? false
+        }.map(\.name).sorted()
     }
 
     private func names(

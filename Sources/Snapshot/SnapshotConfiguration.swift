@@ -150,6 +150,32 @@ public struct SnapshotPlan: Sendable {
         Set(byTarget[try mapping.target(of: table)]?.map(\.name) ?? [])
     }
 
+    /// The same without some tables, which stay selected.
+    func without(_ others: Set<TableName>) -> SnapshotPlan {
+        guard !others.isEmpty else { return self }
+        return SnapshotPlan(
+            tables: tables.filter { !others.contains($0.name) }, mapping: mapping)
+    }
+
+    /// What of a group of ``exactGroups`` must be read at one position where some of it is followed
+    /// already.
+    ///
+    /// Until the stream has come to the position of the others, foreign keys are not asked of
+    /// tables whose actions reach only these. Tables that actions change need them all the time:
+    /// with such a one the whole group is copied again.
+    func copiedTogether(of group: Set<TableName>, _ followed: Set<TableName>) -> Set<TableName> {
+        let kept = group.intersection(followed)
+        if kept == group { return [] }
+        let isChanged = tables.contains { table in
+            kept.contains(table.name)
+                && table.shape.foreignKeys.contains {
+                    group.contains($0.parent)
+                        && ($0.onDelete.changesChildren || $0.onUpdate.changesChildren)
+                }
+        }
+        return isChanged ? group : group.subtracting(kept)
+    }
+
     /// Groups of tables that must be read at one position: tables that need an exact view and are
     /// tied by foreign keys. Every such table is in exactly one group.
     var exactGroups: [Set<TableName>] {

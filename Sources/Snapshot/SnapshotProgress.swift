@@ -42,6 +42,8 @@ public final class SnapshotProgress: Sendable {
         public var tables: [TableName: Table] = [:]
         /// Why it waits, when it does.
         public var waiting: String?
+        /// Whether other tables are followed already, whose changes wait for it.
+        public var holdsOthers = false
         /// The epoch under which this run has taken the subtask over, once it has.
         public var epoch: UInt64?
 
@@ -79,8 +81,9 @@ public final class SnapshotProgress: Sendable {
 
     func wait(for reason: String?) { state.withLock { $0.waiting = reason } }
 
-    func begin(_ plan: SnapshotPlan) {
+    func begin(_ plan: SnapshotPlan, holdsOthers: Bool = false) {
         state.withLock { state in
+            state.holdsOthers = holdsOthers
             state.tables = [:]
             for table in plan.tables {
                 state.tables[table.name] = Table(estimatedRows: table.estimatedRows)

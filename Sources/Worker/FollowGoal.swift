@@ -134,12 +134,3 @@ struct FollowGoal: Sendable {
         }
     }
 }
-
-extension SourcePosition {
-    /// Whether a mark has everything that a source had. File and offset tell it on one server only;
-    /// after a failover it is the GTIDs that count.
-    func reaches(_ place: SourcePosition) -> Bool {
-        origin.server == place.origin.server && binlog >= place.binlog
-            || place.gtids != .none && gtids.holds(place.gtids)
-    }
-}

@@ -29,7 +29,7 @@ public final class Migration: Sendable {
     /// counts in them.
     var settings: MigrationSettings { given.withLock { $0 } }
     let given: Mutex<MigrationSettings>
-    private let measures: EngineMeasures
+    let measures: EngineMeasures
     let logger: Logger
     let meta: MetaSchema
     let key: SubtaskKey
@@ -38,7 +38,7 @@ public final class Migration: Sendable {
     private let engine = Mutex<ReplicationEngine?>(nil)
     let relay: MigrationRelay
     let binding: Bound?
-    private let own: OwnRuns
+    let own: OwnRuns
     private let trouble = Mutex<Trouble?>(nil)
     /// Where a copy alone ends when that is not where it is whole.
     let laterEnd = Mutex<SourcePosition?>(nil)
@@ -112,6 +112,9 @@ public final class Migration: Sendable {
             return .stopped(board.current.position)
         }
     }
+
+    /// Whether it was asked to end.
+    var isStopping: Bool { stopRequest.isSet }
 
     /// Asks it to drain, save and end. Returns at once.
     public func stop() {
@@ -208,6 +211,16 @@ public final class Migration: Sendable {
 
     /// Pre-checks, the meta schema, and the subtask's row.
     private func prepare() async throws {
+        while true {
+            do {
+                return try await prepareOnce()
+            } catch let old as UnfinishedRules {
+                try await finish(by: old)
+            }
+        }
+    }
+
+    private func prepareOnce() async throws {
         board.update { $0.phase = .checking }
         let isFollowing = try await withThread("control") {
             let source = try Connection(self.settings.source)
@@ -259,8 +272,12 @@ public final class Migration: Sendable {
     func precheck(
         _ source: Connection, _ target: Connection, only: Set<String>? = nil
     ) throws {
-        let results = try Prechecks(settings: settings).run(
-            source: source, target: target, only: only)
+        try heed(
+            Prechecks(settings: settings).run(source: source, target: target, only: only))
+    }
+
+    /// Tells what pre-checks warn of, and refuses what they refuse.
+    func heed(_ results: [CheckResult]) throws {
         for result in results where result.verdict == .warning {
             let text = "\(result.name): \(result.message)"
             board.update { if !$0.warnings.contains(text) { $0.warnings.append(text) } }
@@ -290,8 +307,9 @@ public final class Migration: Sendable {
             let difference = stored.difference(to: identity)
         {
             // Without a cluster a flag that was forgotten would be taken for a change.
-            guard binding != nil else {
-                throw MigrationError.otherMigration(name: settings.name, detail: difference)
+            guard binding != nil || settings.changesRules else {
+                throw MigrationError.otherMigration(
+                    name: settings.name, detail: "\(difference) (--change-rules takes them)")
             }
             return try changeRules(
                 known, from: stored, to: identity, because: difference, source, target)
@@ -339,18 +357,6 @@ public final class Migration: Sendable {
     /// The next takeover is the first one of this process.
     func forgetRuns() { own.forget() }
 
-    private func snapshotConfiguration(_ origin: Origin) -> SnapshotConfiguration {
-        var configuration = SnapshotConfiguration(
-            source: settings.source, target: settings.target, meta: meta, key: key,
-            origin: origin)
-        if let readers = settings.readers { configuration.pairs = readers }
-        configuration.chunkRows = settings.chunkRows
-        configuration.chunkBytes = settings.chunkBytes
-        configuration.intoExisting = settings.intoExisting
-        configuration.sharesTargets = settings.sharesTargets
-        return configuration
-    }
-
     /// One step: a run of the copy, or a run of replication. An outcome ends the migration's run.
     private func advance(_ succeeded: @escaping () -> Void) async throws -> MigrationOutcome? {
         board.update { $0.lagMilliseconds = nil }
@@ -376,7 +382,7 @@ public final class Migration: Sendable {
     }
 
     /// Opens the relay log before anything is copied or read.
-    private func openRelay(_ state: SubtaskState) async throws {
+    func openRelay(_ state: SubtaskState) async throws {
         var needed = state.readsFrom
         if state.phase == "copy" {
             let snapshots = try await withThread("control") {
@@ -388,21 +394,6 @@ public final class Migration: Sendable {
             }
         }
         try await relay.open(needed: needed)
-    }
-
-    /// Sends the migration back to copying a table that DDL changed between the positions of its
-    /// copy; everything else stays as far as it is.
-    private func copyAgain(_ table: TableName) async throws {
-        let (token, epoch) = nextRun()
-        let state = try await withThread("control") {
-            let session = try TargetSession(self.settings.target, role: .coordinator)
-            let state = try Takeover(meta: self.meta, key: self.key).take(
-                session, token: token, epoch: epoch, lanes: 0)
-            try Coordinator(session: session, meta: self.meta, key: self.key, token: token)
-                .copyAgain(table)
-            return state
-        }
-        didTakeOver(state)
     }
 
     /// A fresh token and the policy of the next takeover.
@@ -418,82 +409,18 @@ public final class Migration: Sendable {
         board.update { $0.waiting = nil }
     }
 
-    // MARK: the copy
-
-    private func copy() async throws {
-        board.update { $0.phase = .schema }
-        let (origin, plan) = try await withThread("control") { try self.planCopy() }
-        guard !plan.tables.isEmpty else { throw MigrationError.nothingSelected }
-        let configuration = snapshotConfiguration(origin)
-        let progress = SnapshotProgress(chunkTimes: measures.chunk)
-        let engine = SnapshotEngine(configuration: configuration, plan: plan, progress: progress)
-        let (token, epoch) = nextRun()
-        let order = plan.tables.map(\.name)
-        try await withThrowingTaskGroup(of: SnapshotResult?.self) { group in
-            group.addTask { try await engine.run(epoch: epoch, token: token) }
-            group.addTask {
-                while true {
-                    try await Task.sleep(for: .milliseconds(200))
-                    self.show(progress, order)
-                    if let epoch = progress.current.epoch { self.own.took(epoch) }
-                }
-            }
-            defer {
-                show(progress, order)
-                // Also of a run that fails later: the next one must not take back what another
-                // process has taken over meanwhile.
-                if let epoch = progress.current.epoch { own.took(epoch) }
-            }
-            while let result = try await group.next() {
-                guard let result else { continue }
-                didTakeOver(result.state)
-                group.cancelAll()
-                break
-            }
-        }
-    }
-
-    private func planCopy() throws -> (Origin, SnapshotPlan) {
-        let source = try Connection(settings.source)
-        let session = SourceSession(source)
-        let origin = try Origin.read(
-            settings.source, file: session.currentPosition().file, serverID: serverID)
-        let mapping = settings.mapping
-        let plan = try SnapshotPlan.read(source, mapping)
-        let groups = ForeignKeys.cascadeGroups(plan.tables.map(\.shape))
-        return (
-            origin,
-            try SnapshotPlan.read(
-                source, mapping, needsExactView: groups)
-        )
-    }
-
-    private func show(_ progress: SnapshotProgress, _ order: [TableName]) {
-        let state = progress.current
-        board.update { status in
-            status.phase = state.stage.phase
-            status.waiting = state.waiting
-            status.tables = order.compactMap { name in
-                guard let table = state.tables[name] else { return nil }
-                var out = MigrationStatus.Table(name: name, estimatedRows: table.estimatedRows)
-                out.rows = table.rows
-                out.bytes = table.bytes
-                out.isDone = table.isDone
-                return out
-            }
-        }
-    }
-
     // MARK: following
 
-    /// - Parameter end: nothing behind it is applied, and there the migration is complete.
-    private func follow(
-        to end: SourcePosition?, _ succeeded: @escaping () -> Void
+    /// - Parameters:
+    ///   - end: nothing behind it is applied, and there the migration is complete.
+    ///   - rules: those that are followed by; `nil` for the settings'.
+    func follow(
+        to end: SourcePosition?, by rules: TableMapping? = nil, _ succeeded: @escaping () -> Void
     ) async throws -> MigrationOutcome? {
         board.update { $0.phase = .following }
         var configuration = ReplicationConfiguration(
-            source: settings.source, target: settings.target, tables: settings.mapping,
-            meta: meta, key: key, serverID: serverID)
+            source: settings.source, target: settings.target,
+            tables: rules ?? settings.mapping, meta: meta, key: key, serverID: serverID)
         configuration.ranges = try await withThread("control") {
             try CopyLedger(meta: self.meta, key: self.key).ranges(
                 Connection(self.settings.target))
@@ -571,16 +498,6 @@ public final class Migration: Sendable {
 private enum FollowEvent: Sendable {
     case ended
     case due(FollowEnd)
-}
-
-extension SnapshotProgress.Stage {
-    fileprivate var phase: MigrationStatus.Phase {
-        switch self {
-        case .starting, .schema: .schema
-        case .indexes, .objects: .indexing
-        default: .copying
-        }
-    }
 }
 
 extension Duration {

@@ -5,11 +5,11 @@ internal import MySQLCore
 internal import Rules
 internal import Settings
 
-// What is migrated, and how, may change while a migration rests: routes, filters, which tables. From
-// the mark on, the new rules count; so nothing may be applied above it, or it would have been
-// applied by the old ones there and by the new ones beside it (`protocol.md`, section 5). Tables may
-// leave. None may come whose rows were never copied, nor go to another place that does not have
-// them.
+// What is migrated, and how, may change between two runs: routes, filters, which tables. From the
+// mark on, the new rules count; so nothing may be applied above it, or it would have been applied by
+// the old ones there and by the new ones beside it (`protocol.md`, section 5): that is finished with
+// the old ones first. Tables may leave, and come, with their rows copied before anything else is
+// applied. None may go to another place that does not have its rows.
 
 extension Migration {
     /// Takes other rules than those that the target holds, where that loses nothing. Nothing of the
@@ -25,22 +25,20 @@ extension Migration {
         func refuse(_ why: String) -> MigrationError {
             .otherMigration(name: settings.name, detail: "\(difference); \(why)")
         }
-        guard known.phase == "follow" || known.phase == "complete" else {
+        // Of a copy that others have been followed before, tables may be taken out again.
+        let isCopying = known.phase == "copy" && known.lowWater != nil
+        guard known.phase == "follow" || known.phase == "complete" || isCopying else {
             throw refuse("they may change when the copy is done")
         }
         guard let old = stored.mapping else { throw refuse("those can't be read any more") }
         let new = settings.mapping
         let shapes = try StoredShapes(meta: meta, key: key).read(target)
         let copied = Set(shapes.map(\.name))
-        for row in try source.rows(
-            "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES "
-                + "WHERE TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED')")
-        {
-            let table = TableName(schema: row[0] ?? "", name: row[1] ?? "")
-            // What the old rules have wanted, and is not there at the mark, comes with its CREATE.
-            guard new.selects(table), !copied.contains(table), !old.selects(table) else { continue }
-            throw refuse("\(table) would come in, and its rows were never copied")
+        // What the old rules have wanted, and is not there at the mark, comes with its CREATE.
+        let coming = try source.baseTables().filter {
+            new.selects($0) && !copied.contains($0) && !old.selects($0)
         }
+        if !coming.isEmpty { try requireCopyable(coming, known, old, source, target, refuse) }
         var moved: [TableName] = []
         for shape in shapes where new.selects(shape.name) {
             let (before, now) = (try old.route(of: shape.name), try new.route(of: shape.name))
@@ -60,6 +58,7 @@ extension Migration {
         }
         try requireRepeatable(shapes, known, from: old, to: new, target, refuse)
         var change = Coordinator.RuleChange(identity: identity.encoded, known: copied)
+        change.coming = coming.sorted()
         change.leaving = copied.filter { !new.selects($0) }.sorted()
         // What was left out is not on the target, or still there, whatever the new ones say.
         change.loose = copied.filter { new.selects($0) && old.leavesOutRows(of: $0) }.sorted()
@@ -69,9 +68,11 @@ extension Migration {
                     $0, position: known.lowWater?.description ?? "",
                     reason: "rules have left it out until then")
             }
-        // As before a first start: triggers of the target would repeat what the binlog carries.
+        // As before a first start: triggers of the target would repeat what the binlog carries, and
+        // it does not carry what a parent that has left does to the children that stay.
         try precheck(
-            source, target, only: ["target-triggers", "event-scheduler", "expression-filters"])
+            source, target,
+            only: ["target-triggers", "event-scheduler", "expression-filters", "foreign-keys"])
         let (token, epoch) = nextRun()
         let session = try TargetSession(settings.target, role: .coordinator)
         let state = try Takeover(meta: meta, key: key).take(
@@ -79,18 +80,21 @@ extension Migration {
         didTakeOver(state)
         // Another process may have written between the look and the takeover, and can't from now on.
         guard state.phase == known.phase, state.identity == known.identity else { return false }
+        change.mark = state.lowWater
+        try noteCopies(in: &change, isCopying: isCopying, session.connection)
         let coordinator = Coordinator(session: session, meta: meta, key: key, token: token)
         switch state.carried.isEmpty ? try coordinator.change(change) : .undecided {
         case .done: break
         case .outdated: return false
         case .undecided:
-            throw refuse(
-                "something is applied that its checkpoint has not passed yet: let it go on with the "
-                    + "old ones, pause or stop it orderly, and change them then")
+            guard isCopying else { throw UnfinishedRules(mapping: old) }
+            throw refuse("something is applied that its checkpoint has not passed yet")
         }
         logger.notice(
             "the rules have changed",
-            metadata: ["left": "\(change.leaving)", "moved": "\(moved)"])
+            metadata: [
+                "left": "\(change.leaving)", "moved": "\(moved)", "came": "\(change.coming)",
+            ])
         return true
     }
 
@@ -101,17 +105,7 @@ extension Migration {
         to new: TableMapping, _ target: Connection, _ refuse: (String) -> MigrationError
     ) throws {
         let stored = try StoredObjects(meta: meta, key: key).read(target)
-        guard let end = try Adoption.read(stored)?.stretchEnd() else { return }
-        if let mark = known.lowWater {
-            // Files of another server say nothing, and names alone not where there were none.
-            let isSame = mark.origin.server == end.origin.server
-            let hasNames = end.gtids != .none
-            if isSame || hasNames, !isSame || mark.binlog >= end.binlog,
-                !hasNames || mark.gtids.holds(end.gtids)
-            {
-                return
-            }
-        }
+        guard let end = try openStretch(stored, known) else { return }
         let before = Set(AdoptedStretch.unrepeatable(shapes, old))
         let tables = AdoptedStretch.unrepeatable(shapes.filter { new.selects($0.name) }, new)
             .filter { !before.contains($0) }
@@ -121,6 +115,21 @@ extension Migration {
                     + "\(someNames(tables)) could not be repeated any more: let it go on until "
                     + "there with the old ones")
         }
+    }
+
+    /// Up to where another tool may have applied changes, while the mark has not passed that.
+    func openStretch(
+        _ stored: [StoredObject], _ known: SubtaskState
+    ) throws -> SourcePosition? {
+        guard let end = try Adoption.read(stored)?.stretchEnd() else { return nil }
+        guard let mark = known.lowWater else { return end }
+        // Files of another server say nothing, and names alone not where there were none.
+        let isSame = mark.origin.server == end.origin.server
+        let hasNames = end.gtids != .none
+        let isPassed =
+            (isSame || hasNames) && (!isSame || mark.binlog >= end.binlog)
+            && (!hasNames || mark.gtids.holds(end.gtids))
+        return isPassed ? nil : end
     }
 
     /// Views and routines that the source has.

@@ -298,6 +298,20 @@ struct RequestTests {
             let running = TestAPI.task("t", ["a", "c"])
             #expect(try await http.send("PUT", "/api/v1/tasks/t", running).code == "task.running")
             #expect(try await http.send("DELETE", "/api/v1/tasks/t").code == "task.running")
+            let other = TestAPI.task("t", ["a", "b"])
+            for change in [
+                ("db2", "db3"), (#""tables""#, #""into-existing":true,"tables""#),
+                (#""tables""#, #""mode":"full","tables""#), ("writer", "other"),
+            ] {
+                let text = other.replacing(change.0, with: change.1)
+                #expect(try await http.send("PUT", "/api/v1/tasks/t", text).code == "task.running")
+            }
+            // Other tables, and how fast.
+            let tables = other.replacing("shop.*", with: "shop.a").replacing(
+                #""tables""#, with: #""lanes":7,"readers":2,"memory":"1GiB","tables""#)
+            let wider = try await http.send("PUT", "/api/v1/tasks/t", tables)
+            #expect(wider.status == 200 && wider.body.contains("shop.a"), "\(wider.body)")
+            #expect(wider.body.contains(#""stage":"running""#))
             #expect(try await post("/t/pause").status == 200)
             #expect(try await post("/t/resume").status == 200)
             #expect(try await post("/t/stop").status == 200)

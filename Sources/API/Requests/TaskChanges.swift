@@ -46,8 +46,8 @@ extension ClusterStore {
         }
     }
 
-    /// Replaces the settings of a task of which nothing runs. Without a password the one that is
-    /// there stays.
+    /// Replaces the settings of a task; of one that runs, where they choose other tables or say how
+    /// fast. Without a password the one that is there stays.
     func updateTask(_ settings: TaskSettings, seen: Revision?) async throws {
         try checkCount(settings)
         try ClusterStore.checkSupport(settings.unsupported)
@@ -56,15 +56,19 @@ extension ClusterStore {
             let value = try await task(name)
             try check(seen, is: value, "task '\(name)'")
             let stages = try await self.stages(name)
-            if let running = stages.first(where: { $0.stage == .running }) {
+            var settings = settings
+            let before = try self.settings(task: value)
+            try keepPassword(
+                of: before.target, in: &settings.target, "the target of task '\(name)'")
+            if let running = stages.first(where: { $0.stage == .running }),
+                !settings.mayReplaceRunning(before)
+            {
                 throw APIProblem(
-                    .taskRunning, "task '\(name)' runs on source '\(running.source)'",
+                    .taskRunning,
+                    "task '\(name)' runs on source '\(running.source)', and more is to change than "
+                        + "its tables, lanes, readers and memory",
                     remedy: "pause or stop it first")
             }
-            var settings = settings
-            try keepPassword(
-                of: try self.settings(task: value).target, in: &settings.target,
-                "the target of task '\(name)'")
             let old = Set(stages.map(\.source))
             let added = settings.sources.filter { !old.contains($0) }
             let removed = stages.filter { !settings.sources.contains($0.source) }

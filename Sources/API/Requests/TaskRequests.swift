@@ -50,8 +50,8 @@ extension RequestHandlers {
             },
             Route(
                 method: "PUT", path: "/api/v1/tasks/{task_name}", access: .admin, id: "updateTask",
-                summary: "Replaces the settings of a task of which nothing runs; without a "
-                    + "password the old one stays.",
+                summary: "Replaces the settings of a task; while it runs, only its tables, lanes, "
+                    + "readers and memory may differ. Without a password the old one stays.",
                 body: .settings("TaskSettings"), answer: "Task", isConditional: true
             ) { request in
                 let name = request.name("task_name")

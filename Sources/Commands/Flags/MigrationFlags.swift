@@ -99,6 +99,12 @@ struct MigrationFlags: ParsableArguments {
     @Flag(help: "Drop what an earlier run of this name left, and start over; asks first.")
     var fresh = false
 
+    @Flag(
+        help: ArgumentHelp(
+            "Take other tables and rules than it was begun with; rows of tables that come are copied."
+        ))
+    var changeRules = false
+
     @Flag(help: "Create triggers and enable events on the target, and end the migration.")
     var finish = false
 
@@ -158,6 +164,7 @@ struct MigrationFlags: ParsableArguments {
         draft.intoExisting = intoExisting ? true : nil
         draft.safeMode = safeMode ? true : nil
         draft.fresh = fresh ? true : nil
+        draft.changesRules = changeRules ? true : nil
         draft.finish = finish ? true : nil
         draft.onlineDDL = onlineDdl ? true : nil
         draft.stateFolder = stateDir

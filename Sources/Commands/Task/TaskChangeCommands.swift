@@ -105,8 +105,11 @@ struct TaskStopCommand: AsyncParsableCommand {
 /// `skein task update`.
 struct TaskUpdateCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "update", abstract: "Replace the settings of a task of which nothing runs.",
-        discussion: "Without a password in it or in SKEIN_TARGET_PASSWORD the old one stays.")
+        commandName: "update", abstract: "Replace the settings of a task.",
+        discussion: """
+            While it runs, only its tables, lanes, readers and memory may differ; rows of tables that \
+            come are copied. Without a password in it or in SKEIN_TARGET_PASSWORD the old one stays.
+            """)
 
     @Argument(help: "The settings file, YAML or JSON; - is standard input.")
     var file: String

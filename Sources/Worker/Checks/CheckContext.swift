@@ -17,8 +17,11 @@ struct CheckContext {
     /// The phase that an earlier run of this migration reached; `nil` for a new one.
     let resumedPhase: String?
 
+    /// - Parameter arriving: tables that come into a migration that has begun, which alone are
+    ///   looked at, as before a first start; `nil` for all that are selected.
     init(
-        _ settings: MigrationSettings, source: Connection, target: Connection
+        _ settings: MigrationSettings, source: Connection, target: Connection,
+        arriving: Set<TableName>? = nil
     ) throws {
         var settings = settings
         if settings.comparesNamesAsServer {
@@ -29,7 +32,8 @@ struct CheckContext {
         self.target = try ServerFacts(target)
         let mapping = settings.mapping
         let sourceTables = try TableFacts(
-            source, mayHold: { mapping.mayHold(schema: $0) }, selects: { mapping.selects($0) })
+            source, mayHold: { mapping.mayHold(schema: $0) },
+            selects: { mapping.selects($0) && arriving?.contains($0) ?? true })
         self.sourceTables = sourceTables
         if mapping.movesTables {
             var sources: [TableName: TableName] = [:]
@@ -43,7 +47,7 @@ struct CheckContext {
                 selects: { mapping.selects($0) },
                 only: Set(sourceTables.tables.map(\.name)))
         }
-        resumedPhase = try Self.phase(settings, target)
+        resumedPhase = arriving == nil ? try Self.phase(settings, target) : nil
     }
 
     /// Whether an earlier run is continued, so that tables on the target are its own.

@@ -1,4 +1,5 @@
 public import MySQLClient
+internal import MySQLCore
 public import Settings
 
 /// Looks, before anything is touched, for what would make a migration fail or lose something.
@@ -32,8 +33,22 @@ public struct Prechecks: Sendable {
     public func run(
         source: Connection, target: Connection, only: Set<String>? = nil
     ) throws -> [CheckResult] {
-        let context = try CheckContext(settings, source: source, target: target)
-        return try Self.all.filter { only?.contains($0.name) ?? true }
+        try run(try CheckContext(settings, source: source, target: target), only: only)
+    }
+
+    /// What a first start with some of the tables would be told, but for what concerns all that are
+    /// selected.
+    func run(
+        arriving tables: Set<TableName>, source: Connection, target: Connection
+    ) throws -> [CheckResult] {
+        let context = try CheckContext(
+            settings, source: source, target: target, arriving: tables)
+        let others: Set<String> = ["selection", "foreign-keys"]
+        return try run(context, only: Set(Self.names).subtracting(others))
+    }
+
+    private func run(_ context: CheckContext, only: Set<String>?) throws -> [CheckResult] {
+        try Self.all.filter { only?.contains($0.name) ?? true }
             .map {
                 guard settings.mode == .incremental, Self.copying.contains($0.name) else {
                     return try $0.result(context)

@@ -1,0 +1,119 @@
+internal import Checkpoint
+internal import Logging
+internal import MySQLClient
+internal import MySQLCore
+internal import Rules
+internal import Runtime
+internal import Settings
+internal import Stream
+
+// Tables that other rules take into a migration that follows. Their rows are copied in views behind
+// the mark, and nothing is applied before they are there; then each is followed from its own
+// position, the others from the mark. What would end such a copy, which holds up all the others, is
+// looked for before anything changes.
+
+extension Migration {
+    /// Refuses tables whose rows can't be copied as those of a first copy are.
+    func requireCopyable(
+        _ tables: [TableName], _ known: SubtaskState, _ old: TableMapping, _ source: Connection,
+        _ target: Connection, _ refuse: (String) -> MigrationError
+    ) throws {
+        let names = someNames(tables.sorted())
+        guard settings.mode != .incremental else {
+            throw refuse(
+                "\(names) would come in, and in mode incremental no rows are copied: copy them by a "
+                    + "migration of their own, or change the mode")
+        }
+        let stored = try StoredObjects(meta: meta, key: key).read(target)
+        if let end = try openStretch(stored, known) {
+            throw refuse(
+                "changes up to \(end) may be on the target already: tables may come when those are "
+                    + "passed")
+        }
+        // Positions of two servers can't be compared, and the new views are of the one that is asked.
+        let server = try SourceSession(source).serverName()
+        guard let mark = known.lowWater, mark.origin.server == server else {
+            throw refuse(
+                "\(names) would come in, and the source is another server than the one that was "
+                    + "followed last: let it go on with the old ones first")
+        }
+        let mapping = settings.mapping
+        let left = Set(stored.filter { $0.kind == .left }.map(\.name))
+        let again = try tables.sorted().filter { left.contains($0) }.filter { table in
+            let place = try mapping.target(of: table)
+            let isMerged = try copiedTables(target).contains {
+                try mapping.selects($0) && mapping.target(of: $0) == place
+            }
+            guard settings.intoExisting || isMerged || mapping.mayBeShared(target: place) else {
+                return false
+            }
+            let isThere = try SchemaReader(target).shape(of: place) != nil
+            return try isThere && !Prechecks.nonEmpty(target, [place]).isEmpty
+        }
+        guard again.isEmpty else {
+            throw refuse(
+                "\(someNames(again)) would come in again, and rows of before can't be told from "
+                    + "others there: empty the table on the target, or migrate it under another name"
+            )
+        }
+        try heed(
+            Prechecks(settings: settings).run(
+                arriving: Set(tables), source: source, target: target))
+    }
+
+    private func copiedTables(_ target: Connection) throws -> [TableName] {
+        try StoredShapes(meta: meta, key: key).read(target).map(\.name)
+    }
+
+    /// Finds out whose chunks stay, and whether anything is to be copied still.
+    func noteCopies(
+        in change: inout Coordinator.RuleChange, isCopying: Bool, _ target: Connection
+    ) throws {
+        let new = settings.mapping
+        let stored = try StoredObjects(meta: meta, key: key).read(target)
+        let copying = Set(
+            stored.filter { [.identity, .restart, .coming].contains($0.kind) }.map(\.name)
+        ).filter { !$0.name.isEmpty }
+        if isCopying {
+            change.isCopying = copying.contains { new.selects($0) }
+            let gone = copying.filter { !new.selects($0) }
+            change.leaving = Set(change.leaving).union(gone).sorted()
+        }
+        guard let mark = change.mark else { return }
+        let ranges = try CopyLedger(meta: meta, key: key).ranges(target)
+        change.copied = Set(ranges.filter { !$0.value.isPassed(by: mark) }.keys)
+            .union(isCopying ? copying : []).subtracting(change.leaving)
+            .subtracting(change.coming)
+    }
+
+    /// Goes on with rules that are to change up to where the source is now, so that nothing is
+    /// applied above the mark.
+    func finish(by old: UnfinishedRules) async throws {
+        logger.notice("what has begun is finished with the rules of before")
+        let (state, place) = try await withThread("control") {
+            let state = try Takeover(meta: self.meta, key: self.key)
+                .peek(Connection(self.settings.target))
+            return (state, try SourceSession(Connection(self.settings.source)).place())
+        }
+        guard let state, state.phase == "follow" else { throw StaleLook() }
+        try await openRelay(state)
+        _ = try await follow(to: place, by: old.mapping) {}
+        // Where it was stopped before, nothing changes.
+        if isStopping { throw StaleLook() }
+    }
+}
+
+/// The rules are to change, and something is applied above the mark that was read by the old ones.
+struct UnfinishedRules: Error {
+    let mapping: TableMapping
+}
+
+extension Connection {
+    /// All tables of the server that have rows.
+    func baseTables() throws(MySQLError) -> [TableName] {
+        try rows(
+            "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES "
+                + "WHERE TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED')"
+        ).map { TableName(schema: $0[0] ?? "", name: $0[1] ?? "") }
+    }
+}
