@@ -77,7 +77,10 @@ let package = Package(
         module("Checkpoint", ["MySQLCore", "MySQLClient"], common),
         module(
             "Snapshot",
-            ["MySQLCore", "MySQLSyntax", "Rules", "MySQLClient", "Checkpoint", "Runtime"], strict),
+            [
+                "MySQLCore", "MySQLSyntax", "DumpFiles", "Rules", "MySQLClient", "Checkpoint",
+                "Runtime",
+            ], strict),
         module(
             "Replication",
             [
@@ -151,8 +154,8 @@ let package = Package(
         module(
             "Commands",
             [
-                "MySQLCore", "MySQLBinlog", "Rules", "MySQLClient", "Checkpoint", "Stream",
-                "Snapshot", "Replication", "Relay", "Peer", "Settings", "Worker", "Verification",
+                "MySQLCore", "MySQLBinlog", "DumpFiles", "Rules", "MySQLClient", "Checkpoint",
+                "Stream", "Snapshot", "Replication", "Relay", "Peer", "Settings", "Worker", "Verification",
                 "Metadata", "Cluster", "API", "Runtime",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),

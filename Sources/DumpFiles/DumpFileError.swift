@@ -21,9 +21,12 @@ public struct DumpFileError: Error, Sendable, Hashable, CustomStringConvertible 
         return out
     }
 
-    /// `shop.orders.sql, byte 17: ..`.
-    public var description: String {
-        let place = [file, offset.map { "byte \($0)" }].compactMap { $0 }
-        return (place.isEmpty ? "" : place.joined(separator: ", ") + ": ") + reason
+    /// The file, and the place in it; `nil` when neither is known.
+    public var place: String? {
+        let parts = [file, offset.map { "byte \($0)" }].compactMap { $0 }
+        return parts.isEmpty ? nil : parts.joined(separator: ", ")
     }
+
+    /// `shop.orders.sql, byte 17: ..`.
+    public var description: String { (place.map { "\($0): " } ?? "") + reason }
 }

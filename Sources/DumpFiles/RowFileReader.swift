@@ -17,7 +17,7 @@ public final class RowFileReader {
     private enum Place { case between, first, behind }
 
     /// Settings at the newest row.
-    public private(set) var settings = DumpSettings()
+    public private(set) var settings = DumpFileSettings()
     /// The list of columns of the newest row's statement, with its parentheses; empty without one.
     public private(set) var columns: [UInt8] = []
     /// Grows whenever settings or columns become others.

@@ -13,7 +13,7 @@ public final class StatementFileReader {
     private var delimiter: [UInt8] = [UInt8(ascii: ";")]
 
     /// What SET statements have said so far.
-    public private(set) var settings = DumpSettings()
+    public private(set) var settings = DumpFileSettings()
 
     /// The most bytes of a statement.
     static let limit = 64 << 20

@@ -7,13 +7,18 @@ struct TextScan {
     /// Whether a backslash in quotes takes the next character's meaning.
     var escapes = true
     private var place = Place.plain
-    private var quote: UInt8 = 0
+    private(set) var quote: UInt8 = 0
+    /// How far ``step(_:_:)`` has come: a comment's beginning is more than one byte.
+    var steppedTo = 0
     private var isEscaped = false
     /// Inside `/*! .. */`, whose content is code.
     private var isInExecutable = false
     private var depth = 0
 
     init(escapes: Bool) { self.escapes = escapes }
+
+    /// Whether the next byte is in quotes.
+    var isQuoted: Bool { place == .quoted }
 
     /// What ends the scan.
     enum Stop {
@@ -26,13 +31,17 @@ struct TextScan {
 
     /// Moves `i` on over bytes.
     ///
-    /// - Parameter isEnd: whether no more bytes will come.
+    /// - Parameters:
+    ///   - isEnd: whether no more bytes will come.
+    ///   - steps: how often it goes on at most.
     /// - Returns: whether the end was found; `i` is behind it. Otherwise `i` is where to go on.
     mutating func run(
-        _ bytes: Span<UInt8>, _ i: inout Int, isEnd: Bool, until stop: Stop
+        _ bytes: Span<UInt8>, _ i: inout Int, isEnd: Bool, until stop: Stop, steps: Int = .max
     ) -> Bool {
         let count = bytes.count
-        while i < count {
+        var left = steps
+        while i < count, left > 0 {
+            left -= 1
             let c = bytes[i]
             switch place {
             case .quoted:

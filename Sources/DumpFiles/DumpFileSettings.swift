@@ -1,13 +1,15 @@
 public import MySQLSyntax
 
 /// Settings of the session that a dump's file makes before its statements.
-public struct DumpSettings: Sendable, Hashable {
+public struct DumpFileSettings: Sendable, Hashable {
     /// The charset that literals are in; dumps name `binary`, which takes bytes as they are.
     public var charset = "binary"
     /// What `sql_mode` says about the text.
     public var mode: SQLMode = []
     /// All of `sql_mode`, where the file sets it.
     public var modeText: String?
+    /// The collation of literals, where the file sets it: part of what views and routines are.
+    public var collation: String?
     /// The time zone of TIMESTAMP values, where the file sets it.
     public var timeZone: String?
     /// What the file has put aside in variables of its own.
@@ -19,7 +21,7 @@ public struct DumpSettings: Sendable, Hashable {
     /// Settings that have no influence on what rows become.
     private static let harmless: Set<String> = [
         "foreign_key_checks", "unique_checks", "sql_notes", "character_set_results",
-        "character_set_connection", "collation_connection", "sql_quote_show_create",
+        "character_set_connection", "sql_quote_show_create",
         "net_read_timeout", "net_write_timeout", "wait_timeout", "character_set_database",
     ]
 
@@ -77,7 +79,8 @@ public struct DumpSettings: Sendable, Hashable {
         case "sql_mode":
             modeText = text ?? ""
             mode = SQLMode(text: text ?? "")
-        case "time_zone": timeZone = text
+        case "collation_connection": collation = text.flatMap { $0.isEmpty ? nil : $0 }
+        case "time_zone": timeZone = text.flatMap { $0.isEmpty ? nil : $0 }
         default:
             guard Self.harmless.contains(name) else {
                 throw DumpFileError("it sets \(name), of which nothing is known here")
@@ -91,6 +94,7 @@ public struct DumpSettings: Sendable, Hashable {
         case "character_set_client": charset
         case "sql_mode": modeText ?? ""
         case "time_zone": timeZone ?? ""
+        case "collation_connection": collation ?? ""
         default: nil
         }
     }
@@ -105,6 +109,7 @@ public struct DumpSettings: Sendable, Hashable {
                     + "another charset")
         }
         charset = text.lowercased()
+        collation = nil
     }
 }
 
