@@ -163,6 +163,31 @@ extension MigrationTests {
             try await trial.judge.expectEqual([trial.schema])
         }
 
+        @Test("a table that is altered in a moment, behind the views, is noticed")
+        func alteredMeanwhile() async throws {
+            let trial = try await Trial(
+                .mariadb, "dump_altered",
+                """
+                CREATE TABLE big (id INT PRIMARY KEY, t TEXT); CREATE TABLE t1 (id INT);
+                INSERT INTO big SELECT seq, REPEAT('x', 400) FROM seq_1_to_60000;
+                INSERT INTO t1 VALUES (1);
+                """)
+            let folder = Folder()
+            let skein = try Self.dump(trial, folder, ["--readers", "1", "--compress", "gzip"])
+            try await skein.waiting(for: "the views") {
+                access("\(folder.path)/.skein-dump", F_OK) == 0
+            }
+            try trial.onSource("ALTER TABLE t1 ADD COLUMN n INT DEFAULT 5, ALGORITHM=INSTANT")
+            let outcome = try await skein.end()
+            #expect(outcome.status == 1)
+            #expect(outcome.text.contains("t1: its definition changed"), "\(outcome.text)")
+            let again = try await Self.dump(trial, folder, ["--readers", "1"]).end()
+            #expect(again.status == 0, "\(again.text)")
+            let loaded = try await LoadTests.load(trial, folder).end()
+            #expect(loaded.status == 0, "\(loaded.text)")
+            try await trial.judge.expectEqual([trial.schema])
+        }
+
         @Test("after a statement in the binlog it begins again")
         func beginsAgain() async throws {
             let trial = try await Trial(

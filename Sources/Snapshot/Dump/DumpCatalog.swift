@@ -21,8 +21,9 @@ struct DumpObject: Sendable, Hashable {
 struct DumpCatalog: Sendable, Hashable {
     /// Statements that create the databases, by name.
     var schemas: [String: String] = [:]
-    /// Tables, with the source's estimate of their bytes.
-    var tables: Set<TableName> = []
+    /// Tables, each with a digest of its definition: many alterations are done in a moment, and no
+    /// view notices them.
+    var tables: [TableName: [UInt8]] = [:]
     /// Sequences of MariaDB.
     var sequences: Set<TableName> = []
     /// Views, routines, triggers and events.
@@ -54,13 +55,28 @@ struct DumpCatalog: Sendable, Hashable {
                         detail: "its engine (\(table.engine ?? "none")) has no transactions, so "
                             + "that no view holds it as of one place; leave it out (--exclude)")
                 }
-                out.tables.insert(table.name)
+                let definition = try source.rows("SHOW CREATE TABLE \(table.name.quoted)")
+                    .first?[1]
+                guard let definition else { throw SnapshotError.tableMissing(table.name) }
+                out.tables[table.name] = digest(definition)
                 sizes[table.name] = (table.rows, table.bytes)
             }
             try out.readSequences(schema, source, selection)
             try out.readObjects(schema, source, selection)
         }
         return (out, sizes)
+    }
+
+    /// The digest of a definition, without the counter that moves with every row.
+    static func digest(_ definition: String) -> [UInt8] {
+        guard let text = CreateTableText(definition) else {
+            return Digest.digest(text: definition)
+        }
+        let options = text.options.split(separator: " ").filter {
+            !$0.hasPrefix("AUTO_INCREMENT=")
+        }
+        return Digest.digest(
+            text: text.items.joined(separator: "\u{0}") + "\u{0}" + options.joined(separator: " "))
     }
 
     private mutating func readSequences(

@@ -69,7 +69,7 @@ public final class DumpEngine: Sendable {
                     try await withThread("dump-\(i)") {
                         while let table = work.queue.next() {
                             try Task.checkCancellation()
-                            let done = try reader.dump(table)
+                            let done = try reader.dump(table.key, as: table.value)
                             try folder.record(done)
                             total.add(done.rows)
                             reader.progress.update { $0.tablesDone += 1 }
@@ -109,7 +109,7 @@ public final class DumpEngine: Sendable {
                 throw SnapshotError.noView(
                     detail: "nothing of the source is selected, or its user may not see it")
             }
-            let planned = before.tables.sorted().map { name in
+            let planned = before.tables.keys.sorted().map { name in
                 PlannedTable(
                     shape: TableShape(name: name, columns: [], keys: []), estimatedRows: 0,
                     estimatedBytes: 0, needsExactView: true)
@@ -132,8 +132,8 @@ public final class DumpEngine: Sendable {
             }
             let kept = try keep(folder, at: position, before, log)
             let names = Set(kept.map(\.table))
-            let open = before.tables.subtracting(names).sorted {
-                (sizes[$1]?.bytes ?? 0, $0) < (sizes[$0]?.bytes ?? 0, $1)
+            let open = before.tables.filter { !names.contains($0.key) }.sorted {
+                (sizes[$1.key]?.bytes ?? 0, $0.key) < (sizes[$0.key]?.bytes ?? 0, $1.key)
             }
             progress.update {
                 $0.tables = before.tables.count
@@ -168,7 +168,7 @@ public final class DumpEngine: Sendable {
             }
             if let changed {
                 kept = earlier.tables.filter {
-                    catalog.tables.contains($0.table) && !changed.contains($0.table)
+                    catalog.tables[$0.table] != nil && !changed.contains($0.table)
                 }
                 log(
                     "an earlier try has dumped \(earlier.tables.count) tables whole; "
@@ -221,10 +221,13 @@ private final class RowTotal: Sendable {
 
 /// Tables that nobody has taken yet.
 final class DumpQueue: Sendable {
-    private let left: Mutex<[TableName]>
+    /// A table, with the digest of its definition.
+    typealias Entry = (key: TableName, value: [UInt8])
+
+    private let left: Mutex<[Entry]>
 
     /// - Parameter tables: in the order in which they are begun.
-    init(_ tables: [TableName]) { left = Mutex(tables.reversed()) }
+    init(_ tables: [Entry]) { left = Mutex(tables.reversed()) }
 
-    func next() -> TableName? { left.withLock { $0.popLast() } }
+    func next() -> Entry? { left.withLock { $0.popLast() } }
 }

@@ -14,9 +14,11 @@ struct DumpReader: Sendable {
     /// Writes a table's definition and rows.
     ///
     /// The view's transaction holds the table from the first look at it on: what is shown of it, and
-    /// its rows, are of one definition, and a server refuses rows of a table that was altered since
-    /// the view was opened (1412).
-    func dump(_ table: TableName) throws -> DumpedTable {
+    /// its rows, are of one definition. A server refuses rows of a table that was made or rebuilt since
+    /// the view was opened (1412); one that was altered in a moment is told by its definition.
+    ///
+    /// - Parameter digest: of the definition that the table had when the views were opened.
+    func dump(_ table: TableName, as digest: [UInt8]) throws -> DumpedTable {
         do {
             var done = DumpedTable(
                 schema: table.schema, name: table.name, files: [:], rows: 0)
@@ -24,6 +26,9 @@ struct DumpReader: Sendable {
             guard let shape = try SchemaReader(source).shape(of: table),
                 let definition = try source.rows("SHOW CREATE TABLE \(table.quoted)").first?[1]
             else { throw SnapshotError.tableMissing(table) }
+            guard DumpCatalog.digest(definition) == digest else {
+                throw SnapshotError.tableChanged(table)
+            }
             try writeDefinition(definition, &done)
             try writeRows(shape, &done)
             try view.releaseTables()
@@ -52,7 +57,8 @@ struct DumpReader: Sendable {
 
     private func writeRows(_ shape: TableShape, _ done: inout DumpedTable) throws {
         let form = RowText(shape)
-        let order = KeyOrder(shape, ignored: [])
+        let ignored = try SchemaReader(source).ignoredKeys(in: shape.name.schema)
+        let order = KeyOrder(shape, ignored: ignored[shape.name] ?? [])
         let from = order.map { "\($0.from) ORDER BY \($0.order)" } ?? shape.name.quoted
         let cursor = try source.open("SELECT \(form.selected) FROM \(from)")
         defer { cursor.finish() }
