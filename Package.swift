@@ -58,6 +58,7 @@ let package = Package(
             name: "CDeflate", pkgConfig: "libdeflate", providers: [.apt(["libdeflate-dev"])]),
         .systemLibrary(
             name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
 
         .target(name: "CSpawn"),
 
@@ -66,6 +67,7 @@ let package = Package(
         module("MySQLSyntax", ["MySQLCore"], strict),
         module("MySQLBinlog", ["MySQLCore", "CZstd", "CDeflate"], strict),
         module("Rules", ["MySQLCore", "MySQLSyntax", "MySQLBinlog"], strict),
+        module("DumpFiles", ["MySQLCore", "MySQLSyntax", "CZlib", "CZstd"], strict),
 
         module("Runtime", ["CMalloc"], common),
         module("MySQLClient", ["MySQLCore", "CMariaDB"], common),
@@ -75,7 +77,10 @@ let package = Package(
         module("Checkpoint", ["MySQLCore", "MySQLClient"], common),
         module(
             "Snapshot",
-            ["MySQLCore", "MySQLSyntax", "Rules", "MySQLClient", "Checkpoint", "Runtime"], strict),
+            [
+                "MySQLCore", "MySQLSyntax", "DumpFiles", "Rules", "MySQLClient", "Checkpoint",
+                "Runtime",
+            ], strict),
         module(
             "Replication",
             [
@@ -149,8 +154,8 @@ let package = Package(
         module(
             "Commands",
             [
-                "MySQLCore", "MySQLBinlog", "Rules", "MySQLClient", "Checkpoint", "Stream",
-                "Snapshot", "Replication", "Relay", "Peer", "Settings", "Worker", "Verification",
+                "MySQLCore", "MySQLBinlog", "DumpFiles", "Rules", "MySQLClient", "Checkpoint",
+                "Stream", "Snapshot", "Replication", "Relay", "Peer", "Settings", "Worker", "Verification",
                 "Metadata", "Cluster", "API", "Runtime",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
@@ -166,6 +171,7 @@ let package = Package(
         tests(
             "MySQLBinlogTests", ["MySQLCore", "MySQLBinlog"],
             resources: [.copy("Golden")]),
+        tests("DumpFilesTests", ["MySQLCore", "MySQLSyntax", "DumpFiles"]),
         tests("RulesTests", ["MySQLCore", "MySQLSyntax", "MySQLBinlog", "Rules"]),
         tests("RuntimeTests", ["Runtime"]),
         tests("MySQLClientTests", ["MySQLCore", "MySQLClient", "TestServers"]),

@@ -143,6 +143,15 @@ public struct CopyLedger: Sendable {
         """
     }
 
+    /// The statement that records how far a part of a table has come, in the place of what was
+    /// recorded of it before; it belongs into the transaction that wrote the rows up to there,
+    /// behind its fence.
+    public func progressStatement(_ chunk: ChunkRecord) throws -> String {
+        try insertStatement(chunk)
+            + " ON DUPLICATE KEY UPDATE from_key=VALUES(from_key), to_key=VALUES(to_key), "
+            + "copied_rows=VALUES(copied_rows)"
+    }
+
     private func encodeKey(_ key: [String]?) throws -> String {
         guard let key else { return "NULL" }
         return hexLiteral([1] + Array(try JSONEncoder().encode(key)))

@@ -10,7 +10,9 @@ struct SkeinCommand: AsyncParsableCommand {
         abstract: "Migrate live MySQL and MariaDB databases.",
         version: "skein \(Version.text)",
         subcommands: [
-            MigrateCommand.self, VerifyCommand.self, ServeCommand.self, ClusterCommand.self,
+            MigrateCommand.self, DumpCommand.self, LoadCommand.self, VerifyCommand.self,
+            ServeCommand.self,
+            ClusterCommand.self,
             WorkerCommand.self, SourceCommand.self, TaskCommand.self, RelayCommand.self,
             CertCommand.self,
         ])

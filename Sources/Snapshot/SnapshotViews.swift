@@ -30,6 +30,34 @@ struct SnapshotViews {
         return try openMySQL(connections, firstID)
     }
 
+    /// Opens views that are all at one exactly known place: `count` of them, or a single one where
+    /// several can't be brought to one place.
+    ///
+    /// MariaDB's are tried a few times without a lock, which is enough unless the source is busy,
+    /// then under a global read lock, for the milliseconds that opening them takes.
+    func openAligned(_ count: Int) throws -> [SourceView] {
+        let views = try open(count, firstID: 1)
+        guard let first = views[0].exact else {
+            throw SnapshotError.noView(
+                detail: "there is no place of the source's binlog that the views are surely at; "
+                    + "grant RELOAD or LOCK TABLES to the source's user, or end the statements "
+                    + "that kept the lock away")
+        }
+        if views.allSatisfy({ $0.exact?.low == first.low }) { return views }
+        let connections = views.map(\.connection)
+        for connection in connections { try connection.execute("COMMIT") }
+        let lock = try SourceView.connect(source)
+        try interrupts.add(lock.interrupter)
+        guard try takeGlobalLock(lock) else {
+            return try openMariaDB([connections[0]], 1)
+        }
+        let aligned = try underLock(lock) { try openMariaDB(connections, 1) }
+        guard aligned.allSatisfy({ $0.snapshot.low == aligned[0].snapshot.low }) else {
+            throw SnapshotError.noView(detail: "views under a global read lock are at two places")
+        }
+        return aligned
+    }
+
     /// Replaces a pair's view by a fresh one, without touching the others. Beginning it ends the one
     /// that there is, which stays when no other is to be had.
     func renew(_ view: SourceView, id: Int) throws {

@@ -1,6 +1,7 @@
 internal import API
 internal import Checkpoint
 internal import Cluster
+internal import DumpFiles
 internal import Metadata
 internal import MySQLClient
 internal import Settings
@@ -25,6 +26,10 @@ extension OperatorError {
             self.init(
                 code: "request.invalid", message: error.message, recovery: .never,
                 action: error.remedy ?? "", status: .usage)
+        case let error as DumpFileError:
+            self.init(
+                code: "dump.files", message: error.reason, place: error.place, recovery: .never,
+                action: "what was loaded stays; docs/dump.md says which dumps are read")
         case let error as PrecheckFailure: self.init(precheck: error)
         case let error as SettingsError:
             self.init(

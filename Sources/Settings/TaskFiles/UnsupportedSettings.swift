@@ -26,7 +26,7 @@ extension TaskFile {
             if isGiven, seen.insert(setting).inserted { out.append(setting) }
         }
         add(
-            "task-mode", "only all, full and incremental are there so far",
+            "task-mode", "a task is all, full or incremental; use skein dump or skein load",
             if: mode == .dump || mode == .load)
         add(
             writtenShardMode == .none ? "is-sharding" : "shard-mode",

@@ -1,0 +1,190 @@
+public import MySQLCore
+
+/// What a dump's directory holds, put together from the names of its files.
+///
+/// Names are percent-encoded by Dumpling and by Skein, and written as they are by mydumper, so that
+/// a dot in one is no end of it. Which is meant is told by the other files: those that create
+/// databases and tables name each once. Where they don't settle it, nothing is guessed.
+public struct DumpLayout: Sendable {
+    /// One table, or view.
+    public struct Table: Sendable, Hashable {
+        /// Its name.
+        public var name: TableName
+        /// The file that creates it; of a view its stand-in.
+        public var definition: DumpFileName?
+        /// The file that creates it as a view.
+        public var view: DumpFileName?
+        /// Files with its triggers.
+        public var triggers: [DumpFileName] = []
+        /// Files with its rows, in the order of their numbers.
+        public var rows: [DumpFileName] = []
+    }
+
+    /// One database.
+    public struct Schema: Sendable, Hashable {
+        /// Its name.
+        public var name: String
+        /// The file that creates it.
+        public var definition: DumpFileName?
+        /// Files with its routines and events.
+        public var routines: [DumpFileName] = []
+        /// Files with triggers of any of its tables.
+        public var triggers: [DumpFileName] = []
+    }
+
+    /// The databases, by name.
+    public private(set) var schemas: [String: Schema] = [:]
+    /// Tables and views, by name.
+    public private(set) var tables: [TableName: Table] = [:]
+
+    /// Puts the files of a directory together; names that are none of a dump are passed over.
+    ///
+    /// - Parameter created: the name that a file's CREATE statement has. Asked for names with a
+    ///   percent sign in them alone: they may be encoded, or not.
+    /// - Throws: ``DumpFileError`` when a name can be read in two ways, or a file can't be loaded;
+    ///   and what `created` throws.
+    public init(files: [String], created: (DumpFileName) throws -> String?) throws {
+        let names = files.compactMap { DumpFileName($0) }.filter { $0.kind != .ignored }.sorted()
+        for name in names {
+            if case .unreadable(let reason) = name.kind {
+                throw DumpFileError("it can't be loaded: \(reason)", file: name.text)
+            }
+        }
+        try Self.requireUnique(names)
+        var rawSchemas: Set<String> = []
+        for file in names where file.kind == .database {
+            rawSchemas.insert(file.stem)
+            let name = try Self.name(file.stem, file, created)
+            schemas[name] = Schema(name: name, definition: file)
+            schemaNames[file.stem] = name
+        }
+        let stems = names.filter { $0.kind == .table || $0.kind == .view }
+        var knownStems: Set<String> = []
+        for file in stems {
+            let (schema, raw) = try Self.split(file.stem, file, rawSchemas)
+            knownStems.insert(file.stem)
+            let name: String
+            if let known = tableNames[file.stem] {
+                name = known.name
+            } else {
+                name = try Self.name(raw, file, created)
+            }
+            let table = TableName(schema: schemaName(schema), name: name)
+            tableNames[file.stem] = table
+            if file.kind == .table {
+                tables[table, default: Table(name: table)].definition = file
+            } else {
+                tables[table, default: Table(name: table)].view = file
+            }
+        }
+        for file in names {
+            switch file.kind {
+            case .rows:
+                let table = try owner(rows: file, knownStems, rawSchemas)
+                tables[table, default: Table(name: table)].rows.append(file)
+            case .routines:
+                let name = schemaName(file.stem)
+                schemas[name, default: Schema(name: name)].routines.append(file)
+            case .triggers where rawSchemas.contains(file.stem) || !file.stem.contains("."):
+                let name = schemaName(file.stem)
+                schemas[name, default: Schema(name: name)].triggers.append(file)
+            case .triggers:
+                let table = try owner(file, rawSchemas)
+                tables[table, default: Table(name: table)].triggers.append(file)
+            default: break
+            }
+        }
+        for table in tables.keys where schemas[table.schema] == nil {
+            schemas[table.schema] = Schema(name: table.schema)
+        }
+    }
+
+    /// What encoded names turned out to be.
+    private var schemaNames: [String: String] = [:]
+    private var tableNames: [String: TableName] = [:]
+
+    private func schemaName(_ raw: String) -> String {
+        schemaNames[raw] ?? DumpFileName.decode(raw)
+    }
+
+    /// The same content must not be there twice, as `t.sql` and `t.sql.gz`.
+    private static func requireUnique(_ names: [DumpFileName]) throws {
+        var seen: [String: String] = [:]
+        for name in names {
+            let plain = String(name.text.dropLast(name.compression.suffix.count))
+            if let other = seen[plain] {
+                throw DumpFileError(
+                    "\(other) is there, too: one of them is too many", file: name.text)
+            }
+            seen[plain] = name.text
+        }
+    }
+
+    /// A name, decoded unless the statement that creates it says that it is meant as it is.
+    private static func name(
+        _ raw: String, _ file: DumpFileName, _ created: (DumpFileName) throws -> String?
+    ) throws -> String {
+        let decoded = DumpFileName.decode(raw)
+        guard decoded != raw, let real = try created(file) else { return decoded }
+        guard real == decoded || real == raw else {
+            throw DumpFileError("it creates another object than its name says", file: file.text)
+        }
+        return real
+    }
+
+    /// The database's and the table's part of `db.table`.
+    private static func split(
+        _ stem: String, _ file: DumpFileName, _ schemas: Set<String>
+    ) throws -> (String, String) {
+        var found: [(String, String)] = []
+        for place in stem.indices where stem[place] == "." {
+            let schema = String(stem[..<place])
+            let table = String(stem[stem.index(after: place)...])
+            guard !schema.isEmpty, !table.isEmpty else { continue }
+            if schemas.isEmpty || schemas.contains(schema) { found.append((schema, table)) }
+        }
+        guard let first = found.first else {
+            throw DumpFileError("no database of the dump has a table of this name", file: file.text)
+        }
+        guard found.count == 1 else { throw ambiguous(file) }
+        return first
+    }
+
+    private static func ambiguous(_ file: DumpFileName) -> DumpFileError {
+        DumpFileError(
+            "its name can be read in more than one way: names with dots in them were written as "
+                + "they are; dump with Skein or Dumpling, which encode them", file: file.text)
+    }
+
+    private func owner(_ file: DumpFileName, _ schemas: Set<String>) throws -> TableName {
+        if let known = tableNames[file.stem] { return known }
+        let (schema, table) = try Self.split(file.stem, file, schemas)
+        return TableName(schema: schemaName(schema), name: DumpFileName.decode(table))
+    }
+
+    /// The table of a file of rows: its name may end with up to two numbers of parts.
+    private func owner(
+        rows file: DumpFileName, _ stems: Set<String>, _ schemas: Set<String>
+    ) throws -> TableName {
+        var candidates = [Substring(file.stem)]
+        for _ in 0..<2 {
+            guard let dot = candidates.last?.lastIndex(of: "."), let last = candidates.last else {
+                break
+            }
+            let number = last[last.index(after: dot)...]
+            guard !number.isEmpty, number.utf8.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }) else {
+                break
+            }
+            candidates.append(last[..<dot])
+        }
+        let known = candidates.filter { stems.contains(String($0)) }
+        if known.count > 1 { throw Self.ambiguous(file) }
+        if let stem = known.first, let table = tableNames[String(stem)] { return table }
+        // Without a definition the name alone counts: the shortest that is still a table's.
+        guard let stem = candidates.last(where: { $0.contains(".") }) else {
+            throw DumpFileError("its name says no table", file: file.text)
+        }
+        let (schema, table) = try Self.split(String(stem), file, schemas)
+        return TableName(schema: schemaName(schema), name: DumpFileName.decode(table))
+    }
+}

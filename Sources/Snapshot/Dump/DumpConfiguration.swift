@@ -1,0 +1,58 @@
+public import DumpFiles
+public import MySQLClient
+public import MySQLCore
+public import Rules
+
+/// How a dump is made.
+public struct DumpConfiguration: Sendable {
+    /// The source server.
+    public var source: ConnectionOptions
+    /// The server's identity and the life of its binlog.
+    public var origin: Origin
+    /// The directory: made when it is not there, and empty but for what an earlier try has left.
+    public var directory: String
+    /// Which tables, views, routines and events are dumped.
+    public var selection: TableSelection
+    /// How files of rows are packed.
+    public var compression = DumpCompression.none
+    /// Connections that read rows.
+    public var readers = 4
+    /// Bytes of SQL after which a file ends and the table's next one begins.
+    public var fileBytes = 256 << 20
+    /// Rows after which it does; `nil` for any number.
+    public var rowsPerFile: UInt64?
+    /// Bytes that an INSERT statement aims at.
+    public var statementBytes = 1_000_000
+    /// The time now, as text for the metadata.
+    public var now: @Sendable () -> String
+    /// Which of the tables the source's binlog may have changed between two places; `nil` where
+    /// that can't be told. Blocks its thread.
+    public var changes:
+        @Sendable (_ from: SourcePosition, _ to: SourcePosition) throws -> Set<TableName>? = {
+            _, _ in nil
+        }
+
+    /// Makes a configuration with defaults.
+    public init(
+        source: ConnectionOptions, origin: Origin, directory: String, selection: TableSelection,
+        now: @escaping @Sendable () -> String
+    ) {
+        self.source = source
+        self.origin = origin
+        self.directory = directory
+        self.selection = selection
+        self.now = now
+    }
+}
+
+/// What a dump came to.
+public struct DumpResult: Sendable {
+    /// The place of the source's binlog that all rows are of.
+    public var position: SourcePosition
+    /// Tables in it.
+    public var tables: Int
+    /// Those of them that an earlier try had dumped, and that have not changed since.
+    public var kept: Int
+    /// Rows in it.
+    public var rows: UInt64
+}

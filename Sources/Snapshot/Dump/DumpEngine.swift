@@ -1,0 +1,233 @@
+internal import Checkpoint
+internal import DumpFiles
+internal import MySQLClient
+internal import MySQLCore
+internal import Runtime
+internal import Synchronization
+
+/// Dumps tables into a directory, in the layout that mydumper, Dumpling and their loaders share, as
+/// of one place of the source's binlog.
+///
+/// Order of a run: definitions are read, views open at one place, definitions are read again and
+/// must be the same; readers write tables, each with its definition as the view's transaction holds
+/// it; then all else is written, and `metadata` last.
+public final class DumpEngine: Sendable {
+    private let configuration: DumpConfiguration
+    private let progress: TransferProgress
+
+    /// Makes an engine; nothing is touched.
+    public init(configuration: DumpConfiguration, progress: TransferProgress) {
+        self.configuration = configuration
+        self.progress = progress
+    }
+
+    /// Dumps.
+    ///
+    /// - Parameter log: called with what an operator should know.
+    /// - Throws: `DumpFileError`, ``SnapshotError``, `MySQLError`; `CancellationError` within
+    ///   seconds after the task was cancelled. The same call, made again, keeps tables that are
+    ///   whole and have not changed.
+    public func run(log: @escaping @Sendable (String) -> Void) async throws -> DumpResult {
+        let interrupts = Interrupts()
+        do {
+            return try await withTaskCancellationHandler {
+                try await attempt(interrupts, log)
+            } onCancel: {
+                interrupts.fire()
+            }
+        } catch {
+            try Task.checkCancellation()
+            throw error
+        }
+    }
+
+    /// What the readers share.
+    private struct Work: Sendable {
+        var views: [SourceView]
+        var position: SourcePosition
+        var catalog: DumpCatalog
+        var kept: [DumpedTable]
+        /// Tables that are to be read, those with most bytes first.
+        var queue: DumpQueue
+        var started: String
+    }
+
+    private func attempt(
+        _ interrupts: Interrupts, _ log: @escaping @Sendable (String) -> Void
+    ) async throws -> DumpResult {
+        let folder = try DumpFolder(configuration.directory)
+        let work = try await withThread("dump-lead") {
+            try self.prepare(folder, interrupts, log)
+        }
+        progress.update { $0.stage = .rows }
+        let total = RowTotal(work.kept.reduce(0) { $0 + $1.rows })
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for (i, view) in work.views.enumerated() {
+                let reader = DumpReader(
+                    view: view, folder: folder, configuration: configuration, progress: progress)
+                group.addTask {
+                    try await withThread("dump-\(i)") {
+                        while let table = work.queue.next() {
+                            try Task.checkCancellation()
+                            let done = try reader.dump(table.key, as: table.value)
+                            try folder.record(done)
+                            total.add(done.rows)
+                            reader.progress.update { $0.tablesDone += 1 }
+                        }
+                    }
+                }
+            }
+            do {
+                while try await group.next() != nil {}
+            } catch {
+                interrupts.fire()
+                group.cancelAll()
+                throw error
+            }
+        }
+        try Task.checkCancellation()
+        progress.update { $0.stage = .objects }
+        try await withThread("dump-objects") {
+            try self.writeRest(work, folder, interrupts)
+        }
+        progress.update { $0.stage = .done }
+        return DumpResult(
+            position: work.position, tables: work.catalog.tables.count, kept: work.kept.count,
+            rows: total.value)
+    }
+
+    /// Reads what there is and opens views such that nothing of it has changed between.
+    private func prepare(
+        _ folder: DumpFolder, _ interrupts: Interrupts, _ log: (String) -> Void
+    ) throws -> Work {
+        let source = try SourceView.connect(configuration.source)
+        try interrupts.add(source.interrupter)
+        let started = configuration.now()
+        for attempt in 1... {
+            let (before, sizes) = try DumpCatalog.read(source, configuration.selection)
+            guard !before.tables.isEmpty || !before.objects.isEmpty else {
+                throw SnapshotError.noView(
+                    detail: "nothing of the source is selected, or its user may not see it")
+            }
+            let planned = before.tables.keys.sorted().map { name in
+                PlannedTable(
+                    shape: TableShape(name: name, columns: [], keys: []), estimatedRows: 0,
+                    estimatedBytes: 0, needsExactView: true)
+            }
+            let views = try SnapshotViews(
+                source: configuration.source, origin: configuration.origin,
+                interrupts: interrupts, tables: planned
+            ).openAligned(configuration.readers)
+            let (after, _) = try DumpCatalog.read(source, configuration.selection)
+            if before != after {
+                guard attempt < 5 else {
+                    throw SnapshotError.noView(
+                        detail: "definitions keep changing on the source; try again when none is")
+                }
+                continue
+            }
+            guard let position = views[0].exact?.low else { throw CancellationError() }
+            if views.count < configuration.readers {
+                log("the source is busy and its lock is not to be had: one connection reads all")
+            }
+            let kept = try keep(folder, at: position, before, log)
+            let names = Set(kept.map(\.table))
+            let open = before.tables.filter { !names.contains($0.key) }.sorted {
+                (sizes[$1.key]?.bytes ?? 0, $0.key) < (sizes[$0.key]?.bytes ?? 0, $1.key)
+            }
+            progress.update {
+                $0.tables = before.tables.count
+                $0.tablesDone = kept.count
+                $0.estimatedRows = sizes.values.reduce(0) { $0 + $1.rows }
+            }
+            return Work(
+                views: views, position: position, catalog: before, kept: kept,
+                queue: DumpQueue(open), started: started)
+        }
+        preconditionFailure("the loop ends by return or throw")
+    }
+
+    /// Decides what stays of an earlier try: tables that were whole, and of which the binlog has
+    /// nothing from its place to this one.
+    private func keep(
+        _ folder: DumpFolder, at position: SourcePosition, _ catalog: DumpCatalog,
+        _ log: (String) -> Void
+    ) throws -> [DumpedTable] {
+        let options =
+            "\(configuration.compression.rawValue) \(configuration.fileBytes) "
+            + "\(configuration.rowsPerFile ?? 0) \(configuration.statementBytes)"
+        var kept: [DumpedTable] = []
+        if let earlier = try folder.earlier(options: options) {
+            let changed: Set<TableName>?
+            if earlier.position == position {
+                changed = []
+            } else if position.continues(earlier.position) {
+                changed = try configuration.changes(earlier.position, position)
+            } else {
+                changed = nil
+            }
+            if let changed {
+                kept = earlier.tables.filter {
+                    catalog.tables[$0.table] != nil && !changed.contains($0.table)
+                }
+                log(
+                    "an earlier try has dumped \(earlier.tables.count) tables whole; "
+                        + "\(kept.count) of them have not changed since, and stay")
+            } else {
+                log(
+                    "an earlier try is there; what has changed on the source since can't be told, "
+                        + "so the dump begins again")
+            }
+        }
+        try folder.begin(at: position, options: options, keeping: kept)
+        return kept
+    }
+
+    /// Writes what is no table, and the end.
+    private func writeRest(
+        _ work: Work, _ folder: DumpFolder, _ interrupts: Interrupts
+    ) throws {
+        let source = try SourceView.connect(configuration.source)
+        try interrupts.add(source.interrupter)
+        let writer = DefinitionWriter(folder: folder, compression: configuration.compression)
+        for (name, statement) in work.catalog.schemas.sorted(by: { $0.key < $1.key }) {
+            try writer.write(
+                DumpFileName.database(name), [DefinitionWriter.head, statement + ";\n"])
+        }
+        for sequence in work.catalog.sequences.sorted() {
+            try writer.write(sequence: sequence, source)
+        }
+        try writer.write(work.catalog.objects)
+        try Task.checkCancellation()
+        let position = work.position
+        try folder.finish(
+            DumpMetadata(
+                started: work.started, finished: configuration.now(),
+                binlogFile: position.binlog.file, binlogOffset: position.binlog.offset,
+                gtids: position.gtids.description))
+    }
+}
+
+/// Rows of all tables that are whole.
+private final class RowTotal: Sendable {
+    private let rows: Mutex<UInt64>
+
+    init(_ rows: UInt64) { self.rows = Mutex(rows) }
+
+    var value: UInt64 { rows.withLock { $0 } }
+
+    func add(_ n: UInt64) { rows.withLock { $0 += n } }
+}
+
+/// Tables that nobody has taken yet.
+final class DumpQueue: Sendable {
+    /// A table, with the digest of its definition.
+    typealias Entry = (key: TableName, value: [UInt8])
+
+    private let left: Mutex<[Entry]>
+
+    /// - Parameter tables: in the order in which they are begun.
+    init(_ tables: [Entry]) { left = Mutex(tables.reversed()) }
+
+    func next() -> Entry? { left.withLock { $0.popLast() } }
+}

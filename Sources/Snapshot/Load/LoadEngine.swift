@@ -1,0 +1,129 @@
+public import Checkpoint
+internal import DumpFiles
+internal import MySQLClient
+internal import MySQLCore
+internal import MySQLSyntax
+internal import Runtime
+
+/// Loads a dump's directory into a target, each row exactly once.
+///
+/// Order of a run: the directory is read and must be a whole dump; all target sessions open,
+/// takeover; what is there on the target is looked at; databases and tables are created; lanes
+/// load files of rows, each transaction with the record of how far its file has come; then
+/// routines, views, triggers and events are created, and the end is recorded. Any lost connection
+/// ends the run, and the next one goes on where the records end.
+public final class LoadEngine: Sendable {
+    private let configuration: LoadConfiguration
+    private let progress: TransferProgress
+
+    /// What the subtask's row says when all is loaded.
+    static let completePhase = "loaded"
+    /// And before.
+    static let openPhase = "load"
+
+    /// Makes an engine; nothing is touched.
+    public init(configuration: LoadConfiguration, progress: TransferProgress) {
+        self.configuration = configuration
+        self.progress = progress
+    }
+
+    /// Runs until all is loaded: after a loss that a new try can mend, it tries again.
+    ///
+    /// - Parameter token: fresh random bytes for each try.
+    /// - Throws: `DumpFileError`, ``SnapshotError``, ``CheckpointError``, `MySQLError`;
+    ///   `CancellationError` within seconds after the task was cancelled.
+    public func run(token: () -> RunToken) async throws -> LoadResult {
+        var own: Set<RunToken> = []
+        var backoff = Backoff()
+        var epoch: UInt64?
+        while true {
+            let fresh = token()
+            let interrupts = Interrupts()
+            let policy = epoch.map { EpochPolicy.keep($0, own: own) } ?? .next
+            own.insert(fresh)
+            let took = Awaited<UInt64>()
+            do {
+                return try await withTaskCancellationHandler {
+                    try await attempt(policy, fresh, interrupts, took)
+                } onCancel: {
+                    interrupts.fire()
+                }
+            } catch {
+                try Task.checkCancellation()
+                if took.isGiven {
+                    epoch = try await took.value {}
+                    backoff.reset()
+                }
+                guard let reason = Self.retryReason(error) else { throw error }
+                progress.update { $0.waiting = reason }
+                try await Task.sleep(for: backoff.delay())
+            }
+        }
+    }
+
+    private static func retryReason(_ error: any Error) -> String? {
+        switch error {
+        case let error as MySQLError where error.retry != .no: error.description
+        case let error as SnapshotError where error.isRetryable: error.description
+        default: nil
+        }
+    }
+
+    private func attempt(
+        _ epoch: EpochPolicy, _ token: RunToken, _ interrupts: Interrupts, _ took: Awaited<UInt64>
+    ) async throws -> LoadResult {
+        progress.update { $0 = TransferProgress.State() }
+        let configuration = configuration
+        let (plan, context) = try await withThread("load-plan") {
+            let connection = try Connection(configuration.target)
+            try interrupts.add(connection.interrupter)
+            let context = SyntaxContext(version: connection.serverVersion)
+            return (try LoadPlan(configuration, context), context)
+        }
+        let barrier = RunBarrier(lanes: configuration.lanes)
+        let work = Awaited<LoadWork>()
+        let rowsDone = Latch()
+        let run = LoadRun(
+            configuration: configuration, plan: plan, context: context, progress: progress,
+            interrupts: interrupts, barrier: barrier, work: work, rowsDone: rowsDone)
+        return try await withThrowingTaskGroup(of: LoadResult?.self) { group in
+            for i in 0..<configuration.lanes {
+                group.addTask {
+                    try await withThread("load-\(i)") { try await run.lane(i) }
+                    return nil
+                }
+            }
+            group.addTask {
+                try await withThread("load-lead") { try await run.lead(epoch, token, took) }
+            }
+            var result: LoadResult?
+            var loading = configuration.lanes
+            do {
+                while let part = try await group.next() {
+                    if let part {
+                        result = part
+                    } else {
+                        loading -= 1
+                    }
+                    if loading == 0 { rowsDone.set() }
+                }
+            } catch {
+                interrupts.fire()
+                barrier.publish(.failure(error))
+                work.give(.failure(error))
+                rowsDone.set()
+                group.cancelAll()
+                while true {
+                    do {
+                        if try await group.next() == nil { break }
+                    } catch {
+                        continue  // it follows from the first one
+                    }
+                }
+                throw error
+            }
+            guard let result else { throw CancellationError() }
+            return result
+        }
+    }
+}

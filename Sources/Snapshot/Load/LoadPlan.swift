@@ -1,0 +1,156 @@
+internal import Checkpoint
+internal import DumpFiles
+internal import MySQLCore
+internal import MySQLSyntax
+internal import Rules
+
+/// What is to be loaded: read from the directory alone, before any server is asked for more than
+/// its version.
+struct LoadPlan: Sendable {
+    /// One table.
+    struct Table: Sendable {
+        var name: TableName
+        /// The file that creates it.
+        var definition: DumpFileName?
+        /// The statement in it.
+        var create: DumpStatement?
+        var rows: [File]
+
+        /// Whether it is a sequence of MariaDB's, which older versions of mydumper take for a table.
+        var isSequence: Bool {
+            guard let create else { return false }
+            return create.object.kind == .sequence
+                || CreateTableText(create.text)?.options.contains("SEQUENCE=1") == true
+        }
+    }
+
+    /// A file of rows.
+    struct File: Sendable {
+        var name: DumpFileName
+        var bytes: UInt64
+    }
+
+    let directory: DumpDirectory
+    let metadata: DumpMetadata
+    let layout: DumpLayout
+    /// Tables of the selection.
+    private(set) var tables: [Table] = []
+    /// Databases of the selection.
+    private(set) var schemas: [DumpLayout.Schema] = []
+    /// Views, routines, triggers and events of the selection, in the order of their files.
+    private(set) var objects: [LoadObject] = []
+    /// What tells this dump from others.
+    let fingerprint: String
+
+    init(_ configuration: LoadConfiguration, _ context: SyntaxContext) throws {
+        directory = DumpDirectory(path: configuration.directory)
+        let names = try directory.names()
+        metadata = try Self.metadata(directory, names)
+        layout = try DumpLayout(files: names) { [directory] file in
+            try directory.statements(of: file, context).last { !$0.object.isDrop }?.object.name
+        }
+        var sum = ["\(metadata)"]
+        for name in names where DumpFileName(name) != nil {
+            sum.append("\(name) \(try directory.size(name))")
+        }
+        fingerprint = String(
+            hexLiteral(Digest.digest(text: sum.joined(separator: "\n"))).dropFirst(2).dropLast())
+        try choose(configuration.selection, context)
+    }
+
+    /// The load's rows of the meta schema.
+    func key(_ configuration: LoadConfiguration) -> SubtaskKey {
+        SubtaskKey(task: configuration.name, source: "dump-\(fingerprint)")
+    }
+
+    /// A dump without it, or with one that does not say that it has ended, is not whole.
+    private static func metadata(
+        _ directory: DumpDirectory, _ names: [String]
+    ) throws -> DumpMetadata {
+        for name in DumpMetadata.unfinishedNames where names.contains(name) {
+            throw DumpFileError(
+                "the dump was never finished: \(name) is there; dump again", file: directory.path)
+        }
+        guard names.contains(DumpMetadata.fileName) else {
+            throw DumpFileError(
+                "there is no file \"\(DumpMetadata.fileName)\", which a dump ends with: it is not "
+                    + "finished, or no dump", file: directory.path)
+        }
+        let metadata = try DumpMetadata(directory.text(DumpMetadata.fileName))
+        guard metadata.finished != nil else {
+            throw DumpFileError(
+                "the dump was never finished: it does not say when; dump again",
+                file: DumpMetadata.fileName)
+        }
+        return metadata
+    }
+
+    private mutating func choose(
+        _ selection: TableSelection, _ context: SyntaxContext
+    ) throws {
+        for table in layout.tables.values.sorted(by: { $0.name < $1.name })
+        where selection.selects(table.name) {
+            if let view = table.view {
+                objects += try objects(in: view, of: table.name.schema, context) { object in
+                    object.kind == .view && object.name == table.name.name
+                }
+                continue
+            }
+            var chosen = Table(
+                name: table.name, definition: table.definition,
+                rows: try table.rows.map { File(name: $0, bytes: try directory.size($0.text)) })
+            if let file = table.definition {
+                let statements = try directory.statements(of: file, context)
+                    .filter { !$0.object.isDrop }
+                guard statements.count == 1, let create = statements.first,
+                    [.table, .sequence].contains(create.object.kind),
+                    create.object.name == table.name.name
+                else {
+                    throw DumpFileError(
+                        "it is expected to create the table \(table.name), and nothing else",
+                        file: file.text)
+                }
+                chosen.create = create
+            }
+            tables.append(chosen)
+            for file in table.triggers {
+                objects += try objects(in: file, of: table.name.schema, context) {
+                    $0.kind == .trigger && $0.table == table.name.name
+                }
+            }
+        }
+        let begun = Set(tables.map(\.name.schema))
+        for schema in layout.schemas.values.sorted(by: { $0.name < $1.name })
+        where begun.contains(schema.name) || selection.mayHold(schema: schema.name) {
+            schemas.append(schema)
+            for file in schema.triggers {
+                objects += try objects(in: file, of: schema.name, context) { object in
+                    guard object.kind == .trigger, let table = object.table else { return false }
+                    return selection.selects(TableName(schema: schema.name, name: table))
+                }
+            }
+            for file in schema.routines {
+                objects += try objects(in: file, of: schema.name, context) {
+                    selection.selects(TableName(schema: schema.name, name: $0.name))
+                }
+            }
+        }
+    }
+
+    private func objects(
+        in file: DumpFileName, of schema: String, _ context: SyntaxContext,
+        _ isWanted: (CreatedObject) -> Bool
+    ) throws -> [LoadObject] {
+        try directory.statements(of: file, context).filter { !$0.object.isDrop }.compactMap {
+            guard let kind = LoadObject.Kind($0.object.kind) else {
+                throw DumpFileError(
+                    "the \($0.object.kind.rawValue) \($0.object.name) can't be loaded; leave it "
+                        + "out of the dump", file: file.text)
+            }
+            guard isWanted($0.object) else { return nil }
+            return LoadObject(
+                kind: kind, name: TableName(schema: schema, name: $0.object.name),
+                statement: $0.text, settings: $0.settings, file: file.text)
+        }
+    }
+}

@@ -1,0 +1,138 @@
+internal import Checkpoint
+internal import DumpFiles
+internal import MySQLClient
+internal import MySQLCore
+internal import MySQLSyntax
+internal import Runtime
+
+/// One run of a load: its sessions, and the order of its steps.
+struct LoadRun: Sendable {
+    let configuration: LoadConfiguration
+    let plan: LoadPlan
+    let context: SyntaxContext
+    let progress: TransferProgress
+    let interrupts: Interrupts
+    let barrier: RunBarrier
+    let work: Awaited<LoadWork>
+    /// Set when every lane has ended.
+    let rowsDone: Latch
+
+    private var key: SubtaskKey { plan.key(configuration) }
+
+    /// Opens a session, joins the run, and loads files until none is left.
+    func lane(_ index: Int) async throws {
+        let session = try TargetSession(configuration.target, role: .lane(index))
+        try interrupts.add(session.connection.interrupter)
+        // Rows come in no order, and the source has checked them.
+        try session.connection.execute("SET SESSION foreign_key_checks=0")
+        let state = try await barrier.arrive(session)
+        let key = key
+        let lane = LoadLane(
+            session: session,
+            fence: Fence(meta: configuration.meta, key: key, lane: index, token: state.run),
+            ledger: CopyLedger(meta: configuration.meta, key: key), progress: progress)
+        let given = try await work.value { try session.connection.ping() }
+        while let job = given.next() {
+            try Task.checkCancellation()
+            try lane.load(job, given)
+        }
+    }
+
+    /// Takes over, creates tables, hands out files, and creates the rest when they are loaded.
+    func lead(
+        _ epoch: EpochPolicy, _ token: RunToken, _ took: Awaited<UInt64>
+    ) async throws -> LoadResult {
+        let session = try TargetSession(configuration.target, role: .coordinator)
+        try interrupts.add(session.connection.interrupter)
+        let subtask = key
+        let lanes = configuration.lanes + 1
+        let ddl = try TargetSession(configuration.target, role: .ddl(configuration.lanes))
+        try interrupts.add(ddl.connection.interrupter)
+        try configuration.meta.prepare(session.connection)
+        let takeover = Takeover(meta: configuration.meta, key: subtask)
+        _ = try takeover.create(
+            session, identity: Array(subtask.source.utf8), rules: [], phase: LoadEngine.openPhase)
+        try await barrier.allOpen(session)
+        try session.holdLock(token)
+        let state = try await takeOver(takeover, session, token, epoch, lanes)
+        took.give(.success(state.epoch))
+        barrier.publish(.success(state))
+        try ddl.holdLock(token)
+        try DDLLock(session: ddl, meta: configuration.meta, key: subtask).take()
+        let coordinator = Coordinator(
+            session: session, meta: configuration.meta, key: subtask, token: token)
+        let schema = LoadSchema(
+            plan: plan, key: subtask, meta: configuration.meta, session: session, ddl: ddl,
+            coordinator: coordinator, context: context)
+        return try await load(state, schema)
+    }
+
+    private func takeOver(
+        _ takeover: Takeover, _ session: TargetSession, _ token: RunToken, _ epoch: EpochPolicy,
+        _ lanes: Int
+    ) async throws -> SubtaskState {
+        var backoff = Backoff()
+        var tries = 0
+        while true {
+            do {
+                let state = try takeover.take(session, token: token, epoch: epoch, lanes: lanes)
+                progress.update { $0.waiting = nil }
+                return state
+            } catch let error as MySQLError where error.retry == .transaction && tries < 20 {
+                tries += 1
+                progress.update {
+                    $0.waiting = "the previous run's last transaction has not ended yet"
+                }
+                try await Task.sleep(for: backoff.delay())
+            }
+        }
+    }
+
+    private func load(
+        _ state: SubtaskState, _ schema: LoadSchema
+    ) async throws -> LoadResult {
+        var result = LoadResult(
+            wasComplete: false, tables: plan.tables.count, rows: 0,
+            position: Self.position(plan.metadata))
+        let all = plan.tables.reduce(0) { $0 + $1.rows.count }
+        progress.update {
+            $0.stage = .schema
+            $0.tables = plan.tables.count
+            $0.files = all
+        }
+        let prepared = try schema.prepare()
+        result.wasComplete = prepared.isComplete && state.phase == LoadEngine.completePhase
+        if !result.wasComplete { try schema.begin() }
+        progress.update {
+            $0.stage = .rows
+            $0.filesDone = all - prepared.jobs.count
+        }
+        work.give(
+            .success(
+                LoadWork(
+                    prepared.jobs, context: context, directory: plan.directory,
+                    timeZone: plan.metadata.timeZone ?? configuration.timeZone,
+                    zoned: prepared.zoned)))
+        while !(await rowsDone.wait(upTo: .seconds(10))) {
+            try Task.checkCancellation()
+            try schema.keepAlive()
+        }
+        try Task.checkCancellation()
+        progress.update {
+            $0.stage = .objects
+            $0.tablesDone = plan.tables.count
+        }
+        if !result.wasComplete { try schema.createObjects() }
+        result.rows = try schema.finish()
+        progress.update { $0.stage = .done }
+        return result
+    }
+
+    private static func position(_ metadata: DumpMetadata) -> String? {
+        guard let file = metadata.binlogFile, let offset = metadata.binlogOffset else {
+            return nil
+        }
+        let gtids = metadata.gtids.map { $0.isEmpty ? "" : " (\($0))" } ?? ""
+        return "\(file):\(offset)\(gtids)"
+    }
+}

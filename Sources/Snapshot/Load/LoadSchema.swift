@@ -1,0 +1,360 @@
+internal import Checkpoint
+internal import DumpFiles
+internal import MySQLClient
+internal import MySQLCore
+internal import MySQLSyntax
+internal import Rules
+
+/// Creates what a load needs on the target, and decides what is left to do. Used by one thread.
+struct LoadSchema {
+    let plan: LoadPlan
+    let key: SubtaskKey
+    let meta: MetaSchema
+    let session: TargetSession
+    let ddl: TargetSession
+    let coordinator: Coordinator
+    let context: SyntaxContext
+
+    /// What lanes are to do.
+    struct Prepared {
+        var jobs: [LoadJob]
+        /// Tables with TIMESTAMP columns.
+        var zoned: Set<TableName>
+        /// Whether nothing is left to be loaded or created, if the last run has come to its end.
+        var isComplete: Bool
+    }
+
+    private var ledger: CopyLedger { CopyLedger(meta: meta, key: key) }
+    private var stored: StoredObjects { StoredObjects(meta: meta, key: key) }
+    private var target: Connection { ddl.connection }
+
+    /// Keeps the run's sessions open.
+    func keepAlive() throws {
+        try coordinator.beat()
+        try target.ping()
+    }
+
+    /// Creates databases and tables, after a look at everything that could stop the load later.
+    func prepare() throws -> Prepared {
+        let records = try ledger.chunks(session.connection)
+        let objects = try stored.read(session.connection)
+        var begun = Dictionary(grouping: records, by: \.table)
+        let owned = Set(objects.filter { $0.kind == .table }.map(\.name))
+        try requireFree(objects)
+        try target.execute("SET NAMES utf8mb4")
+        try applyDDLSettings(target, from: nil)
+        try createSchemas()
+        let shapes = try SchemaReader(target).shapes(of: plan.tables.map(\.name))
+        try target.execute("COMMIT")
+        for table in plan.tables {
+            if let shape = shapes[table.name] {
+                if let records = begun[table.name] {
+                    try requireRows(table.name, records)
+                } else if !owned.contains(table.name) {
+                    try check(table, shape)
+                }
+            } else if table.isSequence {
+                if !owned.contains(table.name) { try requireNone(table.name) }
+            } else if begun[table.name] != nil {
+                // It was dropped, with what was loaded.
+                try forget([table.name])
+                begun[table.name] = nil
+            }
+        }
+        try createTables(plan.tables.filter { shapes[$0.name] == nil })
+        let now = try SchemaReader(target).shapes(of: plan.tables.map(\.name))
+        try target.execute("COMMIT")
+        let lasting = try startOver(begun, now)
+        var prepared = jobs(begun, now, lasting)
+        let recorded = Set(objects.map { "\($0.kind.rawValue) \($0.name)" })
+        prepared.isComplete =
+            prepared.isComplete
+            && plan.tables.allSatisfy { shapes[$0.name] != nil || $0.isSequence }
+            && plan.objects.allSatisfy {
+                recorded.contains("\($0.kind.stored.rawValue) \($0.name)")
+            }
+        return prepared
+    }
+
+    /// Records that something is under way.
+    func begin() throws { try coordinator.setPhase(LoadEngine.openPhase) }
+
+    // MARK: Databases and tables
+
+    private func createSchemas() throws {
+        for schema in plan.schemas {
+            let exists = try target.rows(
+                "SELECT 1 FROM information_schema.SCHEMATA "
+                    + "WHERE SCHEMA_NAME=\(utf8Literal(schema.name))")
+            try target.execute("COMMIT")
+            guard exists.isEmpty else { continue }
+            guard let file = schema.definition else {
+                throw DumpFileError(
+                    "the dump does not create the database \(schema.name), and the target has "
+                        + "none: create it there", file: plan.directory.path)
+            }
+            let statements = try plan.directory.statements(of: file, context)
+                .filter { !$0.object.isDrop }
+            guard statements.count == 1, let create = statements.first,
+                create.object.kind == .database, create.object.name == schema.name
+            else {
+                throw DumpFileError(
+                    "it is expected to create the database \(schema.name), and nothing else",
+                    file: file.text)
+            }
+            try run(create, "database \(schema.name)", existing: 1007)
+        }
+    }
+
+    private func createTables(_ tables: [LoadPlan.Table]) throws {
+        for table in tables {
+            guard let create = table.create, let file = table.definition else {
+                throw DumpFileError(
+                    "the dump does not create the table \(table.name), and the target has none: "
+                        + "create it there", file: plan.directory.path)
+            }
+            // Before it is made: whose it is must be known whenever it is there.
+            try stored.write(
+                [
+                    stored.storeStatement(
+                        StoredObject(
+                            kind: .table, name: table.name, definition: Array(file.text.utf8)))
+                ], by: coordinator)
+            try target.execute("USE \(quoteIdentifier(table.name.schema))")
+            try run(create, "table \(table.name)", existing: 1050)
+        }
+    }
+
+    /// Runs a definition. Its text is as servers show it, in UTF-8, whatever charset its file has
+    /// for values.
+    ///
+    /// - Parameter existing: the error that says that it is there: by a late statement of an
+    ///   earlier run.
+    private func run(_ create: DumpStatement, _ what: String, existing: UInt32) throws {
+        let charset = create.settings.charset == "binary" ? "utf8mb4" : create.settings.charset
+        try target.execute("SET NAMES \(quoteIdentifier(charset))")
+        try applyDDLSettings(target, from: nil)
+        var modes = ""
+        if create.settings.mode.contains(.ansiQuotes) { modes += ",ANSI_QUOTES" }
+        if create.settings.mode.contains(.noBackslashEscapes) { modes += ",NO_BACKSLASH_ESCAPES" }
+        if !modes.isEmpty {
+            try target.execute("SET SESSION sql_mode=CONCAT(@@SESSION.sql_mode, '\(modes)')")
+        }
+        do throws(MySQLError) {
+            try target.execute(create.text)
+        } catch {
+            if error.code == existing { return }
+            guard error.retry == .no else { throw error }
+            throw SnapshotError.unsupported(
+                object: what, detail: "the target refuses its definition: \(error.message)")
+        }
+    }
+
+    /// Whether a table that was there may be used.
+    private func check(_ table: LoadPlan.Table, _ shape: TableShape) throws {
+        let rows = try target.rows("SELECT 1 FROM \(table.name.quoted) LIMIT 1")
+        try target.execute("COMMIT")
+        guard rows.isEmpty else {
+            throw SnapshotError.unsupported(
+                object: "table \(table.name)",
+                detail: "the target has it, with rows that this load did not write; drop or empty "
+                    + "it there, or leave it out (--exclude)")
+        }
+        let triggers = try target.rows(
+            "SELECT 1 FROM information_schema.TRIGGERS "
+                + "WHERE EVENT_OBJECT_SCHEMA=\(utf8Literal(table.name.schema)) "
+                + "AND EVENT_OBJECT_TABLE=\(utf8Literal(table.name.name)) LIMIT 1")
+        try target.execute("COMMIT")
+        guard triggers.isEmpty else {
+            throw SnapshotError.unsupported(
+                object: "table \(table.name)",
+                detail: "the target has it, with triggers that would act on loaded rows; drop "
+                    + "them, or the table")
+        }
+        guard let create = table.create else { return }
+        let names = (CreateTableText(create.text)?.items ?? []).compactMap { item in
+            let first = DefinitionToken.parse(item).first
+            return first?.kind == .identifier ? first?.text : nil
+        }
+        guard names == shape.columns.map({ quoteIdentifier($0.name) }) else {
+            throw SnapshotError.unsupported(
+                object: "table \(table.name)",
+                detail: "the target has it, empty, but with other columns than the dump's; drop it "
+                    + "there")
+        }
+    }
+
+    /// What was loaded must be there, or somebody has emptied the table, or made it anew.
+    private func requireRows(_ table: TableName, _ records: [ChunkRecord]) throws {
+        guard records.contains(where: { $0.rows > 0 }) else { return }
+        let rows = try target.rows("SELECT 1 FROM \(table.quoted) LIMIT 1")
+        try target.execute("COMMIT")
+        guard rows.isEmpty else { return }
+        throw SnapshotError.unsupported(
+            object: "table \(table)",
+            detail: "this load has written rows to it, and it has none now; drop it there, and it "
+                + "is loaded again")
+    }
+
+    private func requireNone(_ sequence: TableName) throws {
+        let found = try target.rows(
+            "SELECT 1 FROM information_schema.TABLES "
+                + "WHERE TABLE_SCHEMA=\(utf8Literal(sequence.schema)) "
+                + "AND TABLE_NAME=\(utf8Literal(sequence.name))")
+        try target.execute("COMMIT")
+        guard found.isEmpty else {
+            throw SnapshotError.unsupported(
+                object: "sequence \(sequence)",
+                detail: "the target has it; drop it there, or leave it out (--exclude)")
+        }
+    }
+
+    // MARK: What is left
+
+    /// Empties tables whose engine has no transactions and that are not whole: what a killed run
+    /// has written of them is not known. It is forgotten before it is deleted.
+    ///
+    /// - Returns: tables whose engine has transactions.
+    private func startOver(
+        _ begun: [TableName: [ChunkRecord]], _ shapes: [TableName: TableShape]
+    ) throws -> Set<TableName> {
+        let engines = try target.rows(
+            "SELECT ENGINE FROM information_schema.ENGINES WHERE TRANSACTIONS='YES'")
+        try target.execute("COMMIT")
+        let safe = Set(engines.compactMap { $0[0]?.lowercased() })
+        var out: Set<TableName> = []
+        for table in plan.tables {
+            let engine = shapes[table.name]?.engine?.lowercased() ?? ""
+            if safe.contains(engine) {
+                out.insert(table.name)
+                continue
+            }
+            let done = (begun[table.name] ?? []).filter { Self.isDone($0) }
+            if done.count == table.rows.count { continue }
+            try forget([table.name])
+            // Writing a sequence's row replaces it.
+            if table.isSequence { continue }
+            try target.execute("DELETE FROM \(table.name.quoted)")
+            try target.execute("COMMIT")
+        }
+        return out
+    }
+
+    private func forget(_ tables: [TableName]) throws {
+        try coordinator.transaction { connection in
+            try coordinator.update("phase='\(LoadEngine.openPhase)'", connection)
+            for table in tables { try connection.execute(ledger.forgetStatement(table)) }
+        }
+    }
+
+    private static func isDone(_ record: ChunkRecord) -> Bool { record.to?.last == "done" }
+
+    private func jobs(
+        _ begun: [TableName: [ChunkRecord]], _ shapes: [TableName: TableShape],
+        _ safe: Set<TableName>
+    ) -> Prepared {
+        var jobs: [LoadJob] = []
+        var zoned: Set<TableName> = []
+        for table in plan.tables {
+            let columns = shapes[table.name]?.columns ?? []
+            if columns.contains(where: { $0.type.kind == .timestamp }) { zoned.insert(table.name) }
+            let records = begun[table.name] ?? []
+            let all = Dictionary(records.map { ($0.chunk, $0) }) { first, _ in first }
+            let isWhole =
+                records.count { Self.isDone($0) } == table.rows.count
+            for (i, file) in table.rows.enumerated() {
+                var record = all[i + 1]
+                // What was forgotten above begins again.
+                if !safe.contains(table.name), !isWhole { record = nil }
+                if let record, Self.isDone(record) { continue }
+                jobs.append(
+                    LoadJob(
+                        table: table.name, file: file.name, bytes: file.bytes, number: i + 1,
+                        begun: record?.to?.first.flatMap { UInt64($0) } ?? 0,
+                        rows: record?.rows ?? 0, isTransactional: safe.contains(table.name),
+                        enums: table.create == nil
+                            ? []
+                            : Set(
+                                columns.filter { $0.type.kind == .enum }.map(\.name))))
+            }
+        }
+        // Large ones first, so that no lane is left with one at the end.
+        jobs.sort { ($1.bytes, $0.file) < ($0.bytes, $1.file) }
+        return Prepared(jobs: jobs, zoned: zoned, isComplete: jobs.isEmpty)
+    }
+
+    // MARK: Views, routines, triggers, events
+
+    private func record(_ object: LoadObject) -> StoredObject {
+        StoredObject(
+            kind: object.kind.stored, name: object.name, definition: Array(object.file.utf8))
+    }
+
+    /// What the target has of the same name, and this load has not made, is in the way: better
+    /// known before rows are loaded for hours.
+    private func requireFree(_ objects: [StoredObject]) throws {
+        let owned = Set(objects.map { "\($0.kind.rawValue) \($0.name)" })
+        for object in plan.objects
+        where !owned.contains("\(object.kind.stored.rawValue) \(object.name)") {
+            guard try object.exists(on: target) else { continue }
+            throw SnapshotError.unsupported(
+                object: "\(object.kind.rawValue) \(object.name)",
+                detail: "the target has one of this name; drop it there, or leave it out "
+                    + "(--exclude)")
+        }
+        try target.execute("COMMIT")
+    }
+
+    /// Creates them, each when what it needs is there. One that an earlier run has created is
+    /// created again.
+    func createObjects() throws {
+        let sorted = plan.objects.enumerated().sorted {
+            ($0.element.kind.rank, $0.offset) < ($1.element.kind.rank, $1.offset)
+        }.map(\.element)
+        try stored.write(sorted.map { stored.storeStatement(record($0)) }, by: coordinator)
+        for object in sorted {
+            try target.execute(
+                "DROP \(object.kind.rawValue.uppercased()) IF EXISTS \(object.name.quoted)")
+        }
+        var left = sorted
+        while !left.isEmpty {
+            var postponed: [LoadObject] = []
+            var first: MySQLError?
+            for object in left {
+                try session.connection.ping()
+                do {
+                    try object.create(on: target)
+                } catch let error as MySQLError {
+                    guard LoadObject.needsAnother.contains(error.code) else {
+                        throw refused(object, error)
+                    }
+                    postponed.append(object)
+                    if first == nil { first = error }
+                }
+            }
+            guard postponed.count < left.count else {
+                throw first.map { refused(postponed[0], $0) } ?? CancellationError()
+            }
+            left = postponed
+        }
+        try target.execute("SET SESSION time_zone='+00:00'")
+    }
+
+    private func refused(_ object: LoadObject, _ error: MySQLError) -> any Error {
+        guard error.retry == .no else { return error }
+        return SnapshotError.unsupported(
+            object: "\(object.kind.rawValue) \(object.name) (\(object.file))",
+            detail: "the target refuses its definition: \(error.message)")
+    }
+
+    /// Records that all is there.
+    ///
+    /// - Returns: rows of all files.
+    func finish() throws -> UInt64 {
+        try coordinator.setPhase(LoadEngine.completePhase)
+        let chosen = Set(plan.tables.map(\.name))
+        return try ledger.chunks(session.connection).reduce(0) {
+            $0 + (chosen.contains($1.table) ? $1.rows : 0)
+        }
+    }
+}

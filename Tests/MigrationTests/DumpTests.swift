@@ -1,0 +1,238 @@
+import Foundation
+import Glibc
+import TestServers
+import Testing
+
+extension MigrationTests {
+    /// Dumps by Skein, loaded by it and by others.
+    @Suite("Dumping", .serialized)
+    struct DumpTests {
+        typealias Folder = LoadTests.Folder
+
+        /// What a dump holds as of one place: no table without transactions.
+        static let tables = LoadTests.tables
+            .replacing(#/CREATE TABLE mine[^;]*;\s*INSERT INTO mine[^;]*;/#, with: "")
+
+        static func dump(
+            _ trial: Trial, _ folder: Folder, _ more: [String] = []
+        ) throws -> SkeinProcess {
+            try SkeinProcess(
+                [
+                    "dump", "--source", trial.sourceURL, "--source-tls", "disabled", "--dir",
+                    folder.path, "--tables", "\(trial.schema).*", "--output", "lines",
+                ] + more)
+        }
+
+        private func files(_ folder: Folder) throws -> [String] {
+            try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted()
+        }
+
+        @Test(
+            "a dump is loaded whole by skein load",
+            arguments: [
+                [], ["--compress", "zstd", "--file-size", "1M"],
+                ["--compress", "gzip", "--rows-per-file", "700", "--readers", "1"],
+            ])
+        func skeinToSkein(_ flags: [String]) async throws {
+            let trial = try await Trial(.mariadb, "dump_skein", Self.tables)
+            try trial.onSource(
+                #"""
+                CREATE TABLE `we.ird/-schema%41 ``` (`a``b` INT PRIMARY KEY, f FLOAT, u UUID,
+                  i INET6, e ENUM('', 'x'), g POINT, v VARCHAR(10) INVISIBLE DEFAULT 'h');
+                INSERT INTO `we.ird/-schema%41 ``` (`a``b`, f, u, i, e, g, v) VALUES
+                  (1, 0.1, '550e8400-e29b-41d4-a716-446655440000', '::1', 'x', POINT(1, 2), 'a'),
+                  (2, 16777217, NULL, 'fe80::', '', NULL, NULL);
+                SET sql_mode='';
+                INSERT INTO `we.ird/-schema%41 ``` (`a``b`, e) VALUES (3, 'no such');
+                INSERT INTO many (e) VALUES ('no such');
+                """#)
+            let folder = Folder()
+            let dumped = try await Self.dump(trial, folder, flags).end()
+            #expect(dumped.status == 0, "\(dumped.text)")
+            let loaded = try await LoadTests.load(trial, folder).end()
+            #expect(loaded.status == 0, "\(loaded.text)")
+            try await trial.judge.expectEqual([trial.schema])
+            #expect(
+                try LoadTests.objects(trial.source, trial.schema)
+                    == LoadTests.objects(trial.target, trial.schema))
+            let again = try await Self.dump(trial, folder, flags).end()
+            #expect(again.status == 1)
+            #expect(again.text.contains("whole dump already"))
+        }
+
+        @Test(
+            "a dump is loaded whole by myloader", .enabled(if: LoadTests.hasMydumper),
+            arguments: [[], ["--compress", "gzip", "--rows-per-file", "1000"]])
+        func skeinToMyloader(_ flags: [String]) async throws {
+            let trial = try await Trial(.mariadb, "dump_myloader", Self.tables)
+            let folder = Folder()
+            let dumped = try await Self.dump(trial, folder, flags).end()
+            #expect(dumped.status == 0, "\(dumped.text)")
+            try await LoadTests.run(
+                "myloader", ["-S", trial.target.socket, "-u", "root", "-d", folder.path])
+            try await trial.judge.expectEqual([trial.schema])
+            #expect(
+                try LoadTests.objects(trial.source, trial.schema)
+                    == LoadTests.objects(trial.target, trial.schema))
+        }
+
+        @Test("rows are of the place that the dump names, while the source is written to")
+        func consistent() async throws {
+            let trial = try await Trial(
+                .mariadb, "dump_busy",
+                """
+                CREATE TABLE a (id INT PRIMARY KEY, n INT); CREATE TABLE b LIKE a;
+                INSERT INTO a SELECT seq, 0 FROM seq_1_to_20000; INSERT INTO b SELECT * FROM a;
+                """)
+            let busy = Task {
+                var n = 0
+                while !Task.isCancelled {
+                    n += 1
+                    // One transaction: the sums of both are the same at every place.
+                    try trial.onSource(
+                        """
+                        BEGIN; UPDATE a SET n=n+1 WHERE id=\(n % 20000 + 1);
+                        UPDATE b SET n=n+1 WHERE id=\((n * 7) % 20000 + 1); COMMIT
+                        """)
+                }
+            }
+            defer { busy.cancel() }
+            let folder = Folder()
+            let dumped = try await Self.dump(trial, folder, ["--readers", "3"]).end()
+            #expect(dumped.status == 0, "\(dumped.text)")
+            let metadata = try String(
+                contentsOf: URL(filePath: "\(folder.path)/metadata"), encoding: .utf8)
+            let parts = metadata.split(separator: "\n").map { $0.split(separator: " ").last ?? "" }
+            let place = "\(parts[2]):\(parts[3])"
+            let loaded = try await LoadTests.load(trial, folder).end()
+            #expect(loaded.status == 0, "\(loaded.text)")
+            let sums = try trial.onTarget(
+                "SELECT (SELECT SUM(n) FROM a) = (SELECT SUM(n) FROM b)")
+            #expect(sums == "1\n")
+            busy.cancel()
+            _ = try? await busy.value
+            // What was written since is what the binlog has from there.
+            let follow = try await trial.migrate(
+                "--mode", "incremental", "--start-position", place, "--until", "caught-up"
+            ).end()
+            #expect(follow.status == 0, "\(follow.text)")
+            try await trial.judge.expectEqual([trial.schema])
+        }
+
+        @Test("killed, it keeps the tables that have not changed, and dumps the others again")
+        func resumed() async throws {
+            let trial = try await Trial(
+                .mariadb, "dump_killed",
+                """
+                CREATE TABLE big (id INT PRIMARY KEY, t TEXT);
+                INSERT INTO big SELECT seq, REPEAT('x', 400) FROM seq_1_to_60000;
+                """
+                    + (1...12).map {
+                        "CREATE TABLE t\($0) (id INT); INSERT INTO t\($0) VALUES (\($0));"
+                    }.joined())
+            let folder = Folder()
+            var kept = 0
+            for round in 1... {
+                // The table that is dumped first is the largest: with two readers the others pass.
+                let skein = try Self.dump(
+                    trial, folder, ["--readers", "2", "--compress", "gzip"])
+                let journal = "\(folder.path)/.skein-dump"
+                try await skein.waiting(for: "tables") {
+                    let text = (try? String(contentsOfFile: journal, encoding: .utf8)) ?? ""
+                    return text.split(separator: "\n").count > 4 || skein.status != nil
+                }
+                guard round < 4, skein.kill() else {
+                    let outcome = try await skein.end()
+                    #expect(outcome.status == 0, "\(outcome.text)")
+                    if round > 1 {
+                        #expect(outcome.text.contains("have not changed since"), "\(outcome.text)")
+                        kept = round
+                    }
+                    break
+                }
+                #expect(try !files(folder).contains("metadata"))
+                let early = try await LoadTests.load(trial, folder).end()
+                #expect(early.status == 1 && early.text.contains("not finished"))
+                // One of the whole tables changes, and the others do not.
+                try trial.onSource("INSERT INTO t3 VALUES (\(100 + round))")
+            }
+            #expect(kept > 1)
+            #expect(try files(folder).allSatisfy { !$0.hasSuffix(".partial") && $0.first != "." })
+            let loaded = try await LoadTests.load(trial, folder).end()
+            #expect(loaded.status == 0, "\(loaded.text)")
+            try await trial.judge.expectEqual([trial.schema])
+        }
+
+        @Test("a table that is altered in a moment, behind the views, is noticed")
+        func alteredMeanwhile() async throws {
+            let trial = try await Trial(
+                .mariadb, "dump_altered",
+                """
+                CREATE TABLE big (id INT PRIMARY KEY, t TEXT); CREATE TABLE t1 (id INT);
+                INSERT INTO big SELECT seq, REPEAT('x', 400) FROM seq_1_to_60000;
+                INSERT INTO t1 VALUES (1);
+                """)
+            let folder = Folder()
+            let skein = try Self.dump(trial, folder, ["--readers", "1", "--compress", "gzip"])
+            try await skein.waiting(for: "the views") {
+                access("\(folder.path)/.skein-dump", F_OK) == 0
+            }
+            try trial.onSource("ALTER TABLE t1 ADD COLUMN n INT DEFAULT 5, ALGORITHM=INSTANT")
+            let outcome = try await skein.end()
+            #expect(outcome.status == 1)
+            #expect(outcome.text.contains("t1: its definition changed"), "\(outcome.text)")
+            let again = try await Self.dump(trial, folder, ["--readers", "1"]).end()
+            #expect(again.status == 0, "\(again.text)")
+            let loaded = try await LoadTests.load(trial, folder).end()
+            #expect(loaded.status == 0, "\(loaded.text)")
+            try await trial.judge.expectEqual([trial.schema])
+        }
+
+        @Test("after a statement in the binlog it begins again")
+        func beginsAgain() async throws {
+            let trial = try await Trial(
+                .mariadb, "dump_again",
+                """
+                CREATE TABLE big (id INT PRIMARY KEY, t TEXT); CREATE TABLE t1 (id INT);
+                INSERT INTO big SELECT seq, REPEAT('x', 400) FROM seq_1_to_60000;
+                INSERT INTO t1 VALUES (1);
+                """)
+            let folder = Folder()
+            let skein = try Self.dump(trial, folder, ["--readers", "2", "--compress", "gzip"])
+            try await skein.waiting(for: "a table") {
+                let text =
+                    (try? String(contentsOfFile: "\(folder.path)/.skein-dump", encoding: .utf8))
+                    ?? ""
+                return text.split(separator: "\n").count > 1
+            }
+            let wasRunning = skein.kill()
+            try trial.onSource("ALTER TABLE t1 ADD COLUMN n INT DEFAULT 5")
+            guard wasRunning else { return }
+            let outcome = try await Self.dump(
+                trial, folder, ["--readers", "2", "--compress", "gzip"]
+            ).end()
+            #expect(outcome.status == 0, "\(outcome.text)")
+            #expect(outcome.text.contains("begins again"), "\(outcome.text)")
+            let loaded = try await LoadTests.load(trial, folder).end()
+            #expect(loaded.status == 0, "\(loaded.text)")
+            try await trial.judge.expectEqual([trial.schema])
+        }
+
+        @Test("what a dump can't hold is refused by name, and so are directories of others")
+        func refused() async throws {
+            let trial = try await Trial(
+                .mariadb, "dump_refused", "CREATE TABLE m (id INT) ENGINE=MyISAM")
+            let folder = Folder()
+            let engine = try await Self.dump(trial, folder).end()
+            #expect(engine.status == 1)
+            #expect(engine.text.contains("\(trial.schema).m") && engine.text.contains("MyISAM"))
+            let other = Folder()
+            try other.write(["precious.sql": "keep me"])
+            let refused = try await Self.dump(trial, other, ["--exclude", "\(trial.schema).m"])
+                .end()
+            #expect(refused.status == 1)
+            #expect(refused.text.contains("not empty"))
+            #expect(try files(other) == ["precious.sql"])
+        }
+    }
+}

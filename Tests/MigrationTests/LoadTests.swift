@@ -1,0 +1,300 @@
+import Foundation
+import Glibc
+import TestServers
+import Testing
+
+extension MigrationTests {
+    /// Dumps of other tools, loaded into a server.
+    @Suite("Loading a dump", .serialized)
+    struct LoadTests {
+        static let hasMydumper =
+            access("/usr/bin/mydumper", X_OK) == 0 && access("/usr/bin/myloader", X_OK) == 0
+
+        /// Tables of every kind that a dump tool treats in its own way.
+        static let tables = #"""
+            CREATE TABLE many (id INT PRIMARY KEY AUTO_INCREMENT, t VARCHAR(60), b BLOB, d DOUBLE,
+              dec1 DECIMAL(20,6), ts TIMESTAMP(6) NULL, dt DATETIME(3), bt BIT(9), y YEAR,
+              e ENUM('x','y'), s SET('a','b'), g INT AS (LENGTH(t)) STORED, j JSON,
+              l TEXT CHARACTER SET latin1, KEY (t));
+            INSERT INTO many (t, b, d, dec1, ts, dt, bt, y, e, s, j, l)
+              SELECT CONCAT('it''s "', seq, '" \\ ;', CHAR(10), 'é😀'), UNHEX(SHA2(seq, 512)),
+                seq / 7, seq / 3, '2026-01-02 03:04:05.678901', '0000-00-00 00:00:00', seq % 512,
+                1970 + seq % 100, 1 + seq % 2, seq % 4, CONCAT('{"n": ', seq, '}'), 'ü'
+              FROM seq_1_to_3000;
+            INSERT INTO many (t) VALUES (NULL), (''), (CHAR(0)), (');\n(');
+            CREATE TABLE nokey (a INT, b TEXT);
+            INSERT INTO nokey SELECT seq % 50, REPEAT(CHAR(65 + seq % 26), 900)
+              FROM seq_1_to_20000;
+            CREATE TABLE nothing (a INT);
+            CREATE TABLE parent (id INT PRIMARY KEY);
+            CREATE TABLE a_child (id INT PRIMARY KEY, p INT, FOREIGN KEY (p) REFERENCES parent (id));
+            INSERT INTO parent VALUES (1), (2); INSERT INTO a_child VALUES (1, 2), (2, NULL);
+            CREATE TABLE mine (id INT PRIMARY KEY, v VARCHAR(20)) ENGINE=MyISAM;
+            INSERT INTO mine SELECT seq, seq FROM seq_1_to_5000;
+            CREATE VIEW first_view AS SELECT id, t FROM many;
+            CREATE VIEW a_view AS SELECT id FROM first_view;
+            CREATE TABLE log (x TEXT);
+            CREATE SEQUENCE numbers START WITH 7;
+            CREATE TABLE tagged (id INT PRIMARY KEY);
+            DELIMITER //
+            CREATE TRIGGER tagged_log AFTER INSERT ON tagged FOR EACH ROW
+            BEGIN
+              INSERT INTO log VALUES ('x;');
+              SET @a = 1;
+            END//
+            CREATE PROCEDURE p() BEGIN SELECT 1; SELECT ';'; END//
+            CREATE FUNCTION f(i INT) RETURNS INT DETERMINISTIC RETURN i + 1//
+            CREATE EVENT ev ON SCHEDULE EVERY 1 DAY DO BEGIN SELECT 1; END//
+            DELIMITER ;
+            """#
+
+        /// A folder of a test; gone with it.
+        final class Folder: Sendable {
+            let path = NSTemporaryDirectory() + "skein-dump-\(UUID().uuidString)"
+            deinit { try? FileManager.default.removeItem(atPath: path) }
+
+            func write(_ files: [String: String]) throws {
+                try FileManager.default.createDirectory(
+                    atPath: path, withIntermediateDirectories: true)
+                for (name, text) in files {
+                    try Data(text.utf8).write(to: URL(filePath: "\(path)/\(name)"))
+                }
+            }
+        }
+
+        /// Runs a program to its end and expects success.
+        static func run(_ program: String, _ arguments: [String]) async throws {
+            let outcome = try await SkeinProcess(arguments, program: program).end()
+            guard outcome.status == 0 else { throw Overdue("\(program): \(outcome.text)") }
+        }
+
+        static func mydumper(_ trial: Trial, _ folder: Folder, _ more: [String] = []) async throws {
+            try await run(
+                "mydumper",
+                [
+                    "-S", trial.source.socket, "-u", "root", "-B", trial.schema, "-o", folder.path,
+                    "-G", "-E", "-R",
+                ] + more)
+        }
+
+        static func load(
+            _ trial: Trial, _ folder: Folder, _ more: [String] = []
+        ) throws -> SkeinProcess {
+            try SkeinProcess(
+                [
+                    "load", "--target", trial.targetURL, "--target-tls", "disabled", "--dir",
+                    folder.path, "--meta-schema", trial.meta, "--output", "lines",
+                ] + more)
+        }
+
+        /// What a schema has beside its tables.
+        ///
+        /// - Parameter modes: also under which `sql_mode` routines were made, of which mydumper
+        ///   0.10 tells nothing.
+        static func objects(
+            _ server: TestServer, _ schema: String, modes: Bool = true
+        ) throws -> String {
+            try server.sql(
+                """
+                SELECT TABLE_NAME, VIEW_DEFINITION, DEFINER FROM information_schema.VIEWS
+                  WHERE TABLE_SCHEMA='\(schema)' ORDER BY 1;
+                SELECT ROUTINE_NAME, ROUTINE_TYPE, ROUTINE_DEFINITION, \(modes ? "SQL_MODE" : "1"), DEFINER
+                  FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA='\(schema)' ORDER BY 1;
+                SELECT TRIGGER_NAME, REGEXP_REPLACE(ACTION_STATEMENT, '\\\\s+', ' '), DEFINER
+                  FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA='\(schema)' ORDER BY 1;
+                SELECT EVENT_NAME, EVENT_DEFINITION, STATUS, DEFINER
+                  FROM information_schema.EVENTS WHERE EVENT_SCHEMA='\(schema)' ORDER BY 1;
+                SELECT NEXT_NOT_CACHED_VALUE FROM `\(schema)`.numbers
+                """)
+        }
+
+        @Test(
+            "a dump of mydumper is loaded whole", .enabled(if: hasMydumper),
+            arguments: [[], ["-c"], ["-r", "500", "-c"], ["-s", "3000000"]])
+        func mydumperToSkein(_ flags: [String]) async throws {
+            let trial = try await Trial(.mariadb, "load_mydumper", Self.tables)
+            let folder = Folder()
+            try await Self.mydumper(trial, folder, flags)
+            let outcome = try await Self.load(trial, folder).end()
+            #expect(outcome.status == 0, "\(outcome.text)")
+            try await trial.judge.expectEqual([trial.schema])
+            #expect(
+                try Self.objects(trial.source, trial.schema, modes: false)
+                    == Self.objects(trial.target, trial.schema, modes: false))
+            let again = try await Self.load(trial, folder).end()
+            #expect(again.status == 0)
+            #expect(again.text.contains("loaded before"))
+        }
+
+        @Test("killed at any moment, it goes on without loss or doubles", .enabled(if: hasMydumper))
+        func killed() async throws {
+            let trial = try await Trial(.mariadb, "load_killed", Self.tables)
+            let folder = Folder()
+            try await Self.mydumper(trial, folder, ["-c"])
+            var kills = 0
+            var delay = 40
+            while true {
+                let skein = try Self.load(trial, folder, ["--lanes", "2"])
+                let deadline = ContinuousClock.now + .milliseconds(delay)
+                while skein.status == nil, ContinuousClock.now < deadline {
+                    try await Task.sleep(for: .milliseconds(5))
+                }
+                if skein.kill() {
+                    kills += 1
+                    delay = delay * 4 / 3
+                    continue
+                }
+                #expect(skein.status == 0, "\(skein.text)")
+                break
+            }
+            #expect(kills > 2)
+            try await trial.judge.expectEqual([trial.schema])
+            #expect(
+                try Self.objects(trial.source, trial.schema, modes: false)
+                    == Self.objects(trial.target, trial.schema, modes: false))
+        }
+
+        @Test("a target that goes away and comes back is waited for", .enabled(if: hasMydumper))
+        func lostTarget() async throws {
+            let target = try await TestServer.start(.mariadb, name: "load-lost")
+            let source = try await SharedServers.all.server(.mariadb, "source")
+            let trial = try Trial(source: source, target: target, "load_lost", Self.tables)
+            let folder = Folder()
+            try await Self.mydumper(trial, folder)
+            let skein = try Self.load(trial, folder, ["--lanes", "2"])
+            try await skein.waiting(for: "rows") {
+                (try? target.sql("SELECT COUNT(*) FROM `\(trial.meta)`.chunk")) != nil
+            }
+            await target.kill()
+            try await target.restart()
+            let outcome = try await skein.end()
+            #expect(outcome.status == 0, "\(outcome.text)")
+            try await trial.judge.expectEqual([trial.schema])
+            await target.discard()
+        }
+
+        /// A dump as Dumpling writes it.
+        private func dumpling(_ schema: String) -> [String: String] {
+            let head = "/*!40014 SET FOREIGN_KEY_CHECKS=0*/;\n/*!40101 SET NAMES binary*/;\n"
+            return [
+                "metadata": "Started dump at: 2026-01-01 00:00:00\nSHOW MASTER STATUS:\n"
+                    + "\tLog: bin.000001\n\tPos: 4\n\tGTID:\n\nFinished dump at: 2026-01-01 00:00:01\n",
+                "\(schema)-schema-create.sql":
+                    "/*!40101 SET NAMES binary*/;\nCREATE DATABASE `\(schema)` "
+                    + "/*!40100 DEFAULT CHARACTER SET utf8mb4 */;\n",
+                "\(schema).a%2Eb-schema.sql": head
+                    + "CREATE TABLE `a.b` (\n  `id` int NOT NULL,\n  `v` varchar(20),\n"
+                    + "  `at` timestamp NULL,\n  PRIMARY KEY (`id`)\n) ENGINE=InnoDB;\n",
+                "\(schema).a%2Eb.000000000.sql": head
+                    + "INSERT INTO `a.b` VALUES\n(1,'it\\'s','2026-01-01 00:00:00'),\n(2,NULL,NULL);\n",
+                "\(schema).a%2Eb.000000001.sql": head
+                    + "INSERT INTO `a.b` VALUES\n(3,'ä',NULL);\n",
+                "\(schema).v-schema.sql": head + "CREATE TABLE `v`(\n`id` int\n)ENGINE=MyISAM;\n",
+                "\(schema).v-schema-view.sql": "/*!40101 SET NAMES binary*/;\n"
+                    + "DROP TABLE IF EXISTS `v`;\nDROP VIEW IF EXISTS `v`;\n"
+                    + "SET @PREV_CHARACTER_SET_CLIENT=@@CHARACTER_SET_CLIENT;\n"
+                    + "SET character_set_client = utf8mb4;\n"
+                    + "CREATE VIEW `v` (`id`) AS SELECT `id` FROM `a.b`;\n"
+                    + "SET character_set_client = @PREV_CHARACTER_SET_CLIENT;\n",
+            ]
+        }
+
+        @Test("a dump of Dumpling's form is loaded, with names that are encoded")
+        func dumplingToSkein() async throws {
+            let trial = try await Trial(.mariadb, "load_dumpling")
+            let folder = Folder()
+            try folder.write(dumpling(trial.schema))
+            let refused = try await Self.load(trial, folder).end()
+            #expect(refused.status == 1)
+            #expect(refused.text.contains("--time-zone"))
+            let outcome = try await Self.load(trial, folder, ["--time-zone", "+02:00"]).end()
+            #expect(outcome.status == 0, "\(outcome.text)")
+            #expect(
+                try trial.onTarget(
+                    "SELECT id, v, at FROM `a.b` ORDER BY id; SELECT COUNT(*) FROM v")
+                    == "1\tit's\t2025-12-31 22:00:00\n2\tNULL\tNULL\n3\tä\tNULL\n3\n")
+        }
+
+        @Test(
+            "what is not a whole dump, or would be in the way, is refused, and nothing is touched")
+        func refused() async throws {
+            let trial = try await Trial(.mariadb, "load_refused")
+            let schema = trial.schema
+            let whole = dumpling(schema)
+            var number = 0
+            func refusal(_ change: (inout [String: String]) -> Void) async throws -> String {
+                let folder = Folder()
+                var files = whole
+                // Each is a dump of its own: none goes on with another.
+                number += 1
+                files["metadata"] = whole["metadata"]?.replacing(
+                    "2026-01-01 00:00:00\nSHOW", with: "2026-01-0\(number) 00:00:00\nSHOW")
+                change(&files)
+                try folder.write(files)
+                let outcome = try await Self.load(
+                    trial, folder, ["--time-zone", "+00:00"]
+                ).end()
+                #expect(outcome.status == 1)
+                return outcome.text
+            }
+            #expect(try await refusal { $0["metadata"] = nil }.contains("not finished"))
+            let started = "Started dump at: 2026-01-01 00:00:00\n"
+            #expect(try await refusal { $0["metadata"] = started }.contains("never finished"))
+            #expect(
+                try await refusal { $0["metadata.partial"] = started }.contains("never finished"))
+            #expect(try await refusal { $0["\(schema).c.csv"] = "1" }.contains("CSV"))
+            #expect(
+                try await refusal {
+                    $0["\(schema).a%2Eb-schema.sql"] = "DROP TABLE `a.b`;\nDROP DATABASE x;\n"
+                }.contains("expected to create"))
+            let databases = try trial.target.sql("SHOW DATABASES")
+            #expect(!databases.split(separator: "\n").contains("\(schema)"))
+            let cut = try await refusal {
+                $0["\(schema).a%2Eb.000000001.sql"] = "INSERT INTO `a.b` VALUES (3,'x',NULL)"
+            }
+            #expect(cut.contains("ends in a statement") && cut.contains("000000001.sql"), "\(cut)")
+            try trial.target.sql("DROP DATABASE \(schema); CREATE DATABASE \(schema)")
+            try trial.onTarget("CREATE TABLE `a.b` (id INT PRIMARY KEY, v TEXT, at TIMESTAMP NULL)")
+            try trial.onTarget("CREATE VIEW v AS SELECT 1 AS id")
+            #expect(try await refusal { _ in }.contains("view \(schema).v"))
+            try trial.onTarget("DROP VIEW v; INSERT INTO `a.b` VALUES (9, 'mine', NULL)")
+            #expect(try await refusal { _ in }.contains("did not write"))
+            try trial.onTarget("DELETE FROM `a.b`; ALTER TABLE `a.b` CHANGE v w TEXT")
+            #expect(try await refusal { _ in }.contains("other columns"))
+            #expect(try trial.onTarget("SELECT COUNT(*) FROM `a.b`") == "0\n")
+        }
+
+        @Test("rows larger than a packet are refused by name; large statements are taken apart")
+        func packets() async throws {
+            let target = try await TestServer.start(
+                .mariadb, options: ["--max-allowed-packet=1M"], name: "load-packets")
+            let source = try await SharedServers.all.server(.mariadb, "source")
+            let trial = try Trial(
+                source: source, target: target, "load_packets",
+                "CREATE TABLE t (id INT PRIMARY KEY, v LONGTEXT);"
+                    + "INSERT INTO t SELECT seq, REPEAT('x', 300000) FROM seq_1_to_20")
+            let folder = Folder()
+            let rows = (1...20).map { "(\($0),'\(String(repeating: "x", count: 300_000))')" }
+            var files = [
+                "metadata": "Started dump at: a\nFinished dump at: b\n",
+                "\(trial.schema)-schema-create.sql": "CREATE DATABASE `\(trial.schema)`;\n",
+                "\(trial.schema).t-schema.sql":
+                    "CREATE TABLE t (id INT PRIMARY KEY, v LONGTEXT);\n",
+                "\(trial.schema).t.sql": "INSERT INTO t VALUES \(rows.joined(separator: ","));\n",
+            ]
+            try folder.write(files)
+            let outcome = try await Self.load(trial, folder).end()
+            #expect(outcome.status == 0, "\(outcome.text)")
+            #expect(try trial.onTarget("SELECT COUNT(*), SUM(LENGTH(v)) FROM t") == "20\t6000000\n")
+            try target.sql("DROP DATABASE \(trial.schema)")
+            files["\(trial.schema).t.sql"] =
+                "INSERT INTO t VALUES (1,'\(String(repeating: "x", count: 2_000_000))');\n"
+            let other = Folder()
+            try other.write(files)
+            let refused = try await Self.load(trial, other).end()
+            #expect(refused.status == 1)
+            #expect(refused.text.contains("max_allowed_packet"), "\(refused.text)")
+            await target.discard()
+        }
+    }
+}
