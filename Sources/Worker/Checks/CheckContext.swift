@@ -21,9 +21,8 @@ struct CheckContext {
         _ settings: MigrationSettings, source: Connection, target: Connection
     ) throws {
         var settings = settings
-        if settings.comparesNamesAsServer {
-            try settings.compareNames(lowerCaseTableNames: source.lowerCaseTableNames())
-        }
+        try settings.settleNames(source)
+        try settings.settleZone(target)
         self.settings = settings
         self.source = try ServerFacts(source)
         self.target = try ServerFacts(target)
