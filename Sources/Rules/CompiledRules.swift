@@ -11,6 +11,8 @@ public struct CompiledRules: Sendable {
     public let router: Router
     /// Which events are left out.
     public let events: EventFilter
+    /// Filters of the source in whose place the task's own act.
+    public let displacedFilters: [ChosenFilters.Displaced]
     /// How tables of online schema change tools are told; `nil` when they are tables as any other.
     public let onlineNames: OnlineSchemaChangeNames?
 
@@ -21,7 +23,9 @@ public struct CompiledRules: Sendable {
         tables = try TableFilter(rules.tables, isCaseSensitive: rules.isCaseSensitive)
         router = try Router(
             rules.routes, source: rules.source, isCaseSensitive: rules.isCaseSensitive)
-        events = try EventFilter(rules.eventFilters, isCaseSensitive: rules.isCaseSensitive)
+        let filters = try rules.chosenFilters()
+        events = try EventFilter(filters.acting, isCaseSensitive: rules.isCaseSensitive)
+        displacedFilters = filters.displaced
         if let online = rules.onlineSchemaChange {
             onlineNames = try OnlineSchemaChangeNames(online)
         } else {
@@ -37,10 +41,10 @@ public struct CompiledRules: Sendable {
 
     /// The expressions of a table; see ``ExpressionFilter``.
     public func expressions(
-        for shape: TableShape, context: SyntaxContext, timeZoneOffset: Int = 0
+        for shape: TableShape, context: SyntaxContext
     ) throws(RuleError) -> ExpressionFilter {
         try ExpressionFilter(
             rules.expressionFilters, shape: shape, context: context,
-            timeZoneOffset: timeZoneOffset, isCaseSensitive: rules.isCaseSensitive)
+            timeZoneOffset: rules.timeZoneOffset ?? 0, isCaseSensitive: rules.isCaseSensitive)
     }
 }

@@ -21,6 +21,15 @@ extension RowExpression {
         program = try compiler.compile(tree)
         self.text = text
     }
+
+    /// Whether its value may be another one in another time zone: it reads a TIMESTAMP column, or
+    /// makes dates of seconds or seconds of dates.
+    public var dependsOnTimeZone: Bool {
+        program.columns.contains { if case .timestamp = $0.reading { true } else { false } }
+            || program.steps.contains {
+                $0.operation == .unixTimestamp || $0.operation == .fromUnixTime
+            }
+    }
 }
 
 /// The expressions of one table, by kind of event.
@@ -52,6 +61,8 @@ public struct ExpressionFilter: Sendable {
     /// Expressions that name columns which the table does not have. As in DM they count as false;
     /// they are for a warning. Made again after DDL, they may come to life.
     public private(set) var dormant: [RuleError] = []
+    /// Expressions that depend on the time zone, as `expression-filter.odd.insert-value-expr`.
+    public private(set) var zoned: [String] = []
 
     /// Whether no expression can be true.
     public var isEmpty: Bool { inserts.isEmpty && updates.isEmpty && deletes.isEmpty }
@@ -80,8 +91,12 @@ public struct ExpressionFilter: Sendable {
         func bind(_ text: String?, _ key: String) throws(RuleError) -> RowExpression? {
             guard let text else { return nil }
             do throws(ExpressionError) {
-                return try RowExpression(
+                let expression = try RowExpression(
                     text, shape: shape, context: context, timeZoneOffset: offset)
+                if expression.dependsOnTimeZone {
+                    zoned.append("expression-filter.\(rule.name).\(key)")
+                }
+                return expression
             } catch {
                 let told = RuleError(
                     key: "expression-filter.\(rule.name).\(key)", text: text,

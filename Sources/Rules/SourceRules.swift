@@ -2,8 +2,9 @@
 public struct SourceRules: Sendable, Hashable, Codable {
     /// The source's name, for `extract-source`.
     public var source: String
-    /// Whether names of schemas and tables are compared with regard to case: the source's
-    /// `case-sensitive`, false by default as in DM, or what `lower_case_table_names` = 0 says.
+    /// Whether case counts in names of schemas and tables whatever the source's server says: the
+    /// task's `case-sensitive`. A server that tells case apart makes it count in any case; see
+    /// ``comparing(lowerCaseTableNames:)``.
     public var isCaseSensitive: Bool
     /// Which schemas and tables are migrated.
     public var tables: BlockAllowList
@@ -11,8 +12,14 @@ public struct SourceRules: Sendable, Hashable, Codable {
     public var routes: [RouteRule]
     /// Which events are left out, in the order of `filter-rules`.
     public var eventFilters: [EventFilterRule]
+    /// Which events every task of the source leaves out; `nil` for none. Those of them that act are
+    /// in ``chosenFilters()``.
+    public var sourceFilters: [EventFilterRule]?
     /// Which rows are left out.
     public var expressionFilters: [ExpressionFilterRule]
+    /// Seconds to add to UTC for the time that expressions see TIMESTAMP columns in; `nil` where
+    /// nobody says it.
+    public var timeZoneOffset: Int?
     /// How tables of online schema change tools are told; `nil` with `online-ddl: false`.
     public var onlineSchemaChange: OnlineSchemaChangeRules?
 
@@ -30,5 +37,15 @@ public struct SourceRules: Sendable, Hashable, Codable {
         self.eventFilters = eventFilters
         self.expressionFilters = expressionFilters
         self.onlineSchemaChange = onlineSchemaChange
+    }
+
+    /// The rules as they act on a server.
+    ///
+    /// - Parameter lowerCaseTableNames: its `lower_case_table_names`. With 0 it may have tables that
+    ///   differ in case alone, and case counts, as in DM, whatever the task says.
+    public func comparing(lowerCaseTableNames: Int) -> SourceRules {
+        var out = self
+        if lowerCaseTableNames == 0 { out.isCaseSensitive = true }
+        return out
     }
 }

@@ -16,6 +16,12 @@ public struct TableMapping: Sendable {
     public let onlineNames: OnlineSchemaChangeNames?
     /// Of the task's other sources, by their names.
     private var others: [String: TableMapping] = [:]
+    /// Of another source: the same rules with names compared in the other way, where only its server
+    /// could tell which it is.
+    private var alternatives: [TableMapping] = []
+    /// The zone that DM would show expressions TIMESTAMP columns in, where it is not UTC and the task
+    /// says none: those that depend on it are then refused.
+    private var openZone: String?
 
     /// Every selected table keeps its name, and nothing is left out.
     ///
@@ -35,6 +41,19 @@ public struct TableMapping: Sendable {
         onlineNames = compiled.onlineNames
     }
 
+    /// Prepares rules for another source of the task, whose server nobody asks whether case counts
+    /// in names: what holds in either way counts as possible.
+    public init(ofOther rules: SourceRules) throws(RuleError) {
+        try self.init(rules.comparing(lowerCaseTableNames: 0))
+        // What can't be prepared that way is refused there.
+        if !rules.isCaseSensitive, let folded = try? TableMapping(rules) { alternatives = [folded] }
+    }
+
+    /// Refuses expressions that depend on a time zone, which the task does not have.
+    ///
+    /// - Parameter zone: the target's, which is not UTC.
+    public mutating func requireZone(insteadOf zone: String) { openZone = zone }
+
     /// Names the task's other sources, whose tables may go where this one's go.
     ///
     /// - Parameter others: their mappings, by the sources' names.
@@ -50,6 +69,9 @@ public struct TableMapping: Sendable {
 
     /// Whether any table may get another name or more columns.
     public var movesTables: Bool { router?.isIdentity == false }
+
+    /// Filters of the source in whose place the task's own act.
+    public var displacedFilters: [ChosenFilters.Displaced] { compiled?.displacedFilters ?? [] }
 
     /// Whether some changes of tables that are migrated may be left out.
     public var leavesOutChanges: Bool {
@@ -92,7 +114,7 @@ public struct TableMapping: Sendable {
     /// Whether a table of another source of the task may go to this table of the target: by the
     /// rules, which know no more of the other sources' tables than their names.
     public func mayBeShared(target: TableName) -> Bool {
-        others.values.contains { other in
+        others.values.flatMap(\.ways).contains { other in
             if other.router?.mayLead(to: target) == true { return true }
             guard other.selects(target) else { return false }
             return (try? other.target(of: target)) ?? target == target
@@ -101,8 +123,11 @@ public struct TableMapping: Sendable {
 
     /// Where a table of another source of the task goes; `nil` when that is not known.
     public func target(of table: TableName, source: String) -> TableName? {
-        others[source].flatMap { try? $0.target(of: table) }
+        let places = Set(others[source]?.ways.compactMap { try? $0.target(of: table) } ?? [])
+        return places.count == 1 ? places.first : nil
     }
+
+    private var ways: [TableMapping] { [self] + alternatives }
 
     /// Whether a view, routine, trigger or event is migrated: its text names tables, so those of
     /// schemas that get another name are left to a person.
@@ -175,18 +200,37 @@ public struct TableMapping: Sendable {
     public func expressions(
         for shape: TableShape, source: ServerVersion
     ) throws(RuleError) -> ExpressionFilter? {
-        guard !ownExpressions(shape.name).isEmpty else { return nil }
-        return try compiled?.expressions(for: shape, context: SyntaxContext(version: source))
+        guard let compiled, !ownExpressions(shape.name).isEmpty else { return nil }
+        let filter = try compiled.expressions(
+            for: shape, context: SyntaxContext(version: source))
+        if let openZone, let key = filter.zoned.first {
+            throw RuleError(
+                key: key, text: "",
+                reason: "it depends on the time zone, which is \(openZone) on the target and not "
+                    + "said by the task: write timezone with the zone of its constants ('+08:00', "
+                    + "UTC)")
+        }
+        return filter
     }
 
     /// Under which condition the copy takes a row of a table, as SQL for the source; `nil` for all.
     /// Expressions that name columns which the table does not have count as false, as over rows.
     ///
-    /// - Throws: as ``expressions(for:source:)``.
+    /// - Throws: as ``expressions(for:source:)``, and where the condition depends on a time zone that
+    ///   is not UTC, in which a copy reads.
     public func copyCondition(
         of shape: TableShape, source: ServerVersion
     ) throws(RuleError) -> String? {
-        try expressions(for: shape, source: source)?.copyCondition
+        guard let filter = try expressions(for: shape, source: source) else { return nil }
+        if compiled?.rules.timeZoneOffset ?? 0 != 0,
+            let insert = filter.inserts.first(where: \.expression.dependsOnTimeZone)
+        {
+            throw RuleError(
+                key: "expression-filter.\(insert.rule).insert-value-expr", text: "",
+                reason: "it depends on the time zone, and rows are copied in UTC: write its "
+                    + "constants so, with timezone UTC")
+        }
+        return filter.copyCondition
     }
 
     /// What filters of events say of a DDL statement; `nil` when there are none.

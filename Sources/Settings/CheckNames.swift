@@ -10,7 +10,7 @@ public enum CheckNames {
         "server-id", "source-durability", "binlog-order-commits", "semi-sync", "source-replica",
         "source-cluster", "xa", "source-connections", "selection", "meta-schema", "table-keys",
         "engines", "column-types", "table-kinds", "generated-columns", "foreign-keys",
-        "expression-filters", "target-engines", "collations", "sql-mode",
+        "event-filters", "expression-filters", "target-engines", "collations", "sql-mode",
         "lower-case-table-names", "max-allowed-packet", "event-scheduler", "time-zone",
         "target-read-only", "target-binlog-format", "local-infile", "target-cluster",
         "target-requires-keys", "target-connections", "disk-space", "target-tables",

@@ -67,8 +67,11 @@ public struct MigrationSettings: Sendable {
     public private(set) var mapping: TableMapping
     /// Where tables of the task's other sources go, by the sources' names.
     private var others: [String: TableMapping] = [:]
-    /// Whether names in ``rules`` are to be compared as the source's server does.
-    public private(set) var comparesNamesAsServer = false
+    /// The target's time zone, where the task needs one and this is not UTC.
+    private var openZone: String?
+    /// Whether the source's server is to say how names in ``rules`` are compared; see
+    /// ``compareNames(lowerCaseTableNames:)``.
+    public var comparesNamesAsServer: Bool { rules?.isCaseSensitive == false }
     /// The task's name.
     public var name = "migrate"
     /// The source's name in the checkpoint; host:port when not set.
@@ -133,27 +136,45 @@ public struct MigrationSettings: Sendable {
 
     /// Takes a task's rules in the place of the selection.
     ///
-    /// - Parameter comparesNamesAsServer: whether nobody said if case counts in names; see
-    ///   ``compareNames(lowerCaseTableNames:)``.
+    /// Until ``compareNames(lowerCaseTableNames:)`` is called, case counts in their names.
+    ///
     /// - Throws: the first rule that is incomplete or can't be read.
-    public mutating func take(
-        _ rules: SourceRules, comparesNamesAsServer: Bool = false
-    ) throws(RuleError) {
-        mapping = try TableMapping(rules)
+    public mutating func take(_ rules: SourceRules) throws(RuleError) {
+        mapping = try TableMapping(rules.comparing(lowerCaseTableNames: 0))
         self.rules = rules
-        self.comparesNamesAsServer = comparesNamesAsServer
     }
 
-    /// Lets case count in the rules' names of schemas and tables as it does on the source, where
-    /// nobody said otherwise. To be called before ``mapping`` is asked. ``rules`` stay as they were
-    /// given.
+    /// Lets case count in the rules' names of schemas and tables as it does on the source, unless
+    /// the task has it count anywhere. To be called before ``mapping`` is asked. ``rules`` stay as
+    /// they were given.
     ///
     /// - Parameter lowerCaseTableNames: the source's `lower_case_table_names`: case counts with 0.
-    public mutating func compareNames(lowerCaseTableNames: Int) throws(RuleError) {
-        guard comparesNamesAsServer, var rules else { return }
-        rules.isCaseSensitive = lowerCaseTableNames == 0
-        mapping = try TableMapping(rules)
+    /// - Throws: when rules contradict each other with names compared so.
+    public mutating func compareNames(lowerCaseTableNames: Int) throws(SettingsError) {
+        guard let rules else { return }
+        do throws(RuleError) {
+            mapping = try TableMapping(rules.comparing(lowerCaseTableNames: lowerCaseTableNames))
+        } catch {
+            throw SettingsError("task '\(name)': \(error)")
+        }
         mapping.share(with: others)
+        openZone.map { mapping.requireZone(insteadOf: $0) }
+    }
+
+    /// Whether the target's time zone is to be told: expressions may depend on one, and the task has
+    /// none. DM takes the target's then.
+    public var needsTargetZone: Bool {
+        rules.map { !$0.expressionFilters.isEmpty && $0.timeZoneOffset == nil } ?? false
+    }
+
+    /// Lets expressions see TIMESTAMP columns in UTC where the target does so, and refuses those that
+    /// depend on it elsewhere.
+    ///
+    /// - Parameter targetZone: the target's `time_zone`.
+    public mutating func settleZone(targetZone: String) {
+        guard needsTargetZone else { return }
+        openZone = FixedZone(targetZone)?.offset == 0 ? nil : targetZone
+        openZone.map { mapping.requireZone(insteadOf: $0) }
     }
 
     /// Names the task's other sources; to be called when rules have been taken.

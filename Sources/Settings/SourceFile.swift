@@ -74,7 +74,7 @@ public struct SourceFile: SettingsBlock {
     public var relayStartGTIDs = ""
     /// `server-id`; 0 chooses.
     public var serverID: UInt32 = 0
-    /// `case-sensitive`; `nil`: as the task says it, or the server has it.
+    /// `case-sensitive`.
     public var isCaseSensitive: Bool?
     /// `filters`, which every task of the source has.
     public var filters: [EventFilterRule] = []
@@ -113,7 +113,9 @@ public struct SourceFile: SettingsBlock {
         SettingsKey.text("relay-binlog-name", \.relayStartFile).unused(needed),
         SettingsKey.text("relay-binlog-gtid", \.relayStartGTIDs).unused(needed),
         .number("server-id", \.serverID, 0...UInt32.max),
-        .flag("case-sensitive", \.isCaseSensitive), .blocks("filters", \.filters),
+        SettingsKey.flag("case-sensitive", \.isCaseSensitive)
+            .unused("the server says it (lower_case_table_names), as in DM"),
+        .blocks("filters", \.filters),
         .block("from", \.server), .block("purge", \.purge), .block("checker", \.checker),
         .size("relay-limit", \.relayLimitBytes, Limits.relayLimit),
         .number("relay-replicas", \.relayReplicas, 1...16),

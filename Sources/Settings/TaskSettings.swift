@@ -209,10 +209,7 @@ public struct TaskSettings: Sendable, Hashable {
             part.rules = rules(source) ?? part.rules
             settings.selection = part.selection ?? settings.selection
             do throws(RuleError) {
-                try settings.take(
-                    part.rules,
-                    comparesNamesAsServer: source.file?.isCaseSensitive == nil
-                        && file?.isCaseSensitive == nil)
+                try settings.take(part.rules)
             } catch {
                 throw SettingsError("task '\(name)': \(error)")
             }
@@ -234,7 +231,7 @@ public struct TaskSettings: Sendable, Hashable {
                 continue
             }
             do throws(RuleError) {
-                out[other] = try TableMapping(part.rules)
+                out[other] = try TableMapping(ofOther: part.rules)
             } catch {
                 throw SettingsError("task '\(name)': \(error)")
             }
@@ -249,9 +246,7 @@ public struct TaskSettings: Sendable, Hashable {
         guard var rules = file?.part(of: source.name)?.rules, let file = source.file else {
             return file?.part(of: source.name)?.rules
         }
-        rules.isCaseSensitive =
-            file.isCaseSensitive ?? self.file?.isCaseSensitive ?? rules.isCaseSensitive
-        rules.eventFilters = file.namedFilters + rules.eventFilters
+        if !file.filters.isEmpty { rules.sourceFilters = file.namedFilters }
         return rules
     }
 

@@ -66,31 +66,16 @@ extension SourceSession {
     /// Whether the server replicates from another one; it is said to run when that can't be known.
     private func replication() throws -> Replication {
         if try isInCluster() { return .runs }
-        let statements =
-            connection.family == .mariadb
-            ? ["SHOW ALL SLAVES STATUS"] : ["SHOW REPLICA STATUS", "SHOW SLAVE STATUS"]
-        for statement in statements {
-            do {
-                let cursor = try connection.open(statement)
-                let names = cursor.columnNames
-                let threads = names.indices.filter {
-                    names[$0].hasSuffix("_IO_Running") || names[$0].hasSuffix("_SQL_Running")
-                }
-                var found = Replication.none
-                while try cursor.next({ row in
-                    if found == .none { found = .stands }
-                    for n in threads where row.string(n) != "No" { found = .runs }
-                }) {}
-                cursor.finish()
-                return threads.count == 2 ? found : .runs
-            } catch let error where error.code == 1064 {
-                continue  // another version's name of the statement
-            } catch let error where error.isConnectionLost {
-                throw error
-            } catch {
+        guard let rows = try replicaRows() else { return .runs }
+        guard !rows.isEmpty else { return .none }
+        for row in rows {
+            let threads = row.filter {
+                $0.key.hasSuffix("_IO_Running") || $0.key.hasSuffix("_SQL_Running")
+            }
+            guard threads.count == 2, threads.values.allSatisfy({ $0 == "No" }) else {
                 return .runs
             }
         }
-        return .runs
+        return .stands
     }
 }

@@ -25,7 +25,7 @@ public enum MigrationOutcome: Sendable, Hashable {
 public final class Migration: Sendable {
     /// What it is doing; may be read at any time from anywhere.
     public let board = StatusBoard()
-    /// What was asked for; of the rules' names it is known from ``prepareNames()`` on whether case
+    /// What was asked for; of the rules' names it is known from ``prepareRules()`` on whether case
     /// counts in them.
     var settings: MigrationSettings { given.withLock { $0 } }
     let given: Mutex<MigrationSettings>
@@ -161,7 +161,7 @@ public final class Migration: Sendable {
             if stopRequest.isSet { return .stopped(board.current.position) }
             do {
                 if !isPrepared {
-                    try await prepareNames()
+                    try await prepareRules()
                     try await settleAdoption()
                     if settings.fresh { try await startOver() }
                     try await prepare()

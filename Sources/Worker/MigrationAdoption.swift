@@ -111,13 +111,16 @@ extension Migration {
             }
         } while waits && began.duration(to: .now) < adoption.wait
         // DM rests: what the source gets from now on it has not read.
+        let search = StartSearch(
+            settings.source, serverID: serverID, interruption: interruption)
         let end = try await withTaskCancellationHandler {
-            try await withThread("start") {
-                try AdoptedStretch.end(
-                    of: seen,
-                    StartSearch(
-                        self.settings.source, serverID: self.serverID, interruption: interruption),
-                    self.settings.source, isAnew: isAnew)
+            let noted = try await withThread("start") {
+                try AdoptedStretch.noted(in: seen, search, isAnew: isAnew)
+            }
+            if let noted { return noted }
+            try await requireWholeSource(task, within: adoption.wait)
+            return try await withThread("start") {
+                try AdoptedStretch.end(search, self.settings.source)
             }
         } onCancel: {
             interruption.interrupt()
@@ -126,6 +129,29 @@ extension Migration {
         try requireRepeatable(shapes, stretch, task, isAnew: isAnew)
         return Found(
             task: task, checkpoint: seen, stretch: stretch, shapes: shapes, isAnew: isAnew)
+    }
+
+    /// A source that is a replica must have what DM can have read from the server that it follows:
+    /// everything that has come to it by now.
+    ///
+    /// - Parameter limit: for how long it may take to apply that.
+    private func requireWholeSource(_ task: DMTask, within limit: Duration) async throws {
+        let began = ContinuousClock.now
+        var first: ReplicaStatus?
+        while true {
+            let status = try await withThread("control") {
+                try SourceSession(Connection(self.settings.source)).replicaStatus()
+            }
+            guard let status else { throw task.refused(AdoptedStretch.unknownReplica) }
+            guard let doubt = status.doubt(since: first ?? status) else { return }
+            first = first ?? status
+            guard began.duration(to: .now) < limit else {
+                throw task.refused(
+                    "\(AdoptedStretch.lagging(doubt)). To do: \(AdoptedStretch.replicaRemedy)")
+            }
+            board.update { $0.waiting = "the source is a replica, and \(doubt)" }
+            try await Task.sleep(for: .milliseconds(200))
+        }
     }
 
     /// DM's task as Skein remembers it; `nil` when none is gone on with.

@@ -30,7 +30,9 @@ extension Migration {
         guard known.phase == "follow" || known.phase == "complete" || isCopying else {
             throw refuse("they may change when the copy is done")
         }
-        guard let old = stored.mapping else { throw refuse("those can't be read any more") }
+        guard let old = try stored.mapping(source) else {
+            throw refuse("those can't be read any more")
+        }
         let new = settings.mapping
         let shapes = try StoredShapes(meta: meta, key: key).read(target)
         let copied = Set(shapes.map(\.name))
@@ -152,8 +154,8 @@ extension Migration {
 }
 
 extension MigrationIdentity {
-    /// The rules as they act; `nil` when they can't be read.
-    var mapping: TableMapping? {
+    /// The rules as they act on a source; `nil` when they can't be read.
+    func mapping(_ source: Connection) throws(MySQLError) -> TableMapping? {
         guard let given = sourceRules else {
             guard rules == nil else { return nil }
             let tables = self.tables.map { TablePattern($0) }
@@ -164,6 +166,7 @@ extension MigrationIdentity {
                     tables: tables.compactMap { $0 }, excluded: excluded.compactMap { $0 }),
                 onlineNames: online == true ? .standard : nil)
         }
-        return try? TableMapping(given)
+        let lowerCase = try source.lowerCaseTableNames()
+        return try? TableMapping(given.comparing(lowerCaseTableNames: lowerCase))
     }
 }

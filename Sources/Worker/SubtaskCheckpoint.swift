@@ -296,7 +296,10 @@ public struct SubtaskCheckpoint: Sendable {
             throw SettingsError("which server is the source: --source mysql://user@host:port")
         }
         try StoredShapes.requireFollowing(state)
-        guard let mapping = MigrationIdentity(encoded: state.identity)?.mapping else {
+        guard
+            let mapping = try MigrationIdentity(encoded: state.identity)?
+                .mapping(Connection(server))
+        else {
             throw CheckpointError.unusable(detail: "the rules of \(key) can't be read")
         }
         guard mapping.selects(table) else {

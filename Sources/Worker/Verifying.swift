@@ -231,7 +231,11 @@ final class VerificationDesk: Sendable {
     ) async throws -> VerificationReport {
         let settings = job.settings
         let tables = try await withThread("tables") {
-            try SelectedTables.read(settings.source, settings.mapping)
+            var compared = settings
+            if compared.comparesNamesAsServer {
+                try compared.settleNames(Connection(settings.source))
+            }
+            return try SelectedTables.read(settings.source, compared.mapping)
         }
         update(job) { $0.tablesTotal = tables.count }
         var options = VerificationOptions(tables: tables)

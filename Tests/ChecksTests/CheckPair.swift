@@ -48,7 +48,8 @@ struct CheckPair: Sendable {
         return Dictionary(uniqueKeysWithValues: results.map { ($0.name, $0) })
     }
 
-    private func options(_ server: TestServer, _ user: String?) throws -> ConnectionOptions {
+    /// How to connect to one of the servers.
+    func options(_ server: TestServer, _ user: String?) throws -> ConnectionOptions {
         var options = try ConnectionOptions(url: server.url)
         options.password = Password(TestServer.password)
         if let user { options.user = user }

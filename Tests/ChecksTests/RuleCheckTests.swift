@@ -1,6 +1,7 @@
 import MySQLClient
 import MySQLCore
 import Rules
+import Runtime
 import Settings
 import TestServers
 import Testing
@@ -14,7 +15,7 @@ struct RuleCheckTests {
     ) async throws -> [String: CheckResult] {
         try await pair.results { settings in
             do throws(RuleError) {
-                try settings.take(rules, comparesNamesAsServer: true)
+                try settings.take(rules)
             } catch {
                 Issue.record(error)
             }
@@ -69,6 +70,85 @@ struct RuleCheckTests {
             let refused = try await verdict("p = 1")
             #expect(refused?.verdict == .error)
             #expect(refused?.message.contains("expression-filter.e.insert-value-expr") == true)
+        }
+    }
+
+    @Test("expressions that depend on the time zone need one where the target's is not UTC")
+    func zones() async throws {
+        try await CheckPair.with(
+            families[0], targetOptions: ["--default-time-zone=+08:00"]
+        ) { pair in
+            try pair.source.sql(
+                "CREATE DATABASE shop; CREATE TABLE shop.t (id INT PRIMARY KEY, ts TIMESTAMP NULL)")
+            func verdict(_ text: String, zone: Int? = nil) async throws -> CheckResult? {
+                var rules = SourceRules(
+                    expressionFilters: [
+                        ExpressionFilterRule(
+                            name: "e", schema: "shop", table: "t", deleteExpression: text)
+                    ])
+                rules.timeZoneOffset = zone
+                return try await results(pair, rules)["expression-filters"]
+            }
+            let refused = try await verdict("ts < '2026-01-01'")
+            #expect(refused?.verdict == .error)
+            #expect(refused?.message.contains("the time zone, which is +08:00") == true)
+            #expect(try await verdict("id < 1")?.verdict == .ok)
+            #expect(try await verdict("ts < '2026-01-01'", zone: 0)?.verdict == .ok)
+            #expect(try await verdict("ts < '2026-01-01'", zone: 28_800)?.verdict == .ok)
+            try pair.target.sql("SET GLOBAL time_zone='+00:00'")
+            #expect(try await verdict("ts < '2026-01-01'")?.verdict == .ok)
+        }
+    }
+
+    @Test("a filter of the source that the task's displaces is named")
+    func displaced() async throws {
+        try await CheckPair.with(families[0]) { pair in
+            try pair.source.sql("CREATE DATABASE shop; CREATE TABLE shop.t (id INT PRIMARY KEY)")
+            var rules = SourceRules(eventFilters: [
+                EventFilterRule(
+                    name: "keep", schemaPattern: "shop", events: [.truncateTable], action: .ignore)
+            ])
+            #expect(try await results(pair, rules)["event-filters"]?.verdict == .ok)
+            rules.sourceFilters = [
+                EventFilterRule(
+                    name: "all", schemaPattern: "shop", events: [.delete], action: .ignore)
+            ]
+            let found = try await results(pair, rules)["event-filters"]
+            #expect(found?.verdict == .warning)
+            #expect(found?.message.contains("all (instead, keep)") == true)
+        }
+    }
+
+    @Test("a task of DM's leaves nothing out that only looks alike, whatever its files say of case")
+    func similarNames() async throws {
+        try await CheckPair.with(families[0]) { pair in
+            try pair.source.sql(
+                "CREATE DATABASE shop; CREATE TABLE shop.a (id INT PRIMARY KEY);"
+                    + "CREATE TABLE shop.A (id INT PRIMARY KEY)")
+            let task = try TaskSettings(
+                Array(
+                    """
+                    name: t
+                    task-mode: all
+                    case-sensitive: false
+                    target-database: {host: h, user: u}
+                    mysql-instances: [{source-id: s, block-allow-list: l}]
+                    block-allow-list:
+                      l: {do-dbs: [shop], ignore-tables: [{db-name: shop, tbl-name: A}]}
+                    """.utf8), .yaml, file: "t.yaml")
+            let source = try SourceSettings(
+                Array("{source-id: s, from: {host: h, user: u}, case-sensitive: false}".utf8),
+                .yaml, file: "s.yaml")
+            var settings = try task.migrationSettings(source)
+            settings.source = try pair.options(pair.source, nil)
+            settings.target = try pair.options(pair.target, nil)
+            let complete = settings
+            let plan = try await withThread("plan") {
+                try MigrationPlan(
+                    settings: complete, source: Connection(complete.source),
+                    target: Connection(complete.target))
+            }
+            #expect(plan.tables.map(\.name) == [TableName(schema: "shop", name: "a")])
         }
     }
 

@@ -57,4 +57,24 @@ import Testing
             }
         }
     }
+
+    @Test("rules that were stored compare names as their source does")
+    func storedNames() async throws {
+        try await TestServer.with(.mariadb) { server in
+            let options = ConnectionOptions(
+                host: "127.0.0.1", port: server.port, user: TestServer.user,
+                password: Password(TestServer.password))
+            var settings = MigrationSettings(
+                source: options, target: options, selection: TableSelection(tables: []))
+            try settings.take(SourceRules(tables: BlockAllowList(doSchemas: ["Shop"])))
+            let stored = MigrationIdentity(settings: settings, server: ServerUUID(high: 0, low: 1))
+            let selected = try await withThread("test") {
+                let mapping = try stored.mapping(Connection(options))
+                return ["Shop", "shop"].map {
+                    mapping?.selects(TableName(schema: $0, name: "t")) == true
+                }
+            }
+            #expect(selected == [true, false])
+        }
+    }
 }

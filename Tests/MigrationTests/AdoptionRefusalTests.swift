@@ -147,6 +147,51 @@ extension MigrationTests.AdoptionTests {
         }
     }
 
+    @Test(
+        "a replica may lack what DM has read elsewhere: it has to catch up",
+        arguments: Pair.sameFamily)
+    func replica(_ pair: Pair) async throws {
+        let tables = "CREATE TABLE t (id INT PRIMARY KEY, v INT); CREATE TABLE log (v INT);"
+        let words = pair.source == .mariadb ? "SLAVE" : "REPLICA"
+        let target = try await SharedServers.all.server(pair.target, "target")
+        try await TestServer.with(pair.source, name: "read") { primary in
+            try await TestServer.with(pair.source, name: "named") { named in
+                try Replica.start(named, of: primary)
+                let read = try Trial(source: primary, target: target, "adoptreplica", tables)
+                var trial = Trial(read, source: named)
+                trial.sourceURL = named.url
+                let left = try Left(trial, tables)
+                // It has everything up to the place, and then lags behind, or is cut off.
+                for thread in ["SQL_THREAD", "IO_THREAD"] {
+                    try await Replica.caughtUp(named, with: primary)
+                    try left.checkpoint(try Place(primary))
+                    try named.sql("STOP \(words) \(thread)")
+                    let rows = "INSERT INTO log VALUES (1),(1); UPDATE t SET v=1;"
+                    try read.onSource(rows)
+                    try trial.onTarget(rows)
+                    let checked = try await left.run()
+                    #expect(checked.status == 5, "\(checked.text)")
+                    #expect(checked.text.contains("may lack what DM has read"), "\(checked.text)")
+                    let ignored = try await left.run("--ignore-check", "all")
+                    #expect(
+                        ignored.status == 1 && ignored.text.contains("[migration.adopt]")
+                            && ignored.text.contains("does not run"), "\(ignored.text)")
+                    #expect(trial.phase == "start")
+                    try named.sql("START \(words) \(thread)")
+                }
+                // What has caught up is held to have all of it: those changes are repeated.
+                try await Replica.caughtUp(named, with: primary)
+                let keyless = try await left.run()
+                #expect(
+                    keyless.status == 5 && keyless.text.contains("adopt-tables"),
+                    "\(keyless.text)")
+                let outcome = try await left.run("--exclude", "\(trial.schema).log")
+                #expect(outcome.status == 0, "\(outcome.text)")
+                try await trial.expectEqual()
+            }
+        }
+    }
+
     @Test("that Skein has gone on with a task of DM's is known, whatever becomes of its checkpoint")
     func known() async throws {
         let tables = "CREATE TABLE t (id INT PRIMARY KEY, v INT); CREATE TABLE log (v INT);"

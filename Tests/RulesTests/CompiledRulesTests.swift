@@ -46,6 +46,69 @@ struct CompiledRulesTests {
         #expect(try JSONDecoder().decode(SourceRules.self, from: data) == rules)
     }
 
+    @Test("case has a meaning of its own in regular expressions")
+    func equalPatterns() throws {
+        func displaced(_ task: String, _ source: String) throws -> Int {
+            var rules = SourceRules(eventFilters: [
+                EventFilterRule(name: "a", schemaPattern: task, action: .ignore)
+            ])
+            rules.sourceFilters = [
+                EventFilterRule(name: "b", schemaPattern: source, action: .ignore)
+            ]
+            return try TableMapping(rules).displacedFilters.count
+        }
+        #expect(try displaced("shop", "SHOP") == 1)
+        #expect(try displaced("~^\\d$", "~^\\D$") == 0)
+        #expect(try displaced("~^\\d$", "~^\\d$") == 1)
+    }
+
+    @Test("expressions that depend on the time zone need one, and a copy reads in UTC")
+    func zones() throws {
+        let shape = TableShape(
+            name: TableName(schema: "shop", name: "t"),
+            columns: [
+                ColumnShape(name: "id", type: ColumnType(.int)),
+                ColumnShape(name: "ts", type: ColumnType(.timestamp)),
+                ColumnShape(name: "dt", type: ColumnType(.datetime)),
+            ])
+        let version = ServerVersion("8.4.0")
+        func mapping(_ text: String, _ offset: Int?) throws -> TableMapping {
+            var rules = SourceRules(expressionFilters: [
+                ExpressionFilterRule(name: "e", schema: "shop", table: "t", insertExpression: text)
+            ])
+            rules.timeZoneOffset = offset
+            return try TableMapping(rules)
+        }
+        for text in [
+            "ts > '2026-01-01'", "UNIX_TIMESTAMP(dt) > 1", "id = 1 OR FROM_UNIXTIME(id) > dt",
+        ] {
+            for offset in [nil, 0, 28_800] {
+                var mapping = try mapping(text, offset)
+                let filter = try #require(try mapping.expressions(for: shape, source: version))
+                #expect(filter.zoned == ["expression-filter.e.insert-value-expr"])
+                if offset ?? 0 == 0 {
+                    #expect(try mapping.copyCondition(of: shape, source: version) != nil)
+                } else {
+                    #expect {
+                        try mapping.copyCondition(of: shape, source: version)
+                    } throws: {
+                        "\($0)".contains("rows are copied in UTC")
+                    }
+                }
+                mapping.requireZone(insteadOf: "+08:00")
+                #expect {
+                    try mapping.expressions(for: shape, source: version)
+                } throws: {
+                    "\($0)".contains(
+                        "insert-value-expr: it depends on the time zone, which is +08:00")
+                }
+            }
+        }
+        var plain = try mapping("dt > '2026-01-01'", 28_800)
+        plain.requireZone(insteadOf: "+08:00")
+        #expect(try plain.copyCondition(of: shape, source: version) != nil)
+    }
+
     @Test("an entry of two kinds is refused with its name")
     func wrong() {
         var wrong = rules

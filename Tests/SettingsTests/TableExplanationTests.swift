@@ -49,6 +49,20 @@ struct TableExplanationTests {
         #expect(try lines(task, "shop_1.order_7", "two").contains("target | shop_1.order_7 | "))
     }
 
+    @Test("case counts, and where that makes a difference it is said")
+    func letterCase() throws {
+        let text = TaskFileTests.full.replacing(
+            "case-sensitive: true", with: "clean-dump-file: true")
+        let found = try lines(task(text), "SHOP_1.order_7")
+        #expect(found.first?.hasPrefix("taken | no | ") == true)
+        #expect(
+            found.last
+                == "in any case | other decisions | where the source has lower_case_table_names 1 or 2"
+        )
+        #expect(try lines(task(text), "shop_1.order_7").allSatisfy { !$0.contains("in any case") })
+        #expect(try lines(task(TaskFileTests.full), "SHOP_1.order_7").count == 1)
+    }
+
     @Test("expressions, routes that contradict each other and short files are told too")
     func others() throws {
         let text = TaskFileTests.full.replacing("table: orders,", with: "table: order_7,")

@@ -442,7 +442,7 @@ struct TaskFileTests {
         for table in left { #expect(!selection.selects(name(table)), "\(table)") }
     }
 
-    @Test("the rules of a source go before those of the task, and its case counts")
+    @Test("the filters of a source stand beside those of the task")
     func sourceRules() throws {
         let text = Self.with(
             "  - {source-id: s, filter-rules: [a]}", "filters: {a: {schema-pattern: x, action: Do}}"
@@ -452,8 +452,11 @@ struct TaskFileTests {
                 "{source-id: s, from: {host: h, user: u}, case-sensitive: true, filters: [{schema-pattern: y, action: Ignore}]}"
                     .utf8), .yaml, file: "s.yaml")
         let rules = try #require(try Self.report(text).value.rules(source))
-        #expect(rules.isCaseSensitive && rules.source == "s")
-        #expect(rules.eventFilters.map(\.name) == ["filters[0] of the source", "a"])
+        #expect(!rules.isCaseSensitive && rules.source == "s")
+        #expect(rules.sourceFilters?.map(\.name) == ["filters[0] of the source"])
+        #expect(rules.eventFilters.map(\.name) == ["a"])
+        let acting = try rules.chosenFilters().acting.map(\.name)
+        #expect(acting == ["filters[0] of the source", "a"])
     }
 
     @Test("a record of an older version is still read")

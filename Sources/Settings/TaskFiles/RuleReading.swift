@@ -22,6 +22,12 @@ extension TaskFile {
                 _ = try EventFilter([rule], isCaseSensitive: isExact)
             }
         }
+        for instance in instances where instance.filterNames.count > 1 {
+            try reading.checked { () throws(RuleError) in
+                // Names that are alike in another case are so on some servers only.
+                _ = try part(instance).rules.comparing(lowerCaseTableNames: 0).chosenFilters()
+            }
+        }
         for rule in expressionFilters.values.sorted(by: { $0.name < $1.name }) {
             try reading.checked { () throws(RuleError) in try rule.checkSyntax() }
         }

@@ -55,10 +55,19 @@ extension TaskSettings {
                             reason: "\"tables\" and \"exclude\"")
                     ])
             }
-            let listName = file?.instances.first { $0.source == source.name }?.listName
-            return TableExplanation(
-                source: source.name,
-                lines: try rules.explanation(of: table, list: listName ?? ""))
+            let listName = file?.instances.first { $0.source == source.name }?.listName ?? ""
+            var lines = try rules.comparing(lowerCaseTableNames: 0)
+                .explanation(of: table, list: listName)
+            // Case counts on most servers; where it need not, somebody has set it so.
+            if !rules.isCaseSensitive,
+                (try? rules.explanation(of: table, list: listName)) != lines
+            {
+                lines.append(
+                    .init(
+                        subject: "in any case", verdict: "other decisions",
+                        reason: "where the source has lower_case_table_names 1 or 2"))
+            }
+            return TableExplanation(source: source.name, lines: lines)
         } catch {
             throw SettingsError(oneLine(error.description))
         }
@@ -117,7 +126,8 @@ extension SourceRules {
                     subject: "target", verdict: "error: more than one route matches",
                     reason: error.rules.map { "routes.\($0)" }.joined(separator: ", ")))
         }
-        let events = try EventFilter(eventFilters, isCaseSensitive: isCaseSensitive)
+        let acting = try chosenFilters().acting
+        let events = try EventFilter(acting, isCaseSensitive: isCaseSensitive)
         for kind in [EventSelector.insert, .update, .delete] {
             lines.append(Self.line(kind, events.decision(for: kind, on: real)))
         }
@@ -129,7 +139,7 @@ extension SourceRules {
             lines.append(Self.line(kind, events.decision(forDDL: kinds, on: real, sql: "")))
         }
         return lines
-            + eventFilters.filter { !$0.sqlPatterns.isEmpty }.map {
+            + acting.filter { !$0.sqlPatterns.isEmpty }.map {
                 Line(
                     subject: "DDL like \($0.sqlPatterns.joined(separator: " or "))",
                     verdict: $0.action.rawValue,

@@ -62,9 +62,9 @@ public struct TaskFile: SettingsBlock {
     public var heartbeatUpdate = 1
     /// `heartbeat-report-interval`.
     public var heartbeatReport = 10
-    /// `timezone`; empty for UTC.
+    /// `timezone`; empty for the target's, which has to be UTC where expressions depend on it.
     public var timeZone = ""
-    /// `case-sensitive`; `nil`: as the source says it, or its server has it.
+    /// `case-sensitive`; case counts in any case where a source's server tells it apart.
     public var isCaseSensitive: Bool?
     /// `collation_compatible`.
     public var collation = Collation.loose

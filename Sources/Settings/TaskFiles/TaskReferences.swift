@@ -90,8 +90,10 @@ extension TaskFile {
             map.warn(
                 "timezone",
                 "does not change rows: instants stay instants, and DDL runs in the zone that it "
-                    + "had on the source")
+                    + "had on the source; only expressions see TIMESTAMP in it")
         }
+        warnOfNames(map)
+        warnOfCopiedExpressions(map)
         if startTime != nil, mode != .incremental {
             throw map.error(
                 "start-time",
@@ -133,6 +135,25 @@ extension TaskFile {
                         ?? "\(path).syncer.\(name)",
                     "\"\(name)\" contradicts \"foreign_key_checks\" of the target's session")
             }
+        }
+    }
+
+    private func warnOfNames(_ map: SettingsMapping) {
+        guard isCaseSensitive == false else { return }
+        map.warn(
+            "case-sensitive",
+            "is false without effect where the source's server tells case apart "
+                + "(lower_case_table_names 0): there case counts in rules, as in DM")
+    }
+
+    private func warnOfCopiedExpressions(_ map: SettingsMapping) {
+        guard mode == .all || mode == .full else { return }
+        for rule in expressionFilters.values.sorted(by: { $0.name < $1.name }) {
+            guard rule.insertExpression != nil else { continue }
+            map.reading.warn(
+                at: "expression-filter.\(rule.name).insert-value-expr",
+                "\"expression-filter.\(shortened(rule.name))\" leaves rows out of the copy, too; "
+                    + "DM copies every row that is there, and filters what follows")
         }
     }
 
@@ -186,7 +207,7 @@ extension TaskFile {
         if let threads = instance.loadThreads { load.connections = threads }
         var sync = instance.sync ?? instance.syncName.flatMap { syncs[$0] } ?? SyncSettings()
         if let threads = instance.syncThreads { sync.lanes = threads }
-        let rules = SourceRules(
+        var rules = SourceRules(
             source: instance.source, isCaseSensitive: isCaseSensitive ?? false,
             tables: instance.listName.flatMap { lists[$0]?.list } ?? BlockAllowList(),
             routes: instance.routeNames.compactMap { routes[$0] },
@@ -195,6 +216,9 @@ extension TaskFile {
             onlineSchemaChange: onlineDDL == false
                 ? nil
                 : OnlineSchemaChangeRules(shadowPatterns: shadowRules, trashPatterns: trashRules))
+        if !rules.expressionFilters.isEmpty {
+            rules.timeZoneOffset = FixedZone(timeZone)?.offset
+        }
         return SourcePart(
             source: instance.source, start: instance.start, rules: rules, dump: dump, load: load,
             sync: sync,

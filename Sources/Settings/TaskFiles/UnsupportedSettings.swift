@@ -33,8 +33,9 @@ extension TaskFile {
             "tables can't be merged into one so far", if: shardMode != .none)
         add(
             "timezone",
-            "expressions see TIMESTAMP columns in UTC: write their constants so, and leave it out",
-            if: !timeZone.isEmpty && !expressionFilters.isEmpty)
+            "expressions know zones that are always as far from UTC ('+08:00', UTC): write their "
+                + "constants in one of these",
+            if: !timeZone.isEmpty && FixedZone(timeZone) == nil && !expressionFilters.isEmpty)
         for name in SessionVariables.refused(target.session) {
             add("target-database.session", SessionVariables.remedy(name))
         }

@@ -37,23 +37,31 @@ struct AdoptedStretch {
         }
     }
 
-    /// Finds up to where DM may have applied changes. DM must have been stopped.
+    /// Finds up to where DM may have applied changes, as DM's checkpoint says it. DM must have been
+    /// stopped.
     ///
     /// - Parameter isAnew: somebody else has gone on from there meanwhile, who wrote nothing of it
     ///   into DM's checkpoint.
-    static func end(
-        of checkpoint: DMCheckpoint, _ search: StartSearch, _ source: ConnectionOptions,
-        isAnew: Bool
-    ) throws -> SourcePosition {
+    /// - Returns: `nil` when it does not say.
+    static func noted(
+        in checkpoint: DMCheckpoint, _ search: StartSearch, isAnew: Bool
+    ) throws -> SourcePosition? {
         // DM gives its place up in the checkpoint before it applies anything behind it. But GTIDs
         // that it has kept from a time when it used them say nothing; they show by another place.
         // And one that the checkpoint has passed is left from an earlier error.
-        if !isAnew, let exit = checkpoint.exit, try confirmed(checkpoint.global, search) != nil,
-            (checkpoint.tables + [checkpoint.global]).allSatisfy({ !isBehind($0, exit) }),
-            let end = try confirmed(exit, search)
-        {
-            return end
-        }
+        guard !isAnew, let exit = checkpoint.exit,
+            try confirmed(checkpoint.global, search) != nil,
+            (checkpoint.tables + [checkpoint.global]).allSatisfy({ !isBehind($0, exit) })
+        else { return nil }
+        return try confirmed(exit, search)
+    }
+
+    /// The end of all that DM can have read, where its checkpoint does not say how far it was. DM
+    /// must have been stopped, and a source that is a replica must have everything that the server
+    /// had which DM read.
+    static func end(
+        _ search: StartSearch, _ source: ConnectionOptions
+    ) throws -> SourcePosition {
         var end = try search.find(.now)
         // A replica may have read what is not committed yet, like a transaction that waits for
         // another replica.
@@ -84,6 +92,23 @@ struct AdoptedStretch {
         guard let a = place.position, let b = other.position else { return true }
         return a > b
     }
+
+    /// What is said of a source that may lack what DM has read from another server. It is told from
+    /// no checkpoint: rows of what comes later would be there already, those without a key twice.
+    static func lagging(_ doubt: String) -> String {
+        "the source is a replica, and may lack what DM has read from the server that it follows: "
+            + doubt
+    }
+
+    /// What is said of a source that does not tell whether it is a replica.
+    static let unknownReplica =
+        "the source does not tell whether it is a replica, which may lack what DM has read from the "
+        + "server that it follows: GRANT REPLICA MONITOR (on MySQL REPLICATION CLIENT) to its user"
+
+    /// What to do about such a source.
+    static let replicaRemedy =
+        "let it catch up with the server that DM read, or name that one as the source; RESET REPLICA "
+        + "ALL, where it is to follow nobody any more"
 
     /// What is said of tables whose changes can't be repeated.
     ///

@@ -15,6 +15,12 @@ extension Prechecks {
             let checkpoint = try task.checkpoint(target)
             try task.requireNothingOpen(target)
             let start = try AdoptedStretch.start(of: checkpoint, task, search(context))
+            let isAnew = try isAnew(task, context)
+            if try AdoptedStretch.noted(in: checkpoint, search(context), isAnew: isAnew) == nil,
+                let finding = try lag(context)
+            {
+                return finding
+            }
             return .ok("DM's task \(task.name) is gone on with from \(start)")
         } catch let error as MigrationError {
             return .error("\(error)", remedy: "let DM go on until there is nothing like it")
@@ -22,6 +28,19 @@ extension Prechecks {
             return .error(
                 "DM's checkpoint: \(error)", remedy: "copy the rows that are there, with mode all")
         }
+    }
+
+    /// Whether the source is a replica that may lack what DM has read elsewhere. One that is only
+    /// some moments behind need not be so when it matters: then it is waited for.
+    private static func lag(_ context: CheckContext) throws -> Check.Finding? {
+        guard let status = try SourceSession(context.source.connection).replicaStatus() else {
+            return .error(AdoptedStretch.unknownReplica, remedy: AdoptedStretch.replicaRemedy)
+        }
+        guard let doubt = status.doubt(since: status) else { return nil }
+        let message = AdoptedStretch.lagging(doubt)
+        return status.isRunning
+            ? .warning(message, remedy: "if it does not catch up by itself, it is refused")
+            : .error(message, remedy: AdoptedStretch.replicaRemedy)
     }
 
     /// Tables that can't take changes twice.
@@ -35,9 +54,8 @@ extension Prechecks {
             let isAnew = try Self.isAnew(task, context)
             let stretch = AdoptedStretch(
                 start: try AdoptedStretch.start(of: checkpoint, task, search(context)),
-                end: try AdoptedStretch.end(
-                    of: checkpoint, search(context), context.settings.source,
-                    isAnew: isAnew))
+                end: try AdoptedStretch.noted(in: checkpoint, search(context), isAnew: isAnew)
+                    ?? AdoptedStretch.end(search(context), context.settings.source))
             return stretch.isEmpty
                 ? .ok("nothing behind DM's checkpoint was applied")
                 : .error(

@@ -24,9 +24,8 @@ struct CheckContext {
         arriving: Set<TableName>? = nil
     ) throws {
         var settings = settings
-        if settings.comparesNamesAsServer {
-            try settings.compareNames(lowerCaseTableNames: source.lowerCaseTableNames())
-        }
+        try settings.settleNames(source)
+        try settings.settleZone(target)
         self.settings = settings
         self.source = try ServerFacts(source)
         self.target = try ServerFacts(target)
