@@ -41,6 +41,8 @@ public struct StoppedStatement: Sendable, Hashable, Codable {
 public struct UndecidableStatement: Error, Sendable, Hashable, CustomStringConvertible {
     /// Why, in words.
     public var detail: String
+    /// Whether the statement that was meant is not the one that the subtask has stopped at.
+    public var isOther = false
     /// One sentence.
     public var description: String { "nothing can be decided: \(detail)" }
 }
@@ -81,13 +83,14 @@ public struct StatementDecisions: Sendable {
     /// Decides about the statement that the subtask has stopped at, durably; an earlier decision
     /// about it counts no more. It takes effect when the subtask goes on.
     ///
+    /// - Parameter position: of the statement that was looked at; `nil`: whichever it is.
     /// - Returns: that statement.
-    /// - Throws: ``UndecidableStatement`` where there is none, parts or all of it have run
-    ///   already, or the subtask is running.
+    /// - Throws: ``UndecidableStatement`` where there is none, it is another one, parts or all of it
+    ///   have run already, or the subtask is running.
     public func decide(
-        _ decision: StatementDecision, _ connection: Connection
+        _ decision: StatementDecision, at position: String? = nil, _ connection: Connection
     ) throws -> StoppedStatement {
-        try change(connection) { stopped in
+        try change(connection, at: position) { stopped in
             objects.storeStatement(
                 try StoredObject(
                     kind: .decision, name: Self.name(stopped.key), encoding: decision))
@@ -96,15 +99,25 @@ public struct StatementDecisions: Sendable {
 
     /// Takes a decision back that no run has made use of.
     ///
+    /// - Parameter position: of the statement that was looked at; `nil`: whichever it is.
     /// - Returns: the statement that it was about.
-    public func revert(_ connection: Connection) throws -> StoppedStatement {
-        try change(connection) { objects.removeStatement(.decision, Self.name($0.key)) }
+    public func revert(
+        at position: String? = nil, _ connection: Connection
+    ) throws -> StoppedStatement {
+        try change(connection, at: position) {
+            objects.removeStatement(.decision, Self.name($0.key))
+        }
     }
 
     private func change(
-        _ connection: Connection, _ statement: (StoppedStatement) throws -> String
+        _ connection: Connection, at position: String?,
+        _ statement: (StoppedStatement) throws -> String
     ) throws -> StoppedStatement {
-        let nothing = UndecidableStatement(detail: "no statement has stopped \(key)")
+        var nothing = UndecidableStatement(detail: "no statement has stopped \(key)")
+        if let position {
+            nothing.detail += " any more, nor that at \(position)"
+            nothing.isOther = true
+        }
         guard try read(connection).stopped != nil else { throw nothing }
         // A run reads what was decided when it begins: while one goes on, it would not know.
         let running = UndecidableStatement(
@@ -117,6 +130,12 @@ public struct StatementDecisions: Sendable {
             let records = try objects.readLocked(connection)
             guard let record = records.first(where: { $0.kind == .stopped }) else { throw nothing }
             let stopped = try record.decoded(as: StoppedStatement.self)
+            // What was looked at may have gone by since, and another one have come.
+            guard position == nil || position == stopped.position else {
+                throw UndecidableStatement(
+                    detail: "\(key) has stopped at \(stopped.position) now, not at "
+                        + "\(position ?? "")", isOther: true)
+            }
             // The list of what runs can't be another one any more.
             guard !begun.contains(stopped.key) else {
                 throw UndecidableStatement(

@@ -8,11 +8,14 @@ public struct UnsettableShape: Error, Sendable, Hashable, CustomStringConvertibl
     public var detail: String
     /// What to do; empty where that is said.
     public var remedy: String
+    /// Whether the checkpoint is not where it was when it was looked at.
+    public var isElsewhere: Bool
 
     /// Makes one.
-    public init(_ detail: String, remedy: String = "") {
+    public init(_ detail: String, remedy: String = "", isElsewhere: Bool = false) {
         self.detail = detail
         self.remedy = remedy
+        self.isElsewhere = isElsewhere
     }
 
     /// One sentence.
@@ -83,7 +86,8 @@ public struct StoredShapes: Sendable {
                 try row[1].map({ try SourcePosition(encoded: unhex($0)) }) == known.lowWater
             else {
                 throw UnsettableShape(
-                    "the subtask has gone on meanwhile", remedy: "look at the shape once more")
+                    "the subtask has gone on meanwhile", remedy: "look at the shape once more",
+                    isElsewhere: true)
             }
             try Self.requireFollowing(known)
             let begun = try connection.value(

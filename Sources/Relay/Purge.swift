@@ -28,7 +28,8 @@ struct Purge {
 
     /// Removes, and returns what.
     ///
-    /// - Throws: ``RelayError/needed`` when a file that was named by hand is needed.
+    /// - Throws: ``RelayError/needed`` when files were named by hand, and the first of them is
+    ///   needed or read.
     func run(_ rules: PurgeRules, now: Int64) throws -> [String] {
         try catalog.maintained { try remove(rules, now) }
     }
@@ -86,7 +87,11 @@ struct Purge {
                         throw .needed(file: "\(shelf.folder)/\(entry.name)", by: needer.key)
                     }
                     if let oldestReader, oldestReader < place || isIn(oldestReader, place) {
-                        return removed
+                        // Who names a file is told when nothing of it was done.
+                        guard rules.upTo != nil, removed.isEmpty else { return removed }
+                        throw .needed(
+                            file: "\(shelf.folder)/\(entry.name)",
+                            by: "a reader, which is in \(oldestReader.position.file) now")
                     }
                 }
                 if !rules.isDry { try catalog.remove(shelf.folder, entry.name) }

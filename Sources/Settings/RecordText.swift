@@ -42,10 +42,19 @@ extension JSONValue {
         JSONValue(bytes: Array(text.utf8))?.withoutPasswords
     }
 
+    /// The places of servers in a source's and a task's text, in the short form and in DM's.
+    private static let servers = ["source", "target", "from", "target-database"]
+
+    /// Passwords stand in servers alone: other keys may be names that a person has chosen.
     private var withoutPasswords: JSONValue {
-        guard case .object(let object) = self else { return self }
-        return .object(
-            object.filter { !$0.key.hasPrefix("password") }.mapValues(\.withoutPasswords))
+        guard case .object(var object) = self else { return self }
+        for name in Self.servers {
+            guard case .object(var server)? = object[name] else { continue }
+            server["password"] = nil
+            server["password-encrypted"] = nil
+            object[name] = .object(server)
+        }
+        return .object(object)
     }
 }
 

@@ -139,12 +139,16 @@ public struct CheckpointRefusal: Error, Sendable, Hashable, CustomStringConverti
         case malformed
         /// A statement can't be decided about.
         case statement
+        /// The subtask is at another place than the one that was looked at.
+        case moved
         /// A shape can't be set.
         case shape
         /// There is no such checkpoint.
         case missing
         /// A server could not be asked, or has refused.
         case server
+        /// As many checkpoints as may be are being asked about.
+        case busy
     }
 
     /// What it is about.
@@ -194,8 +198,8 @@ public struct SubtaskCheckpoint: Sendable {
         self.task = task
         self.source = source
         self.metaSchema = metaSchema
-        self.target = target
-        self.server = server
+        self.target = Self.bounded(target)
+        self.server = server.map { Self.bounded($0) }
     }
 
     private var meta: MetaSchema { MetaSchema(name: metaSchema) }
@@ -204,6 +208,17 @@ public struct SubtaskCheckpoint: Sendable {
     /// How long a row of the checkpoint is waited for, in seconds: runs hold them for milliseconds,
     /// and whoever asks waits.
     private static let lockWait = 5
+
+    /// How long a server may say nothing, in seconds: longer than the locks above are waited for.
+    private static let silenceLimit: UInt32 = 30
+
+    /// A server as it is asked here: one that has gone must not hold whoever asks for hours.
+    private static func bounded(_ options: ConnectionOptions) -> ConnectionOptions {
+        var options = options
+        if options.readTimeoutSeconds == 0 { options.readTimeoutSeconds = silenceLimit }
+        if options.writeTimeoutSeconds == 0 { options.writeTimeoutSeconds = silenceLimit }
+        return options
+    }
 
     /// A connection to the target, and the subtask's state.
     ///
@@ -226,16 +241,20 @@ public struct SubtaskCheckpoint: Sendable {
 
     /// Shows the statement that the subtask has stopped at, or decides about it, durably.
     ///
+    /// - Parameter position: of the statement that is meant, as it was shown; `nil`: whichever it is.
     /// - Throws: `UndecidableStatement`, `CheckpointError`, `MySQLError`.
-    public func statement(_ request: StatementRequest) throws -> SubtaskStatement {
+    public func statement(
+        _ request: StatementRequest, at position: String? = nil
+    ) throws -> SubtaskStatement {
         let (connection, _) = try open()
         let decisions = StatementDecisions(meta: meta, key: key)
         switch request {
         case .show: break
-        case .skip: _ = try decisions.decide(.skip, connection)
-        case .replace(let statements): _ = try decisions.decide(.replace(statements), connection)
-        case .inject(let statements): _ = try decisions.decide(.inject(statements), connection)
-        case .revert: _ = try decisions.revert(connection)
+        case .skip: _ = try decisions.decide(.skip, at: position, connection)
+        case .replace(let texts):
+            _ = try decisions.decide(.replace(texts), at: position, connection)
+        case .inject(let texts): _ = try decisions.decide(.inject(texts), at: position, connection)
+        case .revert: _ = try decisions.revert(at: position, connection)
         }
         let (stopped, decided) = try decisions.read(connection)
         var answer = SubtaskStatement(name: task, sourceName: source)
@@ -261,13 +280,24 @@ public struct SubtaskCheckpoint: Sendable {
     /// Shows table shapes, or sets one, durably: rows from the checkpoint's position on are read by
     /// it when the subtask goes on.
     ///
+    /// - Parameter position: where the checkpoint was when the shape was chosen, as it was shown;
+    ///   `nil`: wherever it is.
     /// - Throws: `UnsettableShape`, `CheckpointError`, `MySQLError`, `UnknownColumnType`.
-    public func shapes(_ request: ShapeRequest) throws -> SubtaskShapes {
+    public func shapes(
+        _ request: ShapeRequest, at position: String? = nil
+    ) throws -> SubtaskShapes {
         let (connection, state) = try open()
         let shown: TableName?
         switch request {
         case .show(let table): shown = table
         case .set(let table, let origin, let hasRows):
+            // That it is still there is looked at again behind the lock.
+            if let position, position != state.shownPosition {
+                throw UnsettableShape(
+                    "\(key) is at \(state.shownPosition ?? "no position yet"), not at \(position)",
+                    remedy: "look at the shape once more, and say what it was there",
+                    isElsewhere: true)
+            }
             try set(table, origin, hasRows: hasRows, state, connection)
             shown = table
         }
@@ -280,7 +310,7 @@ public struct SubtaskCheckpoint: Sendable {
         }
         return SubtaskShapes(
             name: task, sourceName: source,
-            position: state.phase == "start" ? nil : state.lowWater?.description,
+            position: state.shownPosition,
             tables: chosen.sorted { $0.name < $1.name }.map { shape in
                 .init(
                     schemaName: shape.name.schema, tableName: shape.name.name,
@@ -313,6 +343,11 @@ public struct SubtaskCheckpoint: Sendable {
             known: Set(try stored.read(connection).map(\.name)))
         try stored.set(chosen.shape(origin), known: state, hasRows: hasRows, connection)
     }
+}
+
+extension SubtaskState {
+    /// Where the shapes hold, for people; `nil` before changes are followed.
+    fileprivate var shownPosition: String? { phase == "start" ? nil : lowWater?.description }
 }
 
 extension UnsettableShape {

@@ -115,6 +115,34 @@ struct CheckpointRequestTests {
         }
     }
 
+    @Test("a change is for the place that was looked at, and is refused where there is another")
+    func seen() async throws {
+        try await Self.with(["stopped-1", "stopped-2", "many"]) { _, http, control in
+            func decide(_ more: String) async throws -> RawHTTP.Answer {
+                try await http.send("POST", "\(Self.path)/ddl", #"{"decision":"skip"\#(more)}"#)
+            }
+            let one = #","source_name_list":["stopped-1"]"#
+            let here = #","position":"binlog.000007:4711""#
+            let there = #","position":"binlog.000007:47""#
+            #expect(try await decide(one + here).data.first?["decision"] as? String == "skip")
+            let moved = try await decide(one + there)
+            #expect(moved.status == 412 && moved.code == "record.changed", "\(moved.body)")
+            let several = try await decide(#","source_name_list":["stopped-1","stopped-2"]"# + here)
+            #expect(several.code == "request.malformed", "\(several.body)")
+            func set(_ source: String, _ more: String) async throws -> RawHTTP.Answer {
+                try await http.send(
+                    "PUT", "\(Self.path)/sources/\(source)/shape",
+                    #"{"schema_name":"shop","table_name":"t","from":"source"\#(more)}"#)
+            }
+            #expect(try await set("stopped-1", here).status == 200)
+            let elsewhere = try await set("stopped-1", there)
+            #expect(elsewhere.status == 412 && elsewhere.code == "record.changed")
+            let busy = try await set("many", "")
+            #expect(busy.status == 503 && busy.code == "unavailable", "\(busy.body)")
+            #expect(control.calls.withLock { $0.count } == 5)
+        }
+    }
+
     private static let mistakes: [(String, String, String?, String)] = [
         ("POST", "ddl", "", "request.malformed"),
         ("POST", "ddl", "{}", "request.malformed"),
@@ -160,7 +188,9 @@ struct CheckpointRequestTests {
                 ("PUT", "sources/stopped/shape"),
             ] {
                 let body =
-                    #"{"decision":"skip","schema_name":"s","table_name":"t","from":"source"}"#
+                    path == "ddl"
+                    ? #"{"decision":"skip"}"#
+                    : #"{"schema_name":"s","table_name":"t","from":"source"}"#
                 let answer = try await http.send(
                     method, "/api/v1/tasks/none/\(path)", method == "GET" ? nil : body)
                 #expect(answer.code == "task.unknown", "\(method) \(path): \(answer.body)")

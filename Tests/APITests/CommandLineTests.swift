@@ -1,6 +1,7 @@
 import API
 import Cluster
 import Foundation
+import Glibc
 import MySQLClient
 import Settings
 import Synchronization
@@ -149,6 +150,30 @@ struct CommandLineTests {
                 ["source", "enable", "x", "--timeout", "1s"],
                 ["SKEIN_ENDPOINT": "127.0.0.1:\(silent.port),\(endpoint)"])
             #expect(change.errors.contains("[api.outcome-unknown]"), "\(change.errors)")
+            try await Self.balancer()
+        }
+    }
+
+    /// What stands before a worker may have passed a change on before it gave up.
+    private static func balancer() async throws {
+        for (status, asked, changed) in [
+            ("502 Bad Gateway", "api.unreadable", "api.outcome-unknown"),
+            ("404 Not Found", "api.unreadable", "api.unreadable"),
+        ] {
+            let page = "<html><h1>\(status)</h1></html>"
+            let listener = try RawHTTP.listener(
+                answering: "HTTP/1.1 \(status)\r\nContent-Type: text/html\r\n"
+                    + "Content-Length: \(page.utf8.count)\r\nConnection: close\r\n\r\n\(page)")
+            let skein = SkeinCommandLine(environment: [
+                "SKEIN_ENDPOINT": "http://127.0.0.1:\(listener.port)"
+            ])
+            for (arguments, code) in [
+                (["source", "list"], asked), (["source", "disable", "x"], changed),
+            ] {
+                let outcome = try await skein.run(arguments)
+                #expect(outcome.errors.contains("[\(code)]"), "\(arguments) \(outcome)")
+            }
+            shutdown(listener.file, Int32(SHUT_RDWR))
         }
     }
 

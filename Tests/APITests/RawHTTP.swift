@@ -109,6 +109,25 @@ struct RawHTTP: Sendable {
         return file
     }
 
+    /// A port that answers each request with the same text.
+    static func listener(answering text: String) throws -> (file: Int32, port: Int) {
+        let listener = try silentListener()
+        Thread.detachNewThread {
+            while true {
+                let file = accept(listener.file, nil, nil)
+                if file < 0 { return }
+                var buffer = [UInt8](repeating: 0, count: 1 << 16)
+                _ = read(file, &buffer, buffer.count)
+                let bytes = Array(text.utf8)
+                _ = bytes.withUnsafeBytes {
+                    Glibc.send(file, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+                }
+                close(file)
+            }
+        }
+        return listener
+    }
+
     /// A port that accepts connections and never says anything.
     static func silentListener() throws -> (file: Int32, port: Int) {
         let file = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)

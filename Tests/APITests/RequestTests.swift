@@ -88,6 +88,10 @@ struct RequestTests {
             "POST", purge, #"{"relay_binlog_name":"binlog.000001"}"#)
         #expect(refused.status == 409 && refused.code == "relay.refused")
         #expect(refused.body.contains("needed by task 't'"))
+        // It says what the log begins with, not what was asked for.
+        let short = try await http.send("POST", purge, #"{"relay_binlog_name":"binlog.000009"}"#)
+        #expect(short.body.contains("begins with binlog.000006 now: from there"), "\(short.body)")
+        #expect(freed.body.contains("begins with binlog.000004 now\""), "\(freed.body)")
     }
 
     @Test("a password stays with its server, user and TLS; elsewhere it has to be given again")
@@ -182,9 +186,10 @@ struct RequestTests {
                 try await api.client.get(KeyLayout.history(task: "t", source: source))
                     .flatMap { SubtaskHistory(bytes: $0.value) }
             }
-            func post(_ action: String, _ body: String? = nil) async throws {
+            func post(_ action: String, _ body: String? = nil) async throws -> String {
                 let answer = try await http.send("POST", "/api/v1/tasks/t/\(action)", body)
                 #expect(answer.status == 200, "\(answer.body)")
+                return answer.body
             }
             try await finish("a")
             // It is known without its worker.
@@ -192,16 +197,47 @@ struct RequestTests {
                 try await http.send("GET", "/api/v1/tasks/t/status").body.contains("Finished")
             }
             for action in ["resume", "start", "pause", "resume", "stop", "start"] {
-                try await post(action)
+                let said = try await post(action)
                 #expect(try await history("a")?.finish != nil, "\(action)")
+                // The answer says so.
+                let isToRun = action != "pause" && action != "stop"
+                #expect(
+                    said.contains(
+                        isToRun ? "running on 'b'; it stays finished on 'a'" : " on 'a', 'b'\""),
+                    "\(action): \(said)")
             }
-            try await post("resume", #"{"source_name_list":["a","a"]}"#)
+            let named = try await post("resume", #"{"source_name_list":["a","a"]}"#)
+            #expect(named.contains("running on 'a'\""), "\(named)")
             #expect(try await history("a")?.finish == nil)
             #expect(try await history("a")?.isStarted == true)
             // All of them are over: it can only be meant.
             for source in ["a", "b"] { try await finish(source) }
-            try await post("start")
+            _ = try await post("start")
             for source in ["a", "b"] { #expect(try await history(source)?.finish == nil) }
+            // Settings with another goal: what was reached is not that. Others leave it as it is.
+            _ = try await post("stop")
+            func put(_ change: (String) -> String) async throws {
+                let answer = try await http.send(
+                    "PUT", "/api/v1/tasks/t", change(TestAPI.task("t", ["a", "b"])))
+                #expect(answer.status == 200, "\(answer.body)")
+            }
+            func with(_ more: String) -> (String) -> String {
+                { $0.dropLast() + ",\(more)}" }
+            }
+            for change in [
+                with(#""until":"caught-up""#), with(#""mode":"full""#),
+                { $0.replacing("db2", with: "db3") },
+            ] {
+                try await finish("a")
+                try await put(change)
+                #expect(try await history("a")?.finish == nil)
+                #expect(try await history("a")?.isStarted == true)
+                try await finish("a")
+                try await put { change($0).dropLast() + #","lanes":3}"# }
+                #expect(try await history("a")?.finish != nil)
+                try await put(change)
+                try await put { $0 }
+            }
             // Nothing is left of a task that is removed.
             #expect(try await http.send("DELETE", "/api/v1/tasks/t?force=true").status == 200)
             #expect(try await api.client.count(.prefix(KeyLayout.histories)) == 0)
@@ -374,6 +410,35 @@ struct RequestTests {
             #expect(workers[1].control.calls.withLock { $0 } == ["verify t b"])
         }
         _ = silent
+    }
+
+    @Test("a comparison is begun on every source that can, and asked for again it goes on")
+    func verify() async throws {
+        try await TestAPI.with { api, workers in
+            let http = workers[0].http
+            for name in ["a", "b", "behind", "busy"] {
+                _ = try await http.send("POST", "/api/v1/sources", TestAPI.source(name))
+                try await api.bind(name, "w1")
+            }
+            _ = try await http.send(
+                "POST", "/api/v1/tasks", TestAPI.task("t", ["a", "behind", "b", "busy"]))
+            func post(_ body: String?) async throws -> RawHTTP.Answer {
+                try await http.send("POST", "/api/v1/tasks/t/verify", body)
+            }
+            let none = try await post(#"{"source_name_list":[]}"#)
+            #expect(none.code == "request.malformed", "\(none.body)")
+            let unknown = try await post(#"{"source_name_list":["a","z"]}"#)
+            #expect(unknown.code == "source.unknown", "\(unknown.body)")
+            #expect(workers[0].control.calls.withLock { $0 } == [])
+            // One that refuses keeps no other one from it, and is named.
+            let all = try await post(nil)
+            #expect(all.status == 409 && all.code == "verify.refused", "\(all.body)")
+            #expect(all.body.contains("on 'behind' task 't' is not compared"), "\(all.body)")
+            #expect(all.body.contains("is being compared on 'a', 'b', 'busy'"), "\(all.body)")
+            #expect(workers[0].control.calls.withLock { $0 } == ["verify t a", "verify t b"])
+            let again = try await post(#"{"source_name_list":["busy","a"]}"#)
+            #expect(again.status == 200 && again.body.contains("'a', 'busy'"), "\(again.body)")
+        }
     }
 
     @Test("a worker is drained, and forgotten when it is gone")

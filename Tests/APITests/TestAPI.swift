@@ -34,10 +34,13 @@ final class FakeControl: WorkerControl {
         }
     }
 
-    func purgeRelay(of source: String, before file: String, inUse: Bool) async throws -> UInt64 {
+    func purgeRelay(of source: String, before file: String, inUse: Bool) async throws -> RelayPurge
+    {
         if file == "binlog.000001" { throw Refusal(description: "\(file) is needed by task 't'") }
         calls.withLock { $0.append("purge \(source) \(file) \(inUse)") }
-        return 4096
+        // A reader is in the sixth.
+        let isRead = file == "binlog.000009" && !inUse
+        return RelayPurge(freedBytes: 4096, firstFile: isRead ? "binlog.000006" : file)
     }
 
     func check(_ settings: MigrationSettings, source: String) async -> SourceCheck {
@@ -49,11 +52,15 @@ final class FakeControl: WorkerControl {
     }
 
     func verify(task: String, source: String) async throws {
+        if source.hasPrefix("busy") {
+            throw WorkerError.isVerifying(task: task, source: source)
+        }
+        if source.hasPrefix("behind") { throw WorkerError.isBehind(task: task, source: source) }
         calls.withLock { $0.append("verify \(task) \(source)") }
     }
 
     func statement(
-        _ request: StatementRequest, _ settings: MigrationSettings
+        _ request: StatementRequest, at position: String?, _ settings: MigrationSettings
     ) async throws -> SubtaskStatement {
         let source = settings.sourceID ?? ""
         calls.withLock { $0.append("\(request) \(settings.name) \(source)") }
@@ -65,6 +72,9 @@ final class FakeControl: WorkerControl {
             return it
         }
         it.position = "binlog.000007:4711"
+        guard position ?? it.position == it.position else {
+            throw CheckpointRefusal(.moved, "it has stopped elsewhere", remedy: "r")
+        }
         it.statement = "ALTER TABLE t ADD x INT"
         it.reason = "refused"
         switch request {
@@ -78,12 +88,16 @@ final class FakeControl: WorkerControl {
     }
 
     func shapes(
-        _ request: ShapeRequest, _ settings: MigrationSettings
+        _ request: ShapeRequest, at position: String?, _ settings: MigrationSettings
     ) async throws -> SubtaskShapes {
         let source = settings.sourceID ?? ""
         calls.withLock { $0.append("\(request) \(settings.name) \(source)") }
         if case .set(let table, _, _) = request, "\(table)".hasSuffix(".wrong") {
             throw CheckpointRefusal(.shape, "the shape can't be set", remedy: "r")
+        }
+        if source == "many" { throw CheckpointRefusal(.busy, "too many ask", remedy: "r") }
+        guard position ?? "binlog.000007:4711" == "binlog.000007:4711" else {
+            throw CheckpointRefusal(.moved, "it is elsewhere", remedy: "r")
         }
         return SubtaskShapes(
             name: settings.name, sourceName: source, position: "binlog.000007:4711",

@@ -19,6 +19,40 @@ struct StatementDecisionTests {
             token: subtask.token(n))
     }
 
+    @Test("a decision for another statement than the one that stands there is refused")
+    func other() async throws {
+        let subtask = try await Subtask(.mariadb, "other")
+        try subtask.take(1, lanes: 3)
+        let ledger = try ledger(subtask, 1)
+        func stop(_ n: Int) throws {
+            try ledger.note(
+                StoppedStatement(
+                    identity: Subtask.identity(n), position: "p\(n)", statement: "s",
+                    reason: "r"))
+        }
+        let decisions = StatementDecisions(meta: subtask.meta, key: subtask.key)
+        let connection = try Connection(subtask.options)
+        // Looked at, and gone on from meanwhile: another one stands there.
+        try stop(5)
+        _ = try decisions.decide(.skip, at: "p5", connection)
+        _ = try decisions.revert(at: "p5", connection)
+        try stop(6)
+        func expectRefused(_ body: () throws -> StoppedStatement) throws {
+            let error = try #require(throws: UndecidableStatement.self) { try body() }
+            #expect(error.isOther && error.description.contains("p5"), "\(error)")
+        }
+        try expectRefused { try decisions.decide(.skip, at: "p5", connection) }
+        #expect(try decisions.read(connection).decisions.isEmpty)
+        _ = try decisions.decide(.inject(["i"]), at: "p6", connection)
+        try expectRefused { try decisions.revert(at: "p5", connection) }
+        #expect(try decisions.read(connection).decisions.values.map { $0 } == [.inject(["i"])])
+        // Nothing stands there at all.
+        let fresh = try await Subtask(.mariadb, "fresh")
+        try fresh.take(1, lanes: 3)
+        let none = StatementDecisions(meta: fresh.meta, key: fresh.key)
+        try expectRefused { try none.decide(.skip, at: "p5", Connection(fresh.options)) }
+    }
+
     @Test("nothing can be decided about a statement that has run", arguments: Servers.families)
     func hasRun(family: TestServer.Family) async throws {
         let subtask = try await Subtask(family, "decided")

@@ -236,8 +236,9 @@ struct RelayRestTests {
                         $0.source == "shop" && $0.log.reason?.contains("paused") == true
                     }
                 }
-                #expect(
-                    try await worker.purgeRelay(of: "shop", before: "bin.000002", inUse: false) > 0)
+                let done = try await worker.purgeRelay(
+                    of: "shop", before: "bin.000002", inUse: false)
+                #expect(done.freedBytes > 0 && done.firstFile == "bin.000002", "\(done)")
                 #expect(try RelayArchive(path: lost).files().first?.name == "bin.000001")
                 // It runs here again, or is copied.
                 worker.order(

@@ -23,8 +23,10 @@ struct StoreMemberTests {
     }
 
     /// Starts workers one after the other, of which all others join the first.
+    ///
+    /// - Parameter folder: the first one's, where it is there already.
     private static func with(
-        _ names: [String],
+        _ names: [String], folder: String? = nil,
         configure: (String, inout NodeSettings.OwnStore) -> Void = { _, _ in },
         _ body: ([TestNode]) async throws -> Void
     ) async throws {
@@ -32,7 +34,8 @@ struct StoreMemberTests {
         var running: [Task<Void, any Error>] = []
         do {
             for name in names {
-                let node = try TestNode(name, store: nil) { own in
+                let node = try TestNode(name, store: nil, folder: nodes.isEmpty ? folder : nil) {
+                    own in
                     own.join = nodes.first.map { [$0.endpoint] } ?? []
                     configure(name, &own)
                 }
@@ -107,6 +110,24 @@ struct StoreMemberTests {
             #expect(try await Self.token(at: victim.endpoint) == token)
             #expect(isFileWell())
             #expect(try await victim.node.client.get(KeyLayout.cluster)?.value == token)
+        }
+    }
+
+    /// Forms a cluster and ends it.
+    ///
+    /// - Returns: the folder of its only worker, which nothing uses any more.
+    private static func formed() async throws -> String {
+        var folder = ""
+        try await with(["w1"]) { folder = $0[0].folder }
+        return folder
+    }
+
+    @Test("the only member is found by others where its worker is started next")
+    func moved() async throws {
+        let folder = try await Self.formed()
+        // All its ports are others.
+        try await Self.with(["w1", "w2", "w3"], folder: folder) { nodes in
+            try await Self.within("three vote") { await Self.voters(nodes[0]).count == 3 }
         }
     }
 

@@ -42,7 +42,9 @@ final class FakeHost: SourceHost {
 
     func measures() -> [SubtaskMeasures] { [] }
 
-    func purgeRelay(of: String, before: String, inUse: Bool) async throws -> UInt64 { 0 }
+    func purgeRelay(of: String, before: String, inUse: Bool) async throws -> RelayPurge {
+        RelayPurge(freedBytes: 0, firstFile: nil)
+    }
 
     func check(_ settings: MigrationSettings, source: String) async -> SourceCheck {
         SourceCheck(sourceName: source, results: [])

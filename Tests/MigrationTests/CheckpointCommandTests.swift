@@ -107,6 +107,8 @@ extension MigrationTests {
                 #expect(foreign.contains("none of the tables"), "\(foreign)")
                 let absent = try await set(["--from-source"], table: "\(task).absent")
                 #expect(absent.contains("no table"), "\(absent)")
+                let moved = try await set(["--from-source", "--position", "bin.000001:4"])
+                #expect(moved.contains("[record.changed]"), "\(moved)")
                 let same = try await Self.run(
                     cluster, ["task", "schema", "show", task, "--table", table])
                 #expect(
@@ -172,10 +174,16 @@ extension MigrationTests {
                 let shown = try await Self.run(
                     cluster, ["task", "ddl", "list", task, "--source", "s1"])
                 #expect(shown.contains("ADD COLUMN c INT") && shown.contains("none"), "\(shown)")
+                let place = shown.split(separator: "\n").first { $0.hasPrefix("position   ") }
+                    .map { String($0.dropFirst(11)) }
+                let seen = ["--position", try #require(place)]
+                let moved = try await Self.run(
+                    cluster, ["task", "ddl", "skip", task, "--position", "bin.000001:4"], status: 1)
+                #expect(moved.contains("[record.changed]"), "\(moved)")
                 // The text is in no log.
                 let statement = "ALTER TABLE \(task).items ADD COLUMN d INT COMMENT 'hush-7'"
                 let decided = try await Self.run(
-                    cluster, ["task", "ddl", "replace", task, statement])
+                    cluster, ["task", "ddl", "replace", task, statement] + seen)
                 #expect(decided.contains("hush-7") && decided.contains("replace"), "\(decided)")
                 _ = try await Self.run(cluster, ["task", "ddl", "revert", task])
                 let reverted = try await Self.run(

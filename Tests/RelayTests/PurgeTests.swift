@@ -60,6 +60,12 @@ extension LossTests {
                     from: .position(.init(file: "bin.000004", offset: 4), of: nil))
                 _ = try await reader.next()
                 #expect(try await Self.purge(path, before: "bin.000006").count == 1)
+                // Nothing before the reader is left: whoever names a file is told why it stays.
+                let read = await #expect(throws: RelayError.self) {
+                    try await Self.purge(path, before: "bin.000006")
+                }
+                #expect(read.map { "\($0)" }?.contains("a reader, which is in bin.000004") == true)
+                #expect(log.contents[0].files.first?.name == "bin.000004")
                 reader.close()
                 let unknown = await #expect(throws: RelayError.self) {
                     try await Self.purge(path, before: "bin.000099")

@@ -72,6 +72,30 @@ struct RecordSettingsTests {
             try SourceSettings(stored: plain.stored(secrets, key: "k"), secrets, key: "k") == plain)
     }
 
+    @Test("only passwords are left out, not what people have named like them")
+    func shownNames() throws {
+        let text = """
+            name: t
+            task-mode: all
+            target-database: {host: h, user: w, password: t0p}
+            mysql-instances:
+              - {source-id: s, route-rules: [passwords-merge], block-allow-list: password}
+            routes:
+              passwords-merge: {schema-pattern: passwords, target-schema: x}
+            block-allow-list: {password: {do-dbs: [passwords]}}
+            """
+        let task = try task(text)
+        let stored = try task.stored(secrets, key: "k/t")
+        let shown = try #require(JSONValue.shown(stored: stored))
+        #expect(shown == task.shown)
+        #expect(shown["routes"]?["passwords-merge"]?["target-schema"] == "x")
+        #expect(shown["block-allow-list"]?["password"] != nil)
+        #expect(stored.contains("password-encrypted"))
+        #expect(!shown.document.contains("encrypted") && !shown.document.contains("t0p"))
+        let again = try self.task(shown.document, .json)
+        #expect(again.shown == shown)
+    }
+
     @Test("a task comes back from the store and from a request as it was")
     func taskRoundTrip() throws {
         let task = try task(Self.fullTask)

@@ -16,6 +16,9 @@ public struct CertificateAuthority {
         public let certificate: String
         /// Its key.
         public let key: String
+        /// When the certificate ends, as a text, where that is sooner than was asked for: with its
+        /// authority.
+        public var earlierEnd: String?
     }
 
     private let certificate: Certificate
@@ -51,6 +54,9 @@ public struct CertificateAuthority {
     }
 
     /// Takes the authority that a folder holds.
+    ///
+    /// - Throws: also for a key that is not the certificate's, and for an authority that has ended or
+    ///   has not begun: nobody would trust what it signs.
     public init(folder: String) throws(SettingsError) {
         (certificate, key) = try translated(
             "there is no authority; `skein cert ca` makes one", folder
@@ -63,6 +69,24 @@ public struct CertificateAuthority {
             )
         }
         self.folder = folder
+        guard key.publicKey == certificate.publicKey else {
+            throw SettingsError(
+                "the key is not that of the authority's certificate, ca.pem: put the one back that "
+                    + "was made with it", file: folder + "/ca.key")
+        }
+        let now = Date.now
+        guard certificate.notValidAfter > now else {
+            throw SettingsError(
+                "the authority has expired at \(certificate.notValidAfter.formatted(.iso8601)); `skein "
+                    + "cert ca` makes another one in another folder, and all workers need it",
+                file: folder + "/ca.pem")
+        }
+        guard certificate.notValidBefore <= now else {
+            throw SettingsError(
+                "the authority is not valid before "
+                    + "\(certificate.notValidBefore.formatted(.iso8601)); look at this machine's clock",
+                file: folder + "/ca.pem")
+        }
     }
 
     /// Makes a worker's certificate, `NAME.pem` and `NAME.key`.
@@ -81,11 +105,14 @@ public struct CertificateAuthority {
             throw SettingsError("name at least one host, by which others reach the worker")
         }
         let names = try hosts.map { host throws(SettingsError) in try Self.name(host) }
-        let files = Files(certificate: "\(folder)/\(name).pem", key: "\(folder)/\(name).key")
+        var files = Files(certificate: "\(folder)/\(name).pem", key: "\(folder)/\(name).key")
         try translated("the certificate can't be made", files.certificate) {
             let now = Date.now
             let own = Certificate.PrivateKey(P256.Signing.PrivateKey())
             let end = now.addingTimeInterval(Double(days) * 86_400)
+            if end > certificate.notValidAfter {
+                files.earlierEnd = certificate.notValidAfter.formatted(.iso8601)
+            }
             let issued = try Certificate(
                 version: .v3, serialNumber: .init(), publicKey: own.publicKey,
                 notValidBefore: min(now, end).addingTimeInterval(-300),

@@ -11,7 +11,8 @@ public import Settings
 public enum APIClientError: Error, Sendable, Hashable, CustomStringConvertible {
     /// No endpoint was reached; each with the reason.
     case unreachable([String])
-    /// The connection broke after a change was sent: it may have been made.
+    /// The connection broke after a change was sent, or something before the worker gave up: it may
+    /// have been made.
     case outcomeUnknown(endpoint: String, reason: String)
     /// The answer is not one of this API.
     case unreadable(endpoint: String, reason: String)
@@ -198,6 +199,10 @@ public final class APIClient: Sendable {
                 endpoint: endpoint)
         }
         if let problem = try? APICoding.value(APIProblem.self, bytes) { throw problem }
+        // What stands before a worker may have passed the change on before it gave up.
+        if method != "GET", status >= 500 {
+            throw APIClientError.outcomeUnknown(endpoint: endpoint, reason: "status \(status)")
+        }
         throw APIClientError.unreadable(endpoint: endpoint, reason: "status \(status)")
     }
 

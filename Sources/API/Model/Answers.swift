@@ -232,12 +232,18 @@ public struct DecisionRequest: Codable, Sendable, Hashable {
     public var statements: [String]?
     /// The sources; `nil`: the only one that a statement has stopped.
     public var sourceNameList: [String]?
+    /// Where the statement is that is meant, as it was shown; `nil`: whichever it is now.
+    public var position: String?
 
     /// Makes a decision.
-    public init(decision: String, statements: [String]? = nil, sourceNameList: [String]? = nil) {
+    public init(
+        decision: String, statements: [String]? = nil, sourceNameList: [String]? = nil,
+        position: String? = nil
+    ) {
         self.decision = decision
         self.statements = statements
         self.sourceNameList = sourceNameList
+        self.position = position
     }
 }
 
@@ -254,16 +260,19 @@ public struct ShapeSettingRequest: Codable, Sendable, Hashable {
     /// That the target has the table's rows as of the checkpoint's position: to be said of a table
     /// whose shape the checkpoint does not hold.
     public var rowsAreThere: Bool?
+    /// Where the checkpoint was when the shape was chosen, as it was shown; `nil`: wherever it is.
+    public var position: String?
 
     /// Names a table, and where its shape comes from.
     public init(
         schemaName: String, tableName: String, sqlContent: String?, from: String?,
-        rowsAreThere: Bool?
+        rowsAreThere: Bool?, position: String? = nil
     ) {
         self.schemaName = schemaName
         self.tableName = tableName
         self.sqlContent = sqlContent
         self.from = from
         self.rowsAreThere = rowsAreThere
+        self.position = position
     }
 }

@@ -48,7 +48,13 @@ extension RequestHandlers {
                 if asked.sourceNameList == nil, subtasks.count > 1 {
                     subtasks = [try await onlyStopped(subtasks, of: name)]
                 }
-                return try .json(ListAnswer(await statements(subtasks, decision)))
+                guard asked.position == nil || subtasks.count == 1 else {
+                    throw APIProblem(
+                        .malformed, "a position is that of one source, and several are named",
+                        remedy: "decide for each of them with its own")
+                }
+                return try .json(
+                    ListAnswer(await statements(subtasks, decision, at: asked.position)))
             },
         ]
     }
@@ -64,9 +70,8 @@ extension RequestHandlers {
         var stopped: [String] = []
         for subtask in subtasks {
             do {
-                guard try await control.statement(.show, subtask.settings).position != nil else {
-                    continue
-                }
+                let found = try await control.statement(.show, at: nil, subtask.settings)
+                guard found.position != nil else { continue }
                 stopped.append(subtask.source)
             } catch let refusal as CheckpointRefusal {
                 // What has not begun, nothing has stopped.
@@ -89,10 +94,10 @@ extension RequestHandlers {
     }
 
     private func statements(
-        _ subtasks: [Subtask], _ request: StatementRequest
+        _ subtasks: [Subtask], _ request: StatementRequest, at position: String? = nil
     ) async throws -> [SubtaskStatement] {
         try await answers(subtasks) { subtask in
-            try await control.statement(request, subtask.settings)
+            try await control.statement(request, at: position, subtask.settings)
         }
     }
 
@@ -122,7 +127,7 @@ extension RequestHandlers {
                 let subtasks = try await subtasks(
                     of: request.name("task_name"), request.list("source_name_list"))
                 let found = try await answers(subtasks) { subtask in
-                    try await control.shapes(.show(table), subtask.settings)
+                    try await control.shapes(.show(table), at: nil, subtask.settings)
                 }
                 return try .json(ListAnswer(found))
             },
@@ -141,7 +146,7 @@ extension RequestHandlers {
                 let subtasks = try await subtasks(
                     of: request.name("task_name"), [request.name("source_name")])
                 let found = try await answers(subtasks) { subtask in
-                    try await control.shapes(change, subtask.settings)
+                    try await control.shapes(change, at: asked.position, subtask.settings)
                 }
                 guard let answer = found.first else {
                     throw APIProblem.unknownSource(request.name("source_name"))
@@ -227,7 +232,9 @@ extension APIProblem {
             case .statement: .decisionRefused
             case .shape: .shapeRefused
             case .missing: .checkpointMissing
+            case .moved: .changed
             case .server: .serverFailed
+            case .busy: .unavailable
             }
         self.init(code, refusal.message, remedy: refusal.remedy)
     }

@@ -17,11 +17,16 @@ extension ClusterStore {
         }
     }
 
-    /// Replaces a source's settings. Without a password the one that is there stays.
-    func updateSource(_ settings: SourceSettings, seen: Revision?) async throws {
+    /// Replaces a source's settings. Without a password the one that is there stays, and so does
+    /// what other requests change, where the settings do not name it.
+    ///
+    /// - Parameter keys: those that the request's settings have.
+    func updateSource(
+        _ settings: SourceSettings, naming keys: Set<String>, seen: Revision?
+    ) async throws {
         try Self.checkSupport(settings.unsupported)
         try await changeSource(settings.name, seen: seen) { old in
-            var settings = settings
+            var settings = settings.keeping(old, unless: keys)
             try keepPassword(
                 of: old.server, in: &settings.server, "source '\(settings.name)'")
             return settings

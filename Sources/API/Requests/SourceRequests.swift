@@ -48,13 +48,17 @@ extension RequestHandlers {
             Route(
                 method: "PUT", path: "/api/v1/sources/{source_name}", access: .admin,
                 id: "updateSource",
-                summary: "Replaces a source's settings; without a password the old one stays.",
+                summary:
+                    "Replaces a source's settings; without a password the old one stays, and so "
+                    + "do enable, relay-workers and relay (enable-relay) that are not named.",
                 body: .settings("SourceSettings"), answer: "Source", isConditional: true
             ) { request in
                 let name = request.name("source_name")
                 let settings = try SourceSettings(
                     request.body, request.format(), file: "request", name: name)
-                try await store.updateSource(settings, seen: request.seen)
+                let keys = try SourceSettings.keys(
+                    in: request.body, request.format(), file: "request")
+                try await store.updateSource(settings, naming: keys, seen: request.seen)
                 return try source(name)
             },
             Route(

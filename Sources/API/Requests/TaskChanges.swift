@@ -21,6 +21,14 @@ enum StageChange: String, Sendable {
     var needsStart: Bool { self == .pause || self == .resume }
 }
 
+/// What came of such a request.
+struct StageOutcome: Sendable {
+    /// The sources that it was for.
+    var sources: [String]
+    /// Those of them whose subtasks have reached their goal, and stay over.
+    var finished: [String]
+}
+
 extension ClusterStore {
     /// Creates a task; its subtasks are stopped, or run at once.
     func createTask(_ settings: TaskSettings, starting: Bool) async throws {
@@ -47,7 +55,8 @@ extension ClusterStore {
     }
 
     /// Replaces the settings of a task; of one that runs, where they choose other tables or say how
-    /// fast. Without a password the one that is there stays.
+    /// fast. Without a password the one that is there stays. A subtask that has reached its goal has
+    /// another one now where that was changed.
     func updateTask(_ settings: TaskSettings, seen: Revision?) async throws {
         try checkCount(settings)
         try ClusterStore.checkSupport(settings.unsupported)
@@ -78,11 +87,15 @@ extension ClusterStore {
                     "task '\(name)' is not stopped on source '\(paused.source)', which the new "
                         + "settings leave out", remedy: "stop it there first")
             }
+            let reopened = try await reopened(
+                by: settings, task: value, among: old.subtracting(removed.map(\.source)))
             let isDone = try await commit(
                 if: [.modRevision(value.key, value.modRevision)]
                     + stages.map { .modRevision($0.key, $0.revision) }
+                    + reopened.map { .modRevision($0.key, $0.revision) }
                     + added.map { .exists(KeyLayout.source($0)) },
                 [.put(value.key, try record(settings).bytes(), lease: nil)]
+                    + reopened.map { .put($0.key, try $0.history.bytes(), lease: nil) }
                     + removed.flatMap {
                         [.delete(.key($0.key)), .delete(history(name, $0.source))]
                     }
@@ -91,6 +104,30 @@ extension ClusterStore {
             for name in added { _ = try await source(name) }
             return nil
         }
+    }
+
+    /// The histories of subtasks that new settings give another goal than the one that they have
+    /// reached: another end, another mode, or another target.
+    private func reopened(
+        by new: TaskSettings, task value: KeyValue, among sources: Set<String>
+    ) async throws -> [StoredHistory] {
+        let old = try settings(task: value)
+        var reopened: [StoredHistory] = []
+        for (source, stored) in try await histories(old.name).sorted(by: { $0.key < $1.key })
+        where sources.contains(source) && stored.history.finish != nil {
+            let server = try settings(await self.source(source))
+            // What the engines can't act on any more says nothing of a goal.
+            guard let was = try? old.migrationSettings(server),
+                let wanted = try? new.migrationSettings(server),
+                was.until != wanted.until || was.mode != wanted.mode
+                    || was.target.server != wanted.target.server
+                    || was.metaSchema != wanted.metaSchema
+            else { continue }
+            var next = stored
+            next.history.finish = nil
+            reopened.append(next)
+        }
+        return reopened
     }
 
     /// Removes a task that is stopped, or any with `force`. What it wrote stays in the target.
@@ -123,7 +160,7 @@ extension ClusterStore {
     /// not write to a target that has been handed over.
     func change(
         _ name: String, _ change: StageChange, sources wanted: [String]?
-    ) async throws -> [String] {
+    ) async throws -> StageOutcome {
         try await untilUnchanged("task '\(name)'") {
             let value = try await task(name)
             let all = try sources(value)
@@ -152,19 +189,24 @@ extension ClusterStore {
                 Operation.put(
                     KeyLayout.stage(task: name, source: $0), change.wanted.bytes, lease: nil)
             }
+            var outcome = StageOutcome(sources: sources, finished: [])
             if change.wanted == .running {
                 let histories = try await self.histories(name).filter { sources.contains($0.key) }
                 guard try await raiseEpochs(histories) else { return nil }
                 let isOver = sources.allSatisfy { histories[$0]?.history.finish != nil }
-                for (_, old) in histories.sorted(by: { $0.key < $1.key })
-                where old.history.finish != nil && (wanted != nil || isOver) {
+                for (source, old) in histories.sorted(by: { $0.key < $1.key })
+                where old.history.finish != nil {
+                    guard wanted != nil || isOver else {
+                        outcome.finished.append(source)
+                        continue
+                    }
                     var history = old.history
                     history.finish = nil
                     conditions.append(.modRevision(old.key, old.revision))
                     puts.append(.put(old.key, try history.bytes(), lease: nil))
                 }
             }
-            return try await commit(if: conditions, puts) ? sources : nil
+            return try await commit(if: conditions, puts) ? outcome : nil
         }
     }
 
@@ -242,7 +284,7 @@ extension ClusterStore {
 
     private struct StoredHistory {
         let key: String
-        let history: SubtaskHistory
+        var history: SubtaskHistory
         let revision: Revision
     }
 

@@ -106,21 +106,9 @@ extension RequestHandlers {
                 id: "verifyTask", summary: "Compares the tables of source and target now.",
                 body: .json("SourceListRequest", isRequired: false), answer: "Done"
             ) { request in
-                let name = request.name("task_name")
-                let wanted = try request.json(SourceListRequest.self).sourceNameList
-                guard let task = followed.cluster.tasks[name] else {
-                    throw APIProblem.unknownTask(name)
-                }
-                let all = task.record.sources ?? []
-                for source in wanted ?? all {
-                    guard all.contains(source) else { throw APIProblem.unknownSource(source) }
-                    _ = try await collector.act(
-                        at: boundWorker(source),
-                        "/api/v1/local/tasks/\(name)/sources/\(source)/verify",
-                        body: .json([String: String]())
-                    ) { try await verifyHere(name, source) }
-                }
-                return try .done("task '\(name)' is being compared")
+                try await verify(
+                    request.name("task_name"),
+                    request.json(SourceListRequest.self).sourceNameList)
             },
         ]
     }
@@ -132,12 +120,61 @@ extension RequestHandlers {
             body: .json("SourceListRequest", isRequired: false), answer: "Done"
         ) { request in
             let name = request.name("task_name")
-            let sources = try await store.change(
+            let outcome = try await store.change(
                 name, change, sources: request.json(SourceListRequest.self).sourceNameList)
-            return try .done(
-                "task '\(name)' is to be \(change.wanted.rawValue) on "
-                    + sources.map { "'\($0)'" }.joined(separator: ", "))
+            let others = outcome.sources.filter { !outcome.finished.contains($0) }
+            var words = "task '\(name)' is to be \(change.wanted.rawValue) on \(Self.list(others))"
+            if !outcome.finished.isEmpty {
+                words +=
+                    "; it stays finished on \(Self.list(outcome.finished)), where it has reached "
+                    + "its goal: name them by --source (source_name_list) to let them run again"
+            }
+            return try .done(words)
         }
+    }
+
+    private static func list(_ names: [String]) -> String {
+        names.map { "'\($0)'" }.joined(separator: ", ")
+    }
+
+    /// Has a task's tables compared on each of its sources, or of those that are named. What one
+    /// source's worker refuses keeps no other one from it.
+    private func verify(_ name: String, _ wanted: [String]?) async throws -> APIReply {
+        guard let task = followed.cluster.tasks[name] else { throw APIProblem.unknownTask(name) }
+        let all = task.record.sources ?? []
+        if wanted?.isEmpty == true {
+            throw APIProblem(.malformed, "the list of sources is empty")
+        }
+        for source in wanted ?? [] where !all.contains(source) {
+            throw APIProblem(
+                .unknownSource, "source '\(source)' is none of task '\(name)'",
+                remedy: "it has \(all.joined(separator: ", "))")
+        }
+        var begun: [String] = []
+        var refused: [(source: String, problem: APIProblem)] = []
+        for source in all where wanted?.contains(source) ?? true {
+            do {
+                _ = try await collector.act(
+                    at: boundWorker(source),
+                    "/api/v1/local/tasks/\(name)/sources/\(source)/verify",
+                    body: .json([String: String]())
+                ) { try await verifyHere(name, source) }
+                begun.append(source)
+            } catch let problem as APIProblem {
+                refused.append((source, problem))
+            }
+        }
+        guard let first = refused.first else {
+            return try .done("task '\(name)' is being compared on \(Self.list(begun))")
+        }
+        if all.count == 1 { throw first.problem }
+        var words = refused.map {
+            "on '\($0.source)' task '\(name)' is not compared: \($0.problem.message)"
+        }
+        if !begun.isEmpty { words.append("it is being compared on \(Self.list(begun))") }
+        throw APIProblem(
+            APIProblem.Code(rawValue: first.problem.code) ?? .verifyRefused,
+            words.joined(separator: "; "), remedy: first.problem.remedy)
     }
 
     /// A task as a change has left it.

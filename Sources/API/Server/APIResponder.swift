@@ -36,10 +36,13 @@ struct APIResponder: HTTPResponder {
             let (found, names) = try find(request)
             route = found
             let isAdmin = try admit(request, found)
+            let query = try found.parameters(
+                of: request.uri.queryParameters.map { (String($0.key), String($0.value)) })
             let body = try await body(of: request)
             isRead = true
+            try found.checkWords(of: body)
             let asked = APIRequest(
-                names: names, query: query(request), body: body,
+                names: names, query: query, body: body,
                 contentType: request.headers[.contentType], seen: try seen(request),
                 isAdmin: isAdmin)
             reply = try await found.handler(asked)
@@ -104,14 +107,6 @@ struct APIResponder: HTTPResponder {
             names[key] = name
         }
         return (route, names)
-    }
-
-    private func query(_ request: Request) -> [String: String] {
-        var out: [String: String] = [:]
-        for (key, value) in request.uri.queryParameters {
-            out[String(key)] = String(value)
-        }
-        return out
     }
 
     private func seen(_ request: Request) throws(APIProblem) -> Int64? {

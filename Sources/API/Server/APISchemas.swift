@@ -7,6 +7,12 @@ enum APISchemas {
         .object(["$ref": .text("#/components/schemas/\(name)")])
     }
 
+    /// The keys that an object of a schema may have.
+    static func properties(_ name: String) -> [String] {
+        guard case .object(let properties)? = all[name]?["properties"] else { return [] }
+        return Array(properties.keys)
+    }
+
     static let all: [String: JSONValue] = [
         "Problem": object(
             ["code": text, "message": text, "remedy": text], required: ["code", "message"]),
@@ -89,7 +95,7 @@ enum APISchemas {
         "DecisionRequest": object(
             [
                 "decision": words(["skip", "replace", "inject", "revert"]),
-                "statements": list(text), "source_name_list": list(text),
+                "statements": list(text), "source_name_list": list(text), "position": text,
             ], required: ["decision"]),
         "Statement": object(
             [
@@ -101,7 +107,7 @@ enum APISchemas {
         "ShapeRequest": object(
             [
                 "schema_name": text, "table_name": text, "sql_content": text,
-                "from": words(["source", "target"]), "rows_are_there": flag,
+                "from": words(["source", "target"]), "rows_are_there": flag, "position": text,
             ], required: ["schema_name", "table_name"]),
         "Shapes": object(
             [

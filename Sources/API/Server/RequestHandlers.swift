@@ -102,12 +102,17 @@ struct RequestHandlers: Sendable {
 
     func purgeHere(_ source: String, _ request: RelayPurgeRequest) async throws -> APIReply {
         do {
-            let freed = try await control.purgeRelay(
-                of: source, before: request.relayBinlogName, inUse: request.force ?? false)
+            let wanted = request.relayBinlogName
+            let done = try await control.purgeRelay(
+                of: source, before: wanted, inUse: request.force ?? false)
+            // The request may have the folder in front of it.
+            let first = done.firstFile ?? wanted
+            let isShort = wanted.split(separator: "/").last.map { String($0) } != first
             return try .json(
                 DoneAnswer(
-                    "the relay log of source '\(source)' begins with \(request.relayBinlogName)",
-                    freedBytes: freed))
+                    "the relay log of source '\(source)' begins with \(first) now"
+                        + (isShort ? ": from there on it is read or needed" : ""),
+                    freedBytes: done.freedBytes))
         } catch let error as CancellationError {
             throw error
         } catch {
@@ -118,11 +123,14 @@ struct RequestHandlers: Sendable {
     func verifyHere(_ task: String, _ source: String) async throws -> APIReply {
         do {
             try await control.verify(task: task, source: source)
-            return try .done("task '\(task)' is compared on source '\(source)'")
         } catch let error as CancellationError {
             throw error
+        } catch WorkerError.isVerifying {
+            // What was asked for goes on: whoever asks once more, after an answer that was lost or
+            // was another source's refusal, is not refused for it.
         } catch {
             throw APIProblem(.verifyRefused, "\(error)")
         }
+        return try .done("task '\(task)' is compared on source '\(source)'")
     }
 }

@@ -162,12 +162,14 @@ final class StoreMember: Sendable {
 
     private func removal() async throws {
         var missingSince: ContinuousClock.Instant?
+        var isFound = false
         while true {
             try await Task.sleep(for: .milliseconds(500))
             // One that is cut off from the others answers as well, and does not learn that it was
             // removed.
             if case .up(let status) = server.condition, status.leader != nil {
                 missingSince = nil
+                if !isFound { isFound = await tellPlace(of: status.id) }
                 continue
             }
             guard let members = try? await client.members(within: .seconds(2)) else {
@@ -187,5 +189,27 @@ final class StoreMember: Sendable {
                 missingSince = .now
             }
         }
+    }
+
+    /// Tells the members where this one is, when its worker was started at another address: they
+    /// would look for it where it was, and no other one could join.
+    ///
+    /// - Returns: whether they know it.
+    private func tellPlace(of id: MemberID) async -> Bool {
+        let url = server.settings.peerURL
+        guard let members = try? await client.members(within: .seconds(2)),
+            let own = members.first(where: { $0.id == id })
+        else { return false }
+        if own.peerURLs == [url] { return true }
+        do {
+            try await client.move(id, toPeerURL: url)
+        } catch {
+            log.warning(
+                "the store's members can't be told that this one has moved yet",
+                metadata: ["reason": "\(error)"])
+            return false
+        }
+        log.notice("this worker's member of the store has moved", metadata: ["to": "\(url)"])
+        return true
     }
 }

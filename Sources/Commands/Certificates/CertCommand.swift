@@ -57,6 +57,9 @@ struct CertNodeCommand: ParsableCommand {
     func run() throws {
         let files = try CertificateAuthority(folder: folder).issue(
             name: name, hosts: host, days: days)
+        if let end = files.earlierEnd {
+            warnLine("warning: the certificate ends at \(end) already, with its authority")
+        }
         printData(files.certificate)
         printData(files.key)
     }

@@ -237,8 +237,9 @@ private final class PlayedEngines: SourceHost {
 
     func measures() -> [SubtaskMeasures] { [] }
 
-    func purgeRelay(of source: String, before file: String, inUse: Bool) async throws -> UInt64 {
-        0
+    func purgeRelay(of source: String, before file: String, inUse: Bool) async throws -> RelayPurge
+    {
+        RelayPurge(freedBytes: 0, firstFile: nil)
     }
 
     func check(_ settings: MigrationSettings, source: String) async -> SourceCheck {

@@ -35,7 +35,11 @@ struct SourceAddCommand: AsyncParsableCommand {
 struct SourceUpdateCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "update", abstract: "Replace a source's settings by those of a file.",
-        discussion: "Without a password in it or in SKEIN_SOURCE_PASSWORD the old one stays.")
+        discussion: """
+            Without a password in it or in SKEIN_SOURCE_PASSWORD the old one stays. So does what \
+            other commands change, where the file does not name it: enable, relay-workers, and relay \
+            or enable-relay.
+            """)
 
     @Argument(help: "The settings file, YAML or JSON; - is standard input.")
     var file: String
@@ -49,15 +53,16 @@ struct SourceUpdateCommand: AsyncParsableCommand {
     @OptionGroup var answers: AnswerFlags
 
     func run() async throws {
+        let (text, format) = (try InputFile.bytes(file, "settings file"), InputFile.format(file))
         let report = try SourceSettings.reported(
-            InputFile.bytes(file, "settings file"), InputFile.format(file), file: file,
-            passwords: PasswordSource.withoutPrompt)
+            text, format, file: file, passwords: PasswordSource.withoutPrompt)
         show(report.warnings)
         let settings = try report.supported()
+        let sent = try settings.sent(naming: SourceSettings.keys(in: text, format, file: file))
         try await endpoints.ask { client in
             let answer = try await client.send(
-                "PUT", "/api/v1/sources/\(pathPart(settings.name))",
-                body: .settings(settings.sent()), seen: ifRevision)
+                "PUT", "/api/v1/sources/\(pathPart(settings.name))", body: .settings(sent),
+                seen: ifRevision)
             try answers.show(answer) { _ in ["source '\(settings.name)' was changed"] }
         }
     }

@@ -1,9 +1,19 @@
 internal import API
 internal import ArgumentParser
+internal import Glibc
 internal import MySQLClient
 internal import Runtime
 internal import Settings
 internal import Worker
+
+/// The flag that says which statement, or which place of the checkpoint, was looked at.
+struct SeenFlags: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "Only if the subtask is still at this position, as it was shown; without it, at a "
+                + "terminal, it is shown and asked about.", valueName: "position"))
+    var position: String?
+}
 
 /// Flags that say whose checkpoint is meant, and how it is shown: that of a task of the cluster, which
 /// its workers are asked about, or with `--target` that of a `skein migrate`, in the target itself.
@@ -85,6 +95,14 @@ struct CheckpointFlags: ParsableArguments {
 
     /// The list of the source alone; `nil` without one.
     var sourceList: [String]? { sourceName.map { [$0] } }
+
+    /// Shows what a change is about to a person at the terminal, and asks.
+    ///
+    /// - Throws: when the answer is no.
+    func confirm(_ lines: [String], _ question: String) throws {
+        for line in lines { writeAll(TextFitting.printable(line) + "\n", to: STDERR_FILENO) }
+        guard Prompt.confirms(question) else { throw SettingsError("not confirmed") }
+    }
 
     /// Shows a value as the API writes it.
     func printJSON(_ value: some Encodable) throws {

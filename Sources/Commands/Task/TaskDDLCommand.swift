@@ -24,21 +24,57 @@ extension CheckpointFlags {
     ///
     /// - Parameters:
     ///   - words: the task of the cluster, and the statements behind it.
-    func decide(_ decision: String, _ words: [String]) async throws {
+    ///   - position: of the statement that was looked at.
+    func decide(_ decision: String, _ words: [String], at position: String?) async throws {
         var words = words
-        guard let task = try task(&words) else {
-            let request = try StatementRequest(decision: decision, words)
-            return try show([try checkpoint().statement(request)], decides: true)
-        }
+        let task = try task(&words)
         // Before anybody is asked.
-        _ = try StatementRequest(decision: decision, words)
-        let body = DecisionRequest(
-            decision: decision, statements: words, sourceNameList: sourceList)
-        try await endpoints.ask { client in
-            let answer = try await client.send(
-                "POST", "/api/v1/tasks/\(pathPart(task))/ddl", body: .json(body))
-            try show(answer, decides: true)
+        let request = try StatementRequest(decision: decision, words)
+        guard let task else {
+            let checkpoint = try checkpoint()
+            let found =
+                try position == nil && Prompt.isPossible
+                ? [checkpoint.statement(.show)] : []
+            let seen = try position ?? confirmed(found)?.position
+            return try show([try checkpoint.statement(request, at: seen)], decides: true)
         }
+        try await endpoints.ask { client in
+            let path = "/api/v1/tasks/\(pathPart(task))/ddl"
+            var body = DecisionRequest(
+                decision: decision, statements: words, sourceNameList: sourceList,
+                position: position)
+            if position == nil, Prompt.isPossible,
+                let seen = try confirmed(await stopped(path, client))
+            {
+                body.sourceNameList = [seen.sourceName]
+                body.position = seen.position
+            }
+            try show(try await client.send("POST", path, body: .json(body)), decides: true)
+        }
+    }
+
+    /// The statements of a task of the cluster.
+    private func stopped(
+        _ path: String, _ client: APIClient
+    ) async throws -> [SubtaskStatement] {
+        do {
+            return try await client.send("GET", path + query).value(
+                ListAnswer<SubtaskStatement>.self
+            ).data
+        } catch let problem as APIProblem {
+            // A subtask that has not begun stands in nobody's way.
+            guard problem.code == APIProblem.Code.checkpointMissing.rawValue else { throw problem }
+            return []
+        }
+    }
+
+    /// Shows a person the statement that is to be decided about, and asks; `nil` where it is not one:
+    /// who decides says why that can't be.
+    private func confirmed(_ found: [SubtaskStatement]) throws -> SubtaskStatement? {
+        let stopped = found.filter { $0.position != nil }
+        guard stopped.count == 1 else { return nil }
+        try confirm(lines(stopped[0], isNamed: !isDirect), "Is this the statement that is meant?")
+        return stopped[0]
     }
 
     /// Shows the statement, and what was decided.
@@ -108,9 +144,10 @@ struct TaskDDLSkipCommand: AsyncParsableCommand {
         commandName: "skip", abstract: "The statement is not to run on the target.")
 
     @Argument(help: "The task of the cluster; with --target none.") var task: [String] = []
+    @OptionGroup var seen: SeenFlags
     @OptionGroup var subtask: CheckpointFlags
 
-    func run() async throws { try await subtask.decide("skip", task) }
+    func run() async throws { try await subtask.decide("skip", task, at: seen.position) }
 }
 
 /// `skein task ddl replace`.
@@ -124,9 +161,10 @@ struct TaskDDLReplaceCommand: AsyncParsableCommand {
             "The task of the cluster (with --target none), and DDL statements, each an argument.",
             valueName: "task-and-statements"))
     var words: [String] = []
+    @OptionGroup var seen: SeenFlags
     @OptionGroup var subtask: CheckpointFlags
 
-    func run() async throws { try await subtask.decide("replace", words) }
+    func run() async throws { try await subtask.decide("replace", words, at: seen.position) }
 }
 
 /// `skein task ddl inject`.
@@ -140,9 +178,10 @@ struct TaskDDLInjectCommand: AsyncParsableCommand {
             "The task of the cluster (with --target none), and DDL statements, each an argument.",
             valueName: "task-and-statements"))
     var words: [String] = []
+    @OptionGroup var seen: SeenFlags
     @OptionGroup var subtask: CheckpointFlags
 
-    func run() async throws { try await subtask.decide("inject", words) }
+    func run() async throws { try await subtask.decide("inject", words, at: seen.position) }
 }
 
 /// `skein task ddl revert`.
@@ -151,7 +190,8 @@ struct TaskDDLRevertCommand: AsyncParsableCommand {
         commandName: "revert", abstract: "Take a decision back that was not made use of yet.")
 
     @Argument(help: "The task of the cluster; with --target none.") var task: [String] = []
+    @OptionGroup var seen: SeenFlags
     @OptionGroup var subtask: CheckpointFlags
 
-    func run() async throws { try await subtask.decide("revert", task) }
+    func run() async throws { try await subtask.decide("revert", task, at: seen.position) }
 }

@@ -97,6 +97,7 @@ struct TaskSchemaSetCommand: AsyncParsableCommand {
             """)
     var rowsAreThere = false
 
+    @OptionGroup var seen: SeenFlags
     @OptionGroup var subtask: CheckpointFlags
 
     func run() async throws {
@@ -112,17 +113,25 @@ struct TaskSchemaSetCommand: AsyncParsableCommand {
         guard let task else {
             let origin: ShapeOrigin =
                 fromSource ? .source : fromTarget ? .target : .text(text ?? "")
-            let found = try subtask.checkpoint(asksSource: true)
-                .shapes(.set(name, origin, hasRows: rowsAreThere))
+            let checkpoint = try subtask.checkpoint(asksSource: true)
+            let shown =
+                seen.position == nil && Prompt.isPossible
+                ? try? checkpoint.shapes(.show(name)) : nil
+            let position = try seen.position ?? confirmed(shown)
+            let found = try checkpoint.shapes(
+                .set(name, origin, hasRows: rowsAreThere), at: position)
             if subtask.isJSON { return try subtask.printJSON(found) }
             return found.lines.forEach(printData)
         }
-        let body = ShapeSettingRequest(
+        var body = ShapeSettingRequest(
             schemaName: name.schema, tableName: name.name, sqlContent: text,
             from: fromSource ? "source" : fromTarget ? "target" : nil,
-            rowsAreThere: rowsAreThere ? true : nil)
+            rowsAreThere: rowsAreThere ? true : nil, position: seen.position)
         try await subtask.endpoints.ask { client in
             let source = try await source(of: task, client)
+            if seen.position == nil, Prompt.isPossible {
+                body.position = try confirmed(await shown(name, task, source, client))
+            }
             let answer = try await client.send(
                 "PUT", "/api/v1/tasks/\(pathPart(task))/sources/\(pathPart(source))/shape",
                 body: .json(body))
@@ -131,6 +140,25 @@ struct TaskSchemaSetCommand: AsyncParsableCommand {
             }
             try answer.value(SubtaskShapes.self).lines.forEach(printData)
         }
+    }
+
+    /// Shows the shape that is there to a person, and asks whether it is to be another one.
+    ///
+    /// - Returns: where it holds; `nil` where there is none: what follows says what is wrong.
+    private func confirmed(_ found: SubtaskShapes?) throws -> String? {
+        guard let found, let position = found.position else { return nil }
+        try subtask.confirm(found.lines, "Is the table to have another shape at \(position)?")
+        return position
+    }
+
+    private func shown(
+        _ table: TableName, _ task: String, _ source: String, _ client: APIClient
+    ) async -> SubtaskShapes? {
+        let answer = try? await client.send(
+            "GET",
+            "/api/v1/tasks/\(pathPart(task))/shapes?source_name_list=\(pathPart(source))"
+                + "&schema_name=\(pathPart(table.schema))&table_name=\(pathPart(table.name))")
+        return try? answer?.value(ListAnswer<SubtaskShapes>.self).data.first
     }
 
     /// The source that is meant: of a task with one, that.

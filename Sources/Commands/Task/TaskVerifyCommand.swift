@@ -29,31 +29,38 @@ struct TaskVerifyCommand: AsyncParsableCommand {
             let path =
                 "/api/v1/tasks/\(pathPart(flags.task))/status"
                 + (names.isEmpty ? "" : "?source_name_list=\(names)")
+            let terminal = Terminal()
+            var wait = VerificationWait()
             while true {
                 let answer = try await client.send("GET", path)
                 let subtasks = try answer.value(ListAnswer<SubtaskAnswer>.self).data
-                // A worker that does not answer now may do so soon.
-                let isOver = subtasks.allSatisfy { it in
-                    it.status.map { $0.verification?.state.isOver ?? true } ?? false
-                }
-                if isOver {
+                if wait.isOver(subtasks.map { ($0.sourceName, $0.status) }, now: .now) {
+                    terminal.release()
                     try flags.answers.show(answer) { _ in subtasks.flatMap(Self.lines) }
-                    return try Self.end(subtasks)
+                    let states = subtasks.map { $0.status?.verification?.state }
+                    if let status = VerificationWait.end(states) { throw status }
+                    return
+                }
+                if terminal.isInteractive {
+                    let lines = subtasks.flatMap { it in
+                        it.status == nil
+                            ? ["\(it.name) on \(it.sourceName): waits for its worker's word"]
+                            : Self.lines(it)
+                    }
+                    terminal.show(lines.map { StyledLine($0) })
                 }
                 try await Task.sleep(for: .milliseconds(500))
             }
         }
     }
 
-    private static func end(_ subtasks: [SubtaskAnswer]) throws {
-        let states = subtasks.map { $0.status?.verification?.state }
-        if states.contains(.different) { throw ExitStatus.different }
-        if !states.allSatisfy({ $0 == .equal }) { throw ExitStatus.error }
-    }
-
     /// A comparison in words, and the tables that are not equal below.
     static func lines(_ it: SubtaskAnswer) -> [String] {
         let name = "\(it.name) on \(it.sourceName)"
+        if it.status == nil {
+            let reason = it.errorMsg.map { ": \($0)" } ?? ""
+            return [TextFitting.printable("\(name): it could not be found out\(reason)")]
+        }
         guard let found = it.status?.verification else {
             return [
                 TextFitting.printable("\(name): not compared; the source has another worker now")

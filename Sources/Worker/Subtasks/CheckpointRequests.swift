@@ -10,9 +10,9 @@ public import Settings
 extension WorkerRuntime {
     /// Shows the statement that a subtask has stopped at, or decides about it.
     public func statement(
-        _ request: StatementRequest, _ settings: MigrationSettings
+        _ request: StatementRequest, at position: String?, _ settings: MigrationSettings
     ) async throws -> SubtaskStatement {
-        let answer = try await atCheckpoint(settings) { try $0.statement(request) }
+        let answer = try await atCheckpoint(settings) { try $0.statement(request, at: position) }
         if request != .show {
             logger.notice(
                 "a decision about a statement was written",
@@ -28,9 +28,9 @@ extension WorkerRuntime {
 
     /// Shows table shapes of a subtask's checkpoint, or sets one.
     public func shapes(
-        _ request: ShapeRequest, _ settings: MigrationSettings
+        _ request: ShapeRequest, at position: String?, _ settings: MigrationSettings
     ) async throws -> SubtaskShapes {
-        let answer = try await atCheckpoint(settings) { try $0.shapes(request) }
+        let answer = try await atCheckpoint(settings) { try $0.shapes(request, at: position) }
         if case .set(let table, let origin, let hasRows) = request {
             let from =
                 switch origin {
@@ -50,10 +50,18 @@ extension WorkerRuntime {
         return answer
     }
 
+    /// Asks a target, on a thread of its own. A few at a time: each takes a thread here and a
+    /// connection there, which the engines need more than somebody who only looks.
     private func atCheckpoint<Answer: Sendable>(
         _ settings: MigrationSettings,
         _ body: @Sendable @escaping (SubtaskCheckpoint) throws -> Answer
     ) async throws -> Answer {
+        guard try await checkpointTurns.take() else {
+            throw CheckpointRefusal(
+                .busy, "this worker is asked about as many checkpoints as it looks at at a time",
+                remedy: "nothing was changed; try again, or ask another worker")
+        }
+        defer { checkpointTurns.giveBack() }
         do {
             return try await withThread("checkpoint") { try body(SubtaskCheckpoint(settings)) }
         } catch let error as CancellationError {
@@ -62,10 +70,11 @@ extension WorkerRuntime {
             throw error
         } catch let error as UndecidableStatement {
             throw CheckpointRefusal(
-                .statement, error.description,
+                error.isOther ? .moved : .statement, error.description,
                 remedy: "skein task ddl list shows the statement that a subtask has stopped at")
         } catch let error as UnsettableShape {
-            throw CheckpointRefusal(.shape, error.description, remedy: error.remedy)
+            throw CheckpointRefusal(
+                error.isElsewhere ? .moved : .shape, error.description, remedy: error.remedy)
         } catch CheckpointError.missing(let detail) {
             throw CheckpointRefusal(
                 .missing, "the target holds no checkpoint of this subtask: \(detail)",

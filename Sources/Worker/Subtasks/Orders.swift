@@ -82,13 +82,13 @@ extension SourceHost {
     public var relayHoldings: [String: RelayHolding] { [:] }
     /// There are no checkpoints.
     public func statement(
-        _ request: StatementRequest, _ settings: MigrationSettings
+        _ request: StatementRequest, at position: String?, _ settings: MigrationSettings
     ) async throws -> SubtaskStatement {
         throw CheckpointRefusal(.missing, "this worker has no engines")
     }
     /// There are no checkpoints.
     public func shapes(
-        _ request: ShapeRequest, _ settings: MigrationSettings
+        _ request: ShapeRequest, at position: String?, _ settings: MigrationSettings
     ) async throws -> SubtaskShapes {
         throw CheckpointRefusal(.missing, "this worker has no engines")
     }

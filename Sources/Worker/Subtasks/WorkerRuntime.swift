@@ -14,6 +14,8 @@ public final class WorkerRuntime: SourceHost {
     private let changes = Watched(0)
     private let desk: VerificationDesk
     private let state: Mutex<WorkerHands>
+    /// Who may look at a checkpoint for an operator.
+    let checkpointTurns = Turns(atOnce: 4, patience: .seconds(5))
 
     /// Makes a worker that runs nothing.
     ///
@@ -175,7 +177,7 @@ public final class WorkerRuntime: SourceHost {
     /// Removes files of a source's relay log.
     public func purgeRelay(
         of source: String, before file: String, inUse: Bool
-    ) async throws -> UInt64 {
+    ) async throws -> RelayPurge {
         let (runner, rest) = state.withLock { ($0.runners[source], $0.rests[source]) }
         guard runner?.relayLog ?? rest?.log != nil else {
             throw WorkerError.noRelay(source: source)
@@ -189,7 +191,9 @@ public final class WorkerRuntime: SourceHost {
             _ = try log.purge(before: file, isForced: inUse)
             let after = log.status.bytes
             // It may have grown meanwhile.
-            return before > after ? before - after : 0
+            return RelayPurge(
+                freedBytes: before > after ? before - after : 0,
+                firstFile: log.contents.lazy.compactMap { $0.files.first?.name }.first)
         }
     }
 

@@ -111,6 +111,21 @@ public struct RelayStatus: Sendable, Hashable, Codable {
     }
 }
 
+/// What a removal of a relay log's files has come to.
+public struct RelayPurge: Sendable, Hashable {
+    /// How many bytes it has freed.
+    public var freedBytes: UInt64
+    /// The log's first file now; a file that is read or needed can stand before the one that was
+    /// asked for.
+    public var firstFile: String?
+
+    /// Describes one.
+    public init(freedBytes: UInt64, firstFile: String?) {
+        self.freedBytes = freedBytes
+        self.firstFile = firstFile
+    }
+}
+
 /// What the API asks the worker that it runs in.
 public protocol WorkerControl: Sendable {
     /// What the worker does now; answers at once.
@@ -122,23 +137,26 @@ public protocol WorkerControl: Sendable {
     /// - Parameters:
     ///   - file: the first binlog file that stays.
     ///   - inUse: also files that a subtask still needs.
-    /// - Returns: how many bytes were freed.
-    /// - Throws: when the worker keeps no relay log of the source, or the file is unknown or needed.
-    func purgeRelay(of source: String, before file: String, inUse: Bool) async throws -> UInt64
+    /// - Throws: when the worker keeps no relay log of the source, the file is unknown, or not even
+    ///   the first one before it can go.
+    func purgeRelay(of source: String, before file: String, inUse: Bool) async throws -> RelayPurge
     /// Looks whether a task could run on a source, from this worker. Nothing is written.
     func check(_ settings: MigrationSettings, source: String) async -> SourceCheck
     /// Compares a subtask's tables now, in the background; the status tells of it.
     func verify(task: String, source: String) async throws
     /// Shows the statement that a subtask has stopped at, or decides about it. Any worker can.
     ///
+    /// - Parameter position: of the statement that is meant, as it was shown; `nil`: whichever it is.
     /// - Throws: ``CheckpointRefusal``.
     func statement(
-        _ request: StatementRequest, _ settings: MigrationSettings
+        _ request: StatementRequest, at position: String?, _ settings: MigrationSettings
     ) async throws -> SubtaskStatement
     /// Shows table shapes of a subtask's checkpoint, or sets one. Any worker can.
     ///
+    /// - Parameter position: where the checkpoint was when the shape was chosen, as it was shown;
+    ///   `nil`: wherever it is.
     /// - Throws: ``CheckpointRefusal``.
     func shapes(
-        _ request: ShapeRequest, _ settings: MigrationSettings
+        _ request: ShapeRequest, at position: String?, _ settings: MigrationSettings
     ) async throws -> SubtaskShapes
 }
