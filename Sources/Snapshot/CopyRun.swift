@@ -101,7 +101,9 @@ struct CopyRun: Sendable {
         // Before any view is opened.
         let identities = try await schema.identities(plan)
         let begun = Self.followed(recorded, objects, earlier, state)
-        let chunks = try await startOver(
+        var run = self
+        run.plan = plan.tied(besides: begun)
+        let chunks = try await run.startOver(
             recorded, objects, &owned, isFirst: state.lowWater == nil, earlier, identities,
             followed: begun)
         let whole = Self.whole(chunks)
@@ -109,10 +111,9 @@ struct CopyRun: Sendable {
         let stored = StoredObjects(meta: configuration.meta, key: configuration.key)
         try await control.write(
             identities.changes(since: earlier, but: whole).map { stored.storeStatement($0) })
-        var run = self
         // What is followed is nobody's business here: its rows, its definition and its indexes are
         // the stream's.
-        run.plan = plan.keeping(earlier, of: whole).without(followed)
+        run.plan = run.plan.keeping(earlier, of: whole).without(followed)
         run.views = SnapshotViews(
             source: configuration.source, origin: configuration.origin, interrupts: interrupts,
             tables: run.plan.tables)
@@ -223,7 +224,7 @@ struct CopyRun: Sendable {
         var changed = try await schema.changed(owned.filter { !settled.contains($0.key) })
         anew.formUnion(changed)
         // What needs one view has it as long as the run lives, and no longer.
-        for group in plan.exactGroups.map({ plan.copiedTogether(of: $0, followed) }) {
+        for group in plan.exactGroups {
             let begun = group.filter { byTable[$0] != nil }
             guard !begun.isEmpty else { continue }
             let done = whole.isSuperset(of: group)

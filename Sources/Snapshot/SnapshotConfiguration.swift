@@ -96,6 +96,8 @@ public struct SnapshotPlan: Sendable {
     let mapping: TableMapping
     /// Tables by where they go; more than one where they are merged.
     let byTarget: [TableName: [PlannedTable]]
+    /// What ``exactGroups`` is where some tables are followed already.
+    private var groups: [Set<TableName>]?
 
     /// Makes a plan of tables in any order.
     ///
@@ -152,33 +154,72 @@ public struct SnapshotPlan: Sendable {
 
     /// The same without some tables, which stay selected.
     func without(_ others: Set<TableName>) -> SnapshotPlan {
-        guard !others.isEmpty else { return self }
-        return SnapshotPlan(
-            tables: tables.filter { !others.contains($0.name) }, mapping: mapping)
+        others.isEmpty ? self : with(tables.filter { !others.contains($0.name) })
     }
 
-    /// What of a group of ``exactGroups`` must be read at one position where some of it is followed
-    /// already.
+    /// The same of other tables, or of what they were.
+    func with(_ tables: [PlannedTable]) -> SnapshotPlan {
+        var plan = SnapshotPlan(tables: tables, mapping: mapping)
+        plan.groups = groups
+        return plan
+    }
+
+    /// The same where some tables are followed already: what must be read at one position is
+    /// another thing then.
     ///
-    /// Until the stream has come to the position of the others, foreign keys are not asked of
-    /// tables whose actions reach only these. Tables that actions change need them all the time:
-    /// with such a one the whole group is copied again.
-    func copiedTogether(of group: Set<TableName>, _ followed: Set<TableName>) -> Set<TableName> {
-        let kept = group.intersection(followed)
-        if kept == group { return [] }
-        let isChanged = tables.contains { table in
-            kept.contains(table.name)
-                && table.shape.foreignKeys.contains {
-                    group.contains($0.parent)
-                        && ($0.onDelete.changesChildren || $0.onUpdate.changesChildren)
-                }
+    /// Until the stream has come to the position of what is copied, foreign keys are not asked about
+    /// rows of what is tied to it and followed. That can be where actions reach no followed table;
+    /// where they do, all that takes part in them is copied again. And it can't differ between the
+    /// tables that are tied together: those that are copied are read in one view.
+    func tied(besides followed: Set<TableName>) -> SnapshotPlan {
+        guard !followed.isEmpty else { return self }
+        var neighbours: [TableName: Set<TableName>] = [:]
+        var acting: [(parent: TableName, child: TableName)] = []
+        let names = Set(tables.map(\.name))
+        for table in tables {
+            for key in table.shape.foreignKeys where names.contains(key.parent) {
+                neighbours[table.name, default: []].insert(key.parent)
+                neighbours[key.parent, default: []].insert(table.name)
+                guard key.onDelete.changesChildren || key.onUpdate.changesChildren else { continue }
+                acting.append((key.parent, table.name))
+            }
         }
-        return isChanged ? group : group.subtracting(kept)
+        var found: [Set<TableName>] = []
+        var seen: Set<TableName> = []
+        for start in acting.map(\.child) where !seen.contains(start) {
+            var all: Set<TableName> = [start]
+            var open = [start]
+            while let next = open.popLast() {
+                for other in neighbours[next] ?? [] where all.insert(other).inserted {
+                    open.append(other)
+                }
+            }
+            seen.formUnion(all)
+            var group = all.subtracting(followed)
+            guard !group.isEmpty else { continue }
+            let actions = acting.filter { all.contains($0.child) }
+            if actions.contains(where: { followed.contains($0.child) }) {
+                for action in actions { group.formUnion([action.parent, action.child]) }
+            }
+            found.append(group)
+        }
+        let exact = found.reduce(into: Set<TableName>()) { $0.formUnion($1) }
+        found += exactGroups.filter { $0.isDisjoint(with: seen) }.map { $0.subtracting(followed) }
+            .filter { !$0.isEmpty }
+        var plan = SnapshotPlan(
+            tables: tables.map { table in
+                var table = table
+                if exact.contains(table.name) { table.needsExactView = true }
+                return table
+            }, mapping: mapping)
+        plan.groups = found
+        return plan
     }
 
     /// Groups of tables that must be read at one position: tables that need an exact view and are
     /// tied by foreign keys. Every such table is in exactly one group.
     var exactGroups: [Set<TableName>] {
+        if let groups { return groups }
         let exact = tables.filter(\.needsExactView)
         let names = Set(exact.map(\.name))
         var group: [TableName: Int] = [:]

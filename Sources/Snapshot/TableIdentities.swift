@@ -72,15 +72,15 @@ extension SnapshotPlan {
     /// The same with the shapes that tables had when their rows were read; what a statement has
     /// changed since, the stream brings.
     func keeping(_ identities: TableIdentities, of whole: Set<TableName>) -> SnapshotPlan {
-        SnapshotPlan(
-            tables: tables.map { table in
+        with(
+            tables.map { table in
                 guard whole.contains(table.name), let then = identities[table.name] else {
                     return table
                 }
                 var table = table
                 table.shape = then.shape
                 return table
-            }, mapping: mapping)
+            })
     }
 }
 
