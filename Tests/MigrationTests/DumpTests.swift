@@ -154,7 +154,7 @@ extension MigrationTests {
                 let early = try await LoadTests.load(trial, folder).end()
                 #expect(early.status == 1 && early.text.contains("not finished"))
                 // One of the whole tables changes, and the others do not.
-                try trial.onSource("INSERT INTO t3 VALUES (\(100 + round))")
+                try trial.onSource("INSERT INTO t1 VALUES (\(100 + round))")
             }
             #expect(kept > 1)
             #expect(try files(folder).allSatisfy { !$0.hasSuffix(".partial") && $0.first != "." })
