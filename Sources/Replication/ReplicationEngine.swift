@@ -254,7 +254,8 @@ public final class ReplicationEngine: Sendable {
         schemas.schemas = try defaults?.schemas ?? SchemaReader(source).defaults()
         let catalog = TableCatalog(
             sourceVersion: source.serverVersion, mapping: configuration.tables,
-            state: schemas, windows: configuration.ranges, consistentFrom: state.consistentFrom,
+            state: schemas, windows: configuration.ranges, lowWater: state.lowWater,
+            consistentFrom: state.consistentFrom,
             session: StatementSession(
                 source: try ServerDialect(source), target: try ServerDialect(target)),
             online: online, loose: loose, isSafe: configuration.converges,

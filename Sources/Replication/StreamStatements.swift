@@ -91,12 +91,12 @@ extension StreamReader {
     /// Records that a statement stops the subtask.
     private func note(_ error: ReplicationError, _ place: Place) async throws {
         switch error {
-        case .unsupported, .onlineChange, .refused, .shapeMismatch: break
-        case .changedDuringCopy:
-            // What is copied again is told from what ran before by the mark: nothing that has run may
-            // be above it.
+        case .unsupported, .onlineChange, .refused, .shapeMismatch, .changedDuringCopy:
+            // What is copied again is told from what ran before by the mark, and other rules, which
+            // may leave the statement out, count from it: nothing that has run may be above it.
             try await run.scheduler.drain()
-            return try await run.flush()
+            try await run.flush()
+            if case .changedDuringCopy = error { return }
         // There is nothing to decide about.
         default: return
         }

@@ -91,8 +91,8 @@ final class TableCatalog {
 
     init(
         sourceVersion: ServerVersion, mapping: TableMapping, state: SchemaState,
-        windows: [TableName: CopyRange], consistentFrom: SourcePosition?,
-        session: StatementSession? = nil,
+        windows: [TableName: CopyRange], lowWater: SourcePosition? = nil,
+        consistentFrom: SourcePosition?, session: StatementSession? = nil,
         online: [TableName: OnlineSchemaChangeStateMachine.Entry] = [:],
         loose: Set<TableName> = [], isSafe: Bool = false, adoptedUntil: SourcePosition? = nil,
         notedDefaults: StoredDefaults? = nil
@@ -109,7 +109,9 @@ final class TableCatalog {
         let unknown = ServerDialect(version: sourceVersion)
         self.session = session ?? StatementSession(source: unknown, target: unknown)
         self.state = state
-        self.windows = windows
+        // What comes behind the mark is told by its number where that is asked, and numbers of
+        // MariaDB need not rise: what the mark has passed is not asked about any more.
+        self.windows = windows.filter { !(lowWater.map($0.value.isPassed(by:)) ?? false) }
         copied = Set(windows.keys)
         self.consistentFrom = consistentFrom
         graph = ForeignKeyGraph(state.tables.values)

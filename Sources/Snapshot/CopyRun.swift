@@ -75,14 +75,13 @@ struct CopyRun: Sendable {
         try? await mustStartOver(tables)
     }
 
-    /// Keeps the sessions of lead and schema open, and shows that the run lives.
+    /// Keeps the run's sessions open, and shows that it lives; blocks its thread now and then.
     func keepAlive() async throws {
         while !(await ended.wait(upTo: .seconds(10))) {
             try Task.checkCancellation()
             try await control.beat()
             try await schema.ping()
-            let idle = idle
-            try await withThread("copy-idle") { for session in idle { session.ping() } }
+            for session in idle { session.ping() }
         }
     }
 

@@ -84,7 +84,8 @@ public final class SnapshotEngine: Sendable {
             }
             group.addTask { .lead(try await run.lead(epoch, token)) }
             group.addTask {
-                try await run.keepAlive()
+                // Not on the pool: whoever blocks that must not cost the run its sessions.
+                try await withThread("copy-keeper") { try await run.keepAlive() }
                 return .keeper
             }
             var result: SnapshotResult?

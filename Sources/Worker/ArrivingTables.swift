@@ -37,6 +37,12 @@ extension Migration {
                 "\(names) would come in, and the source is another server than the one that was "
                     + "followed last: let it go on with the old ones first")
         }
+        // It may lie far behind a copy that was complete.
+        guard try goesOn(from: mark, source) else {
+            throw refuse(
+                "\(names) would come in, and the binlog from \(mark) on, where the others go on, is "
+                    + "not there any more")
+        }
         let mapping = settings.mapping
         let left = Set(stored.filter { $0.kind == .left }.map(\.name))
         let again = try tables.sorted().filter { left.contains($0) }.filter { table in
@@ -59,6 +65,59 @@ extension Migration {
         try heed(
             Prechecks(settings: settings).run(
                 arriving: Set(tables), source: source, target: target))
+    }
+
+    /// Whether what comes behind a mark of this server can be read.
+    private func goesOn(from mark: SourcePosition, _ source: Connection) throws -> Bool {
+        let file = mark.binlog.file
+        if try SourceSession(source).files().contains(where: { $0.name == file }) { return true }
+        return try relay.hasFile(file)
+    }
+
+    /// Refuses tables that come by a CREATE while the rows that they had before they left lie there.
+    func requireEmptyWhereLeft(
+        _ copied: Set<TableName>, _ coming: [TableName], _ target: Connection,
+        _ refuse: (String) -> MigrationError
+    ) throws {
+        let left = try StoredObjects(meta: meta, key: key).read(target).filter { $0.kind == .left }
+            .map(\.name).filter {
+                settings.mapping.selects($0) && !copied.contains($0) && !coming.contains($0)
+            }
+        let full = try left.filter {
+            let place = try settings.mapping.target(of: $0)
+            return try SchemaReader(target).shape(of: place) != nil
+                && !Prechecks.nonEmpty(target, [place]).isEmpty
+        }
+        guard full.isEmpty else {
+            throw refuse(
+                "\(someNames(full.sorted())) would come in again when it is created, and rows of "
+                    + "before are on the target: drop it there")
+        }
+    }
+
+    /// Refuses tables that leave, and stay on the target, where a foreign key there ties them to
+    /// those that are followed: it would refuse what the source does.
+    func requireUntied(
+        leaving: [TableName], of old: TableMapping, staying: [TableName], _ target: Connection,
+        _ refuse: (String) -> MigrationError
+    ) throws {
+        guard !leaving.isEmpty else { return }
+        let gone = Set(try leaving.map { try old.target(of: $0) })
+        let kept = Set(try staying.map { try settings.mapping.target(of: $0) }).subtracting(gone)
+        for (table, shape) in try SchemaReader(target).shapes(of: gone.union(kept)).sorted(by: {
+            $0.key < $1.key
+        }) {
+            for key in shape.foreignKeys {
+                guard
+                    gone.contains(table) && kept.contains(key.parent)
+                        || kept.contains(table) && gone.contains(key.parent)
+                else { continue }
+                throw refuse(
+                    "\(gone.contains(table) ? table : key.parent) would be left as it is, and the "
+                        + "foreign key \(key.name) of \(table) on the target ties it to what is "
+                        + "followed: drop that foreign key, or the table, on the target")
+            }
+        }
     }
 
     private func copiedTables(_ target: Connection) throws -> [TableName] {
@@ -106,6 +165,9 @@ extension Migration {
 /// The rules are to change, and something is applied above the mark that was read by the old ones.
 struct UnfinishedRules: Error {
     let mapping: TableMapping
+    /// Nothing is above the mark, but the less lies between it and the copies of tables that come,
+    /// the less of it meets those.
+    var isOptional = false
 }
 
 extension Connection {

@@ -167,10 +167,11 @@ public final class Migration: Sendable {
                     try await prepare()
                     isPrepared = true
                 }
-                if let table = changed {
+                // Rules that were taken just now may have left it out: then it stays as it is.
+                if let table = changed, settings.mapping.selects(table) {
                     try await copyAgain(table)
-                    changed = nil
                 }
+                changed = nil
                 let outcome = try await advance {
                     backoff.reset()
                     replanning.reset()
@@ -211,16 +212,24 @@ public final class Migration: Sendable {
 
     /// Pre-checks, the meta schema, and the subtask's row.
     private func prepare() async throws {
+        var isFinished = false
         while true {
             do {
-                return try await prepareOnce()
+                return try await prepareOnce(mayCatchUp: !isFinished)
             } catch let old as UnfinishedRules {
-                try await finish(by: old)
+                isFinished = true
+                do {
+                    try await finish(by: old)
+                } catch let error as ReplicationError {
+                    // What stops it may be what the new ones leave out.
+                    guard old.isOptional else { throw error }
+                }
             }
         }
     }
 
-    private func prepareOnce() async throws {
+    /// - Parameter mayCatchUp: whether tables that come may have it go on by the old rules first.
+    private func prepareOnce(mayCatchUp: Bool) async throws {
         board.update { $0.phase = .checking }
         let isFollowing = try await withThread("control") {
             let source = try Connection(self.settings.source)
@@ -229,7 +238,9 @@ public final class Migration: Sendable {
             let identity = MigrationIdentity(settings: self.settings, server: server)
             let takeover = Takeover(meta: self.meta, key: self.key)
             var known = try self.meta.exists(target) ? try takeover.peek(target) : nil
-            while let state = known, try !self.isTaken(state, identity, source, target) {
+            while let state = known, try !self.isTaken(
+                    state, identity, source, target, mayCatchUp: mayCatchUp)
+            {
                 known = try takeover.peek(target)
             }
             if known == nil {
@@ -290,7 +301,7 @@ public final class Migration: Sendable {
     /// - Returns: whether `known` is what is there now.
     private func isTaken(
         _ known: SubtaskState, _ identity: MigrationIdentity, _ source: Connection,
-        _ target: Connection
+        _ target: Connection, mayCatchUp: Bool
     ) throws -> Bool {
         try checkMode(known)
         if known.phase == "finished" {
@@ -312,7 +323,8 @@ public final class Migration: Sendable {
                     name: settings.name, detail: "\(difference) (--change-rules takes them)")
             }
             return try changeRules(
-                known, from: stored, to: identity, because: difference, source, target)
+                known, from: stored, to: identity, because: difference, source, target,
+                mayCatchUp: mayCatchUp)
         }
         return true
     }

@@ -84,6 +84,14 @@ final class MigrationRelay: Sendable {
         settings.keepsRelay && state.withLock { !$0.isDecided || $0.log != nil }
     }
 
+    /// Whether the log, open or not, has a file of the source.
+    func hasFile(_ name: String) throws -> Bool {
+        guard settings.keepsRelay, !relay.folder.isEmpty, RelayArchive.isThere(relay.folder) else {
+            return false
+        }
+        return try RelayArchive(path: relay.folder).files().contains { $0.name == name }
+    }
+
     /// The folder of a migration's relay log; `nil` when none was given and the user has no home:
     /// rows are not written where others could have made the folder first.
     static func folder(

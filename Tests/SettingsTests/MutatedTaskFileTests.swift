@@ -191,8 +191,9 @@ struct MutatedTaskFileTests {
         let text = Self.hostileTexts.first { $0.name == name }?.text ?? ""
         let began = ContinuousClock.now
         #expect(try !check(Array(("task-mode: all\n" + text).utf8), 0, isTask: true))
-        // A fifth of it is the promise; machines that test are busy.
-        #expect(ContinuousClock.now - began < .seconds(5))
+        // Less than a second is the promise; machines that test are busy, and what explodes ends
+        // never.
+        #expect(ContinuousClock.now - began < .seconds(60))
     }
 
     @Test("other encodings are named")
