@@ -188,6 +188,37 @@ extension MigrationTests {
             try await trial.judge.expectEqual([trial.schema])
         }
 
+        @Test("tables that change names behind the views are noticed")
+        func renamedMeanwhile() async throws {
+            let trial = try await Trial(
+                .mariadb, "dump_renamed",
+                """
+                CREATE TABLE big (id INT PRIMARY KEY, t TEXT);
+                INSERT INTO big SELECT seq, REPEAT('x', 400) FROM seq_1_to_60000;
+                CREATE TABLE a (id INT); CREATE TABLE b LIKE a;
+                INSERT INTO a VALUES (1); INSERT INTO b VALUES (2);
+                """)
+            let folder = Folder()
+            let skein = try Self.dump(trial, folder, ["--readers", "1", "--compress", "gzip"])
+            try await skein.waiting(for: "the views") {
+                access("\(folder.path)/.skein-dump", F_OK) == 0
+            }
+            // Statements about other tables are nothing to stop for.
+            try trial.onSource(
+                "CREATE TABLE later (id INT); RENAME TABLE a TO x, b TO a, x TO b")
+            let outcome = try await skein.end()
+            #expect(outcome.status == 1)
+            #expect(outcome.text.contains("its definition changed"), "\(outcome.text)")
+            #expect(try !files(folder).contains("metadata"))
+            let again = try await Self.dump(
+                trial, folder, ["--readers", "1", "--compress", "gzip"]
+            ).end()
+            #expect(again.status == 0, "\(again.text)")
+            let loaded = try await LoadTests.load(trial, folder).end()
+            #expect(loaded.status == 0, "\(loaded.text)")
+            try await trial.judge.expectEqual([trial.schema])
+        }
+
         @Test("after a statement in the binlog it begins again")
         func beginsAgain() async throws {
             let trial = try await Trial(

@@ -10,7 +10,8 @@ internal import Synchronization
 ///
 /// Order of a run: definitions are read, views open at one place, definitions are read again and
 /// must be the same; readers write tables, each with its definition as the view's transaction holds
-/// it; then all else is written, and `metadata` last.
+/// it; then all else is written; the binlog must have no statement by which a table's name could
+/// have become another table's; `metadata` is last.
 public final class DumpEngine: Sendable {
     private let configuration: DumpConfiguration
     private let progress: TransferProgress
@@ -45,6 +46,9 @@ public final class DumpEngine: Sendable {
     private struct Work: Sendable {
         var views: [SourceView]
         var position: SourcePosition
+        /// The last place of the binlog that is known to be the same: the other one can be the
+        /// beginning of its file.
+        var lastPosition: SourcePosition
         var catalog: DumpCatalog
         var kept: [DumpedTable]
         /// Tables that are to be read, those with most bytes first.
@@ -126,7 +130,8 @@ public final class DumpEngine: Sendable {
                 }
                 continue
             }
-            guard let position = views[0].exact?.low else { throw CancellationError() }
+            guard let exact = views[0].exact else { throw CancellationError() }
+            let position = exact.low
             if views.count < configuration.readers {
                 log("the source is busy and its lock is not to be had: one connection reads all")
             }
@@ -141,8 +146,8 @@ public final class DumpEngine: Sendable {
                 $0.estimatedRows = sizes.values.reduce(0) { $0 + $1.rows }
             }
             return Work(
-                views: views, position: position, catalog: before, kept: kept,
-                queue: DumpQueue(open), started: started)
+                views: views, position: position, lastPosition: exact.high ?? position,
+                catalog: before, kept: kept, queue: DumpQueue(open), started: started)
         }
         preconditionFailure("the loop ends by return or throw")
     }
@@ -199,12 +204,37 @@ public final class DumpEngine: Sendable {
         }
         try writer.write(work.catalog.objects)
         try Task.checkCancellation()
+        try checkNames(work)
         let position = work.position
         try folder.finish(
             DumpMetadata(
                 started: work.started, finished: configuration.now(),
                 binlogFile: position.binlog.file, binlogOffset: position.binlog.offset,
                 gtids: position.gtids.description))
+    }
+}
+
+extension DumpEngine {
+    /// Makes sure that each table was read under the name that it had when the views were opened: of
+    /// two tables with one definition that change names, a view shows the other's rows.
+    private func checkNames(_ work: Work) throws {
+        let kept = Set(work.kept.map(\.table))
+        let named = NamedTables(
+            work.catalog.tables.keys.filter { !kept.contains($0) } + work.catalog.sequences)
+        guard !named.isEmpty else { return }
+        var changed: TableName?
+        let isKnown = try configuration.statements(work.lastPosition) { schema, sql in
+            changed = named.first(in: sql, schema: schema)
+            return changed == nil
+        }
+        if let changed { throw SnapshotError.tableChanged(changed) }
+        guard isKnown else {
+            throw SnapshotError.noView(
+                detail: "the source's binlog from \(work.lastPosition.binlog) on can't be read any "
+                    + "more, so that it can't be told whether tables were renamed during the dump; "
+                    + "see that its user may read the binlog (REPLICATION SLAVE) and that binlogs "
+                    + "are kept for longer than the dump takes")
+        }
     }
 }
 
