@@ -249,6 +249,24 @@ extension MigrationTests {
             try await trial.judge.expectEqual([trial.schema])
         }
 
+        @Test("a replica that does not log what it replicates is refused")
+        func silentReplica() async throws {
+            let trial = try await Trial(
+                source: TestServer.start(
+                    .mariadb, options: ["--log-slave-updates=OFF"], name: "silent"),
+                target: SharedServers.all.server(.mariadb, "target"), "dump_silent",
+                "CREATE TABLE a (id INT); INSERT INTO a VALUES (1)")
+            let alone = Folder()
+            let passes = try await Self.dump(trial, alone).end()
+            #expect(passes.status == 0, "\(passes.text)")
+            try trial.source.sql(
+                "CHANGE MASTER TO MASTER_HOST='127.0.0.1', MASTER_PORT=1, MASTER_USER='nobody'")
+            let folder = Folder()
+            let refused = try await Self.dump(trial, folder).end()
+            #expect(refused.status == 1)
+            #expect(refused.text.contains("does not log what it replicates"), "\(refused.text)")
+        }
+
         @Test("what a dump can't hold is refused by name, and so are directories of others")
         func refused() async throws {
             let trial = try await Trial(

@@ -106,6 +106,7 @@ public final class DumpEngine: Sendable {
     ) throws -> Work {
         let source = try SourceView.connect(configuration.source)
         try interrupts.add(source.interrupter)
+        try SourceLogging.check(source)
         let started = configuration.now()
         for attempt in 1... {
             let (before, sizes) = try DumpCatalog.read(source, configuration.selection)
