@@ -163,6 +163,36 @@ extension MigrationTests {
             try await trial.judge.expectEqual([trial.schema])
         }
 
+        @Test("a table that a foreign key has changed is dumped again")
+        func cascaded() async throws {
+            let trial = try await Trial(
+                .mariadb, "dump_cascade",
+                """
+                CREATE TABLE big (id INT PRIMARY KEY, t TEXT);
+                INSERT INTO big SELECT seq, REPEAT('x', 400) FROM seq_1_to_60000;
+                CREATE TABLE p (id INT PRIMARY KEY);
+                CREATE TABLE c (id INT, FOREIGN KEY (id) REFERENCES p (id) ON DELETE CASCADE);
+                INSERT INTO p VALUES (1), (2); INSERT INTO c VALUES (1), (2);
+                """)
+            let folder = Folder()
+            let flags = ["--readers", "2", "--compress", "gzip"]
+            let skein = try Self.dump(trial, folder, flags)
+            try await skein.waiting(for: "tables") {
+                let text =
+                    (try? String(contentsOfFile: "\(folder.path)/.skein-dump", encoding: .utf8))
+                    ?? ""
+                return text.split(separator: "\n").count > 2 || skein.status != nil
+            }
+            guard skein.kill() else { return }
+            try trial.onSource("DELETE FROM p WHERE id=1")
+            let outcome = try await Self.dump(trial, folder, flags).end()
+            #expect(outcome.status == 0, "\(outcome.text)")
+            #expect(outcome.text.contains("have not changed since"), "\(outcome.text)")
+            let loaded = try await LoadTests.load(trial, folder).end()
+            #expect(loaded.status == 0, "\(loaded.text)")
+            try await trial.judge.expectEqual([trial.schema])
+        }
+
         @Test("a table that is altered in a moment, behind the views, is noticed")
         func alteredMeanwhile() async throws {
             let trial = try await Trial(

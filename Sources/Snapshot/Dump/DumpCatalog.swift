@@ -24,6 +24,8 @@ struct DumpCatalog: Sendable, Hashable {
     /// Tables, each with a digest of its definition: many alterations are done in a moment, and no
     /// view notices them.
     var tables: [TableName: [UInt8]] = [:]
+    /// Tables that foreign keys change.
+    var children = ChildChanges()
     /// Sequences of MariaDB.
     var sequences: Set<TableName> = []
     /// Views, routines, triggers and events.
@@ -59,6 +61,7 @@ struct DumpCatalog: Sendable, Hashable {
                     .first?[1]
                 guard let definition else { throw SnapshotError.tableMissing(table.name) }
                 out.tables[table.name] = digest(definition)
+                out.children.add(table.name, definition)
                 sizes[table.name] = (table.rows, table.bytes)
             }
             try out.readSequences(schema, source, selection)

@@ -154,7 +154,7 @@ public final class DumpEngine: Sendable {
     }
 
     /// Decides what stays of an earlier try: tables that were whole, and of which the binlog has
-    /// nothing from its place to this one.
+    /// nothing from its place to this one, nor of the tables whose changes foreign keys hand on.
     private func keep(
         _ folder: DumpFolder, at position: SourcePosition, _ catalog: DumpCatalog,
         _ log: (String) -> Void
@@ -173,9 +173,11 @@ public final class DumpEngine: Sendable {
                 changed = nil
             }
             if let changed {
-                kept = earlier.tables.filter {
-                    catalog.tables[$0.table] != nil && !changed.contains($0.table)
-                }
+                var names = Set(earlier.tables.map(\.table)).subtracting(changed)
+                    .filter { catalog.tables[$0] != nil }
+                // At the same place keys have changed nothing either.
+                if earlier.position != position { names = catalog.children.unchanged(names) }
+                kept = earlier.tables.filter { names.contains($0.table) }
                 log(
                     "an earlier try has dumped \(earlier.tables.count) tables whole; "
                         + "\(kept.count) of them have not changed since, and stay")
