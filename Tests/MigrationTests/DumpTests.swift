@@ -297,6 +297,45 @@ extension MigrationTests {
             #expect(refused.text.contains("does not log what it replicates"), "\(refused.text)")
         }
 
+        @Test("two dumps do not share a directory, and what others remove is missed")
+        func alone() async throws {
+            let trial = try await Trial(
+                .mariadb, "dump_alone",
+                """
+                CREATE TABLE big (id INT PRIMARY KEY, t TEXT); CREATE TABLE t1 (id INT);
+                INSERT INTO big SELECT seq, REPEAT('x', 400) FROM seq_1_to_60000;
+                INSERT INTO t1 VALUES (1);
+                """)
+            let folder = Folder()
+            let flags = ["--readers", "2", "--compress", "gzip"]
+            let first = try Self.dump(trial, folder, flags)
+            try await first.waiting(for: "a table") {
+                let text =
+                    (try? String(contentsOfFile: "\(folder.path)/.skein-dump", encoding: .utf8))
+                    ?? ""
+                return text.split(separator: "\n").count > 1 || first.status != nil
+            }
+            // Held while the second one looks.
+            first.signal(SIGSTOP)
+            let second = try await Self.dump(trial, folder, flags).end()
+            #expect(second.status == 1)
+            #expect(second.text.contains("another skein dump"), "\(second.text)")
+            let lost = "\(trial.schema).t1-schema.sql.gz"
+            let wasThere =
+                (try? FileManager.default.removeItem(atPath: "\(folder.path)/\(lost)")) != nil
+            first.signal(SIGCONT)
+            let outcome = try await first.end()
+            if wasThere {
+                #expect(outcome.status == 1)
+                #expect(outcome.text.contains("removed or changed"), "\(outcome.text)")
+                let again = try await Self.dump(trial, folder, flags).end()
+                #expect(again.status == 0, "\(again.text)")
+            }
+            let loaded = try await LoadTests.load(trial, folder).end()
+            #expect(loaded.status == 0, "\(loaded.text)")
+            try await trial.judge.expectEqual([trial.schema])
+        }
+
         @Test("what a dump can't hold is refused by name, and so are directories of others")
         func refused() async throws {
             let trial = try await Trial(
