@@ -297,6 +297,32 @@ extension MigrationTests {
             #expect(refused.text.contains("does not log what it replicates"), "\(refused.text)")
         }
 
+        @Test("objects that were written in another charset than UTF-8 stay what they are")
+        func charsets() async throws {
+            let trial = try await Trial(.mariadb, "dump_charsets", Self.tables)
+            // Each of the letter's two bytes is a letter for such a session.
+            try trial.onSource(
+                """
+                SET NAMES latin1;
+                CREATE PROCEDURE latin() SELECT 'é';
+                CREATE FUNCTION latinf() RETURNS TEXT DETERMINISTIC RETURN 'é';
+                CREATE TRIGGER latint BEFORE INSERT ON nothing FOR EACH ROW SET @a = 'é';
+                CREATE EVENT latine ON SCHEDULE EVERY 1 DAY DISABLE DO SET @a = 'é';
+                """)
+            let folder = Folder()
+            let dumped = try await Self.dump(trial, folder).end()
+            #expect(dumped.status == 0, "\(dumped.text)")
+            let loaded = try await LoadTests.load(trial, folder).end()
+            #expect(loaded.status == 0, "\(loaded.text)")
+            let letters = try trial.onTarget(
+                "SELECT ROUTINE_DEFINITION LIKE '%Ã©%' FROM information_schema.ROUTINES "
+                    + "WHERE ROUTINE_SCHEMA='\(trial.schema)' AND ROUTINE_NAME='latin'")
+            #expect(letters == "1\n")
+            #expect(
+                try LoadTests.objects(trial.source, trial.schema)
+                    == LoadTests.objects(trial.target, trial.schema))
+        }
+
         @Test("two dumps do not share a directory, and what others remove is missed")
         func alone() async throws {
             let trial = try await Trial(

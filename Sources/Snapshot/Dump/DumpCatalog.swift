@@ -60,12 +60,18 @@ struct DumpCatalog: Sendable, Hashable {
                 let definition = try source.rows("SHOW CREATE TABLE \(table.name.quoted)")
                     .first?[1]
                 guard let definition else { throw SnapshotError.tableMissing(table.name) }
+                try requireText(
+                    definition, "table \(table.name)", "SHOW CREATE TABLE \(table.name.quoted)",
+                    source)
                 out.tables[table.name] = digest(definition)
                 out.children.add(table.name, definition)
                 sizes[table.name] = (table.rows, table.bytes)
             }
             try out.readSequences(schema, source, selection)
+            // Else objects come in the charsets of the sessions that made them.
+            try source.execute("SET character_set_results=utf8mb4")
             try out.readObjects(schema, source, selection)
+            try source.execute("SET character_set_results=NULL")
         }
         return (out, sizes)
     }
@@ -80,6 +86,30 @@ struct DumpCatalog: Sendable, Hashable {
         }
         return Digest.digest(
             text: text.items.joined(separator: "\u{0}") + "\u{0}" + options.joined(separator: " "))
+    }
+
+    /// Refuses a definition with bytes that are no UTF-8, such as binary defaults and what a session
+    /// with `SET NAMES binary` has made: as text it would be another one.
+    ///
+    /// - Parameter query: what has shown it.
+    private static func requireText(
+        _ text: String, _ object: String, _ query: String, _ source: Connection
+    ) throws {
+        // What stands for such bytes, unless somebody has written it.
+        guard text.unicodeScalars.contains("\u{FFFD}") else { return }
+        var isText = true
+        try source.forEachRow(query) { row in
+            for i in 0..<row.count {
+                guard let bytes = row.copy(i) else { continue }
+                if String(validating: bytes, as: UTF8.self) == nil { isText = false }
+            }
+        }
+        guard isText else {
+            throw SnapshotError.unsupported(
+                object: object,
+                detail: "its definition has bytes that are not UTF-8, which a dump's files can't "
+                    + "hold; leave it out (--exclude)")
+        }
     }
 
     private mutating func readSequences(
@@ -110,6 +140,9 @@ struct DumpCatalog: Sendable, Hashable {
             var object = DumpObject(
                 kind: kind, name: name,
                 statement: try WaitingObjects.definition(row[column], kind.rawValue, name))
+            try Self.requireText(
+                object.statement, "\(kind.rawValue) \(name)",
+                "SHOW CREATE \(kind.rawValue.uppercased()) \(name.quoted)", source)
             object.sqlMode = row["sql_mode"] ?? nil
             object.collation = row["collation_connection"] ?? nil
             object.timeZone = row["time_zone"] ?? nil
