@@ -1,3 +1,4 @@
+internal import DumpFiles
 internal import MySQLClient
 internal import MySQLCore
 internal import Rules
@@ -75,6 +76,39 @@ struct DumpCatalog: Sendable, Hashable {
         }
         return (out, sizes)
     }
+
+    /// Refuses what no file can be named after: names in other alphabets take several bytes a letter.
+    ///
+    /// - Parameter suffix: what the names of packed files end with.
+    func checkNames(suffix: String) throws {
+        let room = Self.longestName - DumpFolder.partialSuffix.utf8.count - suffix.utf8.count
+        func check(_ kind: String, _ object: TableName, _ files: String...) throws {
+            guard let longest = files.map(\.utf8.count).max(), longest > room else { return }
+            throw SnapshotError.unsupported(
+                object: "\(kind) \(object)",
+                detail: "the name of its file would have \(longest) bytes without what is added to "
+                    + "it, and has room for \(room); rename it, or leave it out (--exclude)")
+        }
+        for name in tables.keys.sorted() + sequences.sorted() {
+            let (schema, table) = (name.schema, name.name)
+            try check(
+                sequences.contains(name) ? "sequence" : "table", name,
+                DumpFileName.table(schema, table), DumpFileName.rows(schema, table, part: 0))
+        }
+        for object in objects {
+            let schema = object.name.schema
+            switch object.kind {
+            case .view: try check("view", object.name, DumpFileName.view(schema, object.name.name))
+            case .trigger:
+                let table = object.table ?? object.name
+                try check("trigger", object.name, DumpFileName.triggers(table.schema, table.name))
+            default: try check(object.kind.rawValue, object.name, DumpFileName.routines(schema))
+            }
+        }
+    }
+
+    /// Most bytes of a file's name (`NAME_MAX`).
+    private static let longestName = 255
 
     /// The digest of a definition, without the counter that moves with every row.
     static func digest(_ definition: String) -> [UInt8] {

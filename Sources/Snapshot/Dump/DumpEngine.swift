@@ -114,6 +114,7 @@ public final class DumpEngine: Sendable {
                 throw SnapshotError.noView(
                     detail: "nothing of the source is selected, or its user may not see it")
             }
+            try before.checkNames(suffix: configuration.compression.suffix)
             let planned = before.tables.keys.sorted().map { name in
                 PlannedTable(
                     shape: TableShape(name: name, columns: [], keys: []), estimatedRows: 0,
