@@ -56,17 +56,19 @@ struct ChangedTables {
         let walk = try BinlogWalk(source, from: .position(start))
         var isKnown = true
         var isEnded = false
-        func goesOn(_ query: QueryEvent) -> Bool {
-            isEnded = !take(query.schema, query.sql)
-            return !isEnded
-        }
         try walk.run(
             event: { header, body in
                 switch header.type {
-                case .query: return try Self.isBoundary(body) || goesOn(QueryEvent(body))
+                case .query:
+                    if try Self.isBoundary(body) { return true }
+                    let query = try QueryEvent(body)
+                    isEnded = !take(query.schema, query.sql)
+                    return !isEnded
                 case .queryCompressed:
                     let plain = try EventType.decompressed(body, limit: 1 << 30)
-                    return goesOn(try QueryEvent(plain.span.bytes))
+                    let query = try QueryEvent(plain.span.bytes)
+                    isEnded = !take(query.schema, query.sql)
+                    return !isEnded
                 // MySQL packs transactions of rows alone.
                 case .transactionPayload: return true
                 default:

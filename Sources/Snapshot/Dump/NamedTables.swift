@@ -71,8 +71,7 @@ struct NamedTables: Sendable {
     /// STATEMENT .. FOR has any statement behind it.
     private static let harmless: Set<String> = [
         "INSERT", "UPDATE", "DELETE", "REPLACE", "LOAD", "SELECT", "DO", "WITH", "SAVEPOINT",
-        "ROLLBACK", "RELEASE", "XA", "BEGIN", "START", "COMMIT", "GRANT", "REVOKE", "ANALYZE",
-        "FLUSH",
+        "RELEASE", "XA", "GRANT", "REVOKE", "ANALYZE", "FLUSH",
     ]
 
     private static func leavesNames(_ sql: [UInt8]) -> Bool {
