@@ -163,6 +163,36 @@ extension MigrationTests {
             try await trial.judge.expectEqual([trial.schema])
         }
 
+        @Test("a table that a foreign key has changed is dumped again")
+        func cascaded() async throws {
+            let trial = try await Trial(
+                .mariadb, "dump_cascade",
+                """
+                CREATE TABLE big (id INT PRIMARY KEY, t TEXT);
+                INSERT INTO big SELECT seq, REPEAT('x', 400) FROM seq_1_to_60000;
+                CREATE TABLE p (id INT PRIMARY KEY);
+                CREATE TABLE c (id INT, FOREIGN KEY (id) REFERENCES p (id) ON DELETE CASCADE);
+                INSERT INTO p VALUES (1), (2); INSERT INTO c VALUES (1), (2);
+                """)
+            let folder = Folder()
+            let flags = ["--readers", "2", "--compress", "gzip"]
+            let skein = try Self.dump(trial, folder, flags)
+            try await skein.waiting(for: "tables") {
+                let text =
+                    (try? String(contentsOfFile: "\(folder.path)/.skein-dump", encoding: .utf8))
+                    ?? ""
+                return text.split(separator: "\n").count > 2 || skein.status != nil
+            }
+            guard skein.kill() else { return }
+            try trial.onSource("DELETE FROM p WHERE id=1")
+            let outcome = try await Self.dump(trial, folder, flags).end()
+            #expect(outcome.status == 0, "\(outcome.text)")
+            #expect(outcome.text.contains("have not changed since"), "\(outcome.text)")
+            let loaded = try await LoadTests.load(trial, folder).end()
+            #expect(loaded.status == 0, "\(loaded.text)")
+            try await trial.judge.expectEqual([trial.schema])
+        }
+
         @Test("a table that is altered in a moment, behind the views, is noticed")
         func alteredMeanwhile() async throws {
             let trial = try await Trial(
@@ -182,6 +212,37 @@ extension MigrationTests {
             #expect(outcome.status == 1)
             #expect(outcome.text.contains("t1: its definition changed"), "\(outcome.text)")
             let again = try await Self.dump(trial, folder, ["--readers", "1"]).end()
+            #expect(again.status == 0, "\(again.text)")
+            let loaded = try await LoadTests.load(trial, folder).end()
+            #expect(loaded.status == 0, "\(loaded.text)")
+            try await trial.judge.expectEqual([trial.schema])
+        }
+
+        @Test("tables that change names behind the views are noticed")
+        func renamedMeanwhile() async throws {
+            let trial = try await Trial(
+                .mariadb, "dump_renamed",
+                """
+                CREATE TABLE big (id INT PRIMARY KEY, t TEXT);
+                INSERT INTO big SELECT seq, REPEAT('x', 400) FROM seq_1_to_60000;
+                CREATE TABLE a (id INT); CREATE TABLE b LIKE a;
+                INSERT INTO a VALUES (1); INSERT INTO b VALUES (2);
+                """)
+            let folder = Folder()
+            let skein = try Self.dump(trial, folder, ["--readers", "1", "--compress", "gzip"])
+            try await skein.waiting(for: "the views") {
+                access("\(folder.path)/.skein-dump", F_OK) == 0
+            }
+            // Statements about other tables are nothing to stop for.
+            try trial.onSource(
+                "CREATE TABLE later (id INT); RENAME TABLE a TO x, b TO a, x TO b")
+            let outcome = try await skein.end()
+            #expect(outcome.status == 1)
+            #expect(outcome.text.contains("its definition changed"), "\(outcome.text)")
+            #expect(try !files(folder).contains("metadata"))
+            let again = try await Self.dump(
+                trial, folder, ["--readers", "1", "--compress", "gzip"]
+            ).end()
             #expect(again.status == 0, "\(again.text)")
             let loaded = try await LoadTests.load(trial, folder).end()
             #expect(loaded.status == 0, "\(loaded.text)")
@@ -213,6 +274,89 @@ extension MigrationTests {
             ).end()
             #expect(outcome.status == 0, "\(outcome.text)")
             #expect(outcome.text.contains("begins again"), "\(outcome.text)")
+            let loaded = try await LoadTests.load(trial, folder).end()
+            #expect(loaded.status == 0, "\(loaded.text)")
+            try await trial.judge.expectEqual([trial.schema])
+        }
+
+        @Test("a replica that does not log what it replicates is refused")
+        func silentReplica() async throws {
+            let trial = try await Trial(
+                source: TestServer.start(
+                    .mariadb, options: ["--log-slave-updates=OFF"], name: "silent"),
+                target: SharedServers.all.server(.mariadb, "target"), "dump_silent",
+                "CREATE TABLE a (id INT); INSERT INTO a VALUES (1)")
+            let alone = Folder()
+            let passes = try await Self.dump(trial, alone).end()
+            #expect(passes.status == 0, "\(passes.text)")
+            try trial.source.sql(
+                "CHANGE MASTER TO MASTER_HOST='127.0.0.1', MASTER_PORT=1, MASTER_USER='nobody'")
+            let folder = Folder()
+            let refused = try await Self.dump(trial, folder).end()
+            #expect(refused.status == 1)
+            #expect(refused.text.contains("does not log what it replicates"), "\(refused.text)")
+        }
+
+        @Test("objects that were written in another charset than UTF-8 stay what they are")
+        func charsets() async throws {
+            let trial = try await Trial(.mariadb, "dump_charsets", Self.tables)
+            // Each of the letter's two bytes is a letter for such a session.
+            try trial.onSource(
+                """
+                SET NAMES latin1;
+                CREATE PROCEDURE latin() SELECT 'é';
+                CREATE FUNCTION latinf() RETURNS TEXT DETERMINISTIC RETURN 'é';
+                CREATE TRIGGER latint BEFORE INSERT ON nothing FOR EACH ROW SET @a = 'é';
+                CREATE EVENT latine ON SCHEDULE EVERY 1 DAY DISABLE DO SET @a = 'é';
+                """)
+            let folder = Folder()
+            let dumped = try await Self.dump(trial, folder).end()
+            #expect(dumped.status == 0, "\(dumped.text)")
+            let loaded = try await LoadTests.load(trial, folder).end()
+            #expect(loaded.status == 0, "\(loaded.text)")
+            let letters = try trial.onTarget(
+                "SELECT ROUTINE_DEFINITION LIKE '%Ã©%' FROM information_schema.ROUTINES "
+                    + "WHERE ROUTINE_SCHEMA='\(trial.schema)' AND ROUTINE_NAME='latin'")
+            #expect(letters == "1\n")
+            #expect(
+                try LoadTests.objects(trial.source, trial.schema)
+                    == LoadTests.objects(trial.target, trial.schema))
+        }
+
+        @Test("two dumps do not share a directory, and what others remove is missed")
+        func alone() async throws {
+            let trial = try await Trial(
+                .mariadb, "dump_alone",
+                """
+                CREATE TABLE big (id INT PRIMARY KEY, t TEXT); CREATE TABLE t1 (id INT);
+                INSERT INTO big SELECT seq, REPEAT('x', 400) FROM seq_1_to_60000;
+                INSERT INTO t1 VALUES (1);
+                """)
+            let folder = Folder()
+            let flags = ["--readers", "2", "--compress", "gzip"]
+            let first = try Self.dump(trial, folder, flags)
+            try await first.waiting(for: "a table") {
+                let text =
+                    (try? String(contentsOfFile: "\(folder.path)/.skein-dump", encoding: .utf8))
+                    ?? ""
+                return text.split(separator: "\n").count > 1 || first.status != nil
+            }
+            // Held while the second one looks.
+            first.signal(SIGSTOP)
+            let second = try await Self.dump(trial, folder, flags).end()
+            #expect(second.status == 1)
+            #expect(second.text.contains("another skein dump"), "\(second.text)")
+            let lost = "\(trial.schema).t1-schema.sql.gz"
+            let wasThere =
+                (try? FileManager.default.removeItem(atPath: "\(folder.path)/\(lost)")) != nil
+            first.signal(SIGCONT)
+            let outcome = try await first.end()
+            if wasThere {
+                #expect(outcome.status == 1)
+                #expect(outcome.text.contains("removed or changed"), "\(outcome.text)")
+                let again = try await Self.dump(trial, folder, flags).end()
+                #expect(again.status == 0, "\(again.text)")
+            }
             let loaded = try await LoadTests.load(trial, folder).end()
             #expect(loaded.status == 0, "\(loaded.text)")
             try await trial.judge.expectEqual([trial.schema])

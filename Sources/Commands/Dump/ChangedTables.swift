@@ -3,8 +3,8 @@ internal import MySQLClient
 internal import MySQLCore
 internal import Stream
 
-/// Which tables a source's binlog changes between two places: read from the binlog, so that nothing
-/// is taken for unchanged on anybody's word.
+/// Which tables a source's binlog changes between two places, and by which statements: read from the
+/// binlog, so that nothing is taken for unchanged on anybody's word.
 struct ChangedTables {
     let source: ConnectionOptions
 
@@ -22,6 +22,66 @@ struct ChangedTables {
             // Purged, or not readable by this user: then nothing is known.
             return nil
         }
+    }
+
+    /// Reads statements from a place to where the binlog ends now.
+    ///
+    /// - Parameter take: called with the default schema and the text of each, BEGIN and COMMIT left
+    ///   out; whether to go on.
+    /// - Returns: whether the binlog was there, and all of it could be read; also when `take` has
+    ///   ended it.
+    /// - Throws: `CancellationError`; `MySQLError` when the server is lost.
+    func statements(
+        since from: SourcePosition, _ take: (_ schema: [UInt8], _ sql: [UInt8]) -> Bool
+    ) throws -> Bool {
+        do {
+            let end = try SourceSession(Connection(source)).currentPosition()
+            let start = from.binlog
+            guard start < end else { return start == end }
+            return try walkStatements(start, end, take)
+        } catch let error as CancellationError {
+            throw error
+        } catch let error as MySQLError where error.isConnectionLost {
+            throw error
+        } catch {
+            // Purged, or not readable by this user: then nothing is known.
+            return false
+        }
+    }
+
+    private func walkStatements(
+        _ start: BinlogPosition, _ end: BinlogPosition,
+        _ take: (_ schema: [UInt8], _ sql: [UInt8]) -> Bool
+    ) throws -> Bool {
+        let walk = try BinlogWalk(source, from: .position(start))
+        var isKnown = true
+        var isEnded = false
+        try walk.run(
+            event: { header, body in
+                switch header.type {
+                case .query:
+                    if try Self.isBoundary(body) { return true }
+                    let query = try QueryEvent(body)
+                    isEnded = !take(query.schema, query.sql)
+                    return !isEnded
+                case .queryCompressed:
+                    let plain = try EventType.decompressed(body, limit: 1 << 30)
+                    let query = try QueryEvent(plain.span.bytes)
+                    isEnded = !take(query.schema, query.sql)
+                    return !isEnded
+                // MySQL packs transactions of rows alone.
+                case .transactionPayload: return true
+                default:
+                    if case .refuse = header.type.treatment(flags: header.flags) { isKnown = false }
+                    return isKnown
+                }
+            },
+            group: { group in
+                isEnded = group.end >= end
+                return !isEnded
+            })
+        // The last place may be behind what belongs to no transaction.
+        return isKnown && (isEnded || walk.position >= end)
     }
 
     private func walk(_ from: BinlogPosition, _ to: BinlogPosition) throws -> Set<TableName>? {

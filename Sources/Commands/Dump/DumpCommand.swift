@@ -111,6 +111,9 @@ struct DumpCommand: AsyncParsableCommand {
         out.changes = { from, to in
             try ChangedTables(source: source).between(from, to)
         }
+        out.statements = { from, take in
+            try ChangedTables(source: source).statements(since: from, take)
+        }
         return out
     }
 

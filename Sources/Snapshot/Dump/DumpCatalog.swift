@@ -1,3 +1,4 @@
+internal import DumpFiles
 internal import MySQLClient
 internal import MySQLCore
 internal import Rules
@@ -24,6 +25,8 @@ struct DumpCatalog: Sendable, Hashable {
     /// Tables, each with a digest of its definition: many alterations are done in a moment, and no
     /// view notices them.
     var tables: [TableName: [UInt8]] = [:]
+    /// Tables that foreign keys change.
+    var children = ChildChanges()
     /// Sequences of MariaDB.
     var sequences: Set<TableName> = []
     /// Views, routines, triggers and events.
@@ -58,14 +61,54 @@ struct DumpCatalog: Sendable, Hashable {
                 let definition = try source.rows("SHOW CREATE TABLE \(table.name.quoted)")
                     .first?[1]
                 guard let definition else { throw SnapshotError.tableMissing(table.name) }
+                try requireText(
+                    definition, "table \(table.name)", "SHOW CREATE TABLE \(table.name.quoted)",
+                    source)
                 out.tables[table.name] = digest(definition)
+                out.children.add(table.name, definition)
                 sizes[table.name] = (table.rows, table.bytes)
             }
             try out.readSequences(schema, source, selection)
+            // Else objects come in the charsets of the sessions that made them.
+            try source.execute("SET character_set_results=utf8mb4")
             try out.readObjects(schema, source, selection)
+            try source.execute("SET character_set_results=NULL")
         }
         return (out, sizes)
     }
+
+    /// Refuses what no file can be named after: names in other alphabets take several bytes a letter.
+    ///
+    /// - Parameter suffix: what the names of packed files end with.
+    func checkNames(suffix: String) throws {
+        let room = Self.longestName - DumpFolder.partialSuffix.utf8.count - suffix.utf8.count
+        func check(_ kind: String, _ object: TableName, _ files: String...) throws {
+            guard let longest = files.map(\.utf8.count).max(), longest > room else { return }
+            throw SnapshotError.unsupported(
+                object: "\(kind) \(object)",
+                detail: "the name of its file would have \(longest) bytes without what is added to "
+                    + "it, and has room for \(room); rename it, or leave it out (--exclude)")
+        }
+        for name in tables.keys.sorted() + sequences.sorted() {
+            let (schema, table) = (name.schema, name.name)
+            try check(
+                sequences.contains(name) ? "sequence" : "table", name,
+                DumpFileName.table(schema, table), DumpFileName.rows(schema, table, part: 0))
+        }
+        for object in objects {
+            let schema = object.name.schema
+            switch object.kind {
+            case .view: try check("view", object.name, DumpFileName.view(schema, object.name.name))
+            case .trigger:
+                let table = object.table ?? object.name
+                try check("trigger", object.name, DumpFileName.triggers(table.schema, table.name))
+            default: try check(object.kind.rawValue, object.name, DumpFileName.routines(schema))
+            }
+        }
+    }
+
+    /// Most bytes of a file's name (`NAME_MAX`).
+    private static let longestName = 255
 
     /// The digest of a definition, without the counter that moves with every row.
     static func digest(_ definition: String) -> [UInt8] {
@@ -77,6 +120,30 @@ struct DumpCatalog: Sendable, Hashable {
         }
         return Digest.digest(
             text: text.items.joined(separator: "\u{0}") + "\u{0}" + options.joined(separator: " "))
+    }
+
+    /// Refuses a definition with bytes that are no UTF-8, such as binary defaults and what a session
+    /// with `SET NAMES binary` has made: as text it would be another one.
+    ///
+    /// - Parameter query: what has shown it.
+    private static func requireText(
+        _ text: String, _ object: String, _ query: String, _ source: Connection
+    ) throws {
+        // What stands for such bytes, unless somebody has written it.
+        guard text.unicodeScalars.contains("\u{FFFD}") else { return }
+        var isText = true
+        try source.forEachRow(query) { row in
+            for i in 0..<row.count {
+                guard let bytes = row.copy(i) else { continue }
+                if String(validating: bytes, as: UTF8.self) == nil { isText = false }
+            }
+        }
+        guard isText else {
+            throw SnapshotError.unsupported(
+                object: object,
+                detail: "its definition has bytes that are not UTF-8, which a dump's files can't "
+                    + "hold; leave it out (--exclude)")
+        }
     }
 
     private mutating func readSequences(
@@ -107,6 +174,9 @@ struct DumpCatalog: Sendable, Hashable {
             var object = DumpObject(
                 kind: kind, name: name,
                 statement: try WaitingObjects.definition(row[column], kind.rawValue, name))
+            try Self.requireText(
+                object.statement, "\(kind.rawValue) \(name)",
+                "SHOW CREATE \(kind.rawValue.uppercased()) \(name.quoted)", source)
             object.sqlMode = row["sql_mode"] ?? nil
             object.collation = row["collation_connection"] ?? nil
             object.timeZone = row["time_zone"] ?? nil

@@ -31,6 +31,13 @@ public struct DumpConfiguration: Sendable {
         @Sendable (_ from: SourcePosition, _ to: SourcePosition) throws -> Set<TableName>? = {
             _, _ in nil
         }
+    /// Calls with the default schema and the text of each statement that the source's binlog has
+    /// from a place to its end; the call says whether to go on. Whether the binlog was there. Blocks
+    /// its thread.
+    public var statements:
+        @Sendable (
+            _ from: SourcePosition, _ take: (_ schema: [UInt8], _ sql: [UInt8]) -> Bool
+        ) throws -> Bool = { _, _ in false }
 
     /// Makes a configuration with defaults.
     public init(

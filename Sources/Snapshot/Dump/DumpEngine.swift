@@ -10,7 +10,8 @@ internal import Synchronization
 ///
 /// Order of a run: definitions are read, views open at one place, definitions are read again and
 /// must be the same; readers write tables, each with its definition as the view's transaction holds
-/// it; then all else is written, and `metadata` last.
+/// it; then all else is written; the binlog must have no statement by which a table's name could
+/// have become another table's; `metadata` is last.
 public final class DumpEngine: Sendable {
     private let configuration: DumpConfiguration
     private let progress: TransferProgress
@@ -45,6 +46,9 @@ public final class DumpEngine: Sendable {
     private struct Work: Sendable {
         var views: [SourceView]
         var position: SourcePosition
+        /// The last place of the binlog that is known to be the same: the other one can be the
+        /// beginning of its file.
+        var lastPosition: SourcePosition
         var catalog: DumpCatalog
         var kept: [DumpedTable]
         /// Tables that are to be read, those with most bytes first.
@@ -102,6 +106,7 @@ public final class DumpEngine: Sendable {
     ) throws -> Work {
         let source = try SourceView.connect(configuration.source)
         try interrupts.add(source.interrupter)
+        try SourceLogging.check(source)
         let started = configuration.now()
         for attempt in 1... {
             let (before, sizes) = try DumpCatalog.read(source, configuration.selection)
@@ -109,6 +114,7 @@ public final class DumpEngine: Sendable {
                 throw SnapshotError.noView(
                     detail: "nothing of the source is selected, or its user may not see it")
             }
+            try before.checkNames(suffix: configuration.compression.suffix)
             let planned = before.tables.keys.sorted().map { name in
                 PlannedTable(
                     shape: TableShape(name: name, columns: [], keys: []), estimatedRows: 0,
@@ -126,7 +132,8 @@ public final class DumpEngine: Sendable {
                 }
                 continue
             }
-            guard let position = views[0].exact?.low else { throw CancellationError() }
+            guard let exact = views[0].exact else { throw CancellationError() }
+            let position = exact.low
             if views.count < configuration.readers {
                 log("the source is busy and its lock is not to be had: one connection reads all")
             }
@@ -141,14 +148,14 @@ public final class DumpEngine: Sendable {
                 $0.estimatedRows = sizes.values.reduce(0) { $0 + $1.rows }
             }
             return Work(
-                views: views, position: position, catalog: before, kept: kept,
-                queue: DumpQueue(open), started: started)
+                views: views, position: position, lastPosition: exact.high ?? position,
+                catalog: before, kept: kept, queue: DumpQueue(open), started: started)
         }
         preconditionFailure("the loop ends by return or throw")
     }
 
     /// Decides what stays of an earlier try: tables that were whole, and of which the binlog has
-    /// nothing from its place to this one.
+    /// nothing from its place to this one, nor of the tables whose changes foreign keys hand on.
     private func keep(
         _ folder: DumpFolder, at position: SourcePosition, _ catalog: DumpCatalog,
         _ log: (String) -> Void
@@ -167,9 +174,11 @@ public final class DumpEngine: Sendable {
                 changed = nil
             }
             if let changed {
-                kept = earlier.tables.filter {
-                    catalog.tables[$0.table] != nil && !changed.contains($0.table)
-                }
+                var names = Set(earlier.tables.map(\.table)).subtracting(changed)
+                    .filter { catalog.tables[$0] != nil }
+                // At the same place keys have changed nothing either.
+                if earlier.position != position { names = catalog.children.unchanged(names) }
+                kept = earlier.tables.filter { names.contains($0.table) }
                 log(
                     "an earlier try has dumped \(earlier.tables.count) tables whole; "
                         + "\(kept.count) of them have not changed since, and stay")
@@ -199,12 +208,37 @@ public final class DumpEngine: Sendable {
         }
         try writer.write(work.catalog.objects)
         try Task.checkCancellation()
+        try checkNames(work)
         let position = work.position
         try folder.finish(
             DumpMetadata(
                 started: work.started, finished: configuration.now(),
                 binlogFile: position.binlog.file, binlogOffset: position.binlog.offset,
                 gtids: position.gtids.description))
+    }
+}
+
+extension DumpEngine {
+    /// Makes sure that each table was read under the name that it had when the views were opened: of
+    /// two tables with one definition that change names, a view shows the other's rows.
+    private func checkNames(_ work: Work) throws {
+        let kept = Set(work.kept.map(\.table))
+        let named = NamedTables(
+            work.catalog.tables.keys.filter { !kept.contains($0) } + work.catalog.sequences)
+        guard !named.isEmpty else { return }
+        var changed: TableName?
+        let isKnown = try configuration.statements(work.lastPosition) { schema, sql in
+            changed = named.first(in: sql, schema: schema)
+            return changed == nil
+        }
+        if let changed { throw SnapshotError.tableChanged(changed) }
+        guard isKnown else {
+            throw SnapshotError.noView(
+                detail: "the source's binlog from \(work.lastPosition.binlog) on can't be read any "
+                    + "more, so that it can't be told whether tables were renamed during the dump; "
+                    + "see that its user may read the binlog (REPLICATION SLAVE) and that binlogs "
+                    + "are kept for longer than the dump takes")
+        }
     }
 }
 

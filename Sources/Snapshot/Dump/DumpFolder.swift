@@ -25,6 +25,11 @@ struct DumpedTable: Codable, Sendable {
 final class DumpFolder: Sendable {
     let path: String
     private let journal: Mutex<Int32>
+    /// Files that are whole, with their sizes, but for the journal.
+    private let whole = Mutex<[String: UInt64]>([:])
+    /// The directory, locked for as long as this is open: two dumps in it would remove each other's
+    /// files.
+    private let held: Int32
 
     static let journalName = ".skein-dump"
     static let partialSuffix = ".partial"
@@ -43,11 +48,22 @@ final class DumpFolder: Sendable {
 
     /// Opens the directory, and makes it where it is not there.
     ///
-    /// - Throws: `DumpFileError` when it holds a dump that is whole, or files of somebody else's.
+    /// - Throws: `DumpFileError` when it holds a dump that is whole, or files of somebody else's, or
+    ///   when another process makes one in it.
     init(_ path: String) throws {
         self.path = path
         journal = Mutex(-1)
-        if unsafe mkdir(path, 0o750) != 0, errno != EEXIST { throw failure("", errno) }
+        let made = unsafe mkdir(path, 0o750)
+        let reason = errno
+        let descriptor = unsafe Glibc.open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        let number = made != 0 && reason != EEXIST ? reason : errno
+        held = descriptor
+        guard descriptor >= 0 else { throw failure("", number) }
+        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+            guard errno == EWOULDBLOCK else { throw failure("", errno) }
+            throw DumpFileError(
+                "another skein dump writes to it: give another --dir, or end that one", file: path)
+        }
         let names = try directory.names()
         if names.contains(DumpMetadata.fileName) {
             throw DumpFileError("it holds a whole dump already: give another --dir", file: path)
@@ -60,7 +76,10 @@ final class DumpFolder: Sendable {
         }
     }
 
-    deinit { journal.withLock { if $0 >= 0 { close($0) } } }
+    deinit {
+        journal.withLock { if $0 >= 0 { close($0) } }
+        if held >= 0 { close(held) }
+    }
 
     private var directory: DumpDirectory { DumpDirectory(path: path) }
 
@@ -105,6 +124,10 @@ final class DumpFolder: Sendable {
         // Before anything goes: what is left without its line is removed by the next try.
         try write(Self.journalName, text)
         let names = Set(kept.flatMap(\.files.keys))
+        whole.withLock { all in
+            all = [:]
+            for table in kept { all.merge(table.files) { $1 } }
+        }
         for name in try directory.names()
         where name != Self.journalName && !names.contains(name) && Self.isOwn(name) {
             unsafe unlink(directory.path(name))
@@ -127,8 +150,21 @@ final class DumpFolder: Sendable {
         }
     }
 
+    /// A file has its name now.
+    fileprivate func note(_ name: String, _ size: UInt64) {
+        // The journal grows.
+        if name != Self.journalName { whole.withLock { $0[name] = size } }
+    }
+
     /// Ends the dump: with this file it is whole.
+    ///
+    /// - Throws: `DumpFileError` when a file is not there any more as it was written.
     func finish(_ metadata: DumpMetadata) throws {
+        for (name, size) in whole.withLock({ $0 }) where (try? directory.size(name)) != size {
+            throw DumpFileError(
+                "somebody has removed or changed it while the dump was made; the same command "
+                    + "makes it again", file: name)
+        }
         try write(DumpMetadata.fileName, metadata.text)
         unsafe unlink(directory.path(Self.journalName))
     }
@@ -243,6 +279,7 @@ final class FileInMaking {
             throw folder.failure(name, errno)
         }
         try folder.syncNames()
+        folder.note(name, bytes)
         return bytes
     }
 }
