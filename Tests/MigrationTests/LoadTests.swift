@@ -254,13 +254,25 @@ extension MigrationTests {
             }
             #expect(cut.contains("ends in a statement") && cut.contains("000000001.sql"), "\(cut)")
             try trial.target.sql("DROP DATABASE \(schema); CREATE DATABASE \(schema)")
-            try trial.onTarget("CREATE TABLE `a.b` (id INT PRIMARY KEY, v TEXT, at TIMESTAMP NULL)")
+            try trial.onTarget(
+                "CREATE TABLE `a.b` (id INT PRIMARY KEY, v VARCHAR(20), at TIMESTAMP NULL)")
             try trial.onTarget("CREATE VIEW v AS SELECT 1 AS id")
             #expect(try await refusal { _ in }.contains("view \(schema).v"))
             try trial.onTarget("DROP VIEW v; INSERT INTO `a.b` VALUES (9, 'mine', NULL)")
             #expect(try await refusal { _ in }.contains("did not write"))
             try trial.onTarget("DELETE FROM `a.b`; ALTER TABLE `a.b` CHANGE v w TEXT")
             #expect(try await refusal { _ in }.contains("other columns"))
+            try trial.onTarget("ALTER TABLE `a.b` CHANGE w v ENUM('x','y')")
+            let narrow = try await refusal { _ in }
+            #expect(narrow.contains("v: enum in place of varchar"), "\(narrow)")
+            try trial.onTarget("ALTER TABLE `a.b` MODIFY v VARCHAR(20) CHARACTER SET latin1")
+            let other = try await refusal { _ in }
+            #expect(other.contains("character set latin1"), "\(other)")
+            try trial.onTarget(
+                "ALTER TABLE `a.b` MODIFY v VARCHAR(20) CHARACTER SET utf8mb4, "
+                    + "MODIFY at TIMESTAMP(3) NULL")
+            let rounded = try await refusal { _ in }
+            #expect(rounded.contains("at: timestamp"), "\(rounded)")
             #expect(try trial.onTarget("SELECT COUNT(*) FROM `a.b`") == "0\n")
         }
 

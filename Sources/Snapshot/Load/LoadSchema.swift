@@ -61,11 +61,12 @@ struct LoadSchema {
                 begun[table.name] = nil
             }
         }
-        try createTables(plan.tables.filter { shapes[$0.name] == nil })
+        let missing = plan.tables.filter { shapes[$0.name] == nil }
+        try createTables(missing)
         let now = try SchemaReader(target).shapes(of: plan.tables.map(\.name))
         try target.execute("COMMIT")
         let lasting = try startOver(begun, now)
-        var prepared = jobs(begun, now, lasting)
+        var prepared = jobs(begun, now, lasting, made: owned.union(missing.map(\.name)))
         let recorded = Set(objects.map { "\($0.kind.rawValue) \($0.name)" })
         prepared.isComplete =
             prepared.isComplete
@@ -182,6 +183,14 @@ struct LoadSchema {
                 detail: "the target has it, empty, but with other columns than the dump's; drop it "
                     + "there")
         }
+        let defaults = try SchemaReader(target).defaults()[table.name.schema]
+        try target.execute("COMMIT")
+        if let why = ExistingTable.difference(shape, create, defaults: defaults, context) {
+            throw SnapshotError.unsupported(
+                object: "table \(table.name)",
+                detail: "the target has it, empty, but with other columns than the dump's "
+                    + "(\(why)); drop it there")
+        }
     }
 
     /// What was loaded must be there, or somebody has emptied the table, or made it anew.
@@ -249,9 +258,11 @@ struct LoadSchema {
 
     private static func isDone(_ record: ChunkRecord) -> Bool { record.to?.last == "done" }
 
+    /// - Parameter made: tables that this load has created. In any other an ENUM's invalid member
+    ///   could be what a value of the dump has become.
     private func jobs(
         _ begun: [TableName: [ChunkRecord]], _ shapes: [TableName: TableShape],
-        _ safe: Set<TableName>
+        _ safe: Set<TableName>, made: Set<TableName>
     ) -> Prepared {
         var jobs: [LoadJob] = []
         var zoned: Set<TableName> = []
@@ -272,10 +283,8 @@ struct LoadSchema {
                         table: table.name, file: file.name, bytes: file.bytes, number: i + 1,
                         begun: record?.to?.first.flatMap { UInt64($0) } ?? 0,
                         rows: record?.rows ?? 0, isTransactional: safe.contains(table.name),
-                        enums: table.create == nil
-                            ? []
-                            : Set(
-                                columns.filter { $0.type.kind == .enum }.map(\.name))))
+                        enums: made.contains(table.name)
+                            ? Set(columns.filter { $0.type.kind == .enum }.map(\.name)) : []))
             }
         }
         // Large ones first, so that no lane is left with one at the end.
