@@ -245,13 +245,10 @@ struct LoadLane {
     private func transaction(
         _ part: borrowing Part, _ recorded: String, isStrict: Bool
     ) throws {
-        var head = ByteBuffer(capacity: 512)
-        head.append("START TRANSACTION;" as StaticString)
-        fence.append(to: &head, done: [])
-        var matched: UInt64 = 0
         do {
-            try target.execute(head) { matched = $0.affectedRows }
-            try Fence.require(matched)
+            // A packet each: the session takes no more at once.
+            try target.execute("START TRANSACTION")
+            try fence.run(target, done: [])
             if part.batch > 0 { try insert(part, isStrict: isStrict) }
             guard try target.execute(recorded) > 0 else {
                 throw CheckpointError.inconsistent(detail: "a file's row was not written")
