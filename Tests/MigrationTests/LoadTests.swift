@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import MySQLClient
 import TestServers
 import Testing
 
@@ -274,6 +275,40 @@ extension MigrationTests {
             let rounded = try await refusal { _ in }
             #expect(rounded.contains("at: timestamp"), "\(rounded)")
             #expect(try trial.onTarget("SELECT COUNT(*) FROM `a.b`") == "0\n")
+        }
+
+        @Test("what somebody makes while rows are loaded is not dropped")
+        func madeMeanwhile() async throws {
+            let trial = try await Trial(.mariadb, "load_meanwhile")
+            let schema = trial.schema
+            let folder = Folder()
+            try folder.write(dumpling(schema))
+            try trial.target.sql("CREATE DATABASE \(schema)")
+            try trial.onTarget(
+                "CREATE TABLE `a.b` (id INT PRIMARY KEY, v VARCHAR(20), at TIMESTAMP NULL) "
+                    + "ENGINE=InnoDB")
+            // Rows wait for a lock of the whole empty table.
+            let blocker = try trial.target.connect()
+            try blocker.execute("START TRANSACTION")
+            _ = try blocker.rows("SELECT * FROM \(schema).`a.b` FOR UPDATE")
+            let skein = try Self.load(trial, folder, ["--time-zone", "+00:00"])
+            try await skein.waiting(for: "a waiting row") {
+                try trial.target.sql(
+                    "SELECT COUNT(*) FROM information_schema.PROCESSLIST "
+                        + "WHERE INFO LIKE 'INSERT INTO `\(schema)`.`a.b`%'") != "0\n"
+            }
+            try trial.onTarget("CREATE VIEW v AS SELECT 7 AS mine")
+            try blocker.execute("ROLLBACK")
+            let outcome = try await skein.end()
+            #expect(outcome.status == 1)
+            #expect(outcome.text.contains("view \(schema).v"), "\(outcome.text)")
+            let again = try await Self.load(trial, folder, ["--time-zone", "+00:00"]).end()
+            #expect(again.status == 1)
+            #expect(try trial.onTarget("SELECT mine FROM v") == "7\n")
+            try trial.onTarget("DROP VIEW v")
+            let last = try await Self.load(trial, folder, ["--time-zone", "+00:00"]).end()
+            #expect(last.status == 0, "\(last.text)")
+            #expect(try trial.onTarget("SELECT COUNT(*) FROM v") == "3\n")
         }
 
         @Test("rows larger than a packet are refused by name; large statements are taken apart")
