@@ -244,6 +244,15 @@ extension MigrationTests {
             #expect(
                 try await refusal { $0["metadata.partial"] = started }.contains("never finished"))
             #expect(try await refusal { $0["\(schema).c.csv"] = "1" }.contains("CSV"))
+            let half = try await refusal { $0["\(schema).a%2Eb.000000002.sql.partial"] = "" }
+            #expect(half.contains("part of a dump"), "\(half)")
+            let rowsOfView = try await refusal { $0["\(schema).v.000000000.sql"] = "" }
+            #expect(rowsOfView.contains("is a view"), "\(rowsOfView)")
+            let nothing = Folder()
+            try nothing.write(whole)
+            let other = try await Self.load(trial, nothing, ["--tables", "\(schema)x.*"]).end()
+            #expect(other.status == 1)
+            #expect(other.text.contains("nothing of what is chosen"), "\(other.text)")
             #expect(
                 try await refusal {
                     $0["\(schema).a%2Eb-schema.sql"] = "DROP TABLE `a.b`;\nDROP DATABASE x;\n"

@@ -56,6 +56,22 @@ struct LoadPlan: Sendable {
         fingerprint = String(
             hexLiteral(Digest.digest(text: sum.joined(separator: "\n"))).dropFirst(2).dropLast())
         try choose(configuration.selection, context)
+        try requireSomething()
+    }
+
+    /// A selection that names nothing of the dump is a slip: success would say that it is loaded.
+    private func requireSomething() throws {
+        guard tables.isEmpty, objects.isEmpty else { return }
+        let filled = Set(layout.tables.keys.map(\.schema))
+        let hasEmpty = schemas.contains {
+            !filled.contains($0.name) && $0.routines.isEmpty && $0.triggers.isEmpty
+        }
+        guard !hasEmpty else { return }
+        throw DumpFileError(
+            layout.schemas.isEmpty
+                ? "the dump holds nothing that can be loaded"
+                : "the dump holds nothing of what is chosen (--tables, --exclude)",
+            file: directory.path)
     }
 
     /// The load's rows of the meta schema.
@@ -91,6 +107,11 @@ struct LoadPlan: Sendable {
         for table in layout.tables.values.sorted(by: { $0.name < $1.name })
         where selection.selects(table.name) {
             if let view = table.view {
+                if let rows = table.rows.first {
+                    throw DumpFileError(
+                        "it has rows of \(table.name), and \(view.text) says that that is a view",
+                        file: rows.text)
+                }
                 objects += try objects(in: view, of: table.name.schema, context) { object in
                     object.kind == .view && object.name == table.name.name
                 }
