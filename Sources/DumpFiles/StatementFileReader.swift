@@ -4,7 +4,7 @@ public import MySQLSyntax
 /// routines, triggers.
 ///
 /// Bodies of routines hold semicolons. mydumper ends each statement with a semicolon at the end of
-/// a line and leaves none there inside of one; other tools name a delimiter of their own, as the
+/// a line, which is a line feed alone, and leaves none there inside of one; other tools name a delimiter of their own, as the
 /// command line client has it.
 public final class StatementFileReader {
     private var text: DumpText

@@ -74,8 +74,8 @@ struct TextScan {
             if case .delimiter(let delimiter, let endsLine) = stop, c == delimiter[0],
                 !isInExecutable || delimiter.count > 1
             {
-                // A carriage return and a line feed may follow.
-                guard i + delimiter.count + 2 <= count || isEnd else { return false }
+                // The line's end may follow.
+                guard i + delimiter.count + 1 <= count || isEnd else { return false }
                 if Self.isEnd(bytes, i, delimiter, endsLine: endsLine) {
                     i += delimiter.count
                     return true
@@ -130,7 +130,7 @@ struct TextScan {
         guard end <= bytes.count else { return false }
         for k in delimiter.indices where bytes[i + k] != delimiter[k] { return false }
         guard endsLine, end < bytes.count else { return true }
-        if bytes[end] == 0x0A { return true }
-        return bytes[end] == 0x0D && (end + 1 == bytes.count || bytes[end + 1] == 0x0A)
+        // A carriage return before it is the body's own: tools write line feeds alone.
+        return bytes[end] == 0x0A
     }
 }

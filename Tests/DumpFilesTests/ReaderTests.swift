@@ -222,6 +222,25 @@ struct StatementFileTests {
         #expect(found[2].hasSuffix("end"))
     }
 
+    @Test("a body with lines that end with a carriage return comes back as it is", arguments: 1...9)
+    func carriageReturns(_ piece: Int) throws {
+        let body =
+            "CREATE PROCEDURE `p`()\r\nBEGIN\r\n SELECT 1;\r\n"
+            + " SELECT ';\r\n' AS `;\r\n`;\r\nEND"
+        let line = try #require(StatementText.inLines(Array(body.utf8), escapes: true))
+        let text = "SET character_set_client = utf8mb4;\n\(String(decoding: line, as: UTF8.self));\n"
+        #expect(
+            try statements(text + "DROP PROCEDURE `q`;\n", hasBodies: true, piece: piece)
+                == [body, "DROP PROCEDURE `q`"])
+        // All of the file in that form: nothing ends it, and nothing is cut.
+        #expect(throws: DumpFileError.self) {
+            try statements("CREATE PROCEDURE p() SELECT 1;\r\n", hasBodies: true)
+        }
+        #expect(throws: DumpFileError.self) {
+            try statements("SET NAMES utf8;\r\nCREATE PROCEDURE p() SELECT 1;", hasBodies: true)
+        }
+    }
+
     @Test("a delimiter of the file's own")
     func delimiter() throws {
         let text = """
