@@ -228,7 +228,8 @@ struct StatementFileTests {
             "CREATE PROCEDURE `p`()\r\nBEGIN\r\n SELECT 1;\r\n"
             + " SELECT ';\r\n' AS `;\r\n`;\r\nEND"
         let line = try #require(StatementText.inLines(Array(body.utf8), escapes: true))
-        let text = "SET character_set_client = utf8mb4;\n\(String(decoding: line, as: UTF8.self));\n"
+        let text =
+            "SET character_set_client = utf8mb4;\n\(String(decoding: line, as: UTF8.self));\n"
         #expect(
             try statements(text + "DROP PROCEDURE `q`;\n", hasBodies: true, piece: piece)
                 == [body, "DROP PROCEDURE `q`"])
@@ -256,6 +257,20 @@ struct StatementFileTests {
         #expect(found.count == 2)
         #expect(CreatedObject(Array(found[0].utf8), context)?.kind == .trigger)
         #expect(CreatedObject(Array(found[1].utf8), context)?.name == "v")
+    }
+
+    @Test("the database that a statement names is known")
+    func databases() {
+        func object(_ text: String) -> CreatedObject? {
+            CreatedObject(Array(text.utf8), context)
+        }
+        #expect(object("CREATE TABLE t (a int)")?.schema == nil)
+        #expect(object("CREATE TABLE `o``x`.`t` (a int)")?.schema == "o`x")
+        #expect(object("CREATE TABLE o . t (a int)")?.name == "t")
+        let trigger = object("CREATE TRIGGER d.tr AFTER INSERT ON o.t FOR EACH ROW SET @a=1")
+        #expect(trigger?.schema == "d" && trigger?.name == "tr")
+        #expect(trigger?.tableSchema == "o" && trigger?.table == "t")
+        #expect(object("CREATE TRIGGER tr AFTER INSERT ON t FOR EACH ROW SET @a=1")?.table == "t")
     }
 
     @Test("a file that ends in its middle is refused")

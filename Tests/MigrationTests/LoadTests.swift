@@ -246,6 +246,10 @@ extension MigrationTests {
             #expect(try await refusal { $0["\(schema).c.csv"] = "1" }.contains("CSV"))
             let half = try await refusal { $0["\(schema).a%2Eb.000000002.sql.partial"] = "" }
             #expect(half.contains("part of a dump"), "\(half)")
+            let elsewhere = try await refusal {
+                $0["\(schema).a%2Eb-schema.sql"] = "CREATE TABLE mysql.`a.b` (id int);\n"
+            }
+            #expect(elsewhere.contains("of mysql"), "\(elsewhere)")
             let rowsOfView = try await refusal { $0["\(schema).v.000000000.sql"] = "" }
             #expect(rowsOfView.contains("is a view"), "\(rowsOfView)")
             let nothing = Folder()

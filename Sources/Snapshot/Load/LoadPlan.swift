@@ -131,6 +131,7 @@ struct LoadPlan: Sendable {
                         "it is expected to create the table \(table.name), and nothing else",
                         file: file.text)
                 }
+                try Self.require(create.object, in: table.name.schema, file)
                 chosen.create = create
             }
             tables.append(chosen)
@@ -158,6 +159,17 @@ struct LoadPlan: Sendable {
         }
     }
 
+    /// A statement acts in the database of its file alone.
+    private static func require(
+        _ object: CreatedObject, in schema: String, _ file: DumpFileName
+    ) throws {
+        for named in [object.schema, object.tableSchema].compactMap({ $0 }) where named != schema {
+            throw DumpFileError(
+                "it is a file of the database \(schema), and the \(object.kind.rawValue) "
+                    + "\(object.name) in it is of \(named)", file: file.text)
+        }
+    }
+
     private func objects(
         in file: DumpFileName, of schema: String, _ context: SyntaxContext,
         _ isWanted: (CreatedObject) -> Bool
@@ -169,6 +181,7 @@ struct LoadPlan: Sendable {
                         + "out of the dump", file: file.text)
             }
             guard isWanted($0.object) else { return nil }
+            try Self.require($0.object, in: schema, file)
             return LoadObject(
                 kind: kind, name: TableName(schema: schema, name: $0.object.name),
                 statement: $0.text, settings: $0.settings, file: file.text)
