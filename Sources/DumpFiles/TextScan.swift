@@ -14,6 +14,10 @@ struct TextScan {
     /// Inside `/*! .. */`, whose content is code.
     private var isInExecutable = false
     private var depth = 0
+    /// Whether there were parentheses in parentheses.
+    private(set) var isNested = false
+    /// Whether there was an executable comment.
+    private(set) var hasExecutable = false
 
     init(escapes: Bool) { self.escapes = escapes }
 
@@ -85,7 +89,9 @@ struct TextScan {
             case UInt8(ascii: "'"), UInt8(ascii: "\""), UInt8(ascii: "`"):
                 place = .quoted
                 quote = c
-            case UInt8(ascii: "("): depth += 1
+            case UInt8(ascii: "("):
+                depth += 1
+                if depth > 1 { isNested = true }
             case UInt8(ascii: ")"):
                 depth -= 1
                 if case .tuple = stop, depth <= 0 {
@@ -105,6 +111,7 @@ struct TextScan {
                         || third == UInt8(ascii: "M") && fourth == UInt8(ascii: "!")
                     {
                         isInExecutable = true
+                        hasExecutable = true
                     } else {
                         place = .block
                     }

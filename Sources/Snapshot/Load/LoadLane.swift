@@ -73,12 +73,15 @@ struct LoadLane {
             try loadRows(job, work)
         } catch let error as DumpFileError {
             throw error.inFile(job.file.text)
+        } catch let error as RowTooLong {
+            throw SnapshotError.rowTooLarge(
+                job.table, bytes: error.bytes, limit: session.maxPacket)
         }
     }
 
     private func loadRows(_ job: LoadJob, _ work: LoadWork) throws {
         let reader = RowFileReader(
-            table: job.table.name, context: work.context,
+            table: job.table.name, context: work.context, rowLimit: session.maxPacket,
             more: try work.directory.content(of: job.file))
         var part = Part(job: job)
         var hasRow = try skip(reader, job)
