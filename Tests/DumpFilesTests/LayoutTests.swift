@@ -151,6 +151,10 @@ struct LayoutTests {
             [`d`.`t`]
             real_table_name=t
             rows = 3
+
+            [`d`.`None`]
+            real_table_name=None
+            rows = 0
             # Finished dump at: 2024-03-01 10:00:01
             """
         let read = try DumpMetadata(text)
@@ -158,6 +162,8 @@ struct LayoutTests {
         #expect(read.binlogOffset == 157)
         #expect(read.gtids == "a:1-3")
         #expect(read.timeZone == "+00:00")
+        #expect(read.saysFilled(TableName(schema: "d", name: "t")))
+        #expect(!read.saysFilled(TableName(schema: "d", name: "None")))
         #expect(read.finished != nil)
         #expect(throws: DumpFileError.self) {
             try DumpMetadata(text.replacing("real_table_name=t", with: "real_table_name=u.v"))

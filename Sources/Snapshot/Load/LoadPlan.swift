@@ -117,6 +117,11 @@ struct LoadPlan: Sendable {
                 }
                 continue
             }
+            guard !table.rows.isEmpty || !metadata.saysFilled(table.name) else {
+                throw DumpFileError(
+                    "it says that \(table.name) has rows, and no file has any: the dump is not whole",
+                    file: DumpMetadata.fileName)
+            }
             var chosen = Table(
                 name: table.name, definition: table.definition,
                 rows: try table.rows.map { File(name: $0, bytes: try directory.size($0.text)) })
