@@ -30,3 +30,9 @@ public struct DumpFileError: Error, Sendable, Hashable, CustomStringConvertible 
     /// `shop.orders.sql, byte 17: ..`.
     public var description: String { (place.map { "\($0): " } ?? "") + reason }
 }
+
+/// A row that is longer than its reader was told to hold.
+public struct RowTooLong: Error, Sendable, Hashable {
+    /// How much of it had been read.
+    public var bytes: Int
+}

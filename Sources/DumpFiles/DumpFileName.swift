@@ -101,6 +101,18 @@ public struct DumpFileName: Sendable, Hashable, Comparable {
         stem = String(rest.dropLast(suffix.count))
     }
 
+    /// Whether a file looks like one of a dump whose name tools have changed (`d.t.sql.partial`,
+    /// `.d.t.sql.gz.x7Q`, `d.t.sql~`): what it holds would be missed.
+    static func isDoubtful(_ text: String) -> Bool {
+        // No tool gives a whole file a name with a dot at its start: a copy that is under way.
+        guard text.hasPrefix(".") || DumpFileName(text) == nil else { return false }
+        return text.lowercased().split(separator: ".").dropFirst(text.hasPrefix(".") ? 0 : 1)
+            .contains { part in
+                let word = part.prefix { ("a"..."z").contains($0) }
+                return ["sql", "csv", "tsv", "dat"].contains(word)
+            }
+    }
+
     /// By name.
     public static func < (a: DumpFileName, b: DumpFileName) -> Bool {
         a.text.utf8.lexicographicallyPrecedes(b.text.utf8)

@@ -35,10 +35,12 @@ public struct DumpFileSettings: Sendable, Hashable {
         let tokens = Words(statement, context)
         guard tokens.word(0) == "SET" else { return false }
         if tokens.word(1) == "NAMES" || tokens.word(1) == "CHARSET" {
+            try Self.requireEnd(tokens, 3)
             try use(charset: tokens.value(2))
             return true
         }
         if tokens.word(1) == "CHARACTER", tokens.word(2) == "SET" {
+            try Self.requireEnd(tokens, 4)
             try use(charset: tokens.value(3))
             return true
         }
@@ -49,6 +51,13 @@ public struct DumpFileSettings: Sendable, Hashable {
             at = end + 1
         }
         return true
+    }
+
+    /// Nothing may follow but a collation: else it is more than one statement.
+    private static func requireEnd(_ tokens: Words, _ end: Int) throws(DumpFileError) {
+        guard
+            tokens.count <= end || tokens.count == end + 2 && tokens.word(end) == "COLLATE"
+        else { throw DumpFileError("a SET statement is not understood") }
     }
 
     private mutating func assign(

@@ -37,13 +37,20 @@ public struct DumpLayout: Sendable {
     /// Tables and views, by name.
     public private(set) var tables: [TableName: Table] = [:]
 
-    /// Puts the files of a directory together; names that are none of a dump are passed over.
+    /// Puts the files of a directory together; names that are none of a dump are passed over, but
+    /// for those that look like a dump's file by another name: part of the dump may be in them.
     ///
     /// - Parameter created: the name that a file's CREATE statement has. Asked for names with a
     ///   percent sign in them alone: they may be encoded, or not.
     /// - Throws: ``DumpFileError`` when a name can be read in two ways, or a file can't be loaded;
     ///   and what `created` throws.
     public init(files: [String], created: (DumpFileName) throws -> String?) throws {
+        for file in files.sorted() where DumpFileName.isDoubtful(file) {
+            throw DumpFileError(
+                "its name says that it is part of a dump, and not which: half a file, or one by "
+                    + "another name; finish or rename it, or take it out of the directory",
+                file: file)
+        }
         let names = files.compactMap { DumpFileName($0) }.filter { $0.kind != .ignored }.sorted()
         for name in names {
             if case .unreadable(let reason) = name.kind {

@@ -1,3 +1,5 @@
+public import MySQLCore
+
 /// The file `metadata`, which a dump tool writes last: that the dump is whole, and the place of the
 /// source's binlog that its rows are of.
 public struct DumpMetadata: Sendable, Hashable {
@@ -13,6 +15,9 @@ public struct DumpMetadata: Sendable, Hashable {
     public var gtids: String?
     /// The time zone of sessions that load, where the tool says it here and not in each file.
     public var timeZone: String?
+
+    /// Tables that have rows, where the tool says it: names in backticks, in small letters.
+    public private(set) var filled: [String] = []
 
     /// Makes a dump's metadata.
     public init(
@@ -30,6 +35,11 @@ public struct DumpMetadata: Sendable, Hashable {
     public static let fileName = "metadata"
     /// What tools call it until the dump is whole.
     public static let unfinishedNames = ["metadata.partial", ".metadata.partial"]
+
+    /// Whether the tool says that a table has rows.
+    public func saysFilled(_ table: TableName) -> Bool {
+        filled.contains("`\(table.schema)`.`\(table.name)`".lowercased())
+    }
 
     /// Reads either form: mydumper's up to 0.10 and Dumpling's, of lines with tabs, and mydumper's
     /// later one, of sections.
@@ -97,6 +107,12 @@ public struct DumpMetadata: Sendable, Hashable {
         {
             let quoted = zone.split(separator: "/").first.map(String.init) ?? zone
             timeZone = Self.unquoted(Self.trimmed(Substring(quoted)))
+        }
+        if section.hasPrefix("[`"),
+            let count = Self.value(line, "rows =") ?? Self.value(line, "rows="),
+            let rows = UInt64(count), rows > 0
+        {
+            filled.append(String(section.dropFirst().dropLast()))
         }
         if section.hasPrefix("[`"),
             let real = Self.value(line, "real_table_name=")

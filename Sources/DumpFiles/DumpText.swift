@@ -99,13 +99,43 @@ struct DumpText {
     mutating func scan(
         _ scan: TextScan, until stop: TextScan.Stop, limit: Int, _ what: String
     ) throws -> Int? {
+        do {
+            return try find(scan, until: stop, limit: limit)?.end
+        } catch is RowTooLong {
+            throw DumpFileError("\(what) is longer than \(limit) bytes", at: offset)
+        }
+    }
+
+    /// A row that was found.
+    struct Row {
+        /// The place behind it.
+        var end: Int
+        /// Whether it has neither parentheses inside nor executable comments.
+        var isPlain: Bool
+        /// Whether it has executable comments.
+        var hasExecutable: Bool
+    }
+
+    /// Scans a row from the parenthesis that opens it, which is the next byte.
+    ///
+    /// - Returns: `nil` when the text ends before.
+    /// - Throws: ``RowTooLong``, and what reading throws.
+    mutating func scanRow(_ scan: TextScan, limit: Int) throws -> Row? {
+        try find(scan, until: .tuple, limit: limit)
+    }
+
+    private mutating func find(
+        _ scan: TextScan, until stop: TextScan.Stop, limit: Int
+    ) throws -> Row? {
         var scan = scan
         var i = at
         while true {
-            if scan.run(bytes.span, &i, isEnd: isAtEnd, until: stop) { return i }
-            guard i - at <= limit else {
-                throw DumpFileError("\(what) is longer than \(limit) bytes", at: offset)
+            if scan.run(bytes.span, &i, isEnd: isAtEnd, until: stop) {
+                return Row(
+                    end: i, isPlain: !scan.isNested && !scan.hasExecutable,
+                    hasExecutable: scan.hasExecutable)
             }
+            guard i - at <= limit else { throw RowTooLong(bytes: i - at) }
             if isAtEnd { return nil }
             _ = try fill()
         }

@@ -25,8 +25,8 @@ public final class RowFileReader {
     /// Rows handed out so far.
     public private(set) var rows: UInt64 = 0
 
-    /// The most bytes that one row may take: what a server can take at all.
-    static let rowLimit = 1 << 30
+    /// The most bytes that one row may take.
+    private let rowLimit: Int
     /// The most bytes of anything else.
     static let statementLimit = 1 << 20
 
@@ -35,12 +35,16 @@ public final class RowFileReader {
     /// - Parameters:
     ///   - table: the name of the table, which every statement must have.
     ///   - context: the target's server, which decides which executable comments count.
+    ///   - rowLimit: the most bytes that one row may take; no more are held. A server takes a
+    ///     gibibyte at most.
     ///   - more: appends the file's next bytes, unpacked; false at its end.
     public init(
-        table: String, context: SyntaxContext, more: @escaping (inout [UInt8]) throws -> Bool
+        table: String, context: SyntaxContext, rowLimit: Int = 1 << 30,
+        more: @escaping (inout [UInt8]) throws -> Bool
     ) {
         self.table = table
         self.context = context
+        self.rowLimit = rowLimit
         text = DumpText(more)
     }
 
@@ -59,7 +63,7 @@ public final class RowFileReader {
 
     /// Moves to the next row. False at the end of the file.
     ///
-    /// - Throws: ``DumpFileError``, and what reading throws.
+    /// - Throws: ``DumpFileError``, ``RowTooLong``, and what reading throws.
     public func next() throws -> Bool {
         while true {
             text.forget()
@@ -70,12 +74,11 @@ public final class RowFileReader {
                 try beginStatement()
             case .first:
                 guard try text.peek(0) == UInt8(ascii: "(") else { throw unexpected() }
-                guard
-                    let end = try text.scan(
-                        TextScan(escapes: escapes), until: .tuple, limit: Self.rowLimit, "a row")
+                guard let found = try text.scanRow(TextScan(escapes: escapes), limit: rowLimit)
                 else { throw DumpFileError("it ends in a row", at: text.offset) }
-                row = text.at..<end
-                text.at = end
+                row = text.at..<found.end
+                try requireValues(found)
+                text.at = found.end
                 place = .behind
                 rows += 1
                 return true
@@ -102,6 +105,19 @@ public final class RowFileReader {
 
     private func unexpected() -> DumpFileError {
         DumpFileError("an INSERT statement is not understood", at: text.offset)
+    }
+
+    /// Values are literals, and what tools put around them so that servers read them as they were
+    /// meant. Anything else would be run by the target, and could read, or do, all that the load's
+    /// user may.
+    private func requireValues(_ found: DumpText.Row) throws {
+        guard !found.isPlain else { return }
+        let code =
+            found.hasExecutable
+            ? "an executable comment" : RowValues.code(Array(text.bytes[row]), currentContext)
+        if let code {
+            throw DumpFileError("a row holds \(code), which is no value", at: text.offset)
+        }
     }
 
     private func beginStatement() throws {

@@ -4,7 +4,7 @@ public import MySQLSyntax
 /// routines, triggers.
 ///
 /// Bodies of routines hold semicolons. mydumper ends each statement with a semicolon at the end of
-/// a line and leaves none there inside of one; other tools name a delimiter of their own, as the
+/// a line, which is a line feed alone, and leaves none there inside of one; other tools name a delimiter of their own, as the
 /// command line client has it.
 public final class StatementFileReader {
     private var text: DumpText
@@ -122,8 +122,12 @@ public struct CreatedObject: Sendable, Hashable {
     public var kind: Kind
     /// Its name.
     public var name: String
+    /// The database that the statement names before it; `nil` when it names none.
+    public var schema: String?
     /// The table of a trigger.
     public var table: String?
+    /// The database that the statement names before that.
+    public var tableSchema: String?
     /// Whether the statement is one that takes the object away; nothing of a load needs that.
     public var isDrop = false
 
@@ -142,11 +146,12 @@ public struct CreatedObject: Sendable, Hashable {
                 while ["IF", "NOT", "EXISTS"].contains(words.word(i)) { i += 1 }
                 guard var name = words.name(i) else { return nil }
                 if words.text(i + 1) == ".", let second = words.name(i + 2) {
+                    schema = name
                     name = second
                     i += 2
                 }
                 self.name = name
-                table = kind == .trigger && !isDrop ? Self.table(words, i + 1) : nil
+                if kind == .trigger, !isDrop { (tableSchema, table) = Self.table(words, i + 1) }
                 return
             }
             if words.text(i) == "(" { return nil }
@@ -156,12 +161,12 @@ public struct CreatedObject: Sendable, Hashable {
     }
 
     /// `BEFORE INSERT ON t`.
-    private static func table(_ words: Words, _ start: Int) -> String? {
+    private static func table(_ words: Words, _ start: Int) -> (String?, String?) {
         for i in start..<min(start + 8, words.count) where words.word(i) == "ON" {
-            if words.text(i + 2) == "." { return words.name(i + 3) }
-            return words.name(i + 1)
+            if words.text(i + 2) == "." { return (words.name(i + 1), words.name(i + 3)) }
+            return (nil, words.name(i + 1))
         }
-        return nil
+        return (nil, nil)
     }
 
     private static let kinds: [String: Kind] = [

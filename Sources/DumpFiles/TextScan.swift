@@ -14,6 +14,10 @@ struct TextScan {
     /// Inside `/*! .. */`, whose content is code.
     private var isInExecutable = false
     private var depth = 0
+    /// Whether there were parentheses in parentheses.
+    private(set) var isNested = false
+    /// Whether there was an executable comment.
+    private(set) var hasExecutable = false
 
     init(escapes: Bool) { self.escapes = escapes }
 
@@ -74,8 +78,8 @@ struct TextScan {
             if case .delimiter(let delimiter, let endsLine) = stop, c == delimiter[0],
                 !isInExecutable || delimiter.count > 1
             {
-                // A carriage return and a line feed may follow.
-                guard i + delimiter.count + 2 <= count || isEnd else { return false }
+                // The line's end may follow.
+                guard i + delimiter.count + 1 <= count || isEnd else { return false }
                 if Self.isEnd(bytes, i, delimiter, endsLine: endsLine) {
                     i += delimiter.count
                     return true
@@ -85,7 +89,9 @@ struct TextScan {
             case UInt8(ascii: "'"), UInt8(ascii: "\""), UInt8(ascii: "`"):
                 place = .quoted
                 quote = c
-            case UInt8(ascii: "("): depth += 1
+            case UInt8(ascii: "("):
+                depth += 1
+                if depth > 1 { isNested = true }
             case UInt8(ascii: ")"):
                 depth -= 1
                 if case .tuple = stop, depth <= 0 {
@@ -105,6 +111,7 @@ struct TextScan {
                         || third == UInt8(ascii: "M") && fourth == UInt8(ascii: "!")
                     {
                         isInExecutable = true
+                        hasExecutable = true
                     } else {
                         place = .block
                     }
@@ -130,7 +137,7 @@ struct TextScan {
         guard end <= bytes.count else { return false }
         for k in delimiter.indices where bytes[i + k] != delimiter[k] { return false }
         guard endsLine, end < bytes.count else { return true }
-        if bytes[end] == 0x0A { return true }
-        return bytes[end] == 0x0D && (end + 1 == bytes.count || bytes[end + 1] == 0x0A)
+        // A carriage return before it is the body's own: tools write line feeds alone.
+        return bytes[end] == 0x0A
     }
 }

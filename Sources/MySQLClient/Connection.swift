@@ -102,6 +102,13 @@ public final class Connection {
         if mysql_ping(mysql) != 0 { throw lastError }
     }
 
+    /// Whether the server takes several statements in one packet, as it does at first. Off, text that
+    /// somebody else has written is one statement, or an error, whatever is in it.
+    public func setMultiStatements(_ on: Bool) throws(MySQLError) {
+        let option = on ? MYSQL_OPTION_MULTI_STATEMENTS_ON : MYSQL_OPTION_MULTI_STATEMENTS_OFF
+        if mysql_set_server_option(mysql, option) != 0 { throw lastError }
+    }
+
     /// Whether the server has sent something, or closed the connection, that nobody asked for.
     public var hasPendingInput: Bool {
         var p = pollfd(fd: socket, events: Int16(POLLIN), revents: 0)

@@ -34,7 +34,7 @@ struct LayoutTests {
             "d1-schema-create.sql", "d1-schema-post.sql", "d1.a-schema.sql", "d1.a.sql",
             "d1.b-schema.sql.gz", "d1.b.00001.sql.gz", "d1.b.00000.sql.gz",
             "d1.b-schema-triggers.sql.gz", "d1.v-schema-view.sql", "d1.v-schema.sql", "metadata",
-            "notes.txt",
+            "notes.txt", ".skein-dump", "sql.txt", "d1.database.txt",
         ])
         #expect(made.schemas["d1"]?.definition?.text == "d1-schema-create.sql")
         #expect(made.schemas["d1"]?.routines.map(\.text) == ["d1-schema-post.sql"])
@@ -83,6 +83,12 @@ struct LayoutTests {
             (["d.t.csv"], "CSV"),
             (["d.t.sql.lz4"], "lz4"),
             (["d.t.00000.dat"], "LOAD DATA"),
+            (["d.t.sql", "d.t.00001.sql.gz.partial"], "part of a dump"),
+            (["d.t.sql", ".d.t.00001.sql.zst.x7Qa"], "part of a dump"),
+            (["d.t.sql", ".d.t.00001.sql"], "part of a dump"),
+            (["d.t.sql", "d.t.00001.sql~"], "part of a dump"),
+            (["d.t.sql", "d.t.00001.SQL"], "part of a dump"),
+            (["d.t.00000.tsv"], "part of a dump"),
         ])
     func refused(_ files: [String], _ words: String) throws {
         let error = #expect(throws: DumpFileError.self) { try layout(files) }
@@ -145,6 +151,10 @@ struct LayoutTests {
             [`d`.`t`]
             real_table_name=t
             rows = 3
+
+            [`d`.`None`]
+            real_table_name=None
+            rows = 0
             # Finished dump at: 2024-03-01 10:00:01
             """
         let read = try DumpMetadata(text)
@@ -152,6 +162,8 @@ struct LayoutTests {
         #expect(read.binlogOffset == 157)
         #expect(read.gtids == "a:1-3")
         #expect(read.timeZone == "+00:00")
+        #expect(read.saysFilled(TableName(schema: "d", name: "t")))
+        #expect(!read.saysFilled(TableName(schema: "d", name: "None")))
         #expect(read.finished != nil)
         #expect(throws: DumpFileError.self) {
             try DumpMetadata(text.replacing("real_table_name=t", with: "real_table_name=u.v"))

@@ -137,10 +137,35 @@ struct RowFileTests {
             /*!40000 ALTER TABLE `t` DISABLE KEYS */;
             START TRANSACTION;
             insert ignore into `d`.`t` values (1) , /* x */ (2);
-            REPLACE INTO t(`a)`,b) VALUES(f((3)),(4));
+            REPLACE INTO t(`a)`,b) VALUES(unhex((3)),(4));
             COMMIT; UNLOCK TABLES;
             """
-        #expect(try rows(text) == ["(1)", "(2)", "(f((3)),(4))"])
+        #expect(try rows(text) == ["(1)", "(2)", "(unhex((3)),(4))"])
+    }
+
+    @Test("what tools write around literals is a value")
+    func conversions() throws {
+        let found = [
+            "(1,CONVERT('{\"a\": \"(select 1)\"}' USING UTF8MB4),_binary 'x''(')",
+            "(NULL,_utf8mb4 0x41,b'1',-1.5e3,ST_GeomFromText('POINT(1 2)'),(x'41'))",
+            "(CAST('1' AS CHAR(5)),DEFAULT /* plain */)",
+        ]
+        #expect(
+            try rows("INSERT INTO t VALUES \(found.joined(separator: ","));") == found)
+    }
+
+    @Test("of a row that is too long no more is held than was allowed")
+    func tooLong() throws {
+        let text = "INSERT INTO t VALUES (1),('\(String(repeating: "x", count: 1 << 20))');"
+        var handed = 0
+        let next = pieces(Array(text.utf8), 1 << 10)
+        let reader = RowFileReader(table: "t", context: context, rowLimit: 1 << 16) { out in
+            handed += 1 << 10
+            return try next(&out)
+        }
+        #expect(try reader.next())
+        #expect(throws: RowTooLong.self) { try reader.next() }
+        #expect(handed < 1 << 17)
     }
 
     @Test("a row of many mebibytes is one row")
@@ -165,6 +190,12 @@ struct RowFileTests {
             ("INSERT INTO t VALUES ", "not understood"),
             ("/*!40101 SET NAMES binary", "ends in a statement"),
             ("LOAD DATA INFILE 'x' INTO TABLE t;", "LOAD"),
+            ("INSERT INTO t VALUES (1,(SELECT 1));", "query"),
+            ("INSERT INTO t VALUES (1,(/* x */ select 1));", "query"),
+            ("INSERT INTO t VALUES (LOAD_FILE('/etc/passwd'));", "LOAD_FILE"),
+            ("INSERT INTO t VALUES (x.`convert`(1));", "convert"),
+            ("INSERT INTO t VALUES (1,/*!50000 2*/);", "executable"),
+            ("INSERT INTO t VALUES (1,/*M!100000 2*/);", "executable"),
         ])
     func refused(_ text: String, _ words: String) {
         let error = #expect(throws: DumpFileError.self) { try rows(text) }
@@ -222,6 +253,26 @@ struct StatementFileTests {
         #expect(found[2].hasSuffix("end"))
     }
 
+    @Test("a body with lines that end with a carriage return comes back as it is", arguments: 1...9)
+    func carriageReturns(_ piece: Int) throws {
+        let body =
+            "CREATE PROCEDURE `p`()\r\nBEGIN\r\n SELECT 1;\r\n"
+            + " SELECT ';\r\n' AS `;\r\n`;\r\nEND"
+        let line = try #require(StatementText.inLines(Array(body.utf8), escapes: true))
+        let text =
+            "SET character_set_client = utf8mb4;\n\(String(decoding: line, as: UTF8.self));\n"
+        #expect(
+            try statements(text + "DROP PROCEDURE `q`;\n", hasBodies: true, piece: piece)
+                == [body, "DROP PROCEDURE `q`"])
+        // All of the file in that form: nothing ends it, and nothing is cut.
+        #expect(throws: DumpFileError.self) {
+            try statements("CREATE PROCEDURE p() SELECT 1;\r\n", hasBodies: true)
+        }
+        #expect(throws: DumpFileError.self) {
+            try statements("SET NAMES utf8;\r\nCREATE PROCEDURE p() SELECT 1;", hasBodies: true)
+        }
+    }
+
     @Test("a delimiter of the file's own")
     func delimiter() throws {
         let text = """
@@ -237,6 +288,20 @@ struct StatementFileTests {
         #expect(found.count == 2)
         #expect(CreatedObject(Array(found[0].utf8), context)?.kind == .trigger)
         #expect(CreatedObject(Array(found[1].utf8), context)?.name == "v")
+    }
+
+    @Test("the database that a statement names is known")
+    func databases() {
+        func object(_ text: String) -> CreatedObject? {
+            CreatedObject(Array(text.utf8), context)
+        }
+        #expect(object("CREATE TABLE t (a int)")?.schema == nil)
+        #expect(object("CREATE TABLE `o``x`.`t` (a int)")?.schema == "o`x")
+        #expect(object("CREATE TABLE o . t (a int)")?.name == "t")
+        let trigger = object("CREATE TRIGGER d.tr AFTER INSERT ON o.t FOR EACH ROW SET @a=1")
+        #expect(trigger?.schema == "d" && trigger?.name == "tr")
+        #expect(trigger?.tableSchema == "o" && trigger?.table == "t")
+        #expect(object("CREATE TRIGGER tr AFTER INSERT ON t FOR EACH ROW SET @a=1")?.table == "t")
     }
 
     @Test("a file that ends in its middle is refused")

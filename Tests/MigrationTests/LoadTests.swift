@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import MySQLClient
 import TestServers
 import Testing
 
@@ -243,6 +244,19 @@ extension MigrationTests {
             #expect(
                 try await refusal { $0["metadata.partial"] = started }.contains("never finished"))
             #expect(try await refusal { $0["\(schema).c.csv"] = "1" }.contains("CSV"))
+            let half = try await refusal { $0["\(schema).a%2Eb.000000002.sql.partial"] = "" }
+            #expect(half.contains("part of a dump"), "\(half)")
+            let elsewhere = try await refusal {
+                $0["\(schema).a%2Eb-schema.sql"] = "CREATE TABLE mysql.`a.b` (id int);\n"
+            }
+            #expect(elsewhere.contains("of mysql"), "\(elsewhere)")
+            let rowsOfView = try await refusal { $0["\(schema).v.000000000.sql"] = "" }
+            #expect(rowsOfView.contains("is a view"), "\(rowsOfView)")
+            let nothing = Folder()
+            try nothing.write(whole)
+            let other = try await Self.load(trial, nothing, ["--tables", "\(schema)x.*"]).end()
+            #expect(other.status == 1)
+            #expect(other.text.contains("nothing of what is chosen"), "\(other.text)")
             #expect(
                 try await refusal {
                     $0["\(schema).a%2Eb-schema.sql"] = "DROP TABLE `a.b`;\nDROP DATABASE x;\n"
@@ -254,14 +268,60 @@ extension MigrationTests {
             }
             #expect(cut.contains("ends in a statement") && cut.contains("000000001.sql"), "\(cut)")
             try trial.target.sql("DROP DATABASE \(schema); CREATE DATABASE \(schema)")
-            try trial.onTarget("CREATE TABLE `a.b` (id INT PRIMARY KEY, v TEXT, at TIMESTAMP NULL)")
+            try trial.onTarget(
+                "CREATE TABLE `a.b` (id INT PRIMARY KEY, v VARCHAR(20), at TIMESTAMP NULL)")
             try trial.onTarget("CREATE VIEW v AS SELECT 1 AS id")
             #expect(try await refusal { _ in }.contains("view \(schema).v"))
             try trial.onTarget("DROP VIEW v; INSERT INTO `a.b` VALUES (9, 'mine', NULL)")
             #expect(try await refusal { _ in }.contains("did not write"))
             try trial.onTarget("DELETE FROM `a.b`; ALTER TABLE `a.b` CHANGE v w TEXT")
             #expect(try await refusal { _ in }.contains("other columns"))
+            try trial.onTarget("ALTER TABLE `a.b` CHANGE w v ENUM('x','y')")
+            let narrow = try await refusal { _ in }
+            #expect(narrow.contains("v: enum in place of varchar"), "\(narrow)")
+            try trial.onTarget("ALTER TABLE `a.b` MODIFY v VARCHAR(20) CHARACTER SET latin1")
+            let other = try await refusal { _ in }
+            #expect(other.contains("character set latin1"), "\(other)")
+            try trial.onTarget(
+                "ALTER TABLE `a.b` MODIFY v VARCHAR(20) CHARACTER SET utf8mb4, "
+                    + "MODIFY at TIMESTAMP(3) NULL")
+            let rounded = try await refusal { _ in }
+            #expect(rounded.contains("at: timestamp"), "\(rounded)")
             #expect(try trial.onTarget("SELECT COUNT(*) FROM `a.b`") == "0\n")
+        }
+
+        @Test("what somebody makes while rows are loaded is not dropped")
+        func madeMeanwhile() async throws {
+            let trial = try await Trial(.mariadb, "load_meanwhile")
+            let schema = trial.schema
+            let folder = Folder()
+            try folder.write(dumpling(schema))
+            try trial.target.sql("CREATE DATABASE \(schema)")
+            try trial.onTarget(
+                "CREATE TABLE `a.b` (id INT PRIMARY KEY, v VARCHAR(20), at TIMESTAMP NULL) "
+                    + "ENGINE=InnoDB")
+            // Rows wait for a lock of the whole empty table.
+            let blocker = try trial.target.connect()
+            try blocker.execute("START TRANSACTION")
+            _ = try blocker.rows("SELECT * FROM \(schema).`a.b` FOR UPDATE")
+            let skein = try Self.load(trial, folder, ["--time-zone", "+00:00"])
+            try await skein.waiting(for: "a waiting row") {
+                try trial.target.sql(
+                    "SELECT COUNT(*) FROM information_schema.PROCESSLIST "
+                        + "WHERE INFO LIKE 'INSERT INTO `\(schema)`.`a.b`%'") != "0\n"
+            }
+            try trial.onTarget("CREATE VIEW v AS SELECT 7 AS mine")
+            try blocker.execute("ROLLBACK")
+            let outcome = try await skein.end()
+            #expect(outcome.status == 1)
+            #expect(outcome.text.contains("view \(schema).v"), "\(outcome.text)")
+            let again = try await Self.load(trial, folder, ["--time-zone", "+00:00"]).end()
+            #expect(again.status == 1)
+            #expect(try trial.onTarget("SELECT mine FROM v") == "7\n")
+            try trial.onTarget("DROP VIEW v")
+            let last = try await Self.load(trial, folder, ["--time-zone", "+00:00"]).end()
+            #expect(last.status == 0, "\(last.text)")
+            #expect(try trial.onTarget("SELECT COUNT(*) FROM v") == "3\n")
         }
 
         @Test("rows larger than a packet are refused by name; large statements are taken apart")

@@ -33,6 +33,21 @@ struct ConnectionTests {
         }
     }
 
+    @Test("several statements at once can be forbidden", arguments: Servers.families)
+    func multiStatements(family: TestServer.Family) async throws {
+        let connection = try await connect(family)
+        try connection.execute("SET @a=1; SET @a=2")
+        try connection.setMultiStatements(false)
+        let error = #expect(throws: MySQLError.self) {
+            try connection.execute("SET @a=3; SET @a=4")
+        }
+        #expect(error?.code == 1064)
+        #expect(try connection.value("SELECT @a") == "2")
+        try connection.setMultiStatements(true)
+        try connection.execute("SET @a=5; SET @a=6")
+        #expect(try connection.value("SELECT @a") == "6")
+    }
+
     @Test("rows come as they arrive, and what is left is dropped", arguments: Servers.families)
     func streaming(family: TestServer.Family) async throws {
         let connection = try await connect(family)

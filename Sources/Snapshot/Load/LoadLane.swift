@@ -73,12 +73,15 @@ struct LoadLane {
             try loadRows(job, work)
         } catch let error as DumpFileError {
             throw error.inFile(job.file.text)
+        } catch let error as RowTooLong {
+            throw SnapshotError.rowTooLarge(
+                job.table, bytes: error.bytes, limit: session.maxPacket)
         }
     }
 
     private func loadRows(_ job: LoadJob, _ work: LoadWork) throws {
         let reader = RowFileReader(
-            table: job.table.name, context: work.context,
+            table: job.table.name, context: work.context, rowLimit: session.maxPacket,
             more: try work.directory.content(of: job.file))
         var part = Part(job: job)
         var hasRow = try skip(reader, job)
@@ -245,13 +248,10 @@ struct LoadLane {
     private func transaction(
         _ part: borrowing Part, _ recorded: String, isStrict: Bool
     ) throws {
-        var head = ByteBuffer(capacity: 512)
-        head.append("START TRANSACTION;" as StaticString)
-        fence.append(to: &head, done: [])
-        var matched: UInt64 = 0
         do {
-            try target.execute(head) { matched = $0.affectedRows }
-            try Fence.require(matched)
+            // A packet each: the session takes no more at once.
+            try target.execute("START TRANSACTION")
+            try fence.run(target, done: [])
             if part.batch > 0 { try insert(part, isStrict: isStrict) }
             guard try target.execute(recorded) > 0 else {
                 throw CheckpointError.inconsistent(detail: "a file's row was not written")

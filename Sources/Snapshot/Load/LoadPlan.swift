@@ -56,6 +56,22 @@ struct LoadPlan: Sendable {
         fingerprint = String(
             hexLiteral(Digest.digest(text: sum.joined(separator: "\n"))).dropFirst(2).dropLast())
         try choose(configuration.selection, context)
+        try requireSomething()
+    }
+
+    /// A selection that names nothing of the dump is a slip: success would say that it is loaded.
+    private func requireSomething() throws {
+        guard tables.isEmpty, objects.isEmpty else { return }
+        let filled = Set(layout.tables.keys.map(\.schema))
+        let hasEmpty = schemas.contains {
+            !filled.contains($0.name) && $0.routines.isEmpty && $0.triggers.isEmpty
+        }
+        guard !hasEmpty else { return }
+        throw DumpFileError(
+            layout.schemas.isEmpty
+                ? "the dump holds nothing that can be loaded"
+                : "the dump holds nothing of what is chosen (--tables, --exclude)",
+            file: directory.path)
     }
 
     /// The load's rows of the meta schema.
@@ -91,10 +107,20 @@ struct LoadPlan: Sendable {
         for table in layout.tables.values.sorted(by: { $0.name < $1.name })
         where selection.selects(table.name) {
             if let view = table.view {
+                if let rows = table.rows.first {
+                    throw DumpFileError(
+                        "it has rows of \(table.name), and \(view.text) says that that is a view",
+                        file: rows.text)
+                }
                 objects += try objects(in: view, of: table.name.schema, context) { object in
                     object.kind == .view && object.name == table.name.name
                 }
                 continue
+            }
+            guard !table.rows.isEmpty || !metadata.saysFilled(table.name) else {
+                throw DumpFileError(
+                    "it says that \(table.name) has rows, and no file has any: the dump is not whole",
+                    file: DumpMetadata.fileName)
             }
             var chosen = Table(
                 name: table.name, definition: table.definition,
@@ -110,6 +136,7 @@ struct LoadPlan: Sendable {
                         "it is expected to create the table \(table.name), and nothing else",
                         file: file.text)
                 }
+                try Self.require(create.object, in: table.name.schema, file)
                 chosen.create = create
             }
             tables.append(chosen)
@@ -137,6 +164,17 @@ struct LoadPlan: Sendable {
         }
     }
 
+    /// A statement acts in the database of its file alone.
+    private static func require(
+        _ object: CreatedObject, in schema: String, _ file: DumpFileName
+    ) throws {
+        for named in [object.schema, object.tableSchema].compactMap({ $0 }) where named != schema {
+            throw DumpFileError(
+                "it is a file of the database \(schema), and the \(object.kind.rawValue) "
+                    + "\(object.name) in it is of \(named)", file: file.text)
+        }
+    }
+
     private func objects(
         in file: DumpFileName, of schema: String, _ context: SyntaxContext,
         _ isWanted: (CreatedObject) -> Bool
@@ -148,6 +186,7 @@ struct LoadPlan: Sendable {
                         + "out of the dump", file: file.text)
             }
             guard isWanted($0.object) else { return nil }
+            try Self.require($0.object, in: schema, file)
             return LoadObject(
                 kind: kind, name: TableName(schema: schema, name: $0.object.name),
                 statement: $0.text, settings: $0.settings, file: file.text)

@@ -26,6 +26,8 @@ struct LoadRun: Sendable {
         // Rows come in no order, and the source has checked them.
         try session.connection.execute("SET SESSION foreign_key_checks=0")
         let state = try await barrier.arrive(session)
+        // From here on it runs text of files, a statement at a time.
+        try session.connection.setMultiStatements(false)
         let key = key
         let lane = LoadLane(
             session: session,
@@ -59,6 +61,8 @@ struct LoadRun: Sendable {
         barrier.publish(.success(state))
         try ddl.holdLock(token)
         try DDLLock(session: ddl, meta: configuration.meta, key: subtask).take()
+        // What runs text of files takes it for one statement, or not at all.
+        try ddl.connection.setMultiStatements(false)
         let coordinator = Coordinator(
             session: session, meta: configuration.meta, key: subtask, token: token)
         let schema = LoadSchema(

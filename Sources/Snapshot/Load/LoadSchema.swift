@@ -61,18 +61,17 @@ struct LoadSchema {
                 begun[table.name] = nil
             }
         }
-        try createTables(plan.tables.filter { shapes[$0.name] == nil })
+        let missing = plan.tables.filter { shapes[$0.name] == nil }
+        try createTables(missing)
         let now = try SchemaReader(target).shapes(of: plan.tables.map(\.name))
         try target.execute("COMMIT")
         let lasting = try startOver(begun, now)
-        var prepared = jobs(begun, now, lasting)
-        let recorded = Set(objects.map { "\($0.kind.rawValue) \($0.name)" })
+        var prepared = jobs(begun, now, lasting, made: owned.union(missing.map(\.name)))
+        let recorded = Set(objects.map(Self.identity))
         prepared.isComplete =
             prepared.isComplete
             && plan.tables.allSatisfy { shapes[$0.name] != nil || $0.isSequence }
-            && plan.objects.allSatisfy {
-                recorded.contains("\($0.kind.stored.rawValue) \($0.name)")
-            }
+            && plan.objects.allSatisfy { recorded.contains(Self.identity($0)) }
         return prepared
     }
 
@@ -182,6 +181,14 @@ struct LoadSchema {
                 detail: "the target has it, empty, but with other columns than the dump's; drop it "
                     + "there")
         }
+        let defaults = try SchemaReader(target).defaults()[table.name.schema]
+        try target.execute("COMMIT")
+        if let why = ExistingTable.difference(shape, create, defaults: defaults, context) {
+            throw SnapshotError.unsupported(
+                object: "table \(table.name)",
+                detail: "the target has it, empty, but with other columns than the dump's "
+                    + "(\(why)); drop it there")
+        }
     }
 
     /// What was loaded must be there, or somebody has emptied the table, or made it anew.
@@ -249,9 +256,11 @@ struct LoadSchema {
 
     private static func isDone(_ record: ChunkRecord) -> Bool { record.to?.last == "done" }
 
+    /// - Parameter made: tables that this load has created. In any other an ENUM's invalid member
+    ///   could be what a value of the dump has become.
     private func jobs(
         _ begun: [TableName: [ChunkRecord]], _ shapes: [TableName: TableShape],
-        _ safe: Set<TableName>
+        _ safe: Set<TableName>, made: Set<TableName>
     ) -> Prepared {
         var jobs: [LoadJob] = []
         var zoned: Set<TableName> = []
@@ -272,10 +281,8 @@ struct LoadSchema {
                         table: table.name, file: file.name, bytes: file.bytes, number: i + 1,
                         begun: record?.to?.first.flatMap { UInt64($0) } ?? 0,
                         rows: record?.rows ?? 0, isTransactional: safe.contains(table.name),
-                        enums: table.create == nil
-                            ? []
-                            : Set(
-                                columns.filter { $0.type.kind == .enum }.map(\.name))))
+                        enums: made.contains(table.name)
+                            ? Set(columns.filter { $0.type.kind == .enum }.map(\.name)) : []))
             }
         }
         // Large ones first, so that no lane is left with one at the end.
@@ -290,12 +297,19 @@ struct LoadSchema {
             kind: object.kind.stored, name: object.name, definition: Array(object.file.utf8))
     }
 
+    private static func identity(_ object: StoredObject) -> String {
+        "\(object.kind.rawValue) \(object.name)"
+    }
+
+    private static func identity(_ object: LoadObject) -> String {
+        "\(object.kind.stored.rawValue) \(object.name)"
+    }
+
     /// What the target has of the same name, and this load has not made, is in the way: better
     /// known before rows are loaded for hours.
     private func requireFree(_ objects: [StoredObject]) throws {
-        let owned = Set(objects.map { "\($0.kind.rawValue) \($0.name)" })
-        for object in plan.objects
-        where !owned.contains("\(object.kind.stored.rawValue) \(object.name)") {
+        let owned = Set(objects.map(Self.identity))
+        for object in plan.objects where !owned.contains(Self.identity(object)) {
             guard try object.exists(on: target) else { continue }
             throw SnapshotError.unsupported(
                 object: "\(object.kind.rawValue) \(object.name)",
@@ -306,13 +320,18 @@ struct LoadSchema {
     }
 
     /// Creates them, each when what it needs is there. One that an earlier run has created is
-    /// created again.
+    /// created again; what somebody else has made while rows were loaded stays, and ends the load.
     func createObjects() throws {
+        // Tables may have left a charset or mode of their files behind.
+        try target.execute("SET NAMES utf8mb4")
+        try applyDDLSettings(target, from: nil)
+        let recorded = try stored.read(session.connection)
+        try requireFree(recorded)
+        let owned = Set(recorded.map(Self.identity))
         let sorted = plan.objects.enumerated().sorted {
             ($0.element.kind.rank, $0.offset) < ($1.element.kind.rank, $1.offset)
         }.map(\.element)
-        try stored.write(sorted.map { stored.storeStatement(record($0)) }, by: coordinator)
-        for object in sorted {
+        for object in sorted where owned.contains(Self.identity(object)) {
             try target.execute(
                 "DROP \(object.kind.rawValue.uppercased()) IF EXISTS \(object.name.quoted)")
         }
@@ -322,9 +341,16 @@ struct LoadSchema {
             var first: MySQLError?
             for object in left {
                 try session.connection.ping()
+                let entry = record(object)
+                try stored.write([stored.storeStatement(entry)], by: coordinator)
                 do {
                     try object.create(on: target)
                 } catch let error as MySQLError {
+                    if !error.isConnectionLost {
+                        // It was not made: what comes to have its name is not this load's to drop.
+                        try stored.write(
+                            [stored.removeStatement(entry.kind, entry.name)], by: coordinator)
+                    }
                     guard LoadObject.needsAnother.contains(error.code) else {
                         throw refused(object, error)
                     }
