@@ -165,9 +165,6 @@ extension Migration {
 /// The rules are to change, and something is applied above the mark that was read by the old ones.
 struct UnfinishedRules: Error {
     let mapping: TableMapping
-    /// Nothing is above the mark, but the less lies between it and the copies of tables that come,
-    /// the less of it meets those.
-    var isOptional = false
 }
 
 extension Connection {

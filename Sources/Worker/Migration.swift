@@ -212,24 +212,16 @@ public final class Migration: Sendable {
 
     /// Pre-checks, the meta schema, and the subtask's row.
     private func prepare() async throws {
-        var isFinished = false
         while true {
             do {
-                return try await prepareOnce(mayCatchUp: !isFinished)
+                return try await prepareOnce()
             } catch let old as UnfinishedRules {
-                isFinished = true
-                do {
-                    try await finish(by: old)
-                } catch let error as ReplicationError {
-                    // What stops it may be what the new ones leave out.
-                    guard old.isOptional else { throw error }
-                }
+                try await finish(by: old)
             }
         }
     }
 
-    /// - Parameter mayCatchUp: whether tables that come may have it go on by the old rules first.
-    private func prepareOnce(mayCatchUp: Bool) async throws {
+    private func prepareOnce() async throws {
         board.update { $0.phase = .checking }
         let isFollowing = try await withThread("control") {
             let source = try Connection(self.settings.source)
@@ -238,9 +230,7 @@ public final class Migration: Sendable {
             let identity = MigrationIdentity(settings: self.settings, server: server)
             let takeover = Takeover(meta: self.meta, key: self.key)
             var known = try self.meta.exists(target) ? try takeover.peek(target) : nil
-            while let state = known, try !self.isTaken(
-                    state, identity, source, target, mayCatchUp: mayCatchUp)
-            {
+            while let state = known, try !self.isTaken(state, identity, source, target) {
                 known = try takeover.peek(target)
             }
             if known == nil {
@@ -301,7 +291,7 @@ public final class Migration: Sendable {
     /// - Returns: whether `known` is what is there now.
     private func isTaken(
         _ known: SubtaskState, _ identity: MigrationIdentity, _ source: Connection,
-        _ target: Connection, mayCatchUp: Bool
+        _ target: Connection
     ) throws -> Bool {
         try checkMode(known)
         if known.phase == "finished" {
@@ -323,8 +313,7 @@ public final class Migration: Sendable {
                     name: settings.name, detail: "\(difference) (--change-rules takes them)")
             }
             return try changeRules(
-                known, from: stored, to: identity, because: difference, source, target,
-                mayCatchUp: mayCatchUp)
+                known, from: stored, to: identity, because: difference, source, target)
         }
         return true
     }

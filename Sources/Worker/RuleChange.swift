@@ -15,13 +15,12 @@ extension Migration {
     /// Takes other rules than those that the target holds, where that loses nothing. Nothing of the
     /// migration runs meanwhile.
     ///
-    /// - Parameter mayCatchUp: whether it may go on by the old ones first where tables come.
     /// - Returns: false, with nothing changed, where the subtask is not as `known` any more.
     /// - Throws: ``MigrationError/otherMigration(name:detail:)`` where they must stay;
     ///   ``PrecheckFailure`` where what they choose anew can't be written.
     func changeRules(
         _ known: SubtaskState, from stored: MigrationIdentity, to identity: MigrationIdentity,
-        because difference: String, _ source: Connection, _ target: Connection, mayCatchUp: Bool
+        because difference: String, _ source: Connection, _ target: Connection
     ) throws -> Bool {
         func refuse(_ why: String) -> MigrationError {
             .otherMigration(name: settings.name, detail: "\(difference); \(why)")
@@ -42,23 +41,6 @@ extension Migration {
             new.selects($0) && !copied.contains($0) && !old.selects($0)
         }
         if !coming.isEmpty { try requireCopyable(coming, known, old, source, target, refuse) }
-        try requireEmptyWhereLeft(copied, coming, target, refuse)
-        let gone = shapes.filter { !new.selects($0.name) }.map(\.name)
-        try requireUntied(
-            leaving: gone, of: old, staying: shapes.map(\.name).filter { new.selects($0) }, target,
-            refuse)
-        for child in shapes where new.selects(child.name) {
-            // As of the mark: the source may have dropped it since, and what it did comes still.
-            for key in child.foreignKeys where gone.contains(key.parent) {
-                guard key.onDelete.changesChildren || key.onUpdate.changesChildren else { continue }
-                throw refuse(
-                    "\(key.parent) would be left, whose changes reach \(child.name) by its foreign "
-                        + "key \(key.name), which no binlog tells")
-            }
-        }
-        if mayCatchUp, !coming.isEmpty, known.phase == "follow" {
-            throw UnfinishedRules(mapping: old, isOptional: true)
-        }
         var moved: [TableName] = []
         for shape in shapes where new.selects(shape.name) {
             let (before, now) = (try old.route(of: shape.name), try new.route(of: shape.name))
@@ -93,6 +75,20 @@ extension Migration {
         try precheck(
             source, target,
             only: ["target-triggers", "event-scheduler", "expression-filters", "foreign-keys"])
+        try requireEmptyWhereLeft(copied, coming, target, refuse)
+        let gone = shapes.filter { !new.selects($0.name) }.map(\.name)
+        try requireUntied(
+            leaving: gone, of: old, staying: shapes.map(\.name).filter { new.selects($0) }, target,
+            refuse)
+        for child in shapes where new.selects(child.name) {
+            // As of the mark: the source may have dropped it since, and what it did comes still.
+            for key in child.foreignKeys where gone.contains(key.parent) {
+                guard key.onDelete.changesChildren || key.onUpdate.changesChildren else { continue }
+                throw refuse(
+                    "\(key.parent) would be left, whose changes reach \(child.name) by its foreign "
+                        + "key \(key.name), which no binlog tells")
+            }
+        }
         let (token, epoch) = nextRun()
         let session = try TargetSession(settings.target, role: .coordinator)
         let state = try Takeover(meta: meta, key: key).take(

@@ -40,7 +40,7 @@ import Testing
                 func change(_ look: SubtaskState) throws -> Bool {
                     try migration.changeRules(
                         look, from: stored, to: wanted, because: "", Connection(options),
-                        connection, mayCatchUp: false)
+                        connection)
                 }
                 func identity() throws -> [UInt8]? { try takeover.peek(connection)?.identity }
                 let look = try #require(try takeover.peek(connection))

@@ -280,8 +280,8 @@ extension MigrationTests {
             let narrow = try await refusal { _ in }
             #expect(narrow.contains("v: enum in place of varchar"), "\(narrow)")
             try trial.onTarget("ALTER TABLE `a.b` MODIFY v VARCHAR(20) CHARACTER SET latin1")
-            let other = try await refusal { _ in }
-            #expect(other.contains("character set latin1"), "\(other)")
+            let latin = try await refusal { _ in }
+            #expect(latin.contains("character set latin1"), "\(latin)")
             try trial.onTarget(
                 "ALTER TABLE `a.b` MODIFY v VARCHAR(20) CHARACTER SET utf8mb4, "
                     + "MODIFY at TIMESTAMP(3) NULL")
