@@ -71,6 +71,25 @@ struct ForeignKeyGraphTests {
         #expect(try left(acting, ["p": old, "c": new, "n": new]).contains("p"))
     }
 
+    @Test("numbers that come late do not lie in copies that the mark has passed")
+    func passed() throws {
+        let table = Self.table("t")
+        var state = SchemaState()
+        state.tables[table.name] = table
+        for isPassed in [true, false] {
+            let high = TargetRig.position(isPassed ? 9 : 12)
+            let catalog = TableCatalog(
+                sourceVersion: ServerVersion("8.0.30"),
+                mapping: TableMapping(TableSelection(tables: [try #require(TablePattern("*.*"))])),
+                state: state,
+                windows: [table.name: CopyRange(low: TargetRig.position(9), high: high)],
+                lowWater: TargetRig.position(9), consistentFrom: TargetRig.position(9))
+            catalog.beginTransaction(TargetRig.identity(3))
+            #expect(catalog.use(of: table.name) == (isPassed ? .exact : .skip))
+            #expect(catalog.wasCopied(table.name))
+        }
+    }
+
     @Test("parents are above their children, however the tables are listed")
     func levels() {
         let tables = [
