@@ -92,13 +92,16 @@ extension MigrationTests {
         ///
         /// - Parameter modes: also under which `sql_mode` routines were made, of which mydumper
         ///   0.10 tells nothing.
+        /// - Returns: views without their schema: whether columns are named with it depends on whether
+        ///   what they are of was a view when they were made, or the table in its place, and myloader
+        ///   takes files in the order in which the directory has them.
         static func objects(
             _ server: TestServer, _ schema: String, modes: Bool = true
         ) throws -> String {
             try server.sql(
                 """
-                SELECT TABLE_NAME, VIEW_DEFINITION, DEFINER FROM information_schema.VIEWS
-                  WHERE TABLE_SCHEMA='\(schema)' ORDER BY 1;
+                SELECT TABLE_NAME, REPLACE(VIEW_DEFINITION, '`\(schema)`.', ''), DEFINER
+                  FROM information_schema.VIEWS WHERE TABLE_SCHEMA='\(schema)' ORDER BY 1;
                 SELECT ROUTINE_NAME, ROUTINE_TYPE, ROUTINE_DEFINITION, \(modes ? "SQL_MODE" : "1"), DEFINER
                   FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA='\(schema)' ORDER BY 1;
                 SELECT TRIGGER_NAME, REGEXP_REPLACE(ACTION_STATEMENT, '\\\\s+', ' '), DEFINER
@@ -119,9 +122,8 @@ extension MigrationTests {
             let outcome = try await Self.load(trial, folder).end()
             #expect(outcome.status == 0, "\(outcome.text)")
             try await trial.judge.expectEqual([trial.schema])
-            #expect(
-                try Self.objects(trial.source, trial.schema, modes: false)
-                    == Self.objects(trial.target, trial.schema, modes: false))
+            let theirs = try Self.objects(trial.source, trial.schema, modes: false)
+            #expect(try Self.objects(trial.target, trial.schema, modes: false) == theirs)
             let again = try await Self.load(trial, folder).end()
             #expect(again.status == 0)
             #expect(again.text.contains("loaded before"))
@@ -150,9 +152,8 @@ extension MigrationTests {
             }
             #expect(kills > 2)
             try await trial.judge.expectEqual([trial.schema])
-            #expect(
-                try Self.objects(trial.source, trial.schema, modes: false)
-                    == Self.objects(trial.target, trial.schema, modes: false))
+            let theirs = try Self.objects(trial.source, trial.schema, modes: false)
+            #expect(try Self.objects(trial.target, trial.schema, modes: false) == theirs)
         }
 
         @Test("a target that goes away and comes back is waited for", .enabled(if: hasMydumper))
