@@ -114,6 +114,7 @@ part_binlog() {
         fi
         stop target
         rm -f "$raw"/*
+        warm_memory
         began=$(now)
         MYSQL_PWD=$SKEIN_SOURCE_PASSWORD run /usr/bin/time -q -o "$folder/time" -f '%U %S' mariadb-binlog \
             --no-defaults --read-from-remote-server --raw --to-last-log --host=127.0.0.1 \

@@ -1,11 +1,19 @@
 # shellcheck shell=bash
 # The part `relay`: what a relay log costs. Read by scripts/bench.
 
+# Memory for files that was in use a moment ago: on a virtual machine, memory that its host has to give
+# first costs several times what the copying does, and whoever comes first pays it.
+warm_memory() {
+    head -c "$bytes" /dev/zero > "$raw/warm"
+    rm "$raw/warm"
+}
+
 # A relay log or readers alone. $1: key; further: arguments of `skein relay pull`
 pull() {
     local key=$1 line
     shift
     rm -rf "$raw/log"
+    warm_memory
     line=$("$skein" relay pull "$raw/log" --source "mysql://skein@127.0.0.1:${port[source]}?tls=disabled" \
         --from "$first" "$@") || { problem "relay: pull $*"; return 1; }
     record "$key" "$(echo "$line" | awk -v bytes="$bytes" '{ print $2 * 1e9 / bytes }')"
@@ -124,6 +132,7 @@ part_relay() {
         fi
         remote
         rm -rf "$raw/log"
+        warm_memory
         MYSQL_PWD=$SKEIN_SOURCE_PASSWORD run /usr/bin/time -q -o "$folder/time" -f '%U %S' mariadb-binlog \
             --no-defaults --read-from-remote-server --raw --to-last-log --host=127.0.0.1 \
             --port="${port[source]}" --user=skein --result-file="$raw/" "$first" || problem 'mariadb-binlog'

@@ -19,6 +19,10 @@ public enum BinlogDumpStart: Sendable, Hashable {
 /// since its replication functions know neither MySQL's GTID dump nor MySQL 8's events.
 public final class BinlogDump {
     private let connection: Connection
+    /// Bytes that are read at a time, where they are the stream itself: neither encrypted nor
+    /// compressed. The library reads 16 KiB.
+    private static let readAhead = 128 << 10
+    private let isPlain: Bool
 
     /// Starts a dump; the connection serves nothing else from then on.
     ///
@@ -31,6 +35,7 @@ public final class BinlogDump {
         heartbeat: Duration = .seconds(5), waits: Bool = true
     ) throws(MySQLError) {
         self.connection = connection
+        isPlain = skein_enlarge_read_ahead(connection.mysql, Self.readAhead) != 0
         try Self.prepare(connection, start, heartbeat)
         var command: [UInt8] = []
         let flags: UInt16 = waits ? 0 : 1
@@ -101,18 +106,22 @@ public final class BinlogDump {
     /// Flag 2 asks MariaDB for ANNOTATE_ROWS events: without them `log_pos` jumps.
     private var annotateFlag: UInt16 { connection.family == .mariadb ? 2 : 0 }
 
-    /// Whether more is there to read: a whole packet that the library has read ahead, or bytes in
-    /// the socket's buffer. Of a large packet that has begun to arrive nothing is said: what came
-    /// before it should not wait for it.
+    /// Whether more is there to read: a whole packet that was read ahead, or bytes in the socket's
+    /// buffer. Of a large packet that has begun to arrive nothing is said: what came before it should
+    /// not wait for it. The rest of a small one is on its way.
     @inline(__always)
     public var hasMore: Bool {
         let mysql = connection.mysql
-        let there = skein_read_ahead(mysql)
-        if there >= 4 {
+        var there = skein_read_ahead(mysql)
+        if there >= 4, skein_next_packet(mysql) <= there { return true }
+        if isPlain {
+            skein_read_more(mysql, connection.socket, Self.readAhead)
+            there = skein_read_ahead(mysql)
+            guard there >= 4 else { return false }
             let packet = skein_next_packet(mysql)
-            if packet <= there { return true }
-            if packet > 64 << 10 { return false }
+            return packet <= there || packet <= 16 << 10
         }
+        if there >= 4, skein_next_packet(mysql) > 64 << 10 { return false }
         return connection.hasPendingInput
     }
 
@@ -122,6 +131,10 @@ public final class BinlogDump {
     ///   when it is lost or interrupted.
     @inline(__always)
     public func next<R>(_ body: (UnsafeRawBufferPointer) throws -> R) throws -> R? {
+        var length = 0
+        if isPlain, let event = skein_take_event(connection.mysql, &length) {
+            return try body(UnsafeRawBufferPointer(start: event, count: length))
+        }
         let n = mysql_net_read_packet(connection.mysql)
         // The library's `packet_error` is a 32-bit -1, widened without a sign.
         if n == UInt(UInt32.max) { throw connection.lastError }

@@ -32,13 +32,13 @@ final class Catalog: Sendable {
     }
 
     let directory: RelayDirectory
+    /// Grows when all who read must end. Every reader asks at every chunk: without a lock.
+    private let times = Atomic<Int>(0)
     private struct State {
         var shelves: [Shelf] = []
         /// Where readers of files are, by their number.
         var readers: [UInt64: WindowPlace] = [:]
         var nextReader: UInt64 = 0
-        /// Grows when all who read must end.
-        var readersNumber = 0
         /// Closed files whose index is not stored yet.
         var unstored: [(RelayFolder, String)] = []
     }
@@ -390,10 +390,10 @@ final class Catalog: Sendable {
     }
 
     /// Ends all readers that there are, at their next step.
-    func endReaders() { state.withLock { $0.readersNumber += 1 } }
+    func endReaders() { times.add(1, ordering: .sequentiallyConsistent) }
 
     /// What a reader that begins now remembers, and compares.
-    var readersNumber: Int { state.withLock { $0.readersNumber } }
+    var readersNumber: Int { times.load(ordering: .sequentiallyConsistent) }
 
     /// Whether something is published behind a place.
     func hasMore(behind place: WindowPlace) -> Bool {

@@ -31,6 +31,8 @@ public final class RelayReader: EventReader, @unchecked Sendable {
     private var isAhead = false
     /// Of the chunk that the place lay in when the window was joined.
     private var rest: EventChunk?
+    /// Chunks that were taken from the window together with the one before, the next one last.
+    private var taken: ContiguousArray<(chunk: EventChunk, segment: Int)> = []
     /// How often events since the last whole transaction became void: it follows again.
     public private(set) var restarts = 0
     /// The server whose files the last chunk's positions belong to.
@@ -57,6 +59,7 @@ public final class RelayReader: EventReader, @unchecked Sendable {
 
     /// Whether something can be had at once.
     public var hasMore: Bool {
+        if !taken.isEmpty { return true }
         guard let ticket = shared.withLock({ $0.ticket }) else {
             return catalog.hasMore(behind: files.place)
         }
@@ -102,7 +105,7 @@ public final class RelayReader: EventReader, @unchecked Sendable {
     }
 
     private func fromWindow(_ ticket: LiveWindow.Ticket) async throws -> EventChunk? {
-        guard let (chunk, segment) = try await window.next(ticket) else {
+        guard let (chunk, segment) = try await take(ticket) else {
             // Outrun: what comes next is on disk by now.
             leaveWindow()
             return nil
@@ -128,6 +131,19 @@ public final class RelayReader: EventReader, @unchecked Sendable {
         files.jump(to: place)
         return files.filtered(chunk)
     }
+
+    private func take(
+        _ ticket: LiveWindow.Ticket
+    ) async throws -> (chunk: EventChunk, segment: Int)? {
+        if let next = taken.popLast() { return next }
+        guard let next = try await window.next(ticket) else { return nil }
+        taken = window.following(ticket, upTo: Self.takenAtOnce - 1)
+        taken.reverse()
+        return next
+    }
+
+    /// Chunks that a reader takes at a time, and keeps in memory beside the window.
+    private static let takenAtOnce = 4
 
     private func fromFiles() async throws -> EventChunk? {
         if join() { return takeRest() }
@@ -186,6 +202,7 @@ public final class RelayReader: EventReader, @unchecked Sendable {
     }
 
     private func leaveWindow() {
+        taken = []
         let ticket = shared.withLock { $0.ticket.take() }
         if let ticket { window.leave(ticket) }
     }

@@ -134,13 +134,14 @@ public final class LiveWindow: Sendable {
 
     /// Whether readers that wait are woken: at once when nothing more is there to be read, else
     /// for several chunks, or a few milliseconds, at a time. To wake ten of them costs more than to
-    /// read what they wait for.
+    /// read what they wait for, and one that waits while there is more to be read has nothing else to
+    /// do.
     private func isTimeToWake(_ state: inout State) -> Bool {
         if state.isDry { return true }
         let now = monotonicNanoseconds()
         if state.unwoken == 0 { state.unwokenSince = now }
         state.unwoken += 1
-        return state.unwoken >= 4 || now - state.unwokenSince > 2_000_000
+        return state.unwoken >= 16 || now - state.unwokenSince > 4_000_000
     }
 
     private func evict(_ state: inout State, _ gone: inout ContiguousArray<Item>) {
@@ -364,6 +365,22 @@ public final class LiveWindow: Sendable {
             }
             try Task.checkCancellation()
         }
+    }
+
+    /// What is there already behind the chunk that ``next(_:)`` returned, at most `limit` chunks: a
+    /// reader that goes on alone with them keeps out of the others' way.
+    public func following(
+        _ ticket: Ticket, upTo limit: Int
+    ) -> ContiguousArray<(chunk: EventChunk, segment: Int)> {
+        var out: ContiguousArray<(chunk: EventChunk, segment: Int)> = []
+        let writer = state.withLock { state in
+            while out.count < limit, case .chunk(let chunk, let segment) = take(&state, ticket) {
+                out.append((chunk, segment))
+            }
+            return out.isEmpty ? nil : state.writer.take()
+        }
+        writer?.resume()
+        return out
     }
 
     /// Bytes that are held now, and readers.

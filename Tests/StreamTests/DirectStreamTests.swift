@@ -102,6 +102,65 @@ struct DirectStreamTests {
         }
     }
 
+    /// How bytes come over a connection.
+    enum Transport: String, CaseIterable {
+        case plain, compressed, tls
+    }
+
+    /// Sizes around those of the library's read-ahead, of this one's and of packets' parts.
+    private static let sizes = [
+        1, 2_040, 2_048, 4_000, 8_100, 16_000, 16_384, 16_390, 33_000, 65_400, 65_536, 130_900,
+        131_000,
+        131_072, 131_200, 262_144, 400_000, 16_777_000, 16_777_215, 17_000_000,
+    ]
+
+    @Test(
+        "events of every size come as they are in the file, over every kind of connection",
+        arguments: Servers.families)
+    func sizes(family: TestServer.Family) async throws {
+        try await TestServer.with(family) { server in
+            try server.sql(
+                """
+                CREATE DATABASE sizes; USE sizes;
+                CREATE TABLE t (id INT AUTO_INCREMENT PRIMARY KEY, v LONGTEXT);
+                SET GLOBAL max_allowed_packet=64000000;
+                """)
+            var options = Servers.options(server)
+            options.tls.mode = .disabled
+            let connection = try Connection(options)
+            try connection.execute("USE sizes")
+            let session = SourceSession(connection)
+            let start = try session.currentPosition()
+            for (n, size) in Self.sizes.enumerated() {
+                // Small ones between them, so that large ones begin anywhere in what is read.
+                for small in 0...(n % 4) {
+                    try connection.execute("INSERT INTO t (v) VALUES (REPEAT('s', \(small * 700)))")
+                }
+                try connection.execute("INSERT INTO t (v) VALUES (REPEAT('v', \(size)))")
+            }
+            let end = try session.currentPosition()
+            let file = try Data(contentsOf: URL(filePath: server.binlog(start.file)))
+            let expected = file[Int(start.offset)..<Int(end.offset)]
+            for transport in Transport.allCases {
+                var options = options
+                options.compresses = transport == .compressed
+                options.tls.mode = transport == .tls ? .required : .disabled
+                if transport == .tls, (try? Connection(options)) == nil { continue }
+                var came = Data()
+                let places = try Self.read(options, from: .position(start), to: end) { chunk in
+                    for entry in chunk.entries where entry.endPosition > entry.position {
+                        // The format event at the head was before the start.
+                        guard entry.position >= start.offset else { continue }
+                        came.append(
+                            contentsOf: chunk.wholeEvent(entry).withUnsafeBytes { Array($0) })
+                    }
+                }
+                #expect(came == expected, "\(transport)")
+                #expect(places.count > 2 * Self.sizes.count)
+            }
+        }
+    }
+
     @Test("a start behind GTIDs brings the rest", arguments: Servers.families)
     func gtids(family: TestServer.Family) async throws {
         try await TestServer.with(family) { server in

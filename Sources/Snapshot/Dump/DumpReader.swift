@@ -91,6 +91,8 @@ private struct PartWriter: ~Copyable {
     private(set) var files: [String: UInt64] = [:]
 
     private var file: FileInMaking?
+    /// What stands before the row.
+    private var lead = ByteBuffer(capacity: 256)
     private var part = 0
     /// Bytes of the open statement; 0 when there is none.
     private var inStatement = 0
@@ -124,15 +126,15 @@ private struct PartWriter: ~Copyable {
             try endFile()
         }
         let file = try self.file ?? open()
-        var text = ByteBuffer(capacity: 256)
+        lead.removeAll()
         if inStatement == 0 {
-            text.append(head)
+            lead.append(head)
         } else {
-            text.append(",\n" as StaticString)
+            lead.append(",\n" as StaticString)
         }
-        inStatement += text.count + size
-        inFile += text.count + size
-        try file.append(text.bytes)
+        inStatement += lead.count + size
+        inFile += lead.count + size
+        try file.append(lead.bytes)
         try file.append(row.bytes)
         row.removeAll()
         row.shrink(to: 1 << 20)
