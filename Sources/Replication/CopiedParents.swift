@@ -95,7 +95,7 @@ extension ForeignKeyShape {
             return parts.allSatisfy { $0.prefixLength == nil }
                 && parts.map { $0.column?.lowercased() ?? "" } == wanted
         }
-        return hasKey
+        return hasKey && columns.count == parentColumns.count
             && zip(columns, parentColumns).allSatisfy { mine, theirs in
                 guard let own = child.columnIndex(mine), let other = parent.columnIndex(theirs)
                 else { return false }
