@@ -39,11 +39,11 @@ extension StatementHandler {
             guard !made.isEmpty else { continue }
             for key in made where catalog.use(of: key.parent) != .exact {
                 guard !key.onDelete.changesChildren, !key.onUpdate.changesChildren,
-                    let parent = after.tables[key.parent], key.finds(parent, from: child)
+                    let parent = after.tables[key.parent], key.isMet(by: parent, from: child)
                 else { throw ReplicationError.changedDuringCopy(name, event.position) }
                 isTied = true
             }
-            if catalog.tearsActions(after) {
+            if catalog.tearsActions(around: name, after) {
                 throw ReplicationError.changedDuringCopy(name, event.position)
             }
         }
@@ -63,46 +63,26 @@ extension StatementHandler {
 }
 
 extension TableCatalog {
-    /// Whether tables can't be followed in the current transaction, if they become these, because
-    /// actions of foreign keys are needed in some and must not reach others.
-    func tearsActions(_ state: SchemaState) -> Bool {
+    /// Whether a table, and those tied to it, can't be followed in the current transaction, if tables
+    /// become these, because actions of foreign keys are needed in some and must not reach others.
+    func tearsActions(around table: TableName, _ state: SchemaState) -> Bool {
         guard hasWindows else { return false }
         return ForeignKeyGraph(state.tables.values.filter { mapping.selects($0.name) })
-            .hasActions { state.tables[$0] != nil && use(of: $0) != .exact }
+            .hasActions(around: table) { state.tables[$0] != nil && use(of: $0) != .exact }
     }
 }
 
 extension ForeignKeyGraph {
     /// Whether actions that some tables need can't be run, or not rightly, because others that are
-    /// tied to what they reach hold rows of a later place.
-    func hasActions(tornBy isLater: (TableName) -> Bool) -> Bool {
+    /// tied to what they reach hold rows of a later place. Only what is tied to a table counts.
+    func hasActions(around table: TableName, tornBy isLater: (TableName) -> Bool) -> Bool {
         actingParents.contains { parent in
             if isLater(parent) { return false }
             let reached = cascadeTargets(of: parent)
             guard !reached.allSatisfy(isLater) else { return false }
-            return reached.union([parent]).contains { neighbours(of: $0).contains(where: isLater) }
+            var tied = reached.union([parent])
+            for other in tied { tied.formUnion(neighbours(of: other)) }
+            return tied.contains(table) && tied.contains(where: isLater)
         }
-    }
-}
-
-extension ForeignKeyShape {
-    /// Whether a parent has what the foreign key refers to: servers refuse it without, whether they
-    /// check foreign keys or not.
-    fileprivate func finds(_ parent: TableShape, from child: TableShape) -> Bool {
-        let wanted = parentColumns.map { $0.lowercased() }
-        let hasKey = parent.keys.contains { key in
-            let parts = key.parts.prefix(wanted.count)
-            return parts.allSatisfy { $0.prefixLength == nil }
-                && parts.map { $0.column?.lowercased() ?? "" } == wanted
-        }
-        return hasKey && columns.count == parentColumns.count
-            && zip(columns, parentColumns).allSatisfy { mine, theirs in
-                guard let own = child.columnIndex(mine), let other = parent.columnIndex(theirs)
-                else { return false }
-                let (a, b) = (child.columns[own], parent.columns[other])
-                return a.type.kind == b.type.kind && a.type.isUnsigned == b.type.isUnsigned
-                    && (a.type.kind != .decimal || a.type == b.type)
-                    && a.charset == b.charset && a.collation == b.collation
-            }
     }
 }

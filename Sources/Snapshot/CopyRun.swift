@@ -100,9 +100,11 @@ struct CopyRun: Sendable {
         // Before any view is opened.
         let identities = try await schema.identities(plan)
         let begun = Self.followed(recorded, objects, earlier, state)
-        var run = self
         // Before the first copy has ended there are none.
-        run.plan = plan.tied(besides: begun, at: try await control.shapes())
+        let mark = try await control.shapes()
+        try requireParents(begun, mark)
+        var run = self
+        run.plan = plan.tied(besides: begun, at: mark)
         let chunks = try await run.startOver(
             recorded, objects, &owned, isFirst: state.lowWater == nil, earlier, identities,
             followed: begun)
@@ -133,6 +135,18 @@ struct CopyRun: Sendable {
         guard state.lowWater != nil else { return [] }
         let restart = Set(objects.filter { $0.kind == .restart }.map(\.name))
         return whole(chunks).filter { earlier[$0] == nil && !restart.contains($0) }
+    }
+
+    /// Has followed tables copied again that tables to be created refer to, and that do not have on
+    /// the target yet what these refer to: the stream would bring it, and waits for the copy.
+    private func requireParents(_ followed: Set<TableName>, _ mark: [TableShape]) throws {
+        let outgrown = try plan.outgrown(followed, at: mark).filter {
+            try !plan.mapping.mayBeShared(target: plan.mapping.target(of: $0))
+        }
+        // What can't start over must not be told to.
+        guard !configuration.intoExisting, !outgrown.isEmpty else { return }
+        throw SnapshotError.startsOver(
+            outgrown, detail: "a table that comes refers to what it has got since")
     }
 
     /// Makes the target this run's, as a subtask that copies.

@@ -223,6 +223,26 @@ public struct SnapshotPlan: Sendable {
         return plan
     }
 
+    /// Followed tables that lack, as of the mark, what foreign keys of others refer to by now: servers
+    /// do not create those beside them.
+    ///
+    /// - Parameter mark: tables as they are at the mark.
+    func outgrown(_ followed: Set<TableName>, at mark: [TableShape]) -> [TableName] {
+        let now = Dictionary(tables.map { ($0.name, $0.shape) }, uniquingKeysWith: { a, _ in a })
+        let then = Dictionary(mark.map { ($0.name, $0) }, uniquingKeysWith: { a, _ in a })
+        var found: Set<TableName> = []
+        for table in tables where !followed.contains(table.name) {
+            for key in table.shape.foreignKeys where followed.contains(key.parent) {
+                guard let before = then[key.parent], let parent = now[key.parent],
+                    key.isMet(by: parent, from: table.shape),
+                    !key.isMet(by: before, from: table.shape)
+                else { continue }
+                found.insert(key.parent)
+            }
+        }
+        return found.sorted()
+    }
+
     /// Groups of tables that must be read at one position: tables that need an exact view and are
     /// tied by foreign keys. Every such table is in exactly one group.
     var exactGroups: [Set<TableName>] {

@@ -72,4 +72,60 @@ struct TiedPlanTests {
         }
         #expect(Self.groups([Self.shape("p"), Self.shape("b")], coming: ["b"], at: then) == [])
     }
+
+    @Test("a followed parent that lacks at the mark what a table that comes refers to")
+    func outgrown() {
+        func found(_ parent: TableShape, then: TableShape, _ column: String = "other") -> [String] {
+            var child = Self.shape("c", to: "p")
+            child.foreignKeys[0].parentColumns = [column]
+            return SnapshotPlan(
+                tables: [parent, child].map {
+                    PlannedTable(
+                        shape: $0, estimatedRows: 1, estimatedBytes: 1, needsExactView: false)
+                }
+            ).outgrown([Self.name("p")], at: [then]).map(\.name)
+        }
+        let plain = Self.shape("p")
+        var keyed = plain
+        keyed.keys.append(
+            KeyShape(name: "u", parts: [KeyPart(column: "OTHER")], isUnique: true))
+        #expect(found(keyed, then: plain) == ["p"])
+        #expect(found(keyed, then: keyed) == [])
+        #expect(found(keyed, then: plain, "id") == [])
+        var narrow = keyed
+        narrow.columns[1].type = ColumnType(.smallint)
+        #expect(found(keyed, then: narrow) == ["p"])
+        narrow.columns.removeLast()
+        #expect(found(keyed, then: narrow) == ["p"])
+        // What is not met now, either, says nothing.
+        #expect(found(plain, then: plain) == [])
+    }
+
+    @Test("a foreign key is met by a key that begins with its columns, of the same types")
+    func met() {
+        func isMet(
+            _ parts: [KeyPart], _ columns: [String], _ parent: ColumnShape, _ child: ColumnShape
+        ) -> Bool {
+            ForeignKeyShape(
+                name: "f", columns: columns.map { _ in child.name }, parent: Self.name("p"),
+                parentColumns: columns
+            ).isMet(
+                by: TableShape(
+                    name: Self.name("p"), columns: [parent],
+                    keys: [KeyShape(name: "k", parts: parts, isUnique: false)]),
+                from: TableShape(name: Self.name("c"), columns: [child]))
+        }
+        func text(_ collation: String) -> ColumnShape {
+            ColumnShape(name: "t", type: ColumnType(.varchar, length: 9), collation: collation)
+        }
+        let number = ColumnShape(name: "t", type: ColumnType(.int))
+        let key = [KeyPart(column: "t"), KeyPart(column: "more")]
+        #expect(isMet(key, ["T"], number, number))
+        #expect(!isMet(key, ["more"], number, number))
+        #expect(!isMet([KeyPart(column: "t", prefixLength: 3)], ["t"], number, number))
+        let unsigned = ColumnShape(name: "t", type: ColumnType(.int, isUnsigned: true))
+        #expect(!isMet(key, ["t"], number, unsigned))
+        #expect(isMet(key, ["t"], text("utf8_bin"), text("utf8mb3_bin")))
+        #expect(!isMet(key, ["t"], text("utf8mb4_bin"), text("utf8mb3_bin")))
+    }
 }
