@@ -53,7 +53,7 @@ extension StatementHandler {
     /// A followed table that refers to one which a statement renames, where that is passed over since
     /// the copy has it by its new name: on the target the foreign key would stay with the old one.
     func childLeftBehind(_ ddl: DDL) -> TableName? {
-        let renamed = Set(Self.renamings(ddl).map(\.from))
+        let renamed = Set(Self.renamings(ddl).map { $0.from })
         guard !renamed.isEmpty else { return nil }
         return catalog.state.tables.values.filter { child in
             child.foreignKeys.contains { renamed.contains($0.parent) }
