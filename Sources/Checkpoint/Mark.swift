@@ -80,14 +80,19 @@ public struct Coordinator {
                 let task = AdoptedTask(adopting.task, source: key.source, meta: meta)
                 guard try task.note(connection) || isAnew else { return }
             }
+            let objects = StoredObjects(meta: meta, key: key)
+            if replacing != nil {
+                try update("phase=phase", connection)
+                try keepObjectsPlace(objects, connection)
+            }
             try update(
                 "phase='follow', \(low)consistent_from=\(hexLiteral(consistentFrom.encoded))",
                 connection)
-            let objects = StoredObjects(meta: meta, key: key)
             for kind in [StoredObject.Kind.identity, .coming] {
                 try connection.execute(objects.removeStatement(kind))
             }
             if replacing == nil {
+                try connection.execute(objects.removeStatement(.objects))
                 try connection.execute(
                     "DELETE FROM \(meta.table("shape")) WHERE \(key.condition)")
             }
@@ -103,6 +108,21 @@ public struct Coordinator {
             hasBegun = true
         }
         return hasBegun
+    }
+
+    /// Views and routines are copied once: of what is copied later they are no part, and statements
+    /// on them count from where they were copied.
+    private func keepObjectsPlace(_ objects: StoredObjects, _ connection: Connection) throws {
+        guard try !objects.readLocked(connection).contains(where: { $0.kind == .objects }),
+            let place = try connection.value(
+                "SELECT HEX(consistent_from) FROM \(meta.table("subtask")) "
+                    + "WHERE \(key.condition)")
+        else { return }
+        try connection.execute(
+            objects.storeStatement(
+                StoredObject(
+                    kind: .objects, name: TableName(schema: "", name: ""),
+                    definition: unhex(place))))
     }
 
     /// Sets the phase.

@@ -39,6 +39,9 @@ public struct StoredObject: Sendable, Hashable {
         case coming
         /// A table that other rules have let go: what the target has of it is nobody's.
         case left
+        /// Up to where views and routines were copied, once tables were copied behind that: an
+        /// encoded position.
+        case objects
         /// A view of which the target has refused a statement.
         case staleView = "stale.view"
         /// A procedure of which it has.

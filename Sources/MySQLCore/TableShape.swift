@@ -185,6 +185,35 @@ public struct ForeignKeyShape: Sendable, Hashable, Codable {
     }
 }
 
+extension ForeignKeyShape {
+    /// Whether a parent has what the foreign key refers to: a key that begins with its columns, of the
+    /// types of the child's. Servers refuse it without, whether they check foreign keys or not.
+    public func isMet(by parent: TableShape, from child: TableShape) -> Bool {
+        let wanted = parentColumns.map { $0.lowercased() }
+        let hasKey = parent.keys.contains { key in
+            let parts = key.parts.prefix(wanted.count)
+            return parts.allSatisfy { $0.prefixLength == nil }
+                && parts.map { $0.column?.lowercased() ?? "" } == wanted
+        }
+        guard hasKey, columns.count == parentColumns.count else { return false }
+        return zip(columns, parentColumns).allSatisfy { mine, theirs in
+            guard let own = child.columnIndex(mine), let other = parent.columnIndex(theirs) else {
+                return false
+            }
+            let (a, b) = (child.columns[own], parent.columns[other])
+            return a.type.kind == b.type.kind && a.type.isUnsigned == b.type.isUnsigned
+                && (a.type.kind != .decimal || a.type == b.type)
+                && Self.family(a.collation) == Self.family(b.collation)
+        }
+    }
+
+    /// A collation by one of the two names that its character set has.
+    private static func family(_ collation: String?) -> String? {
+        guard let collation, collation.hasPrefix("utf8_") else { return collation }
+        return "utf8mb3\(collation.dropFirst(4))"
+    }
+}
+
 /// A schema's defaults for new tables.
 public struct SchemaDefaults: Sendable, Hashable, Codable {
     /// Character set.

@@ -191,6 +191,9 @@ struct ForeignKeyGraph: Sendable {
     /// Whether the source can change the table's rows by an action of a foreign key.
     func isCascadeChild(_ table: TableName) -> Bool { cascadeChildren.contains(table) }
 
+    /// Tables whose changes reach others by actions.
+    var actingParents: Set<TableName> { Set(childTables.keys) }
+
     /// The different lists of this table's columns that children refer to.
     func referencedColumns(of table: TableName) -> [[String]] {
         var out: [[String]] = []

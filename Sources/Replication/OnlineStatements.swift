@@ -51,7 +51,8 @@ extension StatementHandler {
         return pieces.isEmpty ? .pass : try run(pieces, event)
     }
 
-    private static func renamings(_ ddl: DDL) -> [(from: TableName, to: TableName)] {
+    /// The tables that a statement gives other names, in its order.
+    static func renamings(_ ddl: DDL) -> [(from: TableName, to: TableName)] {
         switch ddl {
         case .renameTables(let d): d.renamings.map { ($0.from, $0.to) }
         case .alterTable(let d): d.renamedTo.map { [(d.table, $0)] } ?? []

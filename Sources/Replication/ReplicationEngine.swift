@@ -237,6 +237,7 @@ public final class ReplicationEngine: Sendable {
         var online: [TableName: OnlineSchemaChangeStateMachine.Entry] = [:]
         let objects = StoredObjects(meta: configuration.meta, key: configuration.key)
         var loose: Set<TableName> = []
+        var objectsFrom: SourcePosition?
         let stored = try objects.read(target)
         for object in stored {
             switch object.kind {
@@ -244,6 +245,7 @@ public final class ReplicationEngine: Sendable {
                 online[object.name] = try object.decoded(
                     as: OnlineSchemaChangeStateMachine.Entry.self)
             case .loose: loose.insert(object.name)
+            case .objects: objectsFrom = try SourcePosition(encoded: object.definition)
             default: break
             }
         }
@@ -255,7 +257,7 @@ public final class ReplicationEngine: Sendable {
         let catalog = TableCatalog(
             sourceVersion: source.serverVersion, mapping: configuration.tables,
             state: schemas, windows: configuration.ranges, lowWater: state.lowWater,
-            consistentFrom: state.consistentFrom,
+            consistentFrom: state.consistentFrom, objectsFrom: objectsFrom,
             session: StatementSession(
                 source: try ServerDialect(source), target: try ServerDialect(target)),
             online: online, loose: loose, isSafe: configuration.converges,

@@ -127,6 +127,9 @@ struct StatementHandler {
             throw ReplicationError.changedDuringCopy(changing.key, position)
         }
         if !uses.isEmpty, uses.values.allSatisfy({ $0 == .skip }) {
+            if let child = childLeftBehind(ddl) {
+                throw ReplicationError.changedDuringCopy(child, position)
+            }
             if case .alterTable = ddl {
                 for table in wanted { catalog.onlineChanges?.forgetShadows(of: table) }
             }
@@ -201,11 +204,15 @@ struct StatementHandler {
         let gone = Set(ddl.tablesBefore).subtracting(ddl.tablesAfter)
         var context = event.context
         if isOwnText { context.encoding = .utf8 }
+        var settings = try settings(event, isOwnText: isOwnText)
+        if try leavesNewForeignKeys(ddl, wanted, event, state) {
+            settings.append("foreign_key_checks=0")
+        }
         return DDLRequest.Part(
             sql: withoutRows(ddl, try text(statement, context, event.position)),
             defaultSchema: catalog.mapping.movesTables
                 ? nil : String(decoding: event.query.schema, as: UTF8.self),
-            settings: try settings(event, isOwnText: isOwnText),
+            settings: settings,
             tables: try catalog.targets(wanted),
             existAfter: try catalog.targets(ddl.tablesAfter.filter { wanted.contains($0) }),
             goneAfter: try catalog.targets(gone.filter { wanted.contains($0) }),
@@ -507,10 +514,9 @@ struct StatementHandler {
         // Tables that were copied later stay, and so do the schema's defaults.
         let all = catalog.state.tables.keys.filter { $0.schema == schema }
         if all.count == tables.count { effects.append(.dropSchema(DropSchema(name: schema))) }
-        // Views and routines go where nothing of the schema stays and it is the target's, too.
+        // Views and routines go where they were not copied later and the schema is the target's, too.
         let isWhole =
-            all.count == tables.count && (try? catalog.target(ofSchema: schema)) == schema
-            && catalog.use(of: TableName(schema: schema, name: "")) != .skip
+            (try? catalog.target(ofSchema: schema)) == schema && !catalog.hasLaterObjects
             && !catalog.mapping.hasOthers
         if applied.contains(event.end.identity) || tables.isEmpty && !isWhole {
             return .shapesOnly(effects, event.context)

@@ -37,6 +37,9 @@ final class TableCatalog {
     /// What was copied, also where the mark has passed its copy.
     private let copied: Set<TableName>
     private let consistentFrom: SourcePosition?
+    /// What lies before it says nothing of views and routines: they were copied behind that. `nil`
+    /// where the mark has passed it.
+    private let objectsFrom: SourcePosition?
     /// Unique keys that tables have on the target only.
     private var targetKeys: [TableName: [KeyShape]] = [:]
     /// Columns and unique keys of tables of the target, by their names there.
@@ -92,7 +95,8 @@ final class TableCatalog {
     init(
         sourceVersion: ServerVersion, mapping: TableMapping, state: SchemaState,
         windows: [TableName: CopyRange], lowWater: SourcePosition? = nil,
-        consistentFrom: SourcePosition?, session: StatementSession? = nil,
+        consistentFrom: SourcePosition?, objectsFrom: SourcePosition? = nil,
+        session: StatementSession? = nil,
         online: [TableName: OnlineSchemaChangeStateMachine.Entry] = [:],
         loose: Set<TableName> = [], isSafe: Bool = false, adoptedUntil: SourcePosition? = nil,
         notedDefaults: StoredDefaults? = nil
@@ -114,6 +118,10 @@ final class TableCatalog {
         self.windows = windows.filter { !(lowWater.map($0.value.isPassed(by:)) ?? false) }
         copied = Set(windows.keys)
         self.consistentFrom = consistentFrom
+        let objects = (objectsFrom ?? consistentFrom).map { CopyRange(low: $0, high: $0) }
+        self.objectsFrom = objects.flatMap { range in
+            lowWater.map(range.isPassed(by:)) == true ? nil : range.high
+        }
         graph = ForeignKeyGraph(state.tables.values)
         if let names = mapping.onlineNames {
             onlineChanges = OnlineSchemaChangeStateMachine(names, entries: online) {
@@ -361,6 +369,12 @@ final class TableCatalog {
 
     /// Whether the copy has found a table.
     func wasCopied(_ table: TableName) -> Bool { copied.contains(table) }
+
+    /// Whether views and routines were copied behind the current transaction.
+    var hasLaterObjects: Bool {
+        guard let identity, let objectsFrom else { return false }
+        return objectsFrom.contains(identity)
+    }
 
     /// How DDL at the current transaction meets a table's copy.
     func use(of table: TableName) -> Use {

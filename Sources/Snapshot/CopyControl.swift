@@ -71,6 +71,12 @@ actor CopyControl {
         return (snapshots, try ledger.chunks(connection), try objects.read(connection))
     }
 
+    /// The tables at the mark.
+    func shapes() throws -> [TableShape] {
+        let (connection, _) = try connected()
+        return try StoredShapes(meta: configuration.meta, key: configuration.key).read(connection)
+    }
+
     /// The number for the next `count` snapshots.
     func reserveSnapshots(_ count: Int) -> Int {
         defer { nextSnapshot += count }

@@ -100,8 +100,11 @@ struct CopyRun: Sendable {
         // Before any view is opened.
         let identities = try await schema.identities(plan)
         let begun = Self.followed(recorded, objects, earlier, state)
+        // Before the first copy has ended there are none.
+        let mark = try await control.shapes()
+        try requireParents(begun, mark)
         var run = self
-        run.plan = plan.tied(besides: begun)
+        run.plan = plan.tied(besides: begun, at: mark)
         let chunks = try await run.startOver(
             recorded, objects, &owned, isFirst: state.lowWater == nil, earlier, identities,
             followed: begun)
@@ -132,6 +135,18 @@ struct CopyRun: Sendable {
         guard state.lowWater != nil else { return [] }
         let restart = Set(objects.filter { $0.kind == .restart }.map(\.name))
         return whole(chunks).filter { earlier[$0] == nil && !restart.contains($0) }
+    }
+
+    /// Has followed tables copied again that tables to be created refer to, and that do not have on
+    /// the target yet what these refer to: the stream would bring it, and waits for the copy.
+    private func requireParents(_ followed: Set<TableName>, _ mark: [TableShape]) throws {
+        let outgrown = try plan.outgrown(followed, at: mark).filter {
+            try !plan.mapping.mayBeShared(target: plan.mapping.target(of: $0))
+        }
+        // What can't start over must not be told to.
+        guard !configuration.intoExisting, !outgrown.isEmpty else { return }
+        throw SnapshotError.startsOver(
+            outgrown, detail: "a table that comes refers to what it has got since")
     }
 
     /// Makes the target this run's, as a subtask that copies.
@@ -202,7 +217,9 @@ struct CopyRun: Sendable {
         var anew = restart
         // Once changes have been applied, they will drop what the source has no more, but for what
         // is of no use to them.
-        let gone = try await dropVanished(chunks, owned, earlier, only: isFirst ? nil : restart)
+        let half = earlier.begun(chunks, owned).subtracting(Self.whole(chunks))
+        let gone = try await dropVanished(
+            chunks, owned, earlier, only: isFirst ? nil : restart, half: half)
         for table in gone { owned[table] = nil }
         anew.subtract(gone)
         let chunks = chunks.filter { !gone.contains($0.table) }
@@ -287,29 +304,34 @@ struct CopyRun: Sendable {
     ///
     /// - Parameter only: tables that start over once changes have been applied, which created them,
     ///   or took them over; `nil`: no change has been applied.
+    /// - Parameter half: tables of which some rows are copied. What comes behind these nobody knows
+    ///   how to read, since only whole ones have a shape at their copy.
     /// - Returns: tables of which nothing is copied now, those among them that were merged with one
     ///   that has gone.
     private func dropVanished(
         _ chunks: [ChunkRecord], _ owned: [TableName: String], _ earlier: TableIdentities,
-        only: Set<TableName>?
+        only: Set<TableName>?, half: Set<TableName>
     ) async throws -> Set<TableName> {
         let whole = Self.whole(chunks)
         let begun = Set(chunks.map(\.table))
-        let vanished = (only ?? begun.union(owned.keys)).subtracting(plan.tables.map(\.name))
-            .sorted()
+        let vanished = (only?.union(half) ?? begun.union(owned.keys))
+            .subtracting(plan.tables.map(\.name)).sorted()
         var gone: Set<TableName> = []
         var targets: Set<TableName> = []
         var others: Set<TableName> = []
         for table in vanished {
             let target = try plan.mapping.target(of: table)
             if plan.mapping.mayBeShared(target: target) {
-                guard begun.contains(table) || only != nil else { continue }
+                guard begun.contains(table) || only?.contains(table) == true else { continue }
                 throw SharedTarget.refusal(
                     target, "was begun, and \(table) is not on the source any more",
                     meta: configuration.meta)
             }
             let all = try plan.merged(with: table).union([table])
-            let isFollowed = only != nil && !configuration.intoExisting
+            let isFollowed =
+                !configuration.intoExisting
+                && (only?.contains(table) == true
+                    || only != nil && half.contains(table) && all.count == 1)
             if isFollowed || all.contains(where: { owned[$0] != nil }) {
                 targets.insert(target)
             } else if !configuration.intoExisting {

@@ -405,9 +405,28 @@ actor SchemaCopier {
         let planned = plan.tables.filter { tables.contains($0.name) }
         let there = try SchemaReader(target).shapes(of: planned.map(\.target))
         try target.execute("COMMIT")
-        return planned.filter { table in
-            there[table.target].map { difference($0, table, target) != nil } ?? false
+        return try planned.filter { table in
+            guard let shape = there[table.target] else { return false }
+            if difference(shape, table, target) != nil { return true }
+            // One that the source has no more refuses rows, or takes some along, and statements on
+            // it that lie before the copy are not repeated.
+            let wanted = try table.shape.foreignKeys.map { key in
+                plain(key, try plan.mapping.target(of: key.parent))
+            }
+            return Set(shape.foreignKeys.map { plain($0, $0.parent) }) != Set(wanted)
         }.map(\.name).sorted()
+    }
+
+    /// A foreign key without its name, which servers give, and what they write in more than one way.
+    private func plain(_ key: ForeignKeyShape, _ parent: TableName) -> ForeignKeyShape {
+        func action(_ action: ForeignKeyShape.Action) -> ForeignKeyShape.Action {
+            action.changesChildren ? action : .restrict
+        }
+        return ForeignKeyShape(
+            name: "", columns: key.columns.map { $0.lowercased() },
+            parent: TableName(schema: parent.schema.lowercased(), name: parent.name.lowercased()),
+            parentColumns: key.parentColumns.map { $0.lowercased() },
+            onDelete: action(key.onDelete), onUpdate: action(key.onUpdate))
     }
 
     private func names(

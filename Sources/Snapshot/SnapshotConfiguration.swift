@@ -171,13 +171,17 @@ public struct SnapshotPlan: Sendable {
     /// rows of what is tied to it and followed. That can be where actions reach no followed table;
     /// where they do, all that takes part in them is copied again. And it can't differ between the
     /// tables that are tied together: those that are copied are read in one view.
-    func tied(besides followed: Set<TableName>) -> SnapshotPlan {
+    ///
+    /// - Parameter mark: tables as they are at the mark. The stream begins there, and acts on what it
+    ///   finds by foreign keys that the source may have dropped since.
+    func tied(besides followed: Set<TableName>, at mark: [TableShape] = []) -> SnapshotPlan {
         guard !followed.isEmpty else { return self }
         var neighbours: [TableName: Set<TableName>] = [:]
         var acting: [(parent: TableName, child: TableName)] = []
-        let names = Set(tables.map(\.name))
-        for table in tables {
-            for key in table.shape.foreignKeys where names.contains(key.parent) {
+        let planned = Set(tables.map(\.name))
+        let names = planned.union(mark.map(\.name))
+        for table in tables.map(\.shape) + mark {
+            for key in table.foreignKeys where names.contains(key.parent) {
                 neighbours[table.name, default: []].insert(key.parent)
                 neighbours[key.parent, default: []].insert(table.name)
                 guard key.onDelete.changesChildren || key.onUpdate.changesChildren else { continue }
@@ -195,11 +199,14 @@ public struct SnapshotPlan: Sendable {
                 }
             }
             seen.formUnion(all)
-            var group = all.subtracting(followed)
+            // What the source has no more can't be copied; the stream takes it away, too.
+            var group = all.intersection(planned).subtracting(followed)
             guard !group.isEmpty else { continue }
             let actions = acting.filter { all.contains($0.child) }
             if actions.contains(where: { followed.contains($0.child) }) {
-                for action in actions { group.formUnion([action.parent, action.child]) }
+                for action in actions {
+                    group.formUnion(planned.intersection([action.parent, action.child]))
+                }
             }
             found.append(group)
         }
@@ -214,6 +221,26 @@ public struct SnapshotPlan: Sendable {
             }, mapping: mapping)
         plan.groups = found
         return plan
+    }
+
+    /// Followed tables that lack, as of the mark, what foreign keys of others refer to by now: servers
+    /// do not create those beside them.
+    ///
+    /// - Parameter mark: tables as they are at the mark.
+    func outgrown(_ followed: Set<TableName>, at mark: [TableShape]) -> [TableName] {
+        let now = Dictionary(tables.map { ($0.name, $0.shape) }, uniquingKeysWith: { a, _ in a })
+        let then = Dictionary(mark.map { ($0.name, $0) }, uniquingKeysWith: { a, _ in a })
+        var found: Set<TableName> = []
+        for table in tables where !followed.contains(table.name) {
+            for key in table.shape.foreignKeys where followed.contains(key.parent) {
+                guard let before = then[key.parent], let parent = now[key.parent],
+                    key.isMet(by: parent, from: table.shape),
+                    !key.isMet(by: before, from: table.shape)
+                else { continue }
+                found.insert(key.parent)
+            }
+        }
+        return found.sorted()
     }
 
     /// Groups of tables that must be read at one position: tables that need an exact view and are

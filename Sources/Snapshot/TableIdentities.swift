@@ -56,6 +56,11 @@ struct TableIdentities: Sendable {
         Set(tables.filter { now[$0.key].map { [then = $0.value] in then != $0 } ?? false }.keys)
     }
 
+    /// Tables of which the target has something by now.
+    func begun(_ chunks: [ChunkRecord], _ owned: [TableName: String]) -> Set<TableName> {
+        Set(tables.keys).intersection(Set(chunks.map(\.table)).union(owned.keys))
+    }
+
     /// What is not stored yet of tables whose rows are to be read, sorted.
     ///
     /// - Parameter whole: tables whose rows are all there.

@@ -124,15 +124,20 @@ extension Migration {
         try StoredShapes(meta: meta, key: key).read(target).map(\.name)
     }
 
+    /// Tables that are being copied while others are followed, or wait for it.
+    func copyingTables(_ target: Connection) throws -> Set<TableName> {
+        let stored = try StoredObjects(meta: meta, key: key).read(target)
+        return Set(
+            stored.filter { [.identity, .restart, .coming].contains($0.kind) }.map(\.name)
+        ).filter { !$0.name.isEmpty }
+    }
+
     /// Finds out whose chunks stay, and whether anything is to be copied still.
     func noteCopies(
         in change: inout Coordinator.RuleChange, isCopying: Bool, _ target: Connection
     ) throws {
         let new = settings.mapping
-        let stored = try StoredObjects(meta: meta, key: key).read(target)
-        let copying = Set(
-            stored.filter { [.identity, .restart, .coming].contains($0.kind) }.map(\.name)
-        ).filter { !$0.name.isEmpty }
+        let copying = try copyingTables(target)
         if isCopying {
             change.isCopying = copying.contains { new.selects($0) }
             let gone = copying.filter { !new.selects($0) }

@@ -77,9 +77,12 @@ extension Migration {
             only: ["target-triggers", "event-scheduler", "expression-filters", "foreign-keys"])
         try requireEmptyWhereLeft(copied, coming, target, refuse)
         let gone = shapes.filter { !new.selects($0.name) }.map(\.name)
+        // Rows are there of what is being copied, and will be of what comes.
+        let copying = try isCopying ? copyingTables(target) : []
+        let begun = copied.union(copying)
         try requireUntied(
-            leaving: gone, of: old, staying: shapes.map(\.name).filter { new.selects($0) }, target,
-            refuse)
+            leaving: begun.filter { !new.selects($0) }.sorted(), of: old,
+            staying: begun.filter { new.selects($0) }.union(coming).sorted(), target, refuse)
         for child in shapes where new.selects(child.name) {
             // As of the mark: the source may have dropped it since, and what it did comes still.
             for key in child.foreignKeys where gone.contains(key.parent) {

@@ -89,8 +89,24 @@ struct RuleChangeTests {
         try coordinator.beginFollowing(
             from: Subtask.position(9), consistentFrom: Subtask.position(9), shapes: [],
             replacing: [])
-        #expect(try records() == ["left old"])
+        // Views and routines were copied with the first tables, wherever others are copied.
+        let place = StoredObject(
+            kind: .objects, name: TableName(schema: "", name: ""),
+            definition: Subtask.position(8).encoded)
+        func objects() throws -> [StoredObject] {
+            try StoredObjects(meta: subtask.meta, key: subtask.key).read(connection)
+        }
+        #expect(try records() == ["left old", "objects "])
+        #expect(try objects().last == place)
         #expect(try subtask.peek()?.lowWater == Subtask.position(5))
+        try coordinator.beginFollowing(
+            from: Subtask.position(12), consistentFrom: Subtask.position(12), shapes: [],
+            replacing: [])
+        #expect(try objects().last == place)
+        #expect(try subtask.peek()?.consistentFrom == Subtask.position(12))
+        try coordinator.beginFollowing(
+            from: Subtask.position(12), consistentFrom: Subtask.position(12), shapes: [])
+        #expect(try records() == ["left old"])
     }
 
     @Test(

@@ -1,0 +1,88 @@
+internal import MySQLCore
+internal import MySQLSyntax
+internal import Rules
+
+// Foreign keys that are made, or moved, between tables whose rows are as of different places of the
+// binlog: some are followed, others were copied behind the statement.
+//
+// A followed child's rows are older than those of a parent that was copied later, so that neither
+// they nor the statement may be asked for their parents: at the place of the copy both are what they
+// were on the source, which held the foreign key. That is enough where it refuses, and where the
+// parent still has the columns and the key that are referred to. An action is another thing: what it
+// did to the child on the source no event tells, and the parent's changes that did it are passed
+// over. Then the child is copied again, too, and with it all that the statement has made of it.
+//
+// Nor can an action be run of which some tables are followed and others, tied to them, hold later
+// rows: asked, the target acts on those, and not asked, it does not act at all.
+
+extension StatementHandler {
+    /// Whether the target must not ask foreign keys about rows when it runs a statement, since the
+    /// statement ties a table to another one that was copied behind it.
+    ///
+    /// - Parameters:
+    ///   - wanted: the migrated ones of the tables that it names.
+    ///   - state: the tables before it.
+    /// - Throws: ``ReplicationError/changedDuringCopy(_:_:)`` where that is not enough.
+    func leavesNewForeignKeys(
+        _ ddl: DDL, _ wanted: Set<TableName>, _ event: Event, _ state: SchemaState
+    ) throws -> Bool {
+        var after = state
+        guard (try? after.apply(ddl, context: event.context)) != nil else { return false }
+        let known = Set(ddl.tablesBefore.flatMap { state.tables[$0]?.foreignKeys ?? [] })
+        var isTied = false
+        for name in Set(ddl.tablesAfter).sorted()
+        where wanted.contains(name) && catalog.use(of: name) == .exact {
+            guard let child = after.tables[name] else { continue }
+            let made = child.foreignKeys.filter {
+                !known.contains($0) && catalog.mapping.selects($0.parent)
+            }
+            guard !made.isEmpty else { continue }
+            for key in made where catalog.use(of: key.parent) != .exact {
+                guard !key.onDelete.changesChildren, !key.onUpdate.changesChildren,
+                    let parent = after.tables[key.parent], key.isMet(by: parent, from: child)
+                else { throw ReplicationError.changedDuringCopy(name, event.position) }
+                isTied = true
+            }
+            if catalog.tearsActions(around: name, after) {
+                throw ReplicationError.changedDuringCopy(name, event.position)
+            }
+        }
+        return isTied
+    }
+
+    /// A followed table that refers to one which a statement renames, where that is passed over since
+    /// the copy has it by its new name: on the target the foreign key would stay with the old one.
+    func childLeftBehind(_ ddl: DDL) -> TableName? {
+        let renamed = Set(Self.renamings(ddl).map { $0.from })
+        guard !renamed.isEmpty else { return nil }
+        return catalog.state.tables.values.filter { child in
+            child.foreignKeys.contains { renamed.contains($0.parent) }
+                && catalog.mapping.selects(child.name) && catalog.use(of: child.name) == .exact
+        }.map(\.name).min()
+    }
+}
+
+extension TableCatalog {
+    /// Whether a table, and those tied to it, can't be followed in the current transaction, if tables
+    /// become these, because actions of foreign keys are needed in some and must not reach others.
+    func tearsActions(around table: TableName, _ state: SchemaState) -> Bool {
+        guard hasWindows else { return false }
+        return ForeignKeyGraph(state.tables.values.filter { mapping.selects($0.name) })
+            .hasActions(around: table) { state.tables[$0] != nil && use(of: $0) != .exact }
+    }
+}
+
+extension ForeignKeyGraph {
+    /// Whether actions that some tables need can't be run, or not rightly, because others that are
+    /// tied to what they reach hold rows of a later place. Only what is tied to a table counts.
+    func hasActions(around table: TableName, tornBy isLater: (TableName) -> Bool) -> Bool {
+        actingParents.contains { parent in
+            if isLater(parent) { return false }
+            let reached = cascadeTargets(of: parent)
+            guard !reached.allSatisfy(isLater) else { return false }
+            var tied = reached.union([parent])
+            for other in tied { tied.formUnion(neighbours(of: other)) }
+            return tied.contains(table) && tied.contains(where: isLater)
+        }
+    }
+}

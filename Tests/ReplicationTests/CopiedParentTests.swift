@@ -1,0 +1,164 @@
+import Checkpoint
+import MySQLCore
+import MySQLSyntax
+import Rules
+import Testing
+
+@testable import Replication
+
+/// Statement 5 meets `f`, which is followed, and `c`, which was copied at 9.
+@Suite("Foreign keys between tables of different places")
+struct CopiedParentTests {
+    private static func name(_ table: String) -> TableName {
+        TableName(schema: "shop", name: table)
+    }
+
+    /// A table with a whole number as key, a number without one, and foreign keys of columns of
+    /// their parents' names.
+    private static func table(
+        _ table: String, _ parents: [String] = [], _ action: ForeignKeyShape.Action = .restrict
+    ) -> TableShape {
+        TableShape(
+            name: name(table),
+            columns: [
+                ColumnShape(name: "id", type: ColumnType(.int), isNullable: false),
+                ColumnShape(name: "n", type: ColumnType(.int)),
+                ColumnShape(name: "big", type: ColumnType(.bigint)),
+            ] + parents.map { ColumnShape(name: $0, type: ColumnType(.int)) },
+            keys: [KeyShape(name: "PRIMARY", parts: [KeyPart(column: "id")], isUnique: true)],
+            foreignKeys: parents.map {
+                ForeignKeyShape(
+                    name: "to_\($0)", columns: [$0], parent: name($0), parentColumns: ["id"],
+                    onDelete: action)
+            }, charset: "utf8mb4", collation: "utf8mb4_general_ci")
+    }
+
+    /// - Parameter copied: tables by where they were copied; others are followed.
+    private static func catalog(
+        _ tables: [TableShape], copied: [String: Int], objectsFrom: Int? = nil
+    ) throws -> TableCatalog {
+        let rig = StatementHandlerTests.Rig()
+        var state = SchemaState()
+        for table in tables { state.tables[table.name] = table }
+        state.schemas["shop"] = SchemaDefaults(
+            charset: "utf8mb4", collation: "utf8mb4_general_ci")
+        var windows: [TableName: CopyRange] = [:]
+        for (table, place) in copied {
+            windows[name(table)] = CopyRange(
+                low: TargetRig.position(place), high: TargetRig.position(place))
+        }
+        return TableCatalog(
+            sourceVersion: rig.source.version,
+            mapping: TableMapping(
+                TableSelection(tables: [try #require(TablePattern("shop.*"))])),
+            state: state, windows: windows, consistentFrom: TargetRig.position(9),
+            objectsFrom: objectsFrom.map { TargetRig.position($0) },
+            session: StatementSession(source: rig.source, target: rig.target))
+    }
+
+    private static func decide(
+        _ sql: String, _ catalog: TableCatalog, number: Int = 5
+    ) throws -> StatementHandler.Decision {
+        try StatementHandlerTests.Rig().decide(Array(sql.utf8), number: number, catalog)
+    }
+
+    /// What becomes of a statement: whether the target checks foreign keys when it runs it, or which
+    /// table is copied again before.
+    private static func outcome(
+        _ sql: String, _ tables: [TableShape], copied: [String: Int], number: Int = 5
+    ) throws -> String {
+        do {
+            switch try decide(sql, catalog(tables, copied: copied), number: number) {
+            case .run(let request, _, _):
+                return request.settings.last == "foreign_key_checks=0" ? "unchecked" : "checked"
+            case .pass: return "passed"
+            default: return "?"
+            }
+        } catch ReplicationError.changedDuringCopy(let table, _) {
+            return "\(table.name) again"
+        }
+    }
+
+    @Test("a foreign key to a table that was copied later is not checked when it is made")
+    func made() throws {
+        func outcome(_ sql: String, number: Int = 5) throws -> String {
+            try Self.outcome(
+                sql, [Self.table("f"), Self.table("c")], copied: ["c": 9, "made": 1],
+                number: number)
+        }
+        let key = "FOREIGN KEY (n) REFERENCES c (id)"
+        #expect(try outcome("ALTER TABLE f ADD \(key)") == "unchecked")
+        #expect(try outcome("ALTER TABLE f ADD \(key)", number: 12) == "checked")
+        // It was there at the mark, was dropped, and is made again.
+        #expect(try outcome("CREATE TABLE made (id INT PRIMARY KEY, n INT, \(key))") == "unchecked")
+        // What the copy has of it already.
+        #expect(try outcome("CREATE TABLE new (id INT PRIMARY KEY, n INT, \(key))") == "passed")
+        #expect(try outcome("ALTER TABLE c ADD FOREIGN KEY (n) REFERENCES f (id)") == "passed")
+        #expect(try outcome("ALTER TABLE f ADD FOREIGN KEY (n) REFERENCES f (id)") == "checked")
+        #expect(
+            try outcome("ALTER TABLE f ADD FOREIGN KEY (n) REFERENCES other.c (id)") == "checked")
+    }
+
+    @Test("a child that gets an action, or refers to what is gone, is copied again")
+    func again() throws {
+        func outcome(_ key: String) throws -> String {
+            try Self.outcome(
+                "ALTER TABLE f ADD FOREIGN KEY \(key)", [Self.table("f"), Self.table("c")],
+                copied: ["c": 9])
+        }
+        #expect(try outcome("(n) REFERENCES c (id) ON DELETE CASCADE") == "f again")
+        #expect(try outcome("(n) REFERENCES c (id) ON UPDATE SET NULL") == "f again")
+        // The parent was dropped, or has another shape by then.
+        #expect(try outcome("(n) REFERENCES gone (id)") == "f again")
+        #expect(try outcome("(n) REFERENCES c (n)") == "f again")
+        #expect(try outcome("(big) REFERENCES c (id)") == "f again")
+        #expect(try outcome("(n) REFERENCES c (missing)") == "f again")
+    }
+
+    @Test("an action that must run, and must not reach later rows, has its table copied again")
+    func torn() throws {
+        let tables = [
+            Self.table("p"), Self.table("a"), Self.table("b", ["p"]), Self.table("g", ["a"]),
+        ]
+        let sql = "ALTER TABLE a ADD FOREIGN KEY (n) REFERENCES p (id) ON DELETE CASCADE"
+        #expect(try Self.outcome(sql, tables, copied: ["b": 9]) == "a again")
+        // Rows of children that go with it are asked about theirs.
+        #expect(try Self.outcome(sql, tables, copied: ["g": 9]) == "a again")
+        #expect(try Self.outcome(sql, tables, copied: ["other": 9]) == "checked")
+        #expect(try Self.outcome(sql, tables, copied: ["a": 9, "b": 9]) == "passed")
+    }
+
+    @Test("a parent that was copied by its new name takes its followed children along")
+    func renamed() throws {
+        for sql in ["RENAME TABLE c TO d", "ALTER TABLE c RENAME TO d"] {
+            func outcome(_ copied: [String: Int]) throws -> String {
+                try Self.outcome(
+                    sql, [Self.table("f", ["c"]), Self.table("d")], copied: copied)
+            }
+            #expect(try outcome(["d": 9]) == "f again")
+            #expect(try outcome(["d": 9, "f": 9]) == "passed")
+        }
+    }
+
+    @Test("DROP DATABASE takes views along that were not copied with the tables that came")
+    func views() throws {
+        let tables = [Self.table("f"), Self.table("c")]
+        for (objectsFrom, isEmptied) in [(nil, false), (7, false), (3, true)] as [(Int?, Bool)] {
+            let catalog = try Self.catalog(tables, copied: ["c": 9], objectsFrom: objectsFrom)
+            guard case .run(let request, _, _) = try Self.decide("DROP DATABASE shop", catalog)
+            else {
+                Issue.record("it is not run")
+                return
+            }
+            #expect(request.goneAfter == [Self.name("f")])
+            #expect((request.emptiedSchema != nil) == isEmptied)
+        }
+        // Nothing of it is followed but views.
+        let none = try Self.catalog([Self.table("c")], copied: ["c": 9], objectsFrom: 3)
+        guard case .run(let request, _, _) = try Self.decide("DROP DATABASE shop", none) else {
+            Issue.record("it is not run")
+            return
+        }
+        #expect(request.tables.isEmpty && request.emptiedSchema?.name == "shop")
+    }
+}
