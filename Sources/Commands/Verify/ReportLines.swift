@@ -38,6 +38,7 @@ enum ReportLines {
             out += table.structure.map {
                 "  \($0.isDifference ? "differs" : "note")  \($0.description)"
             }
+            out += table.notes.map { "  note  \($0)" }
             out += table.differences.map { "  row  \($0.description)" }
             let unnamed =
                 table.differingRows
@@ -84,6 +85,7 @@ enum ReportLines {
         out.set("undecided_reason", table.undecidedReason)
         out.set("differences", table.differences.map(\.description))
         out.set("structure", table.structure.map(\.description))
+        out.set("notes", table.notes)
         return out
     }
 
