@@ -109,7 +109,8 @@ struct FixSQL: Sendable {
             (name: quoteIdentifier($0.name), literal: utf8Literal($0.value))
         }
         let values = row + filled
-        return "INSERT INTO \(plan.target.name.quoted) (\(values.map(\.name).joined(separator: ",")))"
+        let names = values.map(\.name).joined(separator: ",")
+        return "INSERT INTO \(plan.target.name.quoted) (\(names))"
             + " VALUES (\(values.map(\.literal).joined(separator: ",")));"
     }
 

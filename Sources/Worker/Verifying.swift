@@ -1,3 +1,4 @@
+internal import MySQLClient
 internal import MySQLCore
 internal import Runtime
 internal import Settings
