@@ -186,13 +186,16 @@ struct StructureComparison {
                 .lowercased().replacing("noaction", with: "restrict")
         }
         let (a, b) = (Set(source.foreignKeys.map(text)), Set(target.foreignKeys.map(text)))
+        // Parents are merged as well, under another name and with more columns in their keys.
+        let isDifference = !isMerged
         return source.foreignKeys.filter { !b.contains(text($0)) }.map {
             StructureFinding(
-                .foreignKeyDiffers, true, "\(name): foreign key \($0.name) is not on the target")
+                .foreignKeyDiffers, isDifference,
+                "\(name): foreign key \($0.name) is not on the target")
         }
             + target.foreignKeys.filter { !a.contains(text($0)) }.map {
                 StructureFinding(
-                    .foreignKeyDiffers, true,
+                    .foreignKeyDiffers, isDifference,
                     "\(name): foreign key \($0.name) is on the target only")
             }
     }

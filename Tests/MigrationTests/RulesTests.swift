@@ -119,6 +119,9 @@ extension MigrationTests {
                     cluster.workers[0].address,
                 ]).end()
             }
+            try await cluster.eventually("a's last row") {
+                target("SELECT 1 FROM late_a") == "1\n"
+            }
             var outcome = try await verify()
             #expect(outcome.status == 0, "\(outcome.text)")
             for words in [
