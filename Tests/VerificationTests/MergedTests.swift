@@ -102,7 +102,6 @@ import Verification
 
     @Test func rowsThatMoveToAnotherPartAreMissingAndExtra() async throws {
         let trial = try await merged()
-        // As a whole, the table has the rows that it is to have.
         try trial.onTarget(
             """
             UPDATE orders SET part='x' WHERE part='1' AND id=450;
