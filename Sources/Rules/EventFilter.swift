@@ -107,6 +107,21 @@ public struct EventFilter: Sendable {
         }
     }
 
+    /// The rule by which some change of a table's rows, or some statement on it, may be left out;
+    /// `nil` for none. What a rule's patterns will match nobody knows, so that one that has any
+    /// counts.
+    func rule(leavingOutOf table: TableName) -> String? {
+        for kind in [EventSelector.insert, .update, .delete] {
+            let verdict = decision(for: kind, on: table)
+            if verdict.action == .ignore { return verdict.rule }
+        }
+        for kind in EventSelector.ofTables {
+            let verdict = decision(forDDL: [kind], on: table, sql: "")
+            if verdict.action == .ignore { return verdict.rule }
+        }
+        return rules.first { $0.sql != nil && $0.action != .error && $0.matches(table) }?.name
+    }
+
     private func decide(_ table: TableName, _ verdict: (Rule) -> EventAction) -> Decision {
         var error: Decision?
         for rule in rules where rule.matches(table) {
@@ -137,6 +152,17 @@ extension EventSelector {
             }
         }
         return false
+    }
+
+    /// The kinds of statements on tables, as far as servers have them that are migrated from.
+    static let ofTables: [EventSelector] = allCases.filter { kind in
+        switch kind {
+        case .all, .allDML, .allDDL, .none, .noDML, .noDDL, .incompatibleDDL, .insert, .update,
+            .delete, .createSchema, .dropSchema, .alterSchema, .createView, .dropView,
+            .modifySchemaCharset, .recoverTable, .alterTTL, .removeTTL:
+            false
+        default: true
+        }
     }
 
     /// What `incompatible ddl changes` covers: the kinds that DM makes out in statements and calls

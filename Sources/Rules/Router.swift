@@ -165,11 +165,22 @@ public struct Router: Sendable {
     ///
     /// Says yes too often rather than too seldom: names are compared without regard to case.
     func mayLead(to target: TableName) -> Bool {
-        rules.contains { rule in
-            rule.targetSchema.lowercased() == target.schema.lowercased()
-                && (rule.targetTable.isEmpty
-                    || rule.targetTable.lowercased() == target.name.lowercased())
+        rules.contains { Self.mayLead($0, to: target) }
+    }
+
+    /// What is filled in by the rules that ``mayLead(to:)`` means, an entry for each: columns with
+    /// the values that are known without the tables' names.
+    func filled(leadingTo target: TableName) -> [[Route.ExtractedColumn]] {
+        rules.filter { Self.mayLead($0, to: target) }.map { rule in
+            guard let extraction = rule.extractSource else { return [] }
+            return [.init(name: extraction.column, value: extraction.value(of: source))]
         }
+    }
+
+    private static func mayLead(_ rule: Rule, to target: TableName) -> Bool {
+        rule.targetSchema.lowercased() == target.schema.lowercased()
+            && (rule.targetTable.isEmpty
+                || rule.targetTable.lowercased() == target.name.lowercased())
     }
 
     private func schemaRules(_ schema: String) -> [Rule] {

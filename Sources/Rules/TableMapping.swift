@@ -121,6 +121,23 @@ public struct TableMapping: Sendable {
         }
     }
 
+    /// What tables of the task's other sources fill in, where they may go to this table of the
+    /// target: an entry for each rule that may lead there, with the columns whose values are known
+    /// without the tables' names. Rows that fill nothing in may have any values.
+    public func filledByOthers(target: TableName) -> [[ConstantColumn]] {
+        var out: Set<[ConstantColumn]> = []
+        for other in others.values.flatMap(\.ways) {
+            out.formUnion(other.router?.filled(leadingTo: target) ?? [])
+            guard other.selects(target) else { continue }
+            guard let route = try? other.route(of: target) else {
+                out.insert([])
+                continue
+            }
+            if route.target == target { out.insert(route.extracted) }
+        }
+        return Array(out)
+    }
+
     /// Where a table of another source of the task goes; `nil` when that is not known.
     public func target(of table: TableName, source: String) -> TableName? {
         let places = Set(others[source]?.ways.compactMap { try? $0.target(of: table) } ?? [])
@@ -182,6 +199,13 @@ public struct TableMapping: Sendable {
             || deletions.contains { kinds, sql in
                 events.decision(forDDL: kinds, on: table, sql: sql).action == .ignore
             }
+    }
+
+    /// The filter that may leave out rows of a table, changes of them, or statements on it, as
+    /// `filters.keep`; `nil` where none can, so that the target is to have the table as it is.
+    public func ruleThatLeavesOut(of table: TableName) -> String? {
+        if let rule = ownExpressions(table).first { return "expression-filter.\(rule.name)" }
+        return events?.rule(leavingOutOf: table).map { "filters.\($0)" }
     }
 
     private func ownExpressions(_ table: TableName) -> [ExpressionFilterRule] {

@@ -48,7 +48,7 @@ struct FixSQL: Sendable {
         try await together {
             for row in rows {
                 guard let key = row.targetKey, row.sourceKey == nil || !keepsRows else { continue }
-                try write("DELETE FROM \(table) WHERE \(targetKey.equals(key));")
+                try write("DELETE FROM \(table)\(plan.targetSide.filter(targetKey.equals(key)));")
             }
             for row in rows {
                 guard let key = row.sourceKey else { continue }
@@ -58,7 +58,8 @@ struct FixSQL: Sendable {
                 }
                 if keepsRows, let old = row.targetKey {
                     let list = values.map { "\($0.name)=\($0.literal)" }.joined(separator: ",")
-                    try write("UPDATE \(table) SET \(list) WHERE \(targetKey.equals(old));")
+                    let found = plan.targetSide.filter(targetKey.equals(old))
+                    try write("UPDATE \(table) SET \(list)\(found);")
                 } else {
                     try write(insert(plan, values))
                 }
@@ -74,8 +75,8 @@ struct FixSQL: Sendable {
                 let more = row.source - row.target
                 if more < 0, let condition = row.targetCondition {
                     try write(
-                        "DELETE FROM \(plan.target.name.quoted) WHERE \(condition) "
-                            + "LIMIT \(-more);")
+                        "DELETE FROM \(plan.target.name.quoted)"
+                            + "\(plan.targetSide.filter(condition)) LIMIT \(-more);")
                 } else if more > 0, let condition = row.sourceCondition,
                     let values = try await read(plan, condition, pair)
                 {
@@ -85,14 +86,31 @@ struct FixSQL: Sendable {
         }
     }
 
+    /// Deletes rows of the target that belong to no table.
+    func delete(from table: TableName, where conditions: [String]) async throws {
+        guard !conditions.isEmpty else { return }
+        try await together {
+            for condition in conditions {
+                try write("DELETE FROM \(table.quoted) WHERE \(condition);")
+            }
+        }
+    }
+
     /// Whether the target has no base column of its own, whose values a DELETE would lose.
     private func hasOnlyComparedColumns(_ plan: TablePlan) -> Bool {
         let known = Set(plan.columns.map(\.target.column.name))
-        return plan.target.columns.allSatisfy { $0.generation != nil || known.contains($0.name) }
+        return plan.target.columns.allSatisfy {
+            $0.generation != nil || known.contains($0.name) || plan.filled.holds($0.name)
+        }
     }
 
-    private func insert(_ plan: TablePlan, _ values: [(name: String, literal: String)]) -> String {
-        "INSERT INTO \(plan.target.name.quoted) (\(values.map(\.name).joined(separator: ",")))"
+    private func insert(_ plan: TablePlan, _ row: [(name: String, literal: String)]) -> String {
+        let filled = plan.filled.map {
+            (name: quoteIdentifier($0.name), literal: utf8Literal($0.value))
+        }
+        let values = row + filled
+        let names = values.map(\.name).joined(separator: ",")
+        return "INSERT INTO \(plan.target.name.quoted) (\(names))"
             + " VALUES (\(values.map(\.literal).joined(separator: ",")));"
     }
 

@@ -26,7 +26,8 @@ struct Judge: Sendable {
     }
 
     /// Joins a row that is missing with one that is extra, when the key's collation takes their
-    /// keys for the same: `a` became `A`.
+    /// keys for the same: `a` became `A`. Where rows of other tables are there, nobody knows what is
+    /// extra; but no two rows have that key.
     private func joined(
         _ rows: [DifferingRow], _ plan: TablePlan, _ pair: SessionPair
     ) async throws -> [DifferingRow] {
@@ -36,12 +37,12 @@ struct Judge: Sendable {
         guard hasText == true else { return rows }
         var extra: Set<RowKey> = []
         for row in rows where row.sourceKey == nil { row.targetKey.map { _ = extra.insert($0) } }
-        guard !extra.isEmpty else { return rows }
+        guard plan.isShared || !extra.isEmpty else { return rows }
         var out: [DifferingRow] = []
         for row in rows where row.sourceKey != nil {
             guard let key = row.sourceKey, row.targetKey == nil,
                 let other = try await pair.target.findLoosely(plan, key),
-                extra.remove(other) != nil
+                plan.isShared || extra.remove(other) != nil
             else {
                 out.append(row)
                 continue

@@ -12,6 +12,8 @@ struct KeyedComparison: Sendable {
     /// one range, and a pending row is looked up by its key without any range. So an order that
     /// differs costs time, never a wrong judgement.
     func compare(_ plan: TablePlan, _ range: KeyRange, _ pair: SessionPair) async throws {
+        // A range of the target has rows of any number of other tables.
+        if plan.isShared { return try await compareByLookup(plan, range, .source, pair) }
         let sums = try await self.sums(plan, range, pair)
         if sums.source == sums.target {
             tally.count(plan, rows: sums.source.rows)
@@ -98,7 +100,8 @@ struct KeyedComparison: Sendable {
     }
 
     /// Compares a range that holds far more rows on one side than on the other, since the orders
-    /// of keys differ: each row of `side` with the other side's row of that key.
+    /// of keys differ, or since rows of other tables are there: each row of `side` with the other
+    /// side's row of that key.
     private func compareByLookup(
         _ plan: TablePlan, _ range: KeyRange, _ side: Side, _ pair: SessionPair
     ) async throws {
@@ -109,6 +112,9 @@ struct KeyedComparison: Sendable {
             if let bound, bound == now.lower { throw AmbiguousKey() }
             let part = KeyRange(lower: now.lower, upper: bound ?? now.upper)
             let rows = try await pair.on(side).digests(plan, plan.condition(side, part))
+            guard Set(rows.map(\.key)).count == rows.count else { throw AmbiguousKey() }
+            // Others have been counted with their range.
+            if plan.isShared { tally.count(plan, rows: UInt64(rows.count)) }
             for start in stride(from: 0, to: rows.count, by: 100) {
                 let batch = rows[start..<min(start + 100, rows.count)]
                 let found = try await other.find(plan, batch.map(\.key))

@@ -12,7 +12,7 @@ struct DifferingCopies: Sendable {
 }
 
 /// Compares a table without a common key as a multiset of rows: how many copies of each row does
-/// each side have?
+/// each side have? Where the target has rows of other tables, too, it must not have fewer.
 ///
 /// Every look is a scan of the table, so looks are few: a checksum of everything, then sums of
 /// 4,096 buckets (by the row's hash), then the hashes of the buckets that differ, and those again
@@ -50,6 +50,8 @@ struct KeylessComparison: Sendable {
         var differing: [(bucket: String, rows: UInt64)] = []
         for bucket in Set(buckets.source.keys).union(buckets.target.keys).sorted() {
             let (a, b) = (buckets.source[bucket], buckets.target[bucket])
+            // What only the target has may be another table's.
+            if plan.isShared, a == nil { continue }
             if a != b { differing.append((bucket, max(a?.rows ?? 0, b?.rows ?? 0))) }
         }
         var out: [DifferingCopies] = []
@@ -165,7 +167,10 @@ struct KeylessComparison: Sendable {
             out[row.digest]?.targetHash = row.hash
             out[row.digest]?.bucket = row.bucket
         }
-        return out.filter { $0.value.source != $0.value.target }
+        return out.filter {
+            plan.isShared
+                ? $0.value.source > $0.value.target : $0.value.source != $0.value.target
+        }
     }
 }
 
@@ -201,7 +206,8 @@ extension Session {
     func buckets(_ plan: TablePlan) async throws -> [String: ChunkSum] {
         let side = plan.on(side)
         let sql = """
-            SELECT \(bucket(side)),COUNT(*),\(side.sum) FROM \(side.table) GROUP BY 1
+            SELECT \(bucket(side)),COUNT(*),\(side.sum) FROM \(side.table)\(side.filter(nil)) \
+            GROUP BY 1
             """
         return try await run { connection in
             var out: [String: ChunkSum] = [:]
@@ -227,8 +233,10 @@ extension Session {
             [bucket(planned)]
             + [planned.base, planned.row].map { "LEFT(UNHEX(SHA2(\($0),256)),16)" }
             + planned.clientValues
-        let condition = buckets.count > 2048 ? "" : " WHERE \(bucket(planned)) IN (\(list))"
-        let sql = "SELECT \(columns.joined(separator: ",")) FROM \(planned.table)\(condition)"
+        let condition = buckets.count > 2048 ? nil : "\(bucket(planned)) IN (\(list))"
+        let sql =
+            "SELECT \(columns.joined(separator: ",")) FROM \(planned.table)"
+            + planned.filter(condition)
         return try await run { connection in
             var out: [RowDigest: HashedRow] = [:]
             try connection.forEachRowThrowing(sql) { row in

@@ -11,7 +11,9 @@ struct Planner {
     /// and its report says why.
     func plans() async throws -> [Int: TablePlan] {
         let source = try await pair.source.catalog(options.tables.map(\.source), estimates: true)
-        let target = try await pair.target.catalog(options.tables.map(\.target), estimates: false)
+        let places = Set(options.tables.map(\.target)).sorted()
+        let target = try await pair.target.catalog(places, estimates: false)
+        let parts = try await self.parts(target)
         var out: [Int: TablePlan] = [:]
         for (index, names) in options.tables.enumerated() {
             if let reason = source.unreadable[names.source] ?? target.unreadable[names.target] {
@@ -19,20 +21,33 @@ struct Planner {
                 continue
             }
             let (a, b) = (source.shapes[names.source], target.shapes[names.target])
+            let isMerged = parts[names.target] != nil || !names.filled.isEmpty
             guard let a, let b else {
                 missing(index, names, hasSource: a != nil, hasTarget: b != nil)
                 continue
             }
             if options.comparesStructure {
                 let findings = StructureComparison(
-                    source: a, sourceFamily: source.family, target: b, targetFamily: target.family
+                    source: a, sourceFamily: source.family, target: b, targetFamily: target.family,
+                    filled: names.filled, isMerged: isMerged
                 ).findings()
                 tally.update(index) { $0.structure = findings }
+            }
+            let lacking = names.filled.filter { b.columnIndex($0.name) == nil }
+            guard lacking.isEmpty else {
+                tally.update(index) { report in
+                    report.structure += lacking.map {
+                        StructureFinding(
+                            .columnMissing, true,
+                            "\(names.target): column \($0.name), which is filled in, is missing")
+                    }
+                }
+                continue
             }
             guard
                 var plan = TablePlan(
                     index: index, source: a, source.family, target: b, target.family,
-                    comparesGenerated: options.comparesGeneratedColumns,
+                    filled: names.filled, comparesGenerated: options.comparesGeneratedColumns,
                     ignored: (
                         source.ignoredKeys[names.source] ?? [],
                         target.ignoredKeys[names.target] ?? []
@@ -40,6 +55,10 @@ struct Planner {
             else {
                 tally.stop(index, "the tables have no column in common")
                 continue
+            }
+            if let parts = parts[names.target], !parts.isApart(names) {
+                plan.isShared = true
+                tally.update(index) { $0.notes.append(Self.sharedNote(names.target)) }
             }
             let estimate = source.estimates[names.source]
             plan.estimatedRows = estimate?.rows ?? 0
@@ -52,8 +71,22 @@ struct Planner {
         return out
     }
 
+    private static func sharedNote(_ target: TableName) -> String {
+        "rows that only \(target) has are not looked for: rows of other tables are there, too"
+    }
+
+    /// The parts of those tables of the target that have several.
+    private func parts(_ target: Catalog) async throws -> [TableName: TableParts] {
+        var out: [TableName: TableParts] = [:]
+        for (name, parts) in options.partsByTarget where parts.count > 1 {
+            guard let shape = target.shapes[name] else { continue }
+            out[name] = try await TableParts(parts, in: shape, pair.target)
+        }
+        return out
+    }
+
     private func missing(
-        _ index: Int, _ names: (source: TableName, target: TableName), hasSource: Bool,
+        _ index: Int, _ names: ComparedTable, hasSource: Bool,
         hasTarget: Bool
     ) {
         let text =

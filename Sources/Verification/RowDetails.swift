@@ -32,7 +32,8 @@ struct RowDetails: Sendable {
         let expressions = indices.map { plan.columns[$0].on(side) }
         let list = expressions.map { $0.display(Self.shown) }.joined(separator: ",")
         let found = try await pair.on(side).values(
-            "SELECT \(list) FROM \(plan.on(side).table) WHERE \(columns.equals(key))")
+            "SELECT \(list) FROM \(plan.on(side).table)"
+                + plan.on(side).filter(columns.equals(key)))
         return expressions.indices.map { i in
             // The row can be gone by now: then the literal names it.
             let value =
@@ -51,8 +52,9 @@ struct RowDetails: Sendable {
                 let expression = pair.on(side)
                 return pair.form.client == nil ? "SHA2(\(expression.part),256)" : expression.value
             }.joined(separator: ",")
-            let sql = "SELECT \(list) FROM \(plan.on(side).table) WHERE \(columns.equals(key))"
-            let row = try await pair.on(side).values(sql).first ?? []
+            let sql = "SELECT \(list) FROM \(plan.on(side).table)"
+            let found = plan.on(side).filter(columns.equals(key))
+            let row = try await pair.on(side).values(sql + found).first ?? []
             return zip(row, plan.columns).map { value, column in
                 guard let value, let form = column.form.client else { return value }
                 return Array(Digest.digest(form.bytes(value, side).span.bytes))
@@ -71,7 +73,7 @@ struct RowDetails: Sendable {
         let columns = plan.columns.prefix(6)
         let list = columns.map { $0.on(side).display(60) }.joined(separator: ",")
         let found = try await pair.on(side).values(
-            "SELECT \(list) FROM \(plan.on(side).table) WHERE \(condition) LIMIT 1")
+            "SELECT \(list) FROM \(plan.on(side).table)\(plan.on(side).filter(condition)) LIMIT 1")
         return zip(columns, found.first ?? []).map { column, value in
             (
                 column.source.column.name,

@@ -132,10 +132,13 @@ struct Settling: Sendable {
         let now = ContinuousClock.now
         return batch.map { row in
             var row = row
+            let isHidden = hidden.contains(row.key)
             let isEqual = row.look(
                 source: found.source[row.key], target: found.target[row.key],
-                isOutOfReach: hidden.contains(row.key), at: now)
-            return (row, isEqual)
+                isOutOfReach: isHidden, at: now)
+            // Then what the target has may be another table's.
+            let isGone = plan.isShared && !isHidden && found.source[row.key] == nil
+            return (row, isEqual || isGone)
         }
     }
 

@@ -7,6 +7,10 @@ struct StructureComparison {
     let sourceFamily: ServerFamily
     let target: TableShape
     let targetFamily: ServerFamily
+    /// Columns of the target that the source is not to have.
+    var filled: [FilledColumn] = []
+    /// Whether rows of other tables may be in the target's.
+    var isMerged = false
 
     private var isSameFamily: Bool { sourceFamily == targetFamily }
     private var name: String { "\(source.name)" }
@@ -28,7 +32,8 @@ struct StructureComparison {
             }
             compare(column, target.columns[at], &out)
         }
-        for column in target.columns where source.columnIndex(column.name) == nil {
+        for column in target.columns
+        where source.columnIndex(column.name) == nil && !filled.holds(column.name) {
             out.append(
                 StructureFinding(
                     .columnExtra, false,
@@ -85,8 +90,9 @@ struct StructureComparison {
                 "invisible on the \(a.isInvisible ? "source" : "target") only")
         }
         if a.isAutoIncrement != b.isAutoIncrement {
+            // Where rows come from several tables, the target must not number them.
             find(
-                .attributeDiffers, true,
+                .attributeDiffers, !(isMerged && a.isAutoIncrement),
                 "AUTO_INCREMENT on the \(a.isAutoIncrement ? "source" : "target") only")
         }
     }
@@ -134,6 +140,11 @@ struct StructureComparison {
 
     private func keyFindings() -> [StructureFinding] {
         var out: [StructureFinding] = []
+        // Rows of several tables may differ by what is filled in alone: their keys have it.
+        let theirs = target.keys.map { key in
+            let rest = key.without(filled)
+            return rest.parts.isEmpty ? key : rest
+        }
         func isSame(_ a: KeyShape, _ b: KeyShape) -> Bool {
             a.isUnique == b.isUnique && a.isPrimary == b.isPrimary
                 && a.parts.map { $0.column?.lowercased() }
@@ -141,9 +152,9 @@ struct StructureComparison {
                 && a.parts.map(\.prefixLength) == b.parts.map(\.prefixLength)
         }
         for key in source.keys {
-            let named = target.keys.first { $0.name.lowercased() == key.name.lowercased() }
+            let named = theirs.first { $0.name.lowercased() == key.name.lowercased() }
             if let named, isSame(key, named) { continue }
-            if target.keys.contains(where: { isSame(key, $0) }) {
+            if theirs.contains(where: { isSame(key, $0) }) {
                 out.append(
                     StructureFinding(
                         .keyDiffers, false, "\(name): key \(key.name) has another name"))
@@ -157,7 +168,7 @@ struct StructureComparison {
                         .keyMissing, true, "\(name): key \(key.name) is missing on the target"))
             }
         }
-        for key in target.keys {
+        for key in theirs {
             let isKnown = source.keys.contains {
                 $0.name.lowercased() == key.name.lowercased() || isSame($0, key)
             }
@@ -175,13 +186,16 @@ struct StructureComparison {
                 .lowercased().replacing("noaction", with: "restrict")
         }
         let (a, b) = (Set(source.foreignKeys.map(text)), Set(target.foreignKeys.map(text)))
+        // Parents are merged as well, under another name and with more columns in their keys.
+        let isDifference = !isMerged
         return source.foreignKeys.filter { !b.contains(text($0)) }.map {
             StructureFinding(
-                .foreignKeyDiffers, true, "\(name): foreign key \($0.name) is not on the target")
+                .foreignKeyDiffers, isDifference,
+                "\(name): foreign key \($0.name) is not on the target")
         }
             + target.foreignKeys.filter { !a.contains(text($0)) }.map {
                 StructureFinding(
-                    .foreignKeyDiffers, true,
+                    .foreignKeyDiffers, isDifference,
                     "\(name): foreign key \($0.name) is on the target only")
             }
     }

@@ -13,6 +13,8 @@ struct ColumnPair: Sendable {
 struct SidePlan: Sendable {
     /// The table, quoted.
     let table: String
+    /// Which of its rows are compared, as a condition; `nil` for all.
+    let scope: String?
     /// The concatenation of all columns.
     let row: String
     /// The concatenation without the columns that the client brings into their form.
@@ -24,7 +26,15 @@ struct SidePlan: Sendable {
     /// The key's values, for a select list.
     let keyValues: [String]
 
-    func filter(_ condition: String?) -> String { condition.map { " WHERE \($0)" } ?? "" }
+    /// What finds those rows of ``scope`` that meet a condition.
+    func filter(_ condition: String?) -> String {
+        switch (scope, condition) {
+        case (nil, nil): ""
+        case (nil, let condition?): " WHERE \(condition)"
+        case (let scope?, nil): " WHERE \(scope)"
+        case (let scope?, let condition?): " WHERE \(scope) AND (\(condition))"
+        }
+    }
 
     /// Number of rows, and the exact sum of 64 bits of each row's SHA-256. A sum, unlike XOR,
     /// does not lose pairs of identical rows; a change goes unseen with a chance of 2^-64.
@@ -57,7 +67,7 @@ struct SidePlan: Sendable {
     /// Gives a row where a key's literal finds one within a range.
     func isWithin(_ range: KeyRange, _ key: RowKey) -> String {
         let conditions = [self.key?.equals(key), self.key?.condition(range)].compactMap { $0 }
-        return "SELECT 1 FROM \(table) WHERE \(conditions.joined(separator: " AND ")) LIMIT 1"
+        return "SELECT 1 FROM \(table)\(filter(conditions.joined(separator: " AND "))) LIMIT 1"
     }
 
     /// The key `count` rows into a range.
@@ -78,6 +88,11 @@ struct TablePlan: Sendable {
     let target: TableShape
     /// The columns that both sides have, in the source's order.
     let columns: [ColumnPair]
+    /// The columns of the target that tell the table's rows from those of others.
+    let filled: [FilledColumn]
+    /// Whether rows of other tables may be among those that ``filled`` finds on the target: of what
+    /// only the target has, nothing is known then.
+    var isShared = false
     /// Indices into ``columns`` of the key, `nil` when rows are compared as a multiset.
     let key: [Int]?
     /// The forms of the columns that are brought into form here.
@@ -101,15 +116,19 @@ struct TablePlan: Sendable {
 
     /// Makes a plan; `nil` when the tables share no column.
     ///
-    /// - Parameter ignored: names of keys on either side that no statement can use.
+    /// - Parameters:
+    ///   - filled: the target's columns that the source does not have, with their values.
+    ///   - ignored: names of keys on either side that no statement can use.
     init?(
         index: Int, source: TableShape, _ sourceFamily: ServerFamily, target: TableShape,
-        _ targetFamily: ServerFamily, comparesGenerated: Bool,
+        _ targetFamily: ServerFamily, filled: [FilledColumn] = [], comparesGenerated: Bool,
         ignored: (source: Set<String>, target: Set<String>) = ([], [])
     ) {
         var pairs: [ColumnPair] = []
         for column in source.columns {
-            guard let at = target.columnIndex(column.name) else { continue }
+            guard let at = target.columnIndex(column.name), !filled.holds(column.name) else {
+                continue
+            }
             let other = target.columns[at]
             if !comparesGenerated, column.generation != nil || other.generation != nil { continue }
             let form = ColumnForm(column, sourceFamily, other, targetFamily)
@@ -122,18 +141,22 @@ struct TablePlan: Sendable {
         self.index = index
         self.source = source
         self.target = target
+        self.filled = filled
         columns = pairs
         let chosen = Self.chooseKey(
             source.keys.filter { $0.isUnique && !ignored.source.contains($0.name) },
-            target.keys.filter { $0.isUnique && !ignored.target.contains($0.name) }, pairs)
+            target.keys.filter { $0.isUnique && !ignored.target.contains($0.name) }
+                .map { $0.without(filled) }, pairs)
         key = chosen?.columns
         clientForms = pairs.compactMap(\.form.client)
-        sourceSide = Self.side(.source, source, pairs, chosen?.columns, chosen?.source)
-        targetSide = Self.side(.target, target, pairs, chosen?.columns, chosen?.target)
+        sourceSide = Self.side(.source, source, nil, pairs, chosen?.columns, chosen?.source)
+        targetSide = Self.side(
+            .target, target, filled.condition, pairs, chosen?.columns, chosen?.target)
     }
 
     private static func side(
-        _ side: Side, _ shape: TableShape, _ pairs: [ColumnPair], _ key: [Int]?, _ index: String?
+        _ side: Side, _ shape: TableShape, _ scope: String?, _ pairs: [ColumnPair], _ key: [Int]?,
+        _ index: String?
     ) -> SidePlan {
         func concatenation(_ pairs: [ColumnPair]) -> String {
             pairs.isEmpty
@@ -142,7 +165,7 @@ struct TablePlan: Sendable {
         }
         let expressions = key?.map { pairs[$0].on(side) }
         return SidePlan(
-            table: shape.name.quoted, row: concatenation(pairs),
+            table: shape.name.quoted, scope: scope, row: concatenation(pairs),
             base: concatenation(pairs.filter { $0.form.client == nil }),
             clientValues: pairs.filter { $0.form.client != nil }.map { $0.on(side).value },
             key: expressions.map { expressions in
@@ -157,6 +180,9 @@ struct TablePlan: Sendable {
     /// A unique key that both sides have over the same NOT NULL columns, whose values can be
     /// written as literals: the primary key, else the first one. Only such a key names a row on
     /// both sides.
+    ///
+    /// Keys of the target come without the columns that are filled in: among rows that have one
+    /// value there, the others are as unique.
     private static func chooseKey(
         _ source: [KeyShape], _ target: [KeyShape], _ pairs: [ColumnPair]
     ) -> (columns: [Int], source: String, target: String)? {
@@ -183,6 +209,16 @@ struct TablePlan: Sendable {
             else { return nil }
             out.append(at)
         }
+        return out
+    }
+}
+
+extension KeyShape {
+    /// The key of rows that all have the same values in some columns.
+    func without(_ filled: [FilledColumn]) -> KeyShape {
+        guard !filled.isEmpty else { return self }
+        var out = self
+        out.parts.removeAll { part in part.column.map { filled.holds($0) } ?? false }
         return out
     }
 }

@@ -2,8 +2,14 @@ public import MySQLCore
 
 /// What to compare, and how patiently.
 public struct VerificationOptions: Sendable {
-    /// The tables, as they are called on the source and on the target.
-    public var tables: [(source: TableName, target: TableName)]
+    /// The tables.
+    public var tables: [ComparedTable]
+    /// All that puts rows into tables of the target, where that is more than ``tables``: tables
+    /// that are not compared, or those of other sources.
+    public var parts: [TableName: [TablePart]] = [:]
+    /// Reads ``parts`` again. Tables come while others are compared, and their rows are none that
+    /// nobody has put there.
+    public var readParts: (@Sendable () async throws -> [TableName: [TablePart]])?
     /// The most rows of one chunk; wide rows make chunks smaller.
     public var chunkRows = 10_000
     /// The bytes that a chunk should not exceed, by the server's estimate of the row length.
@@ -31,10 +37,29 @@ public struct VerificationOptions: Sendable {
     /// the target equal. They are never executed here.
     public var fixSQL: (@Sendable (String) throws -> Void)?
 
-    /// Makes options with the defaults above.
+    /// For every table of the target, what puts rows there.
+    var partsByTarget: [TableName: [TablePart]] {
+        Dictionary(grouping: tables, by: \.target)
+            .mapValues { group in
+                group.map { TablePart(table: $0.source, filled: $0.filled) }
+            }
+            .merging(parts) { _, given in given }
+    }
+
+    /// Makes options with the defaults above, for tables by their names on the source and on the
+    /// target.
     public init(
         tables: [(source: TableName, target: TableName)],
         fixSQL: (@Sendable (String) throws -> Void)? = nil
+    ) {
+        self.init(
+            comparing: tables.map { ComparedTable(source: $0.source, target: $0.target) },
+            fixSQL: fixSQL)
+    }
+
+    /// Makes options for tables of which more is known than their names.
+    public init(
+        comparing tables: [ComparedTable], fixSQL: (@Sendable (String) throws -> Void)? = nil
     ) {
         self.tables = tables
         self.fixSQL = fixSQL

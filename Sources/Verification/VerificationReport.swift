@@ -22,6 +22,9 @@ public struct RowDifference: Sendable, Hashable, CustomStringConvertible {
         case columns([String])
         /// A table without a key: how many copies of an identical row each side has.
         case copies(source: Int, target: Int)
+        /// Rows of the target with these values in the columns that are filled in are those of no
+        /// table, and how many there are.
+        case ofNoTable(rows: UInt64)
     }
 
     /// The table, as the source calls it.
@@ -52,6 +55,10 @@ public struct RowDifference: Sendable, Hashable, CustomStringConvertible {
             case .copies(let source, let target):
                 "\(source) \(source == 1 ? "copy" : "copies") on the source, "
                     + "\(target) on the target"
+            case .ofNoTable(let rows):
+                rows == 1
+                    ? "1 row that belongs to none of the tables"
+                    : "\(rows) rows that belong to none of the tables"
             }
         return "\(table) \(key): \(what)"
     }
@@ -120,6 +127,8 @@ public struct TableReport: Sendable {
     public internal(set) var isKeyless = false
     /// How the shapes differ.
     public internal(set) var structure: [StructureFinding] = []
+    /// What has not been looked for, one sentence each. It leaves the verdict as it is.
+    public internal(set) var notes: [String] = []
     /// Why the comparison is not complete, if it is not.
     public internal(set) var undecidedReason: String?
 
@@ -137,7 +146,8 @@ public struct TableReport: Sendable {
 
 /// What a verification found out.
 public struct VerificationReport: Sendable {
-    /// Every table, in the order of the options.
+    /// Every table, in the order of the options; behind them, by the target's name for both sides,
+    /// tables of the target with rows that belong to none of them.
     public internal(set) var tables: [TableReport]
     /// Views, routines, triggers and events that only one side has: notes.
     public internal(set) var objects: [StructureFinding] = []

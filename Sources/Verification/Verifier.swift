@@ -44,10 +44,10 @@ public final class Verifier: Sendable {
             source: source, target: target, count: max(1, options.parallelism),
             patience: options.patience)
         let stepper = Session(.source, source, patience: options.patience)
-        let objects: [StructureFinding]
+        let found: (objects: [StructureFinding], strays: [TableReport])
         do {
             try await checkConnections()
-            objects = try await compare(tally, pool, stepper)
+            found = try await compare(tally, pool, stepper)
         } catch {
             await pool.close()
             await stepper.close()
@@ -58,7 +58,8 @@ public final class Verifier: Sendable {
         await pool.close()
         await stepper.close()
         return VerificationReport(
-            tables: tally.tables, objects: objects, elapsed: ContinuousClock.now - start)
+            tables: tally.tables + found.strays, objects: found.objects,
+            elapsed: ContinuousClock.now - start)
     }
 
     /// A wrong address or password must not be tried for minutes.
@@ -77,7 +78,7 @@ public final class Verifier: Sendable {
 
     private func compare(
         _ tally: Tally, _ pool: SessionPool, _ stepper: Session
-    ) async throws -> [StructureFinding] {
+    ) async throws -> (objects: [StructureFinding], strays: [TableReport]) {
         let plans = try await pool.use {
             try await Planner(options: options, pair: $0, tally: tally).plans()
         }
@@ -104,6 +105,9 @@ public final class Verifier: Sendable {
         try await scan.run(plans.values.sorted { $0.index < $1.index })
         tally.progress { $0.currentTable = nil }
         try await judge.judge(pending.takeAll())
-        return objects
+        let strays = try await StrayRows(
+            options: options, tally: tally, pool: pool, fix: judge.fix
+        ).reports()
+        return (objects, strays)
     }
 }

@@ -1,6 +1,5 @@
 internal import MySQLClient
 internal import MySQLCore
-internal import Rules
 internal import Runtime
 internal import Settings
 internal import Synchronization
@@ -59,6 +58,11 @@ public struct SubtaskVerification: Sendable, Hashable, Codable {
     public var tables: [Table] = []
     /// Why it failed, or why what differs says nothing.
     public var reason: String?
+    /// How many tables are not compared, since filters may leave out something of them; `nil` of a
+    /// worker that does not say it, or for none.
+    public var tablesLeftOut: Int?
+    /// Which tables these are, and what has not been looked for in others, one sentence each.
+    public var notes: [String]?
 
     init(begun: Double) { self.begun = begun }
 }
@@ -99,6 +103,8 @@ final class VerificationDesk: Sendable {
     /// How many tables a result names.
     private static let namedTables = 50
     private static let notesOfTable = 5
+    /// How many sentences a result has on what was not looked for.
+    private static let notesOfAll = 50
 
     init(describe: @escaping @Sendable (any Error) -> SubtaskError) { self.describe = describe }
 
@@ -106,17 +112,10 @@ final class VerificationDesk: Sendable {
     ///
     /// - Parameter lag: asked when its turn comes, and until it ends: a difference must last three
     ///   times as long, and counts for nothing where the target has not followed.
-    /// - Throws: ``WorkerError`` when the tables can't be compared, or are being compared.
+    /// - Throws: ``WorkerError`` when the tables are being compared.
     func begin(
         _ subtask: Subtask, _ settings: MigrationSettings, lag: @escaping Lag
     ) throws(WorkerError) {
-        // Each source would find the others' rows, and rows that were left out on purpose.
-        if settings.sharesTargets {
-            throw .cannotVerify("several sources of the task write to the same tables")
-        }
-        if settings.mapping.leavesOutChanges {
-            throw .cannotVerify("the task's filters leave out rows or changes")
-        }
         let job = Job(subtask: subtask, settings: settings, lag: lag)
         let isBusy = results.withLock { results in
             if let known = results[subtask], !known.result.state.isOver { return true }
@@ -183,6 +182,7 @@ final class VerificationDesk: Sendable {
             switch outcome {
             case .success(let (report, watch)):
                 result.take(report, watch, Self.namedTables, Self.notesOfTable)
+                result.note(Self.unsaid(report), Self.notesOfAll)
             case .failure(is CancellationError):
                 result.state = .failed
                 result.reason = "the worker has ended it"
@@ -230,15 +230,17 @@ final class VerificationDesk: Sendable {
         _ job: Job, settle: Duration, _ observer: LagObserver
     ) async throws -> VerificationReport {
         let settings = job.settings
-        let tables = try await withThread("tables") {
-            var compared = settings
-            if compared.comparesNamesAsServer {
-                try compared.settleNames(Connection(settings.source))
-            }
-            return try SelectedTables.read(settings.source, compared.mapping)
+        let found = try await withThread("tables") { try ComparableTables.read(settings) }
+        update(job) { result in
+            result.tablesTotal = found.tables.count
+            result.tablesLeftOut = found.leftOut.isEmpty ? nil : found.leftOut.count
+            result.note(found.leftOut.map(\.description), Self.notesOfAll)
         }
-        update(job) { $0.tablesTotal = tables.count }
-        var options = VerificationOptions(tables: tables)
+        guard !found.tables.isEmpty else {
+            throw WorkerError.cannotVerify(
+                "filters may leave out rows of every table of the task, or changes")
+        }
+        var options = found.options(settings)
         options.settle = settle
         let verifier = Verifier(
             source: settings.source, target: settings.target, options: options
@@ -251,6 +253,11 @@ final class VerificationDesk: Sendable {
             }
         }
         return try await verifier.run()
+    }
+
+    /// What was not looked for in tables that a result does not name.
+    private static func unsaid(_ report: VerificationReport) -> [String] {
+        report.tables.filter { $0.verdict == .equal }.flatMap(\.notes)
     }
 
     /// Changes a job's result, unless a newer one has taken its place.
@@ -288,8 +295,16 @@ extension SubtaskVerification {
             let shape = table.structure.filter(\.isDifference).map(\.description)
             return Table(
                 name: table.source.description, verdict: judged.1.rawValue, rows: table.rows,
-                differingRows: table.differingRows, notes: Array((reasons + shape).prefix(notes)))
+                differingRows: table.differingRows,
+                notes: Array((reasons + table.notes + shape).prefix(notes)))
         }
+    }
+
+    /// Adds sentences on what is not known by this; the same one once.
+    fileprivate mutating func note(_ texts: [String], _ limit: Int) {
+        var all = notes ?? []
+        for text in texts where all.count < limit && !all.contains(text) { all.append(text) }
+        notes = all.isEmpty ? nil : all
     }
 }
 
@@ -366,31 +381,6 @@ private final class LagObserver: Sendable {
         return watch.withLock { watch in
             watch.note(now, at: .now)
             return watch
-        }
-    }
-}
-
-/// The tables that a subtask migrates, by both their names.
-private enum SelectedTables {
-    static func read(
-        _ source: ConnectionOptions, _ mapping: TableMapping
-    ) throws -> [(source: TableName, target: TableName)] {
-        let connection = try Connection(source)
-        try connection.liftTimeLimit()
-        let reader = SchemaReader(connection)
-        var found: [TableName] = []
-        for schema in try reader.schemas() where mapping.mayHold(schema: schema) {
-            found += try reader.tables(in: schema).map(\.name).filter { mapping.selects($0) }
-        }
-        guard !found.isEmpty else { throw MigrationError.nothingSelected }
-        var targets: Set<TableName> = []
-        return try found.sorted().map { table in
-            let route = try mapping.route(of: table)
-            guard targets.insert(route.target).inserted, route.extracted.isEmpty else {
-                throw WorkerError.cannotVerify(
-                    "the task's routes merge tables, or add columns, as for \(table)")
-            }
-            return (table, route.target)
         }
     }
 }

@@ -40,6 +40,55 @@ struct CompiledRulesTests {
         #expect(!mapping.selects(TableName(schema: "other", name: "t_1")))
     }
 
+    @Test("a filter is named that may leave out anything of a table")
+    func leavesOut() throws {
+        func rule(_ filter: EventFilterRule) throws -> String? {
+            let mapping = try TableMapping(SourceRules(eventFilters: [filter]))
+            return mapping.ruleThatLeavesOut(of: TableName(schema: "shop", name: "t"))
+        }
+        func filter(
+            _ events: [EventSelector], _ action: EventAction, table: String = "t",
+            sql: [String] = []
+        ) -> EventFilterRule {
+            EventFilterRule(
+                name: "f", schemaPattern: "shop", tablePattern: table, events: events,
+                sqlPatterns: sql, action: action)
+        }
+        for events in [[EventSelector.update], [.truncateTable], [.dropColumn], [.allDDL]] {
+            #expect(try rule(filter(events, .ignore)) == "filters.f")
+            #expect(try rule(filter(events, .ignore, table: "u")) == nil)
+            // It stops the task, which leaves out nothing.
+            #expect(try rule(filter(events, .error)) == nil)
+        }
+        #expect(try rule(filter([], .ignore, sql: ["^drop"])) == "filters.f")
+        #expect(try rule(filter([.insert, .update, .delete], .do)) == "filters.f")
+        #expect(try rule(filter([.all], .do)) == nil)
+        // A view, a schema.
+        #expect(try rule(filter([.dropView, .dropSchema], .ignore)) == nil)
+        let mapping = try TableMapping(rules)
+        let (named, other) = (
+            TableName(schema: "shop", name: "t_1"), TableName(schema: "shop", name: "t_2")
+        )
+        #expect(mapping.ruleThatLeavesOut(of: named) == "expression-filter.e")
+        #expect(mapping.ruleThatLeavesOut(of: other) == nil)
+    }
+
+    @Test("what other sources fill in where they may go to a table is known without their tables")
+    func othersFill() throws {
+        var mapping = try TableMapping(rules)
+        let (merged, kept) = (
+            TableName(schema: "all", name: "t"), TableName(schema: "shop", name: "own")
+        )
+        #expect(mapping.filledByOthers(target: merged).isEmpty)
+        var other = rules
+        other.source = "s2"
+        mapping.share(with: ["s2": try TableMapping(ofOther: other)])
+        #expect(mapping.filledByOthers(target: merged) == [[.init(name: "src", value: "s2")]])
+        // A table of that name would go there, with nothing filled in.
+        #expect(mapping.filledByOthers(target: kept) == [[]])
+        #expect(mapping.filledByOthers(target: TableName(schema: "x", name: "y")).isEmpty)
+    }
+
     @Test("rules are the same after a way through a file")
     func coding() throws {
         let data = try JSONEncoder().encode(rules)

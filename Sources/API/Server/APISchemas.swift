@@ -75,7 +75,7 @@ enum APISchemas {
                             "name": text, "verdict": words(["different", "undecided"]),
                             "rows": integer, "differing_rows": integer, "notes": list(text),
                         ], required: ["name", "verdict", "rows", "differing_rows", "notes"])),
-                "reason": text,
+                "reason": text, "tables_left_out": integer, "notes": list(text),
             ],
             required: [
                 "state", "begun", "tables_total", "tables_done", "rows", "differing_rows", "tables",

@@ -73,14 +73,25 @@ struct TaskVerifyCommand: AsyncParsableCommand {
             lines.append("  \(table.name): \(table.verdict)\(rows)")
             lines += table.notes.map { "    \($0)" }
         }
+        lines += (found.notes ?? []).map { "  note: \($0)" }
         if found.state == .different {
-            lines.append("  `skein verify` with the same servers and tables names the rows")
+            lines.append(
+                "  `skein verify` with the same servers and tables, or with the task's file, names "
+                    + "the rows")
         }
         return lines.map { TextFitting.printable($0) }
     }
 
     /// A comparison in one line.
     static func words(_ it: SubtaskVerification) -> String {
+        guard let count = it.tablesLeftOut, count > 0, it.state != .failed else {
+            return comparedWords(it)
+        }
+        return comparedWords(it)
+            + ", \(count) \(count == 1 ? "table" : "tables") not compared: filters"
+    }
+
+    private static func comparedWords(_ it: SubtaskVerification) -> String {
         let rows = "\(Wording.count(it.rows)) rows"
         switch it.state {
         case .waiting: return "is compared as soon as others are"

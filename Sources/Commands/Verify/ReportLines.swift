@@ -5,18 +5,20 @@ internal import Verification
 /// A verification's report on standard output.
 enum ReportLines {
     /// Prints the report; as JSON one line a table, and one for the whole.
-    static func print(_ report: VerificationReport, isJSON: Bool) {
+    ///
+    /// - Parameter leftOut: which tables are not compared, one sentence each.
+    static func print(_ report: VerificationReport, leftOut: [String], isJSON: Bool) {
         if isJSON {
             let now = wallClockMicroseconds()
             for table in report.tables { printData(record(table, now).description) }
-            printData(record(report, now).description)
+            printData(record(report, leftOut, now).description)
         } else {
-            for line in text(report) { printData(line) }
+            for line in text(report, leftOut) { printData(line) }
         }
     }
 
     /// The report for people: tables that are not equal first in detail, then one verdict.
-    static func text(_ report: VerificationReport) -> [String] {
+    static func text(_ report: VerificationReport, _ leftOut: [String]) -> [String] {
         var out: [String] = []
         let columns = min(
             60, report.tables.map { TextFitting.width($0.source.description) }.max() ?? 0)
@@ -38,6 +40,7 @@ enum ReportLines {
             out += table.structure.map {
                 "  \($0.isDifference ? "differs" : "note")  \($0.description)"
             }
+            out += table.notes.map { "  note  \($0)" }
             out += table.differences.map { "  row  \($0.description)" }
             let unnamed =
                 table.differingRows
@@ -46,6 +49,7 @@ enum ReportLines {
             if unnamed > 0 { out.append("  and \(Wording.count(unnamed)) more rows") }
         }
         out += report.objects.map { "note  \($0.description)" }
+        out += leftOut.map { "left out  \($0)" }
         let seconds = max(
             0.001,
             Double(report.elapsed.components.seconds)
@@ -60,8 +64,12 @@ enum ReportLines {
                     + "\(bad) of \(report.tables.count) tables"
             case .undecided: "undecided"
             }
+        // What was not compared is not equal.
+        let rest =
+            leftOut.isEmpty
+            ? "" : ", \(counted(UInt64(leftOut.count), "table")) not compared: filters"
         out.append(
-            "verdict: \(summary) (\(counted(report.rows, "row")) of "
+            "verdict: \(summary)\(rest) (\(counted(report.rows, "row")) of "
                 + "\(counted(UInt64(report.tables.count), "table")) in \(Wording.fixed(seconds, 1)) s, \(speed))"
         )
         return out.map { TextFitting.printable($0) }
@@ -84,11 +92,14 @@ enum ReportLines {
         out.set("undecided_reason", table.undecidedReason)
         out.set("differences", table.differences.map(\.description))
         out.set("structure", table.structure.map(\.description))
+        out.set("notes", table.notes)
         return out
     }
 
     /// The last line, of type `verify_end`.
-    static func record(_ report: VerificationReport, _ microseconds: Int64) -> JSONObject {
+    static func record(
+        _ report: VerificationReport, _ leftOut: [String], _ microseconds: Int64
+    ) -> JSONObject {
         var out = StatusRecord.begin("verify_end", microseconds)
         out.set("verdict", report.verdict.rawValue)
         out.set("tables", report.tables.count)
@@ -97,6 +108,7 @@ enum ReportLines {
         out.set("settled_rows", report.settledRows)
         out.set("undecided_rows", report.undecidedRows)
         out.set("notes", report.objects.map(\.description))
+        out.set("left_out", leftOut)
         out.set(
             "elapsed_ms",
             report.elapsed.components.seconds * 1000

@@ -1,0 +1,294 @@
+import MySQLCore
+import TestServers
+import Testing
+import Verification
+
+/// Tables of the source whose rows are in one table of the target.
+@Suite struct MergedTests {
+    /// Rows of `orders_1` and `orders_2` in `orders`, with the number in `part`.
+    private func merged(
+        _ pair: Trial.Pair = .mariadbToMariaDB, part: String = "VARCHAR(10)",
+        key: String = "part, id"
+    ) async throws -> Trial {
+        let trial = try await Trial(pair)
+        try trial.onTarget(
+            "CREATE TABLE orders (part \(part), id INT, v VARCHAR(40), PRIMARY KEY (\(key)));")
+        for (number, count) in [(1, 500), (2, 300)] {
+            let rows = "n, CONCAT('row \(number) ', n) FROM (\(RowTests.numbers(count))) s"
+            try trial.onSource(
+                """
+                CREATE TABLE orders_\(number) (id INT AUTO_INCREMENT PRIMARY KEY, v VARCHAR(40));
+                INSERT INTO orders_\(number) SELECT \(rows);
+                """)
+            try trial.onTarget("INSERT INTO orders SELECT '\(number)', \(rows)")
+        }
+        return trial
+    }
+
+    private func table(
+        _ trial: Trial, _ source: String, in target: String, _ filled: [String: String] = [:]
+    ) -> ComparedTable {
+        ComparedTable(
+            source: TableName(schema: trial.schema, name: source),
+            target: TableName(schema: trial.schema, name: target),
+            filled: filled.sorted { $0.key < $1.key }
+                .map { FilledColumn(name: $0.key, value: $0.value) })
+    }
+
+    private func options(_ trial: Trial, _ tables: [ComparedTable]) -> VerificationOptions {
+        var options = trial.options([])
+        options.tables = tables
+        options.chunkRows = 70
+        return options
+    }
+
+    private func orders(_ trial: Trial) -> VerificationOptions {
+        options(
+            trial, ["1", "2"].map { table(trial, "orders_\($0)", in: "orders", ["part": $0]) })
+    }
+
+    /// Compares, runs the statements that should make the target equal, and compares again.
+    private func fix(
+        _ trial: Trial, _ options: VerificationOptions
+    ) async throws -> (before: VerificationReport, after: VerificationReport, text: String) {
+        let statements = Statements()
+        var options = options
+        options.fixSQL = { statements.add($0) }
+        let before = try await trial.run(options)
+        try trial.target.sql(statements.text, database: trial.schema)
+        options.fixSQL = nil
+        return (before, try await trial.run(options), statements.text)
+    }
+
+    private func onTarget(_ trial: Trial, _ query: String) throws -> String {
+        try trial.target.sql(query, database: trial.schema)
+    }
+
+    /// The filled column first in the key, which is then an index for a part, and last.
+    @Test(arguments: Trial.Pair.available, ["VARCHAR(10)", "INT"])
+    func eachTableIsComparedWithItsPart(_ pair: Trial.Pair, part: String) async throws {
+        let trial = try await merged(
+            pair, part: part, key: part == "INT" ? "id, part" : "part, id")
+        let options = orders(trial)
+        let equal = try await trial.run(options)
+        #expect(equal.verdict == .equal, "\(equal.tables)")
+        #expect(equal.tables.map(\.rows) == [500, 300])
+        #expect(equal.tables.allSatisfy { !$0.isKeyless && $0.notes.isEmpty })
+        // The target may have the column, and a key with it, and need not number rows.
+        #expect(equal.tables.allSatisfy { !$0.structure.contains { $0.isDifference } })
+        #expect(equal.tables.allSatisfy { !$0.structure.contains { $0.kind == .columnExtra } })
+        try trial.onTarget(
+            """
+            UPDATE orders SET v='changed' WHERE part='1' AND id=40;
+            DELETE FROM orders WHERE part='2' AND id=77;
+            INSERT INTO orders VALUES ('2',9000,'extra'),('3',1,'nobody'),('3',40,'nobody');
+            """)
+        let result = try await fix(trial, options)
+        #expect(
+            result.before.found
+                == [
+                    "orders part=3: 2 rows that belong to none of the tables",
+                    "orders_1 id=40: column v differs",
+                    "orders_2 id=77: missing on the target",
+                    "orders_2 id=9000: extra on the target",
+                ].sorted())
+        #expect(result.before.verdict == .different)
+        #expect(result.before.differingRows == 5)
+        #expect(result.after.verdict == .equal, "\(result.text)")
+        #expect(
+            try onTarget(trial, "SELECT part, COUNT(*) FROM orders GROUP BY part ORDER BY part")
+                == "1\t500\n2\t300\n")
+    }
+
+    @Test func rowsThatMoveToAnotherPartAreMissingAndExtra() async throws {
+        let trial = try await merged()
+        try trial.onTarget(
+            """
+            UPDATE orders SET part='x' WHERE part='1' AND id=450;
+            UPDATE orders SET part='1', id=9300 WHERE part='2' AND id=300;
+            """)
+        let result = try await fix(trial, orders(trial))
+        #expect(
+            result.before.found
+                == [
+                    "orders part=x: 1 row that belongs to none of the tables",
+                    "orders_1 id=450: missing on the target",
+                    "orders_1 id=9300: extra on the target",
+                    "orders_2 id=300: missing on the target",
+                ].sorted())
+        #expect(result.after.verdict == .equal, "\(result.text)")
+    }
+
+    @Test func rowsOfATableThatComesMeanwhileAreItsOwn() async throws {
+        let trial = try await merged()
+        try trial.onTarget("INSERT INTO orders VALUES ('3',1,'new')")
+        var options = orders(trial)
+        let target = TableName(schema: trial.schema, name: "orders")
+        let parts = options.tables.map { TablePart(table: $0.source, filled: $0.filled) }
+        let newer = TablePart(table: nil, filled: [FilledColumn(name: "part", value: "3")])
+        let all = [target: parts + [newer]]
+        options.readParts = { all }
+        let known = try await trial.run(options)
+        #expect(known.verdict == .equal, "\(known.found)")
+        // It is none of these.
+        let old = [target: parts]
+        options.readParts = { old }
+        let stray = try await trial.run(options)
+        #expect(stray.found == ["orders part=3: 1 row that belongs to none of the tables"])
+        #expect(stray.tables.map(\.verdict) == [.equal, .equal, .different])
+    }
+
+    /// Another source's rows may have any values where it fills in nothing: then a row that only
+    /// the target has may be its.
+    @Test func nothingIsSaidOfRowsThatMayBeAnothers() async throws {
+        let trial = try await merged()
+        try trial.onTarget("INSERT INTO orders VALUES ('3',1,'x'),('1',9000,'x')")
+        var options = orders(trial)
+        let target = TableName(schema: trial.schema, name: "orders")
+        let parts = options.tables.map { TablePart(table: $0.source, filled: $0.filled) }
+        options.parts = [target: parts + [TablePart(table: nil, filled: [])]]
+        let unknown = try await trial.run(options)
+        #expect(unknown.verdict == .equal, "\(unknown.found)")
+        #expect(unknown.tables.allSatisfy { $0.notes.first?.contains("not looked for") == true })
+        // What it has to have is found all the same.
+        try trial.onTarget("DELETE FROM orders WHERE part='2' AND id=150")
+        let lacking = try await trial.run(options)
+        #expect(lacking.found == ["orders_2 id=150: missing on the target"])
+        // One that is told apart takes nothing away.
+        options.parts = [
+            target: parts
+                + [TablePart(table: nil, filled: [FilledColumn(name: "part", value: "9")])]
+        ]
+        let apart = try await trial.run(options)
+        #expect(
+            apart.found
+                == [
+                    "orders part=3: 1 row that belongs to none of the tables",
+                    "orders_1 id=9000: extra on the target",
+                    "orders_2 id=150: missing on the target",
+                ].sorted())
+    }
+
+    /// Nothing is filled in, or something that the column takes for equal.
+    @Test(arguments: Trial.Pair.available, [false, true])
+    func tablesThatNothingTellsApart(_ pair: Trial.Pair, isFilled: Bool) async throws {
+        let trial = try await Trial(pair)
+        let columns = "id INT PRIMARY KEY, k VARCHAR(20), v VARCHAR(40)"
+        let rows = { (from: Int, count: Int) in
+            "n + \(from), CONCAT('k', n), 'v' FROM (\(RowTests.numbers(count))) s"
+        }
+        try trial.onSource(
+            """
+            CREATE TABLE a (\(columns)); CREATE TABLE b (\(columns));
+            INSERT INTO a SELECT \(rows(0, 300)); INSERT INTO b SELECT \(rows(1000, 200));
+            """)
+        let part = isFilled ? "part VARCHAR(9) COLLATE utf8mb4_general_ci, " : ""
+        let (x, y) = isFilled ? ("'x', ", "'X', ") : ("", "")
+        try trial.onTarget(
+            """
+            CREATE TABLE t (\(part)\(columns)) CHARSET utf8mb4;
+            INSERT INTO t SELECT \(x)\(rows(0, 300)); INSERT INTO t SELECT \(y)\(rows(1000, 200));
+            """)
+        var options = options(
+            trial,
+            [
+                table(trial, "a", in: "t", isFilled ? ["part": "x"] : [:]),
+                table(trial, "b", in: "t", isFilled ? ["part": "X"] : [:]),
+            ])
+        options.comparesStructure = false
+        let equal = try await trial.run(options)
+        #expect(equal.verdict == .equal, "\(equal.tables)")
+        #expect(equal.tables.map(\.rows) == [300, 200])
+        try trial.onTarget(
+            """
+            DELETE FROM t WHERE id IN (5, 300); UPDATE t SET v='bad' WHERE id=1005;
+            INSERT INTO t SELECT \(y)9000, 'k', 'extra';
+            """)
+        let result = try await fix(trial, options)
+        #expect(
+            result.before.found == [
+                "a id=300: missing on the target", "a id=5: missing on the target",
+                "b id=1005: column v differs",
+            ])
+        for table in result.before.tables {
+            #expect(table.notes.first?.contains("not looked for") == true, "\(table)")
+        }
+        #expect(result.after.verdict == .equal, "\(result.text)")
+        // Nobody knows whose that one is.
+        #expect(try onTarget(trial, "SELECT COUNT(*) FROM t WHERE id=9000") == "1\n")
+        if isFilled {
+            let found = try onTarget(trial, "SELECT part FROM t WHERE id IN (5, 1005) ORDER BY id")
+            #expect(found == "x\nX\n")
+        }
+    }
+
+    @Test func aKeyOfOtherLettersInASharedTableIsTheSameRow() async throws {
+        let trial = try await Trial()
+        let table = "(k VARCHAR(9) PRIMARY KEY, v INT) CHARSET utf8mb4 COLLATE utf8mb4_general_ci"
+        try trial.onSource(
+            """
+            CREATE TABLE a \(table); CREATE TABLE b \(table);
+            INSERT INTO a VALUES ('a',1),('b',2); INSERT INTO b VALUES ('c',3);
+            """)
+        try trial.onTarget("CREATE TABLE t \(table); INSERT INTO t VALUES ('A',1),('b',2),('c',3)")
+        let result = try await fix(
+            trial, options(trial, ["a", "b"].map { self.table(trial, $0, in: "t") }))
+        #expect(result.before.found == ["a k=a: column k differs"])
+        #expect(result.after.verdict == .equal, "\(result.text)")
+    }
+
+    @Test func copiesOfRowsWithoutAKeyAreThoseOfAPart() async throws {
+        let trial = try await Trial()
+        try trial.onSource(
+            """
+            CREATE TABLE k_1 (a INT); CREATE TABLE k_2 (a INT);
+            INSERT INTO k_1 VALUES (1),(1),(1),(2); INSERT INTO k_2 VALUES (1);
+            """)
+        try trial.onTarget(
+            """
+            CREATE TABLE k (a INT, part INT);
+            INSERT INTO k VALUES (1,1),(1,1),(2,1),(1,2),(1,2),(7,NULL),(7,3);
+            """)
+        let options = options(
+            trial, ["1", "2"].map { table(trial, "k_\($0)", in: "k", ["part": $0]) })
+        let result = try await fix(trial, options)
+        #expect(
+            result.before.found
+                == [
+                    "k part=3: 1 row that belongs to none of the tables",
+                    "k part=NULL: 1 row that belongs to none of the tables",
+                    "k_1 a=1: 3 copies on the source, 2 on the target",
+                    "k_2 a=1: 1 copy on the source, 2 on the target",
+                ].sorted())
+        #expect(result.after.verdict == .equal, "\(result.text)")
+        #expect(
+            try onTarget(trial, "SELECT part, a FROM k ORDER BY 1, 2")
+                == "1\t1\n1\t1\n1\t1\n1\t2\n2\t1\n")
+    }
+
+    @Test func copiesThatASharedTableLacksAreFound() async throws {
+        let trial = try await Trial()
+        try trial.onSource(
+            """
+            CREATE TABLE a (a INT); CREATE TABLE b (a INT);
+            INSERT INTO a VALUES (1),(1),(2); INSERT INTO b VALUES (5),(5);
+            """)
+        try trial.onTarget("CREATE TABLE t (a INT); INSERT INTO t VALUES (1),(2),(5),(5),(9),(9)")
+        let result = try await fix(
+            trial, options(trial, ["a", "b"].map { table(trial, $0, in: "t") }))
+        #expect(result.before.found == ["a a=1: 2 copies on the source, 1 on the target"])
+        #expect(result.after.verdict == .equal, "\(result.text)")
+        #expect(try onTarget(trial, "SELECT COUNT(*) FROM t") == "7\n")
+    }
+
+    @Test func aColumnThatIsToBeFilledAndIsNotThereIsADifference() async throws {
+        let trial = try await merged()
+        let tables = [table(trial, "orders_1", in: "orders", ["origin": "a"])]
+        let report = try await trial.run(options(trial, tables))
+        #expect(report.verdict == .different)
+        #expect(
+            report.tables[0].structure.contains {
+                $0.kind == .columnMissing && $0.description.contains("origin")
+            })
+    }
+}
