@@ -39,7 +39,9 @@ public final class LoadEngine: Sendable {
         while true {
             let fresh = token()
             let interrupts = Interrupts()
-            let policy = epoch.map { EpochPolicy.keep($0, own: own) } ?? .next
+            let bound = configuration.epoch.map { EpochPolicy.binding($0) }
+            let kept = epoch.map { EpochPolicy.keep($0, own: own) }
+            let policy = bound ?? kept ?? .next
             own.insert(fresh)
             let took = Awaited<UInt64>()
             do {
