@@ -47,6 +47,7 @@ extension SubtaskHistory {
     fileprivate mutating func add(_ event: SubtaskEvent) {
         switch event {
         case .started: isStarted = true
+        case .dumping(let place): dump = place
         case .finished(let it):
             isStarted = true
             finish = it

@@ -13,7 +13,8 @@ extension TaskFile {
         draft.name = name
         draft.tables = selection?.tables ?? [TablePattern("*.*")].compactMap { $0 }
         draft.exclude = selection?.excluded
-        draft.mode = MigrationSettings.Mode(rawValue: mode.rawValue)
+        // Of tasks of files the rest of their settings tells more than a mode could.
+        draft.mode = fileTask == nil ? MigrationSettings.Mode(rawValue: mode.rawValue) : .full
         if mode == .incremental {
             draft.startTime = startTime
             if startTime == nil, let start = part?.start {

@@ -27,6 +27,13 @@ public struct LoadConfiguration: Sendable {
     /// first row; may be called again.
     public var begun: @Sendable () async throws -> Void = {}
 
+    /// The same for a later try, whose checkpoint must be there.
+    var begunBefore: LoadConfiguration {
+        var out = self
+        out.isBegun = true
+        return out
+    }
+
     /// Makes a configuration with defaults.
     public init(target: ConnectionOptions, directory: String, selection: ObjectSelection) {
         self.target = target
