@@ -49,7 +49,8 @@ extension SubtaskHistory {
         case .started: isStarted = true
         case .dumping(let place): dump = place
         case .finished(let it):
-            isStarted = true
+            // A dump leaves no checkpoint in the target that had to be there later.
+            if dump == nil { isStarted = true }
             finish = it
         case .fenced(let epoch): fencedBy = max(epoch, fencedBy ?? epoch)
         }
