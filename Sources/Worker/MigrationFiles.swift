@@ -41,8 +41,8 @@ extension Migration {
     // MARK: into files
 
     private func writeFiles(_ files: FileTransfer, _ progress: TransferProgress) async throws {
-        if let position = try await wholeDump(files) {
-            board.update { $0.position = position }
+        if let whole = try await wholeDump(files) {
+            board.update { $0.position = whole.position }
             return
         }
         try await prepareRules()
@@ -74,10 +74,9 @@ extension Migration {
         board.update { $0.position = position }
     }
 
-    /// The place that a dump which is whole already is of, or nothing where it names none; `nil`
-    /// while it is not whole. Then the directory is the task's when this returns, and the cluster
-    /// knows: a worker that has another directory begins nothing in it.
-    private func wholeDump(_ files: FileTransfer) async throws -> String?? {
+    /// The dump, if it is whole already; else the directory is the task's when this returns, and the
+    /// cluster knows: a worker that has another directory begins nothing in it.
+    private func wholeDump(_ files: FileTransfer) async throws -> DumpClaim.Whole? {
         let claim = DumpClaim(directory: files.directory)
         if let place = binding?.dump {
             let begun = "on worker \(place.worker) in \(place.directory)"

@@ -11,7 +11,9 @@ extension MigrationTests {
     /// Tasks of files on workers: `task-mode: dump` and `load`.
     @Suite("Tasks of files", .serialized, .enabled(if: EtcdServer.isInstalled))
     struct FileTaskTests {
-        private static func task(_ trial: Trial, _ name: String, _ mode: String) -> String {
+        private static func task(
+            _ trial: Trial, _ name: String, _ mode: String, directory: String = "./rows"
+        ) -> String {
             """
             name: \(name)
             task-mode: \(mode)
@@ -21,7 +23,7 @@ extension MigrationTests {
               - source-id: one
                 block-allow-list: list
                 mydumper: {threads: 2, chunk-filesize: 1}
-                loader: {pool-size: 3, dir: ./rows}
+                loader: {pool-size: 3, dir: \(directory)}
             block-allow-list: {list: {do-dbs: ["~^\(trial.schema)$"]}}
             """
         }
@@ -94,6 +96,53 @@ extension MigrationTests {
             try await trial.judge.expectEqual([trial.schema])
             let theirs = try LoadTests.objects(trial.source, trial.schema)
             #expect(try LoadTests.objects(trial.target, trial.schema) == theirs)
+        }
+
+        @Test("a load goes on with the files that it was begun with, and with no others")
+        func otherFiles() async throws {
+            let table = "CREATE TABLE t (id INT PRIMARY KEY, v INT)"
+            let trial = try await Trial(
+                .mariadb, "fileother", "\(table); INSERT INTO t SELECT seq, 1 FROM seq_1_to_1000;")
+            let cluster = try ClusterTrial("w1")
+            let folder = cluster.state.path + "/rows.in"
+            let dumped = try await SkeinProcess([
+                "dump", "--source", trial.sourceURL, "--source-tls", "disabled", "--dir", folder,
+                "--tables", "\(trial.schema).*", "--output", "lines",
+            ]).end()
+            #expect(dumped.status == 0, "\(dumped.text)")
+            try trial.target.sql("CREATE DATABASE \(trial.schema)")
+            try trial.onTarget(table)
+            try await cluster.running {
+                let worker = cluster.workers[0]
+                // It begins, and writes nothing.
+                let lock = try trial.target.connect()
+                try lock.execute("LOCK TABLES \(trial.schema).t WRITE")
+                try worker.start()
+                try await cluster.add(
+                    trial, sources: ["one"], task: "in",
+                    Self.task(trial, "in", "load", directory: cluster.state.path + "/rows"))
+                try await cluster.eventually("its beginning") {
+                    try await cluster.cluster().histories[.init(task: "in", source: "one")]?
+                        .record.isStarted == true
+                }
+                worker.kill()
+                let file = URL(filePath: "\(folder)/\(trial.schema).t-schema.sql")
+                let text = try Data(contentsOf: file)
+                try (text + Data("\n".utf8)).write(to: file)
+                try worker.start()
+                try await cluster.eventually("the refusal") {
+                    worker.process?.text.contains("something else than a load of this dump") == true
+                }
+                #expect(try await !Self.hasEnded(cluster, "in"))
+                try text.write(to: file)
+                try lock.execute("UNLOCK TABLES")
+                try await cluster.client.put(
+                    KeyLayout.stage(task: "in", source: "one"), Cluster.Stage.running.bytes)
+                try await cluster.eventually("its end") {
+                    try await Self.hasEnded(cluster, "in")
+                }
+            }
+            try await trial.judge.expectEqual([trial.schema])
         }
 
         @Test("a dump whose directory is not there any more is not begun anew silently")

@@ -7,6 +7,12 @@ internal import Glibc
 /// The token is in the directory's journal, and durable before anything else is in it. It stays
 /// when the dump is whole.
 public struct DumpClaim: Sendable {
+    /// A dump that is whole.
+    public struct Whole: Sendable, Hashable {
+        /// The place of the source's binlog that it is of, for people; `nil` when it names none.
+        public var position: String?
+    }
+
     /// The directory.
     public let directory: String
 
@@ -40,10 +46,9 @@ public struct DumpClaim: Sendable {
     /// - Parameters:
     ///   - token: what the directory was given.
     ///   - begun: where that was, for people.
-    /// - Returns: of a whole dump the place of the source's binlog that it is of, for people, or
-    ///   nothing where it names none; `nil` while it is not whole.
+    /// - Returns: `nil` while it is not whole.
     /// - Throws: `DumpFileError` when it is not here: nothing is begun anew silently.
-    public func whole(token: String, begun: String) throws -> String?? {
+    public func whole(token: String, begun: String) throws -> Whole? {
         let files = DumpDirectory(path: directory)
         let names = isThere ? try files.names() : []
         let found =
@@ -56,7 +61,7 @@ public struct DumpClaim: Sendable {
                     + "dump anew, remove the task and start it again", file: directory)
         }
         guard names.contains(DumpMetadata.fileName) else { return nil }
-        return .some(try DumpMetadata(files.text(DumpMetadata.fileName)).place)
+        return Whole(position: try DumpMetadata(files.text(DumpMetadata.fileName)).place)
     }
 
     private var isThere: Bool { unsafe access(directory, F_OK) == 0 || errno != ENOENT }
