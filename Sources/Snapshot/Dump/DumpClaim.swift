@@ -50,7 +50,7 @@ public struct DumpClaim: Sendable {
     /// - Throws: `DumpFileError` when it is not here: nothing is begun anew silently.
     public func whole(token: String, begun: String) throws -> Whole? {
         let files = DumpDirectory(path: directory)
-        let names = isThere ? try files.names() : []
+        let names = try isThere ? files.names() : []
         let found =
             names.contains(DumpFolder.journalName)
             ? DumpFolder.token(inJournal: try files.text(DumpFolder.journalName)) : nil
