@@ -80,6 +80,9 @@ public struct MigrationSettings: Sendable {
     public var metaSchema = "skein_meta"
     /// What is migrated.
     public var mode = Mode.all
+    /// What is done with a directory of files, in the place of a migration; then ``mode`` says
+    /// nothing. `nil` for a migration.
+    public var files: FileTransfer?
     /// Where a migration of changes alone begins, when it is started for the first time.
     public var start = StartPlace.now
     /// DM's task that is gone on with, when this one is started for the first time.

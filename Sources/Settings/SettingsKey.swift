@@ -27,6 +27,8 @@ enum SettingsForm: Sendable {
     case changes
     /// Everything that has an effect, defaults filled in: for people.
     case effective
+    /// The same, of a task that dumps or loads.
+    case effectiveOfFiles(FileTransfer.Kind)
 }
 
 /// One key of a block.
@@ -41,6 +43,9 @@ struct SettingsKey<Block: Sendable>: Sendable {
     var oldNames: [String] = []
     /// Why it has no effect here; a warning says it where the key is given.
     var remark: String?
+    /// The tasks of files in which it has an effect all the same: then the whole file tells whether
+    /// a warning is due.
+    var fileTasks: [FileTransfer.Kind] = []
     /// Whether every text must have it, so that it is written although it has its usual value.
     var isRequired = false
     /// Whether no file may have it; the reader says why.
@@ -79,10 +84,11 @@ struct SettingsKey<Block: Sendable>: Sendable {
         return key
     }
 
-    /// The same, without effect.
-    func unused(_ why: String) -> Self {
+    /// The same, without effect, but in some tasks of files.
+    func unused(_ why: String, butIn fileTasks: FileTransfer.Kind...) -> Self {
         var key = self
         key.remark = why
+        key.fileTasks = fileTasks
         return key
     }
 
@@ -132,7 +138,9 @@ extension SettingsBlock {
                 map.warn(name, "is the old name of \"\(key.name)\"")
                 map.reading.note(path: map.path + key.name, isWritten: map.path + name)
             }
-            if let remark = key.remark { map.warn(name, "has no effect: \(remark)") }
+            if let remark = key.remark, key.fileTasks.isEmpty {
+                map.warn(name, "has no effect: \(remark)")
+            }
             try key.read(map, name, &self)
         }
         try check(map)
@@ -147,6 +155,9 @@ extension SettingsBlock {
             switch form {
             case .changes: if !key.isRequired, value == key.write(usual, form) { continue }
             case .effective: if key.remark != nil || value.isEmpty { continue }
+            case .effectiveOfFiles(let task):
+                let isUnused = key.remark != nil && !key.fileTasks.contains(task)
+                if isUnused || value.isEmpty { continue }
             }
             out[key.name] = value
         }

@@ -59,6 +59,9 @@ final class SettingsReading {
     /// Remembers where a value stands.
     func note(place path: String, _ node: Node) { places[path] = node.mark }
 
+    /// Whether the file has a value at a path.
+    func isGiven(_ path: String) -> Bool { places[path] != nil }
+
     /// Remembers that a file has an old spelling of a path.
     func note(path: String, isWritten written: String) { oldPaths[path] = written }
 

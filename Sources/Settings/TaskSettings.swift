@@ -206,6 +206,8 @@ public struct TaskSettings: Sendable, Hashable {
         settings.relayLimitBytes = source.relayLimitBytes
         settings.serverID = source.serverID
         if var part = file?.part(of: source.name) {
+            settings.files = file?.transfer(part)
+            if settings.files != nil { settings.keepsRelay = false }
             part.rules = rules(source) ?? part.rules
             settings.selection = part.selection ?? settings.selection
             do throws(RuleError) {
@@ -288,7 +290,9 @@ public struct TaskSettings: Sendable, Hashable {
     public var effective: JSONValue {
         switch content {
         case .short: shown
-        case .file(let file): file.effective.value(.effective)
+        case .file(let file):
+            file.effective.value(
+                file.fileTask.map { SettingsForm.effectiveOfFiles($0) } ?? .effective)
         }
     }
 

@@ -17,7 +17,8 @@ public enum MigrationOutcome: Sendable, Hashable {
     case reached(String)
     /// It was asked to stop, has drained and saved.
     case stopped(String?)
-    /// The migration is over: triggers are created, events enabled.
+    /// The migration is over: triggers are created, events enabled. Of a task of files: all are
+    /// written, or loaded.
     case finished
 }
 
@@ -86,7 +87,10 @@ public final class Migration: Sendable {
     /// can help.
     public func run() async throws -> MigrationOutcome {
         try await withThrowingTaskGroup(of: MigrationOutcome?.self) { group in
-            group.addTask { try await self.workWithRelay() }
+            group.addTask {
+                if let files = self.settings.files { return try await self.transfer(files) }
+                return try await self.workWithRelay()
+            }
             group.addTask {
                 await self.stopRequest.wait()
                 return nil
@@ -175,7 +179,7 @@ public final class Migration: Sendable {
                 let outcome = try await advance {
                     backoff.reset()
                     replanning.reset()
-                    self.trouble.withLock { $0 = nil }
+                    self.forgetTrouble()
                 }
                 if let outcome { return outcome }
             } catch {
@@ -191,20 +195,28 @@ public final class Migration: Sendable {
                 {
                     throw error
                 }
-                trouble.withLock {
-                    $0 = Trouble(error: error, attempts: ($0?.attempts ?? 0) + 1)
-                }
-                logger.warning("trying again", metadata: ["reason": "\(reason)"])
-                board.update {
-                    $0.retries += 1
-                    $0.lagMilliseconds = nil
-                    $0.waiting = "\(reason); next try in \(delay.rounded)"
-                }
-                try await Task.sleep(for: delay)
-                board.update { $0.waiting = nil }
+                try await wait(delay, after: error, because: reason)
             }
         }
     }
+
+    /// Waits for the next try, and says what for.
+    func wait(_ delay: Duration, after error: any Error, because reason: String) async throws {
+        trouble.withLock {
+            $0 = Trouble(error: error, attempts: ($0?.attempts ?? 0) + 1)
+        }
+        logger.warning("trying again", metadata: ["reason": "\(reason)"])
+        board.update {
+            $0.retries += 1
+            $0.lagMilliseconds = nil
+            $0.waiting = "\(reason); next try in \(delay.rounded)"
+        }
+        try await Task.sleep(for: delay)
+        board.update { $0.waiting = nil }
+    }
+
+    /// It is well again.
+    func forgetTrouble() { trouble.withLock { $0 = nil } }
 
     /// For how long servers are waited for that have not answered since the start; once they have,
     /// a lost connection is tried again for as long as it takes.

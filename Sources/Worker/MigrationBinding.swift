@@ -22,5 +22,11 @@ extension Migration {
         ///
         /// - Parameter insists: tries until it is done.
         var begun: @Sendable (_ insists: Bool) async throws -> Void
+        /// Where its dump was begun, if it was.
+        var dump: SubtaskHistory.DumpPlace?
+        /// The worker's name.
+        var worker = ""
+        /// Makes it durable where its dump is; returns when that is done, and may be called again.
+        var dumping: @Sendable (SubtaskHistory.DumpPlace) async throws -> Void = { _ in }
     }
 }

@@ -23,6 +23,9 @@ extension Migration {
             throw MigrationError.otherMigration(
                 name: settings.name,
                 detail: "it was begun in mode incremental, now it is \(settings.mode.rawValue)")
+        case "load", "loaded":
+            throw MigrationError.otherMigration(
+                name: settings.name, detail: "it was begun in mode load, with a dump's files")
         case "copy" where isIncremental:
             throw MigrationError.otherMigration(
                 name: settings.name,

@@ -37,6 +37,27 @@ public struct MigrationStatus: Sendable, Hashable, Codable {
         }
     }
 
+    /// The files of a task that dumps or loads.
+    public struct Files: Sendable, Hashable, Codable {
+        /// Tables that there are.
+        public var tables = 0
+        /// Tables of which all rows are done.
+        public var tablesDone = 0
+        /// Files of rows: those that there are, or have been written.
+        public var files = 0
+        /// Files of rows that are done.
+        public var filesDone = 0
+        /// Rows that this process has written.
+        public var rows: UInt64 = 0
+        /// Rows that there are, by the source's estimate; 0 where nobody knows.
+        public var estimatedRows: UInt64 = 0
+        /// Bytes of SQL that this process has written.
+        public var bytes: UInt64 = 0
+
+        /// Makes an entry.
+        public init() {}
+    }
+
     /// The relay log.
     public struct Relay: Sendable, Hashable, Codable {
         /// `connecting`, `running`, `paused` or `ended`.
@@ -84,6 +105,8 @@ public struct MigrationStatus: Sendable, Hashable, Codable {
     public var sourcePosition: String?
     /// Why nothing moves, when something is waited for; with the next try in words.
     public var waiting: String?
+    /// Files that are written or loaded; `nil` in a migration.
+    public var files: Files?
     /// The relay log; `nil` where none is kept.
     public var relay: Relay?
     /// Connections lost, deadlocks and other tries again.

@@ -292,7 +292,7 @@ struct TaskFileTests {
         (
             with("clean-dump-file: true"),
             "task.yaml:6:1: warning: \"clean-dump-file\" has no effect: there are no files between "
-                + "source and target"
+                + "source and target, and dumps are never removed"
         ),
         (
             with("  - source-id: s\n    black-white-list: a", "black-white-list: {a: {}}"),

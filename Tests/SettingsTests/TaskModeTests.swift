@@ -58,11 +58,6 @@ extension TaskFileTests {
         #expect(throws: SettingsError.self) {
             try Self.report(Self.small).value.beginning(at: time)
         }
-        for mode in ["dump", "load"] {
-            let text = "name: t\ntask-mode: \(mode)\ntarget-database: {host: h, user: u}\n"
-            let report = try Self.report(text + sources(""))
-            #expect(report.unsupported.contains { $0.description.contains("\"task-mode\"") })
-        }
     }
 
     @Test("variables of sessions reach the servers, but for those that Skein sets by itself")

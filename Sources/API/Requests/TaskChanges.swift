@@ -107,7 +107,7 @@ extension ClusterStore {
     }
 
     /// The histories of subtasks that new settings give another goal than the one that they have
-    /// reached: another end, another mode, or another target.
+    /// reached: another end, another mode, other files, or another target.
     private func reopened(
         by new: TaskSettings, task value: KeyValue, among sources: Set<String>
     ) async throws -> [StoredHistory] {
@@ -120,6 +120,8 @@ extension ClusterStore {
             guard let was = try? old.migrationSettings(server),
                 let wanted = try? new.migrationSettings(server),
                 was.until != wanted.until || was.mode != wanted.mode
+                    || was.files?.kind != wanted.files?.kind
+                    || was.files?.directory != wanted.files?.directory
                     || was.target.server != wanted.target.server
                     || was.metaSchema != wanted.metaSchema
             else { continue }

@@ -52,7 +52,7 @@ enum APISchemas {
                 "stage": words([
                     "New", "Running", "Pausing", "Paused", "Stopped", "Finished", "Unknown",
                 ]),
-                "unit": words(["Check", "Copy", "Sync", "Verify"]),
+                "unit": words(["Check", "Copy", "Sync", "Verify", "Dump", "Load"]),
                 "status": reference("SubtaskStatus"), "error_msg": text,
             ], required: ["name", "source_name", "wanted", "stage"]),
         "SubtaskList": page("Subtask"),

@@ -30,7 +30,7 @@ struct WorkerMetrics {
             $0.retries
         }
         gauge(&out, "skein_subtask_copied_rows", "Rows copied.") {
-            Double($0.tables.reduce(UInt64(0)) { $0 &+ $1.rows })
+            Double($0.files?.rows ?? $0.tables.reduce(UInt64(0)) { $0 &+ $1.rows })
         }
         gauge(&out, "skein_subtask_expected_rows", "Rows to copy, as the source estimates them.") {
             Double(
@@ -38,7 +38,7 @@ struct WorkerMetrics {
             )
         }
         gauge(&out, "skein_subtask_copied_bytes", "Bytes copied.") {
-            Double($0.tables.reduce(UInt64(0)) { $0 &+ $1.bytes })
+            Double($0.files?.bytes ?? $0.tables.reduce(UInt64(0)) { $0 &+ $1.bytes })
         }
         place(&out, "skein_subtask_binlog", "up to which all is durably applied") { $0.position }
         place(&out, "skein_subtask_source_binlog", "that the source has written") {

@@ -47,8 +47,10 @@ extension SubtaskHistory {
     fileprivate mutating func add(_ event: SubtaskEvent) {
         switch event {
         case .started: isStarted = true
+        case .dumping(let place): dump = place
         case .finished(let it):
-            isStarted = true
+            // A dump leaves no checkpoint in the target that had to be there later.
+            if dump == nil { isStarted = true }
             finish = it
         case .fenced(let epoch): fencedBy = max(epoch, fencedBy ?? epoch)
         }

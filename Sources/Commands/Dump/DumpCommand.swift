@@ -1,6 +1,5 @@
 internal import ArgumentParser
 internal import DumpFiles
-internal import Foundation
 internal import MySQLClient
 internal import MySQLCore
 internal import Rules
@@ -102,8 +101,7 @@ struct DumpCommand: AsyncParsableCommand {
                 source, file: session.currentPosition().file, serverID: serverID)
         }
         var out = DumpConfiguration(
-            source: source, origin: origin, directory: dir, selection: selection,
-            now: { Self.now() })
+            source: source, origin: origin, directory: dir, selection: ObjectSelection(selection))
         out.compression = compress.compression
         if let fileSize { out.fileBytes = fileSize }
         out.rowsPerFile = rowsPerFile.map { UInt64($0) }
@@ -115,15 +113,6 @@ struct DumpCommand: AsyncParsableCommand {
             try ChangedTables(source: source).statements(since: from, take)
         }
         return out
-    }
-
-    /// The time in UTC, as metadata has it.
-    private static func now() -> String {
-        let formatter = DateFormatter()
-        formatter.locale = Locale(identifier: "en_US_POSIX")
-        formatter.timeZone = TimeZone(identifier: "UTC")
-        formatter.dateFormat = "yyyy-MM-dd HH:mm:ss"
-        return formatter.string(from: Date())
     }
 }
 

@@ -79,7 +79,8 @@ struct LoadCommand: AsyncParsableCommand {
         let tables = draft.tables ?? [TablePattern("*.*")].compactMap { $0 }
         var out = LoadConfiguration(
             target: try draft.targetOptions(.standard), directory: dir,
-            selection: TableSelection(tables: tables, excluded: draft.exclude ?? []))
+            selection: ObjectSelection(
+                TableSelection(tables: tables, excluded: draft.exclude ?? [])))
         guard (1...64).contains(lanes) else {
             throw SettingsError("--lanes must be from 1 to 64, not \(lanes)")
         }

@@ -13,6 +13,7 @@ struct DryRun: Sendable {
     /// - Throws: ``PrecheckFailure`` when a check refuses, after everything was printed.
     func run() async throws {
         let settings = settings
+        if settings.files != nil { return try await runForFiles() }
         let (results, plan) = try await withThread("dry-run") {
             let source = try Connection(settings.source)
             let target = try Connection(settings.target)
@@ -34,5 +35,20 @@ struct DryRun: Sendable {
             for line in PlanLines.text(plan) { printData(line) }
         }
         if results.contains(where: \.refuses) { throw PrecheckFailure(results: results) }
+    }
+
+    /// Sees whether the server of a task that dumps or loads answers.
+    private func runForFiles() async throws {
+        let settings = settings
+        let results = try await withThread("dry-run") {
+            try Prechecks(settings: settings).runForFiles()
+        }
+        let now = wallClockMicroseconds()
+        for result in results {
+            printData(
+                isJSON
+                    ? StatusRecord.check(result, microseconds: now).description
+                    : CheckLines.text(result, width: Terminal.outputWidth))
+        }
     }
 }

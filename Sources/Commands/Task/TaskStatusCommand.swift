@@ -81,9 +81,13 @@ struct TaskStatusCommand: AsyncParsableCommand {
         return table.lines(width: width) + notes.map { TextFitting.printable($0) }
     }
 
-    /// How far it is: the rows of a copy, or the binlog's position.
+    /// How far it is: the rows of a copy, the files of a dump or a load, or the binlog's position.
     private static func place(_ progress: MigrationStatus?) -> String {
         guard let progress else { return "-" }
+        if let files = progress.files, progress.phase != .done {
+            return "\(files.filesDone) of \(files.files) files, \(Wording.count(files.rows)) rows, "
+                + "\(Wording.bytes(Double(files.bytes)))"
+        }
         if progress.phase == .copying {
             let rows = progress.tables.reduce(UInt64(0)) { $0 &+ $1.rows }
             let done = progress.tables.count { $0.isDone }

@@ -13,7 +13,8 @@ extension TaskFile {
         draft.name = name
         draft.tables = selection?.tables ?? [TablePattern("*.*")].compactMap { $0 }
         draft.exclude = selection?.excluded
-        draft.mode = MigrationSettings.Mode(rawValue: mode.rawValue)
+        // Of tasks of files the rest of their settings tells more than a mode could.
+        draft.mode = fileTask == nil ? MigrationSettings.Mode(rawValue: mode.rawValue) : .full
         if mode == .incremental {
             draft.startTime = startTime
             if startTime == nil, let start = part?.start {
@@ -54,15 +55,20 @@ extension TaskFile {
         var out = self
         let usual = MigrationSettings(
             source: target.options, target: target.options, selection: TableSelection(tables: []))
-        out.metaSchema = metaSchema ?? usual.metaSchema
-        out.memoryBudget = memoryBudget ?? usual.memoryBudget
-        out.chunkBytes = chunkBytes ?? usual.chunkBytes
+        if fileTask != .dump { out.metaSchema = metaSchema ?? usual.metaSchema }
+        if fileTask == nil {
+            out.memoryBudget = memoryBudget ?? usual.memoryBudget
+            out.chunkBytes = chunkBytes ?? usual.chunkBytes
+        }
         out.writtenShardMode = shardMode
         for (index, part) in parts.enumerated() {
-            out.instances[index].dump = part.dump
-            if part.dump.rows == 0 { out.instances[index].dump?.rows = usual.chunkRows }
+            // Of tasks of files what they act on alone.
+            out.instances[index].dump = fileTask == .load ? nil : part.dump
+            if fileTask == nil, part.dump.rows == 0 {
+                out.instances[index].dump?.rows = usual.chunkRows
+            }
             out.instances[index].load = part.load
-            out.instances[index].sync = part.sync
+            out.instances[index].sync = fileTask == nil ? part.sync : nil
             out.instances[index].sync?.lanes = min(part.sync.lanes, Limits.lanes.upperBound)
             out.instances[index].dumpName = nil
             out.instances[index].loadName = nil

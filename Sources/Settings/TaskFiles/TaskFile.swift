@@ -158,7 +158,7 @@ public struct TaskFile: SettingsBlock {
         SettingsKey.word("collation_compatible", \.collation)
             .unused("tables are created with the collations that they have on the source"),
         SettingsKey.flag("clean-dump-file", \.cleansDumpFiles)
-            .unused("there are no files between source and target"),
+            .unused("there are no files between source and target, and dumps are never removed"),
         SettingsKey.flag("ansi-quotes", \.ansiQuotes)
             .unused("each statement says by itself how it quotes"),
         SettingsKey.flag("remove-meta", \.removesMeta)

@@ -78,7 +78,8 @@ public struct TaskInstance: SettingsBlock {
         .number("mydumper-thread", \.dumpThreads, 1...1024),
         .text("loader-config-name", \.loadName), .block("loader", \.load),
         SettingsKey.number("loader-thread", \.loadThreads, 1...65536)
-            .unused("each connection that reads has one that writes: mydumper-thread"),
+            .unused(
+                "each connection that reads has one that writes: mydumper-thread", butIn: .load),
         .text("syncer-config-name", \.syncName), .block("syncer", \.sync),
         .number("syncer-thread", \.syncThreads, 1...65536),
         .text("validator-config-name", \.validationName),

@@ -86,7 +86,9 @@ extension TaskFile {
     /// What only the whole file can tell.
     func checkMeaning(_ map: SettingsMapping) throws(SettingsError) {
         try checkRules(map.reading)
-        if !timeZone.isEmpty {
+        try checkFileTask(map)
+        warnOfFileTask(map)
+        if !timeZone.isEmpty, mode != .load {
             map.warn(
                 "timezone",
                 "does not change rows: instants stay instants, and DDL runs in the zone that it "
@@ -117,10 +119,8 @@ extension TaskFile {
                     "\"\(path).meta\" has no effect beside \"start-time\"")
             }
             let part = part(instance)
-            warnOfDump(
-                part.dump, instance.dumpName.map { "mydumpers.\($0)" } ?? path + ".mydumper", map)
-            warnOfLoad(
-                part.load, instance.loadName.map { "loaders.\($0)" } ?? path + ".loader", map)
+            if mode != .load { warnOfDump(part.dump, dumpPath(instance, index), map) }
+            warnOfLoad(part.load, loadPath(instance, index), map)
             let sync = part.sync
             if sync.lanes > Limits.lanes.upperBound {
                 map.reading.warn(
@@ -159,7 +159,8 @@ extension TaskFile {
 
     private func warnOfDump(_ dump: DumpSettings, _ path: String, _ map: SettingsMapping) {
         guard let arguments = try? DumpArguments(dump.extraArguments) else { return }
-        for flag in arguments.flags where !flag.changesRows {
+        for flag in arguments.flags
+        where !flag.changesRows && !(mode == .dump && flag.isActedOn) {
             map.reading.warn(
                 at: "\(path).extra-args",
                 "\"\(flag.name)\" in \"\(path).extra-args\" has no effect: how rows are read is "

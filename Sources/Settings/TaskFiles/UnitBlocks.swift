@@ -1,6 +1,6 @@
 // The blocks `mydumpers`, `loaders`, `syncers` and `validators`, in DM's words and with DM's
-// defaults, in DM's order of units. Skein has no units of its own for the first two: rows go from
-// connection to connection without files between.
+// defaults, in DM's order of units. A copy has no units of its own for the first two: rows go from
+// connection to connection without files between. Tasks that dump or load have files.
 
 private let noFiles = "rows go from the source to the target without files between"
 
@@ -39,8 +39,8 @@ public struct DumpSettings: NamedSettingsBlock {
                 }
                 return ByteSize(text)?.bytes
             }, { .text($0 % 1024 == 0 ? ByteSize(bytes: $0).description : "\($0)B") }
-        ).unused(noFiles),
-        .size("statement-size", \.statementBytes, 0...(1 << 40)).unused(noFiles),
+        ).unused(noFiles, butIn: .dump),
+        .size("statement-size", \.statementBytes, 0...(1 << 40)).unused(noFiles, butIn: .dump),
         .number("rows", \.rows, 0...Limits.chunkRows.upperBound),
         .text("where", \.condition),
         .flag("skip-tz-utc", \.skipsTimeZone)
@@ -129,8 +129,9 @@ public struct LoadSettings: NamedSettingsBlock {
 
     static let keys: [SettingsKey<Self>] = [
         .number("pool-size", \.connections, 1...65536)
-            .unused("each connection that reads has one that writes: mydumpers.*.threads"),
-        .text("dir", \.folder).unused(noFiles),
+            .unused(
+                "each connection that reads has one that writes: mydumpers.*.threads", butIn: .load),
+        .text("dir", \.folder).unused(noFiles, butIn: .dump, .load),
         .text("sorting-dir-physical", \.sortingFolder).unused(physical),
         .word("import-mode", \.mode),
         .text("on-duplicate", \.oldDuplicates).unused("DM has replaced it too"),

@@ -26,9 +26,6 @@ extension TaskFile {
             if isGiven, seen.insert(setting).inserted { out.append(setting) }
         }
         add(
-            "task-mode", "a task is all, full or incremental; use skein dump or skein load",
-            if: mode == .dump || mode == .load)
-        add(
             writtenShardMode == .none ? "is-sharding" : "shard-mode",
             "tables can't be merged into one so far", if: shardMode != .none)
         add(
@@ -44,14 +41,13 @@ extension TaskFile {
             if: !target.security.allowedNames.isEmpty)
         for (index, instance) in instances.enumerated() {
             let part = part(instance)
-            let path = "mysql-instances[\(index)]"
-            let dump = instance.dumpName.map { "mydumpers.\($0)" } ?? path + ".mydumper"
+            let dump = dumpPath(instance, index)
             add("\(dump).where", "leave it out", if: !part.dump.condition.isEmpty)
             let arguments = try? DumpArguments(part.dump.extraArguments)
             for flag in arguments?.flags ?? [] where flag.changesRows {
                 add("\(dump).extra-args", "leave out \"\(flag.name)\"")
             }
-            let load = instance.loadName.map { "loaders.\($0)" } ?? path + ".loader"
+            let load = loadPath(instance, index)
             add(
                 "\(load).import-mode", "only \"logical\" is there",
                 if: part.load.mode == .physical || part.load.mode == .importInto)
@@ -64,6 +60,7 @@ extension TaskFile {
                 "\"skein verify\" compares while the task runs",
                 if: part.validation.mode != .none)
         }
+        for it in unsupportedOfFiles { add(it.path, it.remedy) }
         return out
     }
 }

@@ -1,7 +1,6 @@
 internal import DumpFiles
 internal import MySQLClient
 internal import MySQLCore
-internal import Rules
 
 /// A view, routine, trigger or event as a dump has it.
 struct DumpObject: Sendable, Hashable {
@@ -36,7 +35,7 @@ struct DumpCatalog: Sendable, Hashable {
     ///
     /// - Throws: ``SnapshotError`` for what a dump can't hold.
     static func read(
-        _ source: Connection, _ selection: TableSelection
+        _ source: Connection, _ selection: ObjectSelection
     ) throws -> (DumpCatalog, bytes: [TableName: (rows: UInt64, bytes: UInt64)]) {
         var out = DumpCatalog()
         var sizes: [TableName: (rows: UInt64, bytes: UInt64)] = [:]
@@ -147,7 +146,7 @@ struct DumpCatalog: Sendable, Hashable {
     }
 
     private mutating func readSequences(
-        _ schema: String, _ source: Connection, _ selection: TableSelection
+        _ schema: String, _ source: Connection, _ selection: ObjectSelection
     ) throws {
         let rows = try source.rows(
             "SELECT TABLE_NAME FROM information_schema.TABLES "
@@ -159,7 +158,7 @@ struct DumpCatalog: Sendable, Hashable {
     }
 
     private mutating func readObjects(
-        _ schema: String, _ source: Connection, _ selection: TableSelection
+        _ schema: String, _ source: Connection, _ selection: ObjectSelection
     ) throws {
         try source.execute("USE \(quoteIdentifier(schema))")
         let literal = utf8Literal(schema)
@@ -168,7 +167,9 @@ struct DumpCatalog: Sendable, Hashable {
         ) throws {
             let name = TableName(schema: schema, name: name ?? "")
             let table = table.map { TableName(schema: schema, name: $0) }
-            guard selection.selects(table ?? name),
+            let isSelected =
+                table.map { selection.selects(trigger: name, on: $0) } ?? selection.selects(name)
+            guard isSelected,
                 let row = try WaitingObjects.show(kind.rawValue.uppercased(), name, source)
             else { return }
             var object = DumpObject(

@@ -1,7 +1,7 @@
 public import DumpFiles
+internal import Foundation
 public import MySQLClient
 public import MySQLCore
-public import Rules
 
 /// How a dump is made.
 public struct DumpConfiguration: Sendable {
@@ -12,7 +12,7 @@ public struct DumpConfiguration: Sendable {
     /// The directory: made when it is not there, and empty but for what an earlier try has left.
     public var directory: String
     /// Which tables, views, routines and events are dumped.
-    public var selection: TableSelection
+    public var selection: ObjectSelection
     /// How files of rows are packed.
     public var compression = DumpCompression.none
     /// Connections that read rows.
@@ -24,7 +24,7 @@ public struct DumpConfiguration: Sendable {
     /// Bytes that an INSERT statement aims at.
     public var statementBytes = 1_000_000
     /// The time now, as text for the metadata.
-    public var now: @Sendable () -> String
+    public var now: @Sendable () -> String = DumpConfiguration.time
     /// Which of the tables the source's binlog may have changed between two places; `nil` where
     /// that can't be told. Blocks its thread.
     public var changes:
@@ -41,14 +41,22 @@ public struct DumpConfiguration: Sendable {
 
     /// Makes a configuration with defaults.
     public init(
-        source: ConnectionOptions, origin: Origin, directory: String, selection: TableSelection,
-        now: @escaping @Sendable () -> String
+        source: ConnectionOptions, origin: Origin, directory: String, selection: ObjectSelection
     ) {
         self.source = source
         self.origin = origin
         self.directory = directory
         self.selection = selection
-        self.now = now
+    }
+
+    /// The time in UTC, as metadata has it.
+    @Sendable
+    public static func time() -> String {
+        let formatter = DateFormatter()
+        formatter.locale = Locale(identifier: "en_US_POSIX")
+        formatter.timeZone = TimeZone(identifier: "UTC")
+        formatter.dateFormat = "yyyy-MM-dd HH:mm:ss"
+        return formatter.string(from: Date())
     }
 }
 

@@ -18,9 +18,10 @@ struct DumpedTable: Codable, Sendable {
 /// The directory of a dump that is being made.
 ///
 /// A file has its name only when it is whole and on the disk. Which tables are whole, and of which
-/// place of the source's binlog, is in a file of lines that goes when `metadata` has come:
+/// place of the source's binlog, is in a file of lines that goes when `metadata` has come, unless a
+/// task owns the directory, which its token says:
 ///
-///     {"format":1,"position":"<hex>","options":".."}
+///     {"format":1,"position":"<hex>","options":"..","token":".."}
 ///     {"schema":"..","name":"..","files":{"db.t-schema.sql":120,..},"rows":5}
 final class DumpFolder: Sendable {
     let path: String
@@ -30,6 +31,12 @@ final class DumpFolder: Sendable {
     /// The directory, locked for as long as this is open: two dumps in it would remove each other's
     /// files.
     private let held: Int32
+    /// Of the task that owns the directory; `nil` when none does.
+    private(set) var token: String? {
+        get { owner.withLock { $0 } }
+        set { owner.withLock { $0 = newValue } }
+    }
+    private let owner = Mutex<String?>(nil)
 
     static let journalName = ".skein-dump"
     static let partialSuffix = ".partial"
@@ -38,6 +45,7 @@ final class DumpFolder: Sendable {
         var format: Int
         var position: String
         var options: String
+        var token: String?
     }
 
     /// What an earlier try has left.
@@ -62,18 +70,21 @@ final class DumpFolder: Sendable {
         guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
             guard errno == EWOULDBLOCK else { throw failure("", errno) }
             throw DumpFileError(
-                "another skein dump writes to it: give another --dir, or end that one", file: path)
+                "another skein dump or task writes to it: give another directory, or end that one",
+                file: path)
         }
         let names = try directory.names()
         if names.contains(DumpMetadata.fileName) {
-            throw DumpFileError("it holds a whole dump already: give another --dir", file: path)
+            throw DumpFileError(
+                "it holds a whole dump already: give another directory", file: path)
         }
         let isOurs = names.contains(Self.journalName)
         if let other = names.first(where: { !isOurs || !Self.isOwn($0) }) {
             throw DumpFileError(
                 "it is not empty (\(other)), and no dump of skein's that was interrupted: give "
-                    + "another --dir", file: path)
+                    + "another directory", file: path)
         }
+        if isOurs { token = Self.token(inJournal: try directory.text(Self.journalName)) }
     }
 
     deinit {
@@ -85,6 +96,38 @@ final class DumpFolder: Sendable {
 
     private static func isOwn(_ name: String) -> Bool {
         name == journalName || name.hasSuffix(partialSuffix) || DumpFileName(name) != nil
+    }
+
+    /// The token in a journal's text; `nil` when it has none.
+    static func token(inJournal text: String) -> String? {
+        guard let first = text.split(separator: "\n").first,
+            let head = try? JSONDecoder().decode(Head.self, from: Data(first.utf8))
+        else { return nil }
+        return head.token
+    }
+
+    /// Makes the directory a task's; what an earlier try has left stays.
+    func take(_ token: String) throws {
+        var lines: [String] = []
+        if try directory.names().contains(Self.journalName) {
+            lines = try directory.text(Self.journalName).split(separator: "\n").map { String($0) }
+        }
+        // No dump is made with these options: where there is no head, nothing of it is kept.
+        var head = Head(format: 1, position: "", options: "")
+        if let first = lines.first,
+            let known = try? JSONDecoder().decode(Head.self, from: Data(first.utf8))
+        {
+            head = known
+        } else {
+            lines = []
+        }
+        head.token = token
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = .sortedKeys
+        let first = String(decoding: try encoder.encode(head), as: UTF8.self)
+        let text = ([first] + lines.dropFirst()).map { $0 + "\n" }.joined()
+        try write(Self.journalName, text)
+        self.token = token
     }
 
     /// What an earlier try with the same options has left; `nil` when nothing can be used of it.
@@ -116,7 +159,7 @@ final class DumpFolder: Sendable {
         encoder.outputFormatting = .sortedKeys
         let head = Head(
             format: 1, position: String(hexLiteral(position.encoded).dropFirst(2).dropLast()),
-            options: options)
+            options: options, token: token)
         var text = String(decoding: try encoder.encode(head), as: UTF8.self) + "\n"
         for table in kept {
             text += String(decoding: try encoder.encode(table), as: UTF8.self) + "\n"
@@ -166,7 +209,8 @@ final class DumpFolder: Sendable {
                     + "makes it again", file: name)
         }
         try write(DumpMetadata.fileName, metadata.text)
-        unsafe unlink(directory.path(Self.journalName))
+        // Its owner has to find out whose the dump is.
+        if token == nil { unsafe unlink(directory.path(Self.journalName)) }
     }
 
     /// Writes a small file, whole or not at all.

@@ -13,6 +13,11 @@ struct DumpDirectory: Sendable {
     /// The names of all files.
     func names() throws -> [String] {
         guard let stream = unsafe opendir(path) else {
+            guard errno != ENOENT else {
+                throw DumpFileError(
+                    "there is no such directory here; what a task loads must be on the worker that "
+                        + "has its source (\"workers\" of the source says which may)", file: path)
+            }
             throw DumpFileError(
                 "the directory can't be read: \(errorText(errno))", file: path)
         }

@@ -1,6 +1,5 @@
 public import Checkpoint
 public import MySQLClient
-public import Rules
 
 /// How a dump is loaded.
 public struct LoadConfiguration: Sendable {
@@ -9,7 +8,7 @@ public struct LoadConfiguration: Sendable {
     /// The dump's directory.
     public var directory: String
     /// Which tables, views, routines and events are loaded.
-    public var selection: TableSelection
+    public var selection: ObjectSelection
     /// Where the checkpoint is.
     public var meta = MetaSchema()
     /// The load's name in the checkpoint.
@@ -18,9 +17,25 @@ public struct LoadConfiguration: Sendable {
     public var lanes = 4
     /// The time zone of TIMESTAMP values in files that name none.
     public var timeZone: String?
+    /// The source's name in the checkpoint, where a task loads; `nil` for one made of the dump.
+    public var source: String?
+    /// The epoch of the binding that it runs under; `nil`: every process begins a new one.
+    public var epoch: UInt64?
+    /// Whether it has begun before, so that its checkpoint must be on the target.
+    public var isBegun = false
+    /// Makes it durable that it has begun: called when its checkpoint is on the target, before the
+    /// first row; may be called again.
+    public var begun: @Sendable () async throws -> Void = {}
+
+    /// The same for a later try, whose checkpoint must be there.
+    var begunBefore: LoadConfiguration {
+        var out = self
+        out.isBegun = true
+        return out
+    }
 
     /// Makes a configuration with defaults.
-    public init(target: ConnectionOptions, directory: String, selection: TableSelection) {
+    public init(target: ConnectionOptions, directory: String, selection: ObjectSelection) {
         self.target = target
         self.directory = directory
         self.selection = selection

@@ -39,12 +39,15 @@ public final class LoadEngine: Sendable {
         while true {
             let fresh = token()
             let interrupts = Interrupts()
-            let policy = epoch.map { EpochPolicy.keep($0, own: own) } ?? .next
+            let bound = configuration.epoch.map { EpochPolicy.binding($0) }
+            let kept = epoch.map { EpochPolicy.keep($0, own: own) }
+            let policy = bound ?? kept ?? .next
             own.insert(fresh)
             let took = Awaited<UInt64>()
+            let isBegun = epoch != nil
             do {
                 return try await withTaskCancellationHandler {
-                    try await attempt(policy, fresh, interrupts, took)
+                    try await attempt(policy, fresh, interrupts, took, isBegun: isBegun)
                 } onCancel: {
                     interrupts.fire()
                 }
@@ -70,10 +73,11 @@ public final class LoadEngine: Sendable {
     }
 
     private func attempt(
-        _ epoch: EpochPolicy, _ token: RunToken, _ interrupts: Interrupts, _ took: Awaited<UInt64>
+        _ epoch: EpochPolicy, _ token: RunToken, _ interrupts: Interrupts, _ took: Awaited<UInt64>,
+        isBegun: Bool
     ) async throws -> LoadResult {
         progress.update { $0 = TransferProgress.State() }
-        let configuration = configuration
+        let configuration = isBegun ? configuration.begunBefore : configuration
         let (plan, context) = try await withThread("load-plan") {
             let connection = try Connection(configuration.target)
             try interrupts.add(connection.interrupter)

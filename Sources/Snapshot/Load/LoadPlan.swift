@@ -2,7 +2,6 @@ internal import Checkpoint
 internal import DumpFiles
 internal import MySQLCore
 internal import MySQLSyntax
-internal import Rules
 
 /// What is to be loaded: read from the directory alone, before any server is asked for more than
 /// its version.
@@ -76,8 +75,11 @@ struct LoadPlan: Sendable {
 
     /// The load's rows of the meta schema.
     func key(_ configuration: LoadConfiguration) -> SubtaskKey {
-        SubtaskKey(task: configuration.name, source: "dump-\(fingerprint)")
+        SubtaskKey(task: configuration.name, source: configuration.source ?? identity)
     }
+
+    /// What the load's row says of the dump.
+    var identity: String { "dump-\(fingerprint)" }
 
     /// A dump without it, or with one that does not say that it has ended, is not whole.
     private static func metadata(
@@ -102,7 +104,7 @@ struct LoadPlan: Sendable {
     }
 
     private mutating func choose(
-        _ selection: TableSelection, _ context: SyntaxContext
+        _ selection: ObjectSelection, _ context: SyntaxContext
     ) throws {
         for table in layout.tables.values.sorted(by: { $0.name < $1.name })
         where selection.selects(table.name) {
@@ -143,6 +145,9 @@ struct LoadPlan: Sendable {
             for file in table.triggers {
                 objects += try objects(in: file, of: table.name.schema, context) {
                     $0.kind == .trigger && $0.table == table.name.name
+                        && selection.selects(
+                            trigger: TableName(schema: table.name.schema, name: $0.name),
+                            on: table.name)
                 }
             }
         }
@@ -153,7 +158,9 @@ struct LoadPlan: Sendable {
             for file in schema.triggers {
                 objects += try objects(in: file, of: schema.name, context) { object in
                     guard object.kind == .trigger, let table = object.table else { return false }
-                    return selection.selects(TableName(schema: schema.name, name: table))
+                    return selection.selects(
+                        trigger: TableName(schema: schema.name, name: object.name),
+                        on: TableName(schema: schema.name, name: table))
                 }
             }
             for file in schema.routines {

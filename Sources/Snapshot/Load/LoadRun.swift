@@ -50,10 +50,9 @@ struct LoadRun: Sendable {
         let lanes = configuration.lanes + 1
         let ddl = try TargetSession(configuration.target, role: .ddl(configuration.lanes))
         try interrupts.add(ddl.connection.interrupter)
-        try configuration.meta.prepare(session.connection)
         let takeover = Takeover(meta: configuration.meta, key: subtask)
-        _ = try takeover.create(
-            session, identity: Array(subtask.source.utf8), rules: [], phase: LoadEngine.openPhase)
+        try createRow(takeover, session)
+        try await configuration.begun()
         try await barrier.allOpen(session)
         try session.holdLock(token)
         let state = try await takeOver(takeover, session, token, epoch, lanes)
@@ -69,6 +68,35 @@ struct LoadRun: Sendable {
             plan: plan, key: subtask, meta: configuration.meta, session: session, ddl: ddl,
             coordinator: coordinator, context: context)
         return try await load(state, schema)
+    }
+
+    /// Writes the load's row where there is none; one that is there must be of this dump.
+    private func createRow(_ takeover: Takeover, _ session: TargetSession) throws {
+        let meta = configuration.meta
+        if configuration.isBegun {
+            guard try meta.exists(session.connection),
+                try takeover.peek(session.connection) != nil
+            else {
+                throw CheckpointError.missing(
+                    detail: "it was started before, and the row of \(key) in \(meta.name) is gone; "
+                        + "nothing is begun anew silently")
+            }
+        }
+        try meta.prepare(session.connection)
+        let identity = Array(plan.identity.utf8)
+        _ = try takeover.create(
+            session, identity: identity, rules: [], phase: LoadEngine.openPhase)
+        guard let known = try takeover.peek(session.connection) else {
+            throw CheckpointError.missing(detail: "the row of \(key) is gone")
+        }
+        guard known.identity == identity,
+            [LoadEngine.openPhase, LoadEngine.completePhase].contains(known.phase)
+        else {
+            throw DumpFileError(
+                "the target's \(meta.name) says that \(key) is something else than a load of this "
+                    + "dump: bring the files back that it was begun with, or load these under "
+                    + "another name", file: configuration.directory)
+        }
     }
 
     private func takeOver(
@@ -97,7 +125,7 @@ struct LoadRun: Sendable {
     ) async throws -> LoadResult {
         var result = LoadResult(
             wasComplete: false, tables: plan.tables.count, rows: 0,
-            position: Self.position(plan.metadata))
+            position: plan.metadata.place)
         let all = plan.tables.reduce(0) { $0 + $1.rows.count }
         progress.update {
             $0.stage = .schema
@@ -130,13 +158,5 @@ struct LoadRun: Sendable {
         result.rows = try schema.finish()
         progress.update { $0.stage = .done }
         return result
-    }
-
-    private static func position(_ metadata: DumpMetadata) -> String? {
-        guard let file = metadata.binlogFile, let offset = metadata.binlogOffset else {
-            return nil
-        }
-        let gtids = metadata.gtids.map { $0.isEmpty ? "" : " (\($0))" } ?? ""
-        return "\(file):\(offset)\(gtids)"
     }
 }

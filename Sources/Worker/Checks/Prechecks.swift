@@ -36,6 +36,21 @@ public struct Prechecks: Sendable {
         try run(try CheckContext(settings, source: source, target: target), only: only)
     }
 
+    /// For a task that dumps or loads: sees whether its server answers, on the caller's thread. The
+    /// rest is looked at by the engines, before they write anything.
+    ///
+    /// - Throws: ``MySQLError``.
+    public func runForFiles() throws -> [CheckResult] {
+        guard let files = settings.files else { return [] }
+        let server = files.kind == .dump ? settings.source : settings.target
+        _ = try Connection(server)
+        return Self.all.map {
+            CheckResult(
+                name: $0.name, verdict: .skipped,
+                message: "a \(files.kind.rawValue) looks at its server by itself, before it writes")
+        }
+    }
+
     /// What a first start with some of the tables would be told, but for what concerns all that are
     /// selected.
     func run(

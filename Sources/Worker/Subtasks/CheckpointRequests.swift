@@ -56,6 +56,11 @@ extension WorkerRuntime {
         _ settings: MigrationSettings,
         _ body: @Sendable @escaping (SubtaskCheckpoint) throws -> Answer
     ) async throws -> Answer {
+        if let files = settings.files {
+            throw CheckpointRefusal(
+                .missing, "a task with files (\(files.kind.rawValue)) follows no changes",
+                remedy: "it has no statements and no shapes to look at")
+        }
         guard try await checkpointTurns.take() else {
             throw CheckpointRefusal(
                 .busy, "this worker is asked about as many checkpoints as it looks at at a time",

@@ -53,6 +53,9 @@ public struct SubtaskOrder: Sendable {
         self.settingsRevision = settingsRevision
         self.requestRevision = requestRevision
     }
+
+    /// What it does with files; `nil` for a migration.
+    var files: FileTransfer? { (try? settings.get())?.files }
 }
 
 /// What runs a worker's sources. A test may take the place of the engines.

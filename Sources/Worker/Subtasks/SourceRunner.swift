@@ -16,6 +16,8 @@ final class SourceRunner: Sendable {
     }
     let source: String
     private let folder: String
+    private let dataFolder: String
+    private let worker: String
     private let exchange: (any RelayExchange)?
     private let describe: @Sendable (any Error) -> SubtaskError
     private let logger: Logger
@@ -23,13 +25,19 @@ final class SourceRunner: Sendable {
     private let relays = Mailbox<SourceRelay>()
     private let state = Mutex(State())
 
-    /// - Parameter folder: for the source's relay log, unless its settings name one.
+    /// - Parameters:
+    ///   - folder: for the source's relay log, unless its settings name one.
+    ///   - dataFolder: where relative paths of tasks' files begin.
+    ///   - worker: the worker's name.
     init(
-        source: String, order: SourceOrder, folder: String, exchange: (any RelayExchange)?,
+        source: String, order: SourceOrder, folder: String, dataFolder: String = ".",
+        worker: String = "", exchange: (any RelayExchange)?,
         describe: @Sendable @escaping (any Error) -> SubtaskError, logger: Logger
     ) {
         self.source = source
         self.folder = folder
+        self.dataFolder = dataFolder
+        self.worker = worker
         self.exchange = exchange
         self.describe = describe
         self.logger = logger
@@ -113,6 +121,7 @@ final class SourceRunner: Sendable {
                 let runner = SubtaskRunner(
                     task: task, source: source,
                     order: .init(epoch: order?.epoch ?? 0, subtask: subtask),
+                    dataFolder: dataFolder, worker: worker,
                     relay: { self.relay($0) }, describe: describe, logger: logger)
                 state.subtasks[task] = runner
                 fresh.append((task, runner))
@@ -201,7 +210,7 @@ final class SourceRunner: Sendable {
     ) async throws -> [RelayCheckpoint] {
         guard let order = orders.value else { throw CancellationError() }
         let asked = try order.subtasks.filter {
-            $0.value.history.finish == nil && !known.contains($0.key)
+            $0.value.history.finish == nil && !known.contains($0.key) && $0.value.files == nil
         }.map { (task: $0.key, settings: try $0.value.settings.get()) }
         return try await withThread("checkpoint") {
             var answered: [RelayCheckpoint] = []

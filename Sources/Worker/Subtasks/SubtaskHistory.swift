@@ -14,6 +14,23 @@ public struct SubtaskHistory: Sendable, Hashable, Codable {
         }
     }
 
+    /// Where a dump was begun: its files are on one worker, unless somebody moves them.
+    public struct DumpPlace: Sendable, Hashable, Codable {
+        /// What the directory was given, to be known by.
+        public var token: String
+        /// The worker.
+        public var worker: String
+        /// The directory there.
+        public var directory: String
+
+        /// Describes a place.
+        public init(token: String, worker: String, directory: String) {
+            self.token = token
+            self.worker = worker
+            self.directory = directory
+        }
+    }
+
     /// Whether it has ever begun: from then on a checkpoint that is not in the target is lost, and
     /// not one that was never made.
     public var isStarted = false
@@ -22,6 +39,8 @@ public struct SubtaskHistory: Sendable, Hashable, Codable {
     /// The epoch in the target, when that was found to be greater than the binding's: whoever asks
     /// for the subtask to go on means to take it over.
     public var fencedBy: Int64?
+    /// Where its dump is; `nil` before it was begun, and of all that dump nothing.
+    public var dump: DumpPlace?
 
     /// Makes the history of a subtask that was never started.
     public init() {}
@@ -31,6 +50,8 @@ public struct SubtaskHistory: Sendable, Hashable, Codable {
 public enum SubtaskEvent: Sendable, Hashable {
     /// Its checkpoint exists; nothing is copied yet.
     case started
+    /// Its dump has a directory; nothing is in it yet.
+    case dumping(SubtaskHistory.DumpPlace)
     /// Its goal is reached, and what was applied is durable in the target.
     case finished(SubtaskHistory.Finish)
     /// The target holds a greater epoch than the binding's.

@@ -54,6 +54,9 @@ final class SubtaskRunner: Sendable {
 
     private let task: String
     private let source: String
+    /// Where files of tasks are, unless their settings name a whole path.
+    private let dataFolder: String
+    private let worker: String
     private let relay: @Sendable (MigrationSettings) -> SourceRelay?
     private let describe: @Sendable (any Error) -> SubtaskError
     private let logger: Logger
@@ -67,12 +70,14 @@ final class SubtaskRunner: Sendable {
     private static let drainLimit = Duration.seconds(20)
 
     init(
-        task: String, source: String, order: Order,
+        task: String, source: String, order: Order, dataFolder: String, worker: String,
         relay: @Sendable @escaping (MigrationSettings) -> SourceRelay?,
         describe: @Sendable @escaping (any Error) -> SubtaskError, logger: Logger
     ) {
         self.task = task
         self.source = source
+        self.dataFolder = dataFolder
+        self.worker = worker
         self.relay = relay
         self.describe = describe
         var logger = logger
@@ -85,10 +90,12 @@ final class SubtaskRunner: Sendable {
     /// Gives another order; without one, it drains and ends.
     func order(_ order: Order?) { orders.set(order) }
 
-    /// Whether it reads, or will read, its source.
+    /// Whether it reads, or will read, its source's binlog.
     var isActive: Bool {
-        guard let order = orders.value else { return state.withLock { $0.migration != nil } }
-        return order.subtask.wanted == .running && !isSettled(order)
+        guard let order = orders.value else {
+            return state.withLock { $0.migration }.map { $0.settings.files == nil } ?? false
+        }
+        return order.subtask.wanted == .running && order.subtask.files == nil && !isSettled(order)
     }
 
     /// Whether a run of it reads the source's relay log, or will; also one that still drains.
@@ -149,16 +156,19 @@ final class SubtaskRunner: Sendable {
     }
 
     private func attempt(_ order: Order) async {
-        let settings: MigrationSettings
+        var settings: MigrationSettings
         do {
             settings = try order.subtask.settings.get()
         } catch {
             await end(order, .failure(error))
             return
         }
+        settings.files?.resolve(in: dataFolder)
         let binding = Migration.Bound(
             epoch: UInt64(max(0, order.epoch)), isStarted: order.subtask.history.isStarted,
-            begun: { try await self.begun(order, insists: $0) })
+            begun: { try await self.begun(.started, order, insists: $0) },
+            dump: order.subtask.history.dump, worker: worker,
+            dumping: { try await self.begun(.dumping($0), order, insists: true) })
         let migration = Migration(
             settings: settings, binding: binding, relay: relay(settings), fences: fences,
             measures: engines, logger: logger)
@@ -275,8 +285,8 @@ final class SubtaskRunner: Sendable {
     // MARK: its history
 
     /// Makes it durable that the subtask has begun.
-    private func begun(_ order: Order, insists: Bool) async throws {
-        if try await record(.started, for: order, insists: insists) || !insists { return }
+    private func begun(_ event: SubtaskEvent, _ order: Order, insists: Bool) async throws {
+        if try await record(event, for: order, insists: insists) || !insists { return }
         // Another order counts, and this run is over.
         throw CancellationError()
     }
@@ -332,7 +342,7 @@ final class SubtaskRunner: Sendable {
         let progress = now.migration?.board.current ?? now.progress
         var status = SubtaskStatus(
             task: task, source: source, stage: now.stage,
-            unit: progress?.phase.unit ?? .check,
+            unit: order?.subtask.files?.kind.unit ?? progress?.phase.unit ?? .check,
             epoch: now.migration == nil ? order?.epoch ?? now.epoch : now.epoch)
         status.progress = progress
         status.error = now.error
@@ -347,6 +357,15 @@ final class SubtaskRunner: Sendable {
             }
         }
         return status
+    }
+}
+
+extension FileTransfer.Kind {
+    fileprivate var unit: SubtaskStatus.Unit {
+        switch self {
+        case .dump: .dump
+        case .load: .load
+        }
     }
 }
 

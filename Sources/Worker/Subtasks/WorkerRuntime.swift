@@ -8,6 +8,7 @@ internal import Synchronization
 /// What a worker runs: any number of sources, each with its relay log and its subtasks.
 public final class WorkerRuntime: SourceHost {
     private let name: String
+    private let dataFolder: String
     private let exchange: (any RelayExchange)?
     let describe: @Sendable (any Error) -> SubtaskError
     let logger: Logger
@@ -20,7 +21,7 @@ public final class WorkerRuntime: SourceHost {
     /// Makes a worker that runs nothing.
     ///
     /// - Parameters:
-    ///   - dataFolder: where relay logs are kept.
+    ///   - dataFolder: where relay logs are kept, and where relative paths of tasks' files begin.
     ///   - exchange: gives and gets relay logs; `nil`: none are given and got.
     ///   - describe: says what operators are told about an error.
     public init(
@@ -28,6 +29,7 @@ public final class WorkerRuntime: SourceHost {
         describe: @Sendable @escaping (any Error) -> SubtaskError, logger: Logger
     ) {
         self.name = name
+        self.dataFolder = dataFolder
         self.exchange = exchange
         self.describe = describe
         self.logger = logger
@@ -123,8 +125,9 @@ public final class WorkerRuntime: SourceHost {
                 WorkerHands.Makers(
                     runner: { source, order, folder in
                         SourceRunner(
-                            source: source, order: order, folder: folder, exchange: self.exchange,
-                            describe: self.describe, logger: self.logger)
+                            source: source, order: order, folder: folder,
+                            dataFolder: self.dataFolder, worker: self.name,
+                            exchange: self.exchange, describe: self.describe, logger: self.logger)
                     },
                     copier: self.exchange.map { exchange in
                         { source, order, rest, folder in
@@ -201,7 +204,8 @@ public final class WorkerRuntime: SourceHost {
     public func check(_ settings: MigrationSettings, source: String) async -> SourceCheck {
         do {
             let results = try await withThread("check") {
-                try Prechecks(settings: settings).run(
+                if settings.files != nil { return try Prechecks(settings: settings).runForFiles() }
+                return try Prechecks(settings: settings).run(
                     source: Connection(settings.source), target: Connection(settings.target))
             }
             return SourceCheck(sourceName: source, results: results)
@@ -214,6 +218,10 @@ public final class WorkerRuntime: SourceHost {
     public func verify(task: String, source: String) async throws {
         guard let order = state.withLock({ $0.orders[source]?.subtasks[task] }) else {
             throw WorkerError.notHere(task: task, source: source)
+        }
+        if let files = order.files {
+            throw WorkerError.cannotVerify(
+                "task '\(task)' is a \(files.kind.rawValue), with files on one side")
         }
         _ = try lag(task: task, source: source)
         let subtask = VerificationDesk.Subtask(task: task, source: source)

@@ -37,6 +37,8 @@ public struct SubtaskStatus: Sendable, Hashable, Codable {
         case copy = "Copy"
         case follow = "Sync"
         case verify = "Verify"
+        case dump = "Dump"
+        case load = "Load"
     }
 
     /// The task.

@@ -1,19 +1,21 @@
 internal import MySQLBinlog
-internal import MySQLClient
-internal import MySQLCore
-internal import Stream
+public import MySQLClient
+public import MySQLCore
 
 /// Which tables a source's binlog changes between two places, and by which statements: read from the
 /// binlog, so that nothing is taken for unchanged on anybody's word.
-struct ChangedTables {
-    let source: ConnectionOptions
+public struct ChangedTables: Sendable {
+    private let source: ConnectionOptions
+
+    /// Asks a source; nothing is opened yet.
+    public init(source: ConnectionOptions) { self.source = source }
 
     /// Walks from one place to the other.
     ///
     /// - Returns: tables with changes of rows; `nil` when the binlog is not there any more, or has
     ///   something of which the tables are not known: a statement, or compressed transactions.
     /// - Throws: `CancellationError`.
-    func between(_ from: SourcePosition, _ to: SourcePosition) throws -> Set<TableName>? {
+    public func between(_ from: SourcePosition, _ to: SourcePosition) throws -> Set<TableName>? {
         do {
             return try walk(from.binlog, to.binlog)
         } catch let error as CancellationError {
@@ -31,7 +33,7 @@ struct ChangedTables {
     /// - Returns: whether the binlog was there, and all of it could be read; also when `take` has
     ///   ended it.
     /// - Throws: `CancellationError`; `MySQLError` when the server is lost.
-    func statements(
+    public func statements(
         since from: SourcePosition, _ take: (_ schema: [UInt8], _ sql: [UInt8]) -> Bool
     ) throws -> Bool {
         do {

@@ -1,0 +1,192 @@
+import Cluster
+import Foundation
+import Metadata
+import MySQLClient
+import MySQLCore
+import TestServers
+import Testing
+import Worker
+
+extension MigrationTests {
+    /// Tasks of files on workers: `task-mode: dump` and `load`.
+    @Suite("Tasks of files", .serialized, .enabled(if: EtcdServer.isInstalled))
+    struct FileTaskTests {
+        private static func task(
+            _ trial: Trial, _ name: String, _ mode: String, directory: String = "./rows"
+        ) -> String {
+            """
+            name: \(name)
+            task-mode: \(mode)
+            meta-schema: \(trial.meta)
+            target-database: TARGET
+            mysql-instances:
+              - source-id: one
+                block-allow-list: list
+                mydumper: {threads: 2, chunk-filesize: 1}
+                loader: {pool-size: 3, dir: \(directory)}
+            block-allow-list: {list: {do-dbs: ["~^\(trial.schema)$"]}}
+            """
+        }
+
+        private static func hasEnded(_ cluster: ClusterTrial, _ task: String) async throws -> Bool {
+            try await cluster.cluster().histories[.init(task: task, source: "one")]?
+                .record.finish != nil
+        }
+
+        private static func text(_ path: String) -> String {
+            (try? String(contentsOfFile: path, encoding: .utf8)) ?? ""
+        }
+
+        @Test("a dump and then a load on a worker, each killed in the middle: all is there, once")
+        func dumpAndLoad() async throws {
+            let trial = try await Trial(.mariadb, "filetask", DumpTests.tables)
+            try trial.onSource(
+                """
+                CREATE TABLE big (a INT, t TEXT);
+                INSERT INTO big SELECT seq % 1000, REPEAT(CHAR(65 + seq % 26), 400)
+                  FROM seq_1_to_50000;
+                """)
+            let cluster = try ClusterTrial("w1")
+            try await cluster.running {
+                let worker = cluster.workers[0]
+                let folder = worker.folder + "/rows.out"
+                try worker.start()
+                try await cluster.add(
+                    trial, sources: ["one"], task: "out", Self.task(trial, "out", "dump"))
+                // It has a directory; then, a table is whole.
+                for lines in [1, 2] {
+                    try await cluster.eventually("\(lines) lines of the journal") {
+                        let journal = Self.text(folder + "/.skein-dump")
+                        return journal.split(separator: "\n").count >= lines
+                    }
+                    worker.kill()
+                    try worker.start()
+                }
+                try await cluster.eventually("the dump's end") {
+                    try await Self.hasEnded(cluster, "out")
+                }
+                let metadata = Self.text(folder + "/metadata")
+                #expect(metadata.contains("Finished dump at:"))
+                let known = try await cluster.cluster().histories[.init(task: "out", source: "one")]
+                #expect(known?.record.dump?.worker == "w1")
+                #expect(known?.record.dump?.directory == folder)
+                #expect(known?.record.finish?.position?.isEmpty == false)
+
+                // Over is over, whoever starts.
+                worker.kill()
+                try FileManager.default.moveItem(
+                    atPath: folder, toPath: worker.folder + "/rows.in")
+                try worker.start()
+                try await cluster.add(
+                    trial, sources: ["one"], task: "in", Self.task(trial, "in", "load"))
+                try await cluster.eventually("its first rows") {
+                    (try? trial.onTarget("SELECT 1 FROM big LIMIT 1")) == "1\n"
+                }
+                worker.kill()
+                #expect(!FileManager.default.fileExists(atPath: folder))
+                try worker.start()
+                try await cluster.eventually("the load's end", within: .seconds(240)) {
+                    try await Self.hasEnded(cluster, "in")
+                }
+                #expect(Self.text(worker.folder + "/rows.in/metadata") == metadata)
+                let row = try trial.target.connect().rows(
+                    "SELECT phase, source FROM \(trial.meta).subtask WHERE task='in'")
+                #expect(row.map { [$0[0], $0[1]] } == [["loaded", "one"]])
+            }
+            try await trial.judge.expectEqual([trial.schema])
+            let theirs = try LoadTests.objects(trial.source, trial.schema)
+            #expect(try LoadTests.objects(trial.target, trial.schema) == theirs)
+        }
+
+        @Test("a load goes on with the files that it was begun with, and with no others")
+        func otherFiles() async throws {
+            let table = "CREATE TABLE t (id INT PRIMARY KEY, v INT)"
+            let trial = try await Trial(
+                .mariadb, "fileother", "\(table); INSERT INTO t SELECT seq, 1 FROM seq_1_to_1000;")
+            let cluster = try ClusterTrial("w1")
+            let folder = cluster.state.path + "/rows.in"
+            let dumped = try await SkeinProcess([
+                "dump", "--source", trial.sourceURL, "--source-tls", "disabled", "--dir", folder,
+                "--tables", "\(trial.schema).*", "--output", "lines",
+            ]).end()
+            #expect(dumped.status == 0, "\(dumped.text)")
+            try trial.target.sql("CREATE DATABASE \(trial.schema)")
+            try trial.onTarget(table)
+            try await cluster.running {
+                let worker = cluster.workers[0]
+                // It begins, and writes nothing.
+                let lock = try trial.target.connect()
+                try lock.execute("LOCK TABLES \(trial.schema).t WRITE")
+                try worker.start()
+                try await cluster.add(
+                    trial, sources: ["one"], task: "in",
+                    Self.task(trial, "in", "load", directory: cluster.state.path + "/rows"))
+                try await cluster.eventually("its beginning") {
+                    try await cluster.cluster().histories[.init(task: "in", source: "one")]?
+                        .record.isStarted == true
+                }
+                worker.kill()
+                let file = URL(filePath: "\(folder)/\(trial.schema).t-schema.sql")
+                let text = try Data(contentsOf: file)
+                try (text + Data("\n".utf8)).write(to: file)
+                try worker.start()
+                try await cluster.eventually("the refusal") {
+                    worker.process?.text.contains("something else than a load of this dump") == true
+                }
+                #expect(try await !Self.hasEnded(cluster, "in"))
+                try text.write(to: file)
+                try lock.execute("UNLOCK TABLES")
+                try await cluster.client.put(
+                    KeyLayout.stage(task: "in", source: "one"), Cluster.Stage.running.bytes)
+                try await cluster.eventually("its end") {
+                    try await Self.hasEnded(cluster, "in")
+                }
+            }
+            try await trial.judge.expectEqual([trial.schema])
+        }
+
+        @Test("a dump whose directory is not there any more is not begun anew silently")
+        func goneDirectory() async throws {
+            let trial = try await Trial(
+                .mariadb, "filegone",
+                """
+                CREATE TABLE t (id INT PRIMARY KEY, v INT);
+                INSERT INTO t SELECT seq, seq FROM seq_1_to_1000;
+                """)
+            let cluster = try ClusterTrial("w1")
+            try await cluster.running {
+                let worker = cluster.workers[0]
+                let folder = worker.folder + "/rows.out"
+                let files = FileManager.default
+                // The dump can't come to its end.
+                let lock = try trial.source.connect()
+                try lock.execute("LOCK TABLES \(trial.schema).t WRITE")
+                try worker.start()
+                try await cluster.add(
+                    trial, sources: ["one"], task: "out", Self.task(trial, "out", "dump"))
+                try await cluster.eventually("its beginning") {
+                    try await cluster.cluster().histories[.init(task: "out", source: "one")]?
+                        .record.dump != nil
+                }
+                #expect(files.fileExists(atPath: folder + "/.skein-dump"))
+                worker.kill()
+                try files.moveItem(atPath: folder, toPath: folder + ".away")
+                try worker.start()
+                try await cluster.eventually("the refusal") {
+                    worker.process?.text.contains("the dump was begun on worker w1") == true
+                }
+                #expect(!files.fileExists(atPath: folder))
+                #expect(try await !Self.hasEnded(cluster, "out"))
+
+                try files.moveItem(atPath: folder + ".away", toPath: folder)
+                try lock.execute("UNLOCK TABLES")
+                try await cluster.client.put(
+                    KeyLayout.stage(task: "out", source: "one"), Cluster.Stage.running.bytes)
+                try await cluster.eventually("its end") {
+                    try await Self.hasEnded(cluster, "out")
+                }
+                #expect(Self.text(folder + "/metadata").contains("Finished dump at:"))
+            }
+        }
+    }
+}

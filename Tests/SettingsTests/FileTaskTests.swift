@@ -1,0 +1,176 @@
+import MySQLClient
+import Settings
+import Testing
+
+/// Tasks of files: `task-mode: dump` and `load`.
+extension TaskFileTests {
+    private static func files(
+        _ mode: String, _ instances: String = "{source-id: s}", _ more: String...
+    ) throws -> SettingsReport<TaskSettings> {
+        let lines =
+            [
+                "name: t", "task-mode: \(mode)", "target-database: {host: h, user: u}",
+                "mysql-instances: [\(instances)]",
+            ] + more
+        return try Self.report(lines.joined(separator: "\n"))
+    }
+
+    private static func transfer(
+        _ report: SettingsReport<TaskSettings>, _ source: String = "s"
+    ) throws -> FileTransfer {
+        let settings = try report.value.migrationSettings(
+            SourceSettings(name: source, server: ConnectionOptions(user: "u")))
+        #expect(!settings.keepsRelay)
+        let files = try #require(settings.files)
+        let again = try Self.report(report.value.effective.yamlLines.joined(separator: "\n"))
+        let same = try again.value.migrationSettings(
+            SourceSettings(name: source, server: ConnectionOptions(user: "u")))
+        #expect(same.files == files)
+        return files
+    }
+
+    @Test("a dump's settings reach the engine, and arguments go before keys")
+    func dumpTask() throws {
+        let usual = try Self.files("dump")
+        #expect(usual.warnings.isEmpty && usual.unsupported.isEmpty)
+        #expect(
+            try Self.transfer(usual) == FileTransfer(kind: .dump, directory: "./dumped_data.t"))
+
+        let report = try Self.files(
+            "dump",
+            "{source-id: s, loader: {dir: /d/x/}, mydumper: {threads: 6, chunk-filesize: 128, "
+                + "rows: 500, statement-size: 2000, "
+                + "extra-args: '-t 9 --filesize=32 -r 700 --consistency none'}}")
+        var wanted = FileTransfer(kind: .dump, directory: "/d/x.t")
+        wanted.connections = 9
+        wanted.fileBytes = 32 << 20
+        wanted.rowsPerFile = 700
+        wanted.statementBytes = 2000
+        #expect(try Self.transfer(report) == wanted)
+        let warnings = report.warnings.map(\.message)
+        #expect(warnings.count == 1 && warnings[0].contains("\"--consistency\""), "\(warnings)")
+        #expect(report.unsupported.isEmpty)
+    }
+
+    @Test("a load's settings reach the engine")
+    func loadTask() throws {
+        let report = try Self.files(
+            "load", "{source-id: s, loader: {pool-size: 7, dir: ./shop.t}}", "timezone: '+08:00'")
+        var wanted = FileTransfer(kind: .load, directory: "./shop.t")
+        wanted.connections = 7
+        wanted.timeZone = "+08:00"
+        #expect(try Self.transfer(report) == wanted)
+        #expect(report.warnings.isEmpty && report.unsupported.isEmpty, "\(report.warnings)")
+        let many = try Self.files("load", "{source-id: s, loader-thread: 300}")
+        #expect(try Self.transfer(many).connections == 64)
+        #expect(many.warnings.isEmpty)
+    }
+
+    @Test("each source has a directory of its own, which begins at the worker's folder")
+    func directories() throws {
+        let report = try Self.files(
+            "dump", "{source-id: a, loader-config-name: l}, {source-id: b}",
+            "loaders: {l: {dir: ./out}}")
+        var first = try Self.transfer(report, "a")
+        #expect(first.directory == "./out.t.a")
+        #expect(try Self.transfer(report, "b").directory == "./dumped_data.t.b")
+        first.resolve(in: "/data/w1")
+        #expect(first.directory == "/data/w1/out.t.a")
+        first.resolve(in: "/other")
+        #expect(first.directory == "/data/w1/out.t.a")
+    }
+
+    @Test("migrations have no files")
+    func noFiles() throws {
+        let report = try Self.files("full", "{source-id: s, loader: {dir: x}}")
+        let settings = try report.value.migrationSettings(
+            SourceSettings(name: "s", server: ConnectionOptions(user: "u")))
+        #expect(settings.files == nil && settings.keepsRelay)
+        #expect(report.warnings.map(\.message).contains { $0.contains(".dir\" has no effect") })
+        #expect(!report.value.effective.yamlLines.contains { $0.contains("dir:") })
+    }
+
+    @Test("what a dump or a load can't act on is refused by name")
+    func refusedInFileTasks() throws {
+        let cases: [(String, String, String, String)] = [
+            ("load", "{source-id: s}, {source-id: b}", "", "mysql-instances[1]"),
+            (
+                "load", "{source-id: s, route-rules: [r]}",
+                "routes: {r: {schema-pattern: a, target-schema: b}}", "routes.r"
+            ),
+            (
+                "load", "{source-id: s, expression-filters: [e]}",
+                "expression-filter: {e: {schema: a, table: b, insert-value-expr: 'c = 1'}}",
+                "expression-filter.e"
+            ),
+            (
+                "dump", "{source-id: s, expression-filters: [e]}",
+                "expression-filter: {e: {schema: a, table: b, insert-value-expr: 'c = 1'}}",
+                "expression-filter.e"
+            ),
+            ("dump", "{source-id: s, loader: {dir: 's3://bucket/x'}}", "", ".dir"),
+            ("dump", "{source-id: s, mydumper: {extra-args: -W}}", "", ".extra-args"),
+            ("dump", "{source-id: s, mydumper: {where: 'a = 1'}}", "", ".where"),
+            ("load", "{source-id: s, loader: {import-mode: physical}}", "", ".import-mode"),
+        ]
+        for (mode, instances, more, path) in cases {
+            let report = try Self.files(mode, instances, more)
+            let texts = report.unsupported.map(\.description)
+            #expect(
+                texts.count == 1 && texts[0].contains("\(path)\" can't be acted on"), "\(texts)")
+            let source = SourceSettings(name: "s", server: ConnectionOptions(user: "u"))
+            #expect(throws: SettingsError.self) { try report.value.migrationSettings(source) }
+        }
+    }
+
+    @Test("what contradicts files is an error")
+    func contradictsFiles() throws {
+        let cases: [(String, String, String, String)] = [
+            ("dump", "", "until: caught-up", "\"until\" contradicts \"task-mode: dump\""),
+            ("load", "", "finish: true", "\"finish\" contradicts"),
+            ("load", "", "into-existing: true", "\"into-existing\" contradicts"),
+            ("dump", ", mydumper: {chunk-filesize: 1KiB}", "", "chunk-filesize must be"),
+            ("dump", ", mydumper: {statement-size: 9}", "", "statement-size must be"),
+            ("dump", ", mydumper: {extra-args: '-r many'}", "", "\"--rows\""),
+            ("dump", ", mydumper: {extra-args: '-F much'}", "", "\"--filesize\""),
+            ("dump", "", "start-time: 2026-05-01 10:00:00", "\"start-time\" needs"),
+            ("load", "", "adopt: true", "\"adopt\" needs"),
+        ]
+        for (mode, source, more, words) in cases {
+            #expect {
+                try Self.files(mode, "{source-id: s\(source)}", more)
+            } throws: {
+                "\($0)".contains(words)
+            }
+        }
+    }
+
+    @Test("what has no effect in a task of files says so")
+    func unusedInFileTasks() throws {
+        let cases: [(String, String, String, String)] = [
+            ("dump", ", loader: {pool-size: 9}", "", "loader.pool-size\" has no effect"),
+            (
+                "dump", ", route-rules: [r]", "routes: {r: {schema-pattern: a, target-schema: b}}",
+                "\"routes.r\" has no effect"
+            ),
+            (
+                "load", ", filter-rules: [f]",
+                "filters: {f: {schema-pattern: a, events: [insert], action: Ignore}}",
+                "\"filters.f\" has no effect"
+            ),
+            ("dump", ", syncer: {worker-count: 3}", "", ".syncer\" has no effect"),
+            ("load", ", mydumper: {threads: 3}", "", ".mydumper\" has no effect"),
+            ("load", ", mydumper-thread: 3", "", "mydumper-thread\" has no effect"),
+            ("dump", ", loader-thread: 3", "", "loader-thread\" has no effect"),
+            ("dump", "", "memory: 64MiB", "\"memory\" has no effect"),
+            ("dump", "", "meta-schema: m", "\"meta-schema\" has no effect"),
+            ("load", "", "ignore-checking-items: [all]", "\"ignore-checking-items\" has no effect"),
+        ]
+        for (mode, source, more, words) in cases {
+            let report = try Self.files(mode, "{source-id: s\(source)}", more)
+            let warnings = report.warnings.map(\.message)
+            #expect(warnings.contains { $0.contains(words) }, "\(warnings)")
+            #expect(report.unsupported.isEmpty)
+        }
+    }
+}
