@@ -68,7 +68,7 @@ public struct ChangedTables: Sendable {
                     return !isEnded
                 case .queryCompressed:
                     let plain = try EventType.decompressed(body, limit: 1 << 30)
-                    let query = try QueryEvent(plain.span.bytes)
+                    let query = try unsafe QueryEvent(plain.span.bytes)
                     isEnded = !take(query.schema, query.sql)
                     return !isEnded
                 // MySQL packs transactions of rows alone.

@@ -56,9 +56,13 @@ struct Planner {
                 tally.stop(index, "the tables have no column in common")
                 continue
             }
-            if let parts = parts[names.target], !parts.isApart(names) {
-                plan.isShared = true
-                tally.update(index) { $0.notes.append(Self.sharedNote(names.target)) }
+            if let parts = parts[names.target] {
+                if !parts.isApart(names) {
+                    plan.isShared = true
+                    tally.update(index) { $0.notes.append(Self.sharedNote(names.target)) }
+                } else if !names.filled.isEmpty, !parts.areAllFilled {
+                    tally.update(index) { $0.notes.append(Self.strayNote(names.target)) }
+                }
             }
             let estimate = source.estimates[names.source]
             plan.estimatedRows = estimate?.rows ?? 0
@@ -73,6 +77,11 @@ struct Planner {
 
     private static func sharedNote(_ target: TableName) -> String {
         "rows that only \(target) has are not looked for: rows of other tables are there, too"
+    }
+
+    private static func strayNote(_ target: TableName) -> String {
+        "rows of \(target) that are in no table's part are not looked for: another source may have "
+            + "a table of that name"
     }
 
     /// The parts of those tables of the target that have several.

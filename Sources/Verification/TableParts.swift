@@ -31,11 +31,22 @@ struct TableParts: Sendable {
 
     /// Whether all rows that others put into the target's table are told apart from those of
     /// `table`.
+    ///
+    /// A rule for whole schemas may lead here, too, and fill nothing in: it would take a table that
+    /// has the target's name, which is not where tables with other names become this one. Where
+    /// sources fill something in, such a rule is not taken for a table. (Rows that belong to no table
+    /// are looked for with more care: ``StrayRows``.)
     func isApart(_ table: ComparedTable) -> Bool {
-        parts.allSatisfy { part in
-            part.table == table.source || areApart(part.filled, table.filled)
+        let isFilledByOthers = parts.contains { $0.table == nil && !$0.filled.isEmpty }
+        return parts.allSatisfy { part in
+            part.table == table.source
+                || part.table == nil && part.filled.isEmpty && isFilledByOthers
+                || areApart(part.filled, table.filled)
         }
     }
+
+    /// Whether all that put rows into the target's table fill something in.
+    var areAllFilled: Bool { parts.allSatisfy { !$0.filled.isEmpty } }
 
     private func areApart(_ a: [FilledColumn], _ b: [FilledColumn]) -> Bool {
         a.contains { column in

@@ -146,7 +146,7 @@ extension MigrationTests {
             for words in [
                 "\(schema)_b.orders_1: different, 1 rows differ",
                 "\(schema)_b.orders_2: different, 1 rows differ",
-                "\(schema)_all.orders: different, 1 rows differ",
+                "rows of \(schema)_all.orders that are in no table's part are not looked for",
             ] {
                 #expect(outcome.text.contains(words), "\(outcome.text)")
             }

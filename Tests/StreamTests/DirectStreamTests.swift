@@ -139,7 +139,7 @@ struct DirectStreamTests {
                 try connection.execute("INSERT INTO t (v) VALUES (REPEAT('v', \(size)))")
             }
             let end = try session.currentPosition()
-            let file = try Data(contentsOf: URL(filePath: server.binlog(start.file)))
+            let file = try Data(contentsOf: URL(filePath: "\(server.datadir)/\(start.file)"))
             let expected = file[Int(start.offset)..<Int(end.offset)]
             for transport in Transport.allCases {
                 var options = options
