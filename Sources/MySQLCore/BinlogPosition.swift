@@ -22,8 +22,24 @@ public struct BinlogPosition: Sendable, Hashable, Comparable, CustomStringConver
     /// The number behind the file name's last dot; servers count it up, and it may grow beyond
     /// six digits, so names must not be compared as texts.
     public var fileNumber: UInt64 {
-        guard let dot = file.lastIndex(of: ".") else { return 0 }
-        return UInt64(file[file.index(after: dot)...]) ?? 0
+        // Readers compare places at every chunk: no substrings, and no characters.
+        var number: UInt64 = 0
+        var isNumber = false
+        for byte in file.utf8 {
+            if byte == UInt8(ascii: ".") {
+                (number, isNumber) = (0, true)
+                continue
+            }
+            guard isNumber else { continue }
+            let (product, isTooLarge) = number.multipliedReportingOverflow(by: 10)
+            let (sum, isTooLargeByIt) = product.addingReportingOverflow(
+                UInt64(byte &- UInt8(ascii: "0")))
+            number = sum
+            isNumber =
+                byte >= UInt8(ascii: "0") && byte <= UInt8(ascii: "9") && !isTooLarge
+                && !isTooLargeByIt
+        }
+        return isNumber ? number : 0
     }
 
     /// `file:offset`.
@@ -31,7 +47,8 @@ public struct BinlogPosition: Sendable, Hashable, Comparable, CustomStringConver
 
     /// Orders by file number, then offset.
     public static func < (a: BinlogPosition, b: BinlogPosition) -> Bool {
-        (a.fileNumber, a.offset) < (b.fileNumber, b.offset)
+        if a.file == b.file { return a.offset < b.offset }
+        return (a.fileNumber, a.offset) < (b.fileNumber, b.offset)
     }
 }
 
