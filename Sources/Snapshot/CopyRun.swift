@@ -102,9 +102,9 @@ struct CopyRun: Sendable {
         let begun = Self.followed(recorded, objects, earlier, state)
         // Before the first copy has ended there are none.
         let mark = try await control.shapes()
-        try requireParents(begun, mark)
         var run = self
         run.plan = plan.tied(besides: begun, at: mark)
+        try run.requireMet(begun, mark, recorded, objects, earlier)
         let chunks = try await run.startOver(
             recorded, objects, &owned, isFirst: state.lowWater == nil, earlier, identities,
             followed: begun, at: mark)
@@ -137,16 +137,26 @@ struct CopyRun: Sendable {
         return whole(chunks).filter { earlier[$0] == nil && !restart.contains($0) }
     }
 
-    /// Has followed tables copied again that tables to be created refer to, and that do not have on
-    /// the target yet what these refer to: the stream would bring it, and waits for the copy.
-    private func requireParents(_ followed: Set<TableName>, _ mark: [TableShape]) throws {
-        let outgrown = try plan.outgrown(followed, at: mark).filter {
+    /// Has followed tables copied again beside which tables to be created are refused, since foreign
+    /// keys between them are not met as of the mark: the stream would bring what is missing, and
+    /// waits for the copy.
+    private func requireMet(
+        _ followed: Set<TableName>, _ mark: [TableShape], _ chunks: [ChunkRecord],
+        _ objects: [StoredObject], _ earlier: TableIdentities
+    ) throws {
+        let restart = Set(objects.filter { $0.kind == .restart }.map(\.name))
+        // Those that are tied to what comes start over anyway.
+        let kept = followed.subtracting(plan.exactGroups.flatMap { $0 })
+        // What is whole is there as it was read.
+        let made = plan.keeping(earlier, of: Self.whole(chunks).subtracting(restart))
+        let outgrown = try made.outgrown(kept, at: mark).filter {
             try !plan.mapping.mayBeShared(target: plan.mapping.target(of: $0))
         }
         // What can't start over must not be told to.
         guard !configuration.intoExisting, !outgrown.isEmpty else { return }
         throw SnapshotError.startsOver(
-            outgrown, detail: "a table that comes refers to what it has got since")
+            outgrown,
+            detail: "foreign keys tie it to a table that comes, by what has changed since")
     }
 
     /// Makes the target this run's, as a subtask that copies.
