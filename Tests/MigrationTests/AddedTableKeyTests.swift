@@ -247,6 +247,30 @@ extension MigrationTests {
             #expect(throws: (any Error).self) { try trial.onTarget("DELETE FROM p WHERE id=4") }
         }
 
+        @Test("a table does not come by the change that leaves out what it refers to")
+        func parentLeaves() async throws {
+            let trial = try await Trial(
+                .mariadb, "addedleft",
+                """
+                CREATE TABLE l (id INT PRIMARY KEY); INSERT INTO l VALUES (1);
+                CREATE TABLE n (id INT PRIMARY KEY, l INT,
+                    CONSTRAINT nl FOREIGN KEY (l) REFERENCES l (id));
+                INSERT INTO n VALUES (1, 1);
+                CREATE TABLE a (id INT PRIMARY KEY); INSERT INTO a VALUES (1);
+                """)
+            try await trial.catchUp("--exclude", "\(trial.schema).n")
+            let refused = try await trial.migrate(
+                "--change-rules", "--exclude", "\(trial.schema).l", "--until", "caught-up"
+            ).end()
+            #expect(
+                refused.status != 0 && refused.text.contains("which comes, refers to it"),
+                "\(refused.text)")
+            #expect(trial.phase == "follow")
+            try trial.onSource("INSERT INTO l VALUES (2); INSERT INTO n VALUES (2, 2)")
+            try await trial.catchUp("--change-rules")
+            try await trial.expectEqual()
+        }
+
         @Test("views of a database that is dropped while others come go with it")
         func droppedDatabase() async throws {
             let trial = try await Trial(
