@@ -14,8 +14,74 @@ internal import Rules
 //
 // Nor can an action be run of which some tables are followed and others, tied to them, hold later
 // rows: asked, the target acts on those, and not asked, it does not act at all.
+//
+// A foreign key that a later copy brought is there before the source had it: it would refuse what the
+// source did to its parent until then.
 
 extension StatementHandler {
+    /// The session settings of a statement on tables, some of which may be tied to later copies.
+    ///
+    /// - Parameters:
+    ///   - wanted: the migrated ones of the tables that it names.
+    ///   - state: the tables before it.
+    ///   - isOwnText: it was written here, in UTF-8.
+    /// - Throws: ``ReplicationError/changedDuringCopy(_:_:)`` where settings are not enough.
+    func settings(
+        for ddl: DDL, _ wanted: Set<TableName>, _ event: Event, _ state: SchemaState,
+        isOwnText: Bool
+    ) throws -> [String] {
+        var settings = try settings(event, isOwnText: isOwnText)
+        let makesTie = try leavesNewForeignKeys(ddl, wanted, event, state)
+        if try isTiedToLater(ddl, wanted, event, state) || makesTie {
+            settings.append("foreign_key_checks=0")
+        }
+        return settings
+    }
+
+    /// Whether a followed table that a statement names is tied, before it or then, to one that was
+    /// copied behind it.
+    ///
+    /// - Throws: ``ReplicationError/changedDuringCopy(_:_:)`` for a parent that servers do not change
+    ///   so beside its child, whether they check foreign keys or not, or that is renamed: the child
+    ///   would refer to it by its new name, and the source's refers to who has the name later.
+    private func isTiedToLater(
+        _ ddl: DDL, _ wanted: Set<TableName>, _ event: Event, _ state: SchemaState
+    ) throws -> Bool {
+        guard catalog.hasWindows else { return false }
+        let later = Set(state.tables.keys.filter { catalog.use(of: $0) != .exact })
+        guard !later.isEmpty else { return false }
+        let followed = wanted.filter { catalog.use(of: $0) == .exact }
+        var changed = state
+        let isKnown = (try? changed.apply(ddl, context: event.context)) != nil
+        let after = isKnown ? changed : state
+        let renamed = Set(Self.renamings(ddl).map { $0.from })
+        var isTied = false
+        for name in later.sorted() {
+            for key in state.tables[name]?.foreignKeys ?? [] where followed.contains(key.parent) {
+                isTied = true
+                guard !renamed.contains(key.parent) else {
+                    throw ReplicationError.changedDuringCopy(key.parent, event.position)
+                }
+            }
+            guard let child = after.tables[name] else { continue }
+            for key in child.foreignKeys where followed.contains(key.parent) {
+                isTied = true
+                guard let parent = after.tables[key.parent] else { continue }
+                // What was not met before, either, is not the statement's doing.
+                let wasMet = state.tables[key.parent].map { key.isMet(by: $0, from: child) } ?? true
+                if wasMet, !key.isMet(by: parent, from: child) {
+                    throw ReplicationError.changedDuringCopy(key.parent, event.position)
+                }
+            }
+        }
+        return isTied
+            || followed.contains { name in
+                [state, after].contains { tables in
+                    tables.tables[name]?.foreignKeys.contains { later.contains($0.parent) } == true
+                }
+            }
+    }
+
     /// Whether the target must not ask foreign keys about rows when it runs a statement, since the
     /// statement ties a table to another one that was copied behind it.
     ///

@@ -204,15 +204,11 @@ struct StatementHandler {
         let gone = Set(ddl.tablesBefore).subtracting(ddl.tablesAfter)
         var context = event.context
         if isOwnText { context.encoding = .utf8 }
-        var settings = try settings(event, isOwnText: isOwnText)
-        if try leavesNewForeignKeys(ddl, wanted, event, state) {
-            settings.append("foreign_key_checks=0")
-        }
         return DDLRequest.Part(
             sql: withoutRows(ddl, try text(statement, context, event.position)),
             defaultSchema: catalog.mapping.movesTables
                 ? nil : String(decoding: event.query.schema, as: UTF8.self),
-            settings: settings,
+            settings: try settings(for: ddl, wanted, event, state, isOwnText: isOwnText),
             tables: try catalog.targets(wanted),
             existAfter: try catalog.targets(ddl.tablesAfter.filter { wanted.contains($0) }),
             goneAfter: try catalog.targets(gone.filter { wanted.contains($0) }),
@@ -402,8 +398,10 @@ struct StatementHandler {
                     ? Array("DROP TABLE \(drop.ifExists ? "IF EXISTS " : "")\(list)".utf8)
                     : event.query.sql,
                 defaultSchema: String(decoding: event.query.schema, as: UTF8.self),
-                settings: try settings(event, isOwnText: isOwnText), tables: targets,
-                existAfter: [], goneAfter: targets,
+                settings: try settings(
+                    for: .dropTables(drop), Set(drop.tables), event, catalog.state,
+                    isOwnText: isOwnText),
+                tables: targets, existAfter: [], goneAfter: targets,
                 isIdempotent: DDL.dropTables(drop).isSafeToRunIfUnseen, mayFail: false),
             [.dropTables(drop)] + filtered, event.context)
     }

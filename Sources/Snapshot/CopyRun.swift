@@ -102,12 +102,12 @@ struct CopyRun: Sendable {
         let begun = Self.followed(recorded, objects, earlier, state)
         // Before the first copy has ended there are none.
         let mark = try await control.shapes()
-        try requireParents(begun, mark)
         var run = self
         run.plan = plan.tied(besides: begun, at: mark)
+        try run.requireMet(begun, mark, recorded, objects, earlier)
         let chunks = try await run.startOver(
             recorded, objects, &owned, isFirst: state.lowWater == nil, earlier, identities,
-            followed: begun)
+            followed: begun, at: mark)
         let whole = Self.whole(chunks)
         let followed = begun.intersection(whole)
         let stored = StoredObjects(meta: configuration.meta, key: configuration.key)
@@ -137,16 +137,26 @@ struct CopyRun: Sendable {
         return whole(chunks).filter { earlier[$0] == nil && !restart.contains($0) }
     }
 
-    /// Has followed tables copied again that tables to be created refer to, and that do not have on
-    /// the target yet what these refer to: the stream would bring it, and waits for the copy.
-    private func requireParents(_ followed: Set<TableName>, _ mark: [TableShape]) throws {
-        let outgrown = try plan.outgrown(followed, at: mark).filter {
+    /// Has followed tables copied again beside which tables to be created are refused, since foreign
+    /// keys between them are not met as of the mark: the stream would bring what is missing, and
+    /// waits for the copy.
+    private func requireMet(
+        _ followed: Set<TableName>, _ mark: [TableShape], _ chunks: [ChunkRecord],
+        _ objects: [StoredObject], _ earlier: TableIdentities
+    ) throws {
+        let restart = Set(objects.filter { $0.kind == .restart }.map(\.name))
+        // Those that are tied to what comes start over anyway.
+        let kept = followed.subtracting(plan.exactGroups.flatMap { $0 })
+        // What is whole is there as it was read.
+        let made = plan.keeping(earlier, of: Self.whole(chunks).subtracting(restart))
+        let outgrown = try made.outgrown(kept, at: mark).filter {
             try !plan.mapping.mayBeShared(target: plan.mapping.target(of: $0))
         }
         // What can't start over must not be told to.
         guard !configuration.intoExisting, !outgrown.isEmpty else { return }
         throw SnapshotError.startsOver(
-            outgrown, detail: "a table that comes refers to what it has got since")
+            outgrown,
+            detail: "foreign keys tie it to a table that comes, by what has changed since")
     }
 
     /// Makes the target this run's, as a subtask that copies.
@@ -207,11 +217,12 @@ struct CopyRun: Sendable {
     ///   - earlier: which tables were copied until now.
     ///   - now: which ones there are.
     ///   - followed: tables that are not copied, but followed already.
+    ///   - mark: tables as they are at the mark.
     /// - Returns: the chunks that stay.
     private func startOver(
         _ chunks: [ChunkRecord], _ objects: [StoredObject], _ owned: inout [TableName: String],
         isFirst: Bool, _ earlier: TableIdentities, _ now: TableIdentities,
-        followed: Set<TableName>
+        followed: Set<TableName>, at mark: [TableShape]
     ) async throws -> [ChunkRecord] {
         let restart = Set(objects.filter { $0.kind == .restart }.map(\.name))
         var anew = restart
@@ -252,13 +263,20 @@ struct CopyRun: Sendable {
         // What was whole, and starts over because of others, is read as it is now.
         let late = anew.intersection(settled)
         changed += try await schema.changed(owned.filter { late.contains($0.key) })
+        var foreignKeys: [TableName: Set<String>] = [:]
         // What only the stream has made is by its definition, not by today's.
         if !isFirst, !configuration.intoExisting {
             changed += restart.subtracting(gone).filter { owned[$0] == nil && byTable[$0] == nil }
                 .sorted()
             // A definition that was recorded says nothing of what the stream has made of a table.
-            changed += try await schema.outdated(plan, anew.subtracting(changed))
+            let outdated = try await schema.outdated(
+                plan, anew.subtracting(changed), owned: Set(owned.keys), at: mark)
+            changed += outdated.tables
+            foreignKeys = outdated.foreignKeys
         }
+        // What has columns that routes fill can't be created here: it is only emptied.
+        let filled = Set(plan.tables.filter { !$0.route.extracted.isEmpty }.map(\.name))
+        changed.removeAll { filled.contains($0) }
         let tables = anew.sorted()
         guard !tables.isEmpty else { return chunks }
         let ownTargets = Set(try owned.keys.map { try plan.mapping.target(of: $0) })
@@ -284,6 +302,7 @@ struct CopyRun: Sendable {
         try await mustStartOver(tables)
         try await schema.empty(there.sorted(), plan.mapping)
         try await schema.drop(dropped.sorted())
+        try await schema.drop(foreignKeys: foreignKeys.filter { !dropped.contains($0.key) })
         try await control.forget(tables, dropped: changed)
         for table in changed { owned[table] = nil }
         return chunks.filter { !anew.contains($0.table) }

@@ -399,22 +399,75 @@ actor SchemaCopier {
                 ?? ShapeDifference.first(wanted, there, filled: constants.map(\.name))
     }
 
+    /// What is to be made of tables that start over, and are there by another definition than the
+    /// source's is now.
+    struct Outdated {
+        /// Those that are created again.
+        var tables: [TableName] = []
+        /// Foreign keys to be dropped, by tables' names on the target.
+        var foreignKeys: [TableName: Set<String>] = [:]
+    }
+
     /// Those of some tables that are there by another definition than the source's is now.
-    func outdated(_ plan: SnapshotPlan, _ tables: Set<TableName>) throws -> [TableName] {
+    ///
+    /// - Parameters:
+    ///   - owned: tables that this subtask has created.
+    ///   - mark: tables as they are at the mark, where the target has what the stream made of them.
+    func outdated(
+        _ plan: SnapshotPlan, _ tables: Set<TableName>, owned: Set<TableName>, at mark: [TableShape]
+    ) throws -> Outdated {
         let (_, target) = try connections()
-        let planned = plan.tables.filter { tables.contains($0.name) }
+        // One with columns that routes fill is made by its users, and can't be made here.
+        let planned = plan.tables.filter { tables.contains($0.name) && $0.route.extracted.isEmpty }
         let there = try SchemaReader(target).shapes(of: planned.map(\.target))
         try target.execute("COMMIT")
-        return try planned.filter { table in
-            guard let shape = there[table.target] else { return false }
-            if difference(shape, table, target) != nil { return true }
+        let before = Dictionary(mark.map { ($0.name, $0) }, uniquingKeysWith: { a, _ in a })
+        func keys(_ shapes: [TableShape]) throws -> Set<ForeignKeyShape> {
+            Set(
+                try shapes.flatMap(\.foreignKeys).map {
+                    plain($0, try plan.mapping.target(of: $0.parent))
+                })
+        }
+        var found = Outdated()
+        for table in planned {
+            guard let shape = there[table.target] else { continue }
+            if difference(shape, table, target) != nil {
+                found.tables.append(table.name)
+                continue
+            }
+            // What others write to has the foreign keys that people gave it.
+            guard !plan.mapping.mayBeShared(target: table.target) else { continue }
+            let group = plan.byTarget[table.target] ?? [table]
+            let has = Set(shape.foreignKeys.map { plain($0, $0.parent) })
+            let wanted = try keys(group.map(\.shape))
+            // What it lacked when its copy began, somebody has left out who made it.
+            let then = try keys(group.compactMap { before[$0.name] })
+            let lacked = try keys([table.shape]).subtracting(has)
+            let lacks = before[table.name] != nil && !lacked.isSubset(of: then)
             // One that the source has no more refuses rows, or takes some along, and statements on
             // it that lie before the copy are not repeated.
-            let wanted = try table.shape.foreignKeys.map { key in
-                plain(key, try plan.mapping.target(of: key.parent))
+            let isOwn = group.contains { owned.contains($0.name) }
+            if lacks || isOwn && !has.isSubset(of: wanted) {
+                found.tables.append(table.name)
+                continue
             }
-            return Set(shape.foreignKeys.map { plain($0, $0.parent) }) != Set(wanted)
-        }.map(\.name).sorted()
+            let gone = has.intersection(then).subtracting(wanted)
+            let names = shape.foreignKeys.filter { gone.contains(plain($0, $0.parent)) }.map(\.name)
+            if !names.isEmpty { found.foreignKeys[table.target] = Set(names) }
+        }
+        found.tables.sort()
+        return found
+    }
+
+    /// Drops foreign keys of tables, by their names on the target.
+    func drop(foreignKeys: [TableName: Set<String>]) throws {
+        guard !foreignKeys.isEmpty else { return }
+        let (_, target) = try connections()
+        try applyDDLSettings(target, from: source?.family)
+        for (table, names) in foreignKeys.sorted(by: { $0.key < $1.key }) {
+            let drops = names.sorted().map { "DROP FOREIGN KEY \(quoteIdentifier($0))" }
+            try target.execute("ALTER TABLE \(table.quoted) \(drops.joined(separator: ","))")
+        }
     }
 
     /// A foreign key without its name, which servers give, and what they write in more than one way.

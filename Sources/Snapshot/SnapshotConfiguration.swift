@@ -223,24 +223,39 @@ public struct SnapshotPlan: Sendable {
         return plan
     }
 
-    /// Followed tables that lack, as of the mark, what foreign keys of others refer to by now: servers
-    /// do not create those beside them.
+    /// Followed tables beside which others can't be created: those that lack, as of the mark, what
+    /// foreign keys of these refer to by now, and those whose foreign keys as of the mark these do
+    /// not meet any more. Servers refuse both, whether they check foreign keys or not.
     ///
     /// - Parameter mark: tables as they are at the mark.
     func outgrown(_ followed: Set<TableName>, at mark: [TableShape]) -> [TableName] {
         let now = Dictionary(tables.map { ($0.name, $0.shape) }, uniquingKeysWith: { a, _ in a })
         let then = Dictionary(mark.map { ($0.name, $0) }, uniquingKeysWith: { a, _ in a })
-        var found: Set<TableName> = []
-        for table in tables where !followed.contains(table.name) {
-            for key in table.shape.foreignKeys where followed.contains(key.parent) {
-                guard let before = then[key.parent], let parent = now[key.parent],
-                    key.isMet(by: parent, from: table.shape),
-                    !key.isMet(by: before, from: table.shape)
-                else { continue }
-                found.insert(key.parent)
+        var kept = followed
+        // What is copied again is created by today's definition, too.
+        while true {
+            var found: Set<TableName> = []
+            for table in tables where !kept.contains(table.name) {
+                for key in table.shape.foreignKeys where kept.contains(key.parent) {
+                    guard let before = then[key.parent], let parent = now[key.parent],
+                        key.isMet(by: parent, from: table.shape),
+                        !key.isMet(by: before, from: table.shape)
+                    else { continue }
+                    found.insert(key.parent)
+                }
             }
+            for name in kept {
+                guard let child = then[name] else { continue }
+                for key in child.foreignKeys where !kept.contains(key.parent) {
+                    guard let parent = now[key.parent], !key.isMet(by: parent, from: child),
+                        then[key.parent].map({ key.isMet(by: $0, from: child) }) ?? true
+                    else { continue }
+                    found.insert(name)
+                }
+            }
+            if found.isEmpty { return followed.subtracting(kept).sorted() }
+            kept.subtract(found)
         }
-        return found.sorted()
     }
 
     /// Groups of tables that must be read at one position: tables that need an exact view and are

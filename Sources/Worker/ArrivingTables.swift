@@ -96,12 +96,21 @@ extension Migration {
     }
 
     /// Refuses tables that leave, and stay on the target, where a foreign key there ties them to
-    /// those that are followed: it would refuse what the source does.
+    /// those that are followed, or one that comes will: it would refuse what the source does.
     func requireUntied(
-        leaving: [TableName], of old: TableMapping, staying: [TableName], _ target: Connection,
-        _ refuse: (String) -> MigrationError
+        leaving: [TableName], of old: TableMapping, staying: [TableName], coming: [TableName],
+        _ source: Connection, _ target: Connection, _ refuse: (String) -> MigrationError
     ) throws {
         guard !leaving.isEmpty else { return }
+        for (child, shape) in try SchemaReader(source).shapes(of: coming).sorted(by: {
+            $0.key < $1.key
+        }) {
+            for key in shape.foreignKeys where leaving.contains(key.parent) {
+                throw refuse(
+                    "\(key.parent) would be left as it is, and \(child), which comes, refers to it: "
+                        + "keep \(key.parent), or exclude \(child)")
+            }
+        }
         let gone = Set(try leaving.map { try old.target(of: $0) })
         let kept = Set(try staying.map { try settings.mapping.target(of: $0) }).subtracting(gone)
         for (table, shape) in try SchemaReader(target).shapes(of: gone.union(kept)).sorted(by: {

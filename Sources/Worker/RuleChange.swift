@@ -82,7 +82,8 @@ extension Migration {
         let begun = copied.union(copying)
         try requireUntied(
             leaving: begun.filter { !new.selects($0) }.sorted(), of: old,
-            staying: begun.filter { new.selects($0) }.union(coming).sorted(), target, refuse)
+            staying: begun.filter { new.selects($0) }.union(coming).sorted(), coming: coming,
+            source, target, refuse)
         for child in shapes where new.selects(child.name) {
             // As of the mark: the source may have dropped it since, and what it did comes still.
             for key in child.foreignKeys where gone.contains(key.parent) {

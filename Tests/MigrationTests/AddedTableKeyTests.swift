@@ -97,6 +97,53 @@ extension MigrationTests {
         }
 
         @Test(
+            "a table that its users have made is copied again as they made it",
+            arguments: Pair.sameFamily)
+        func preparedAgain(_ pair: Pair) async throws {
+            let trial = try await Trial(
+                pair, "addedmine",
+                """
+                CREATE TABLE p (id INT PRIMARY KEY);
+                CREATE TABLE a (id INT PRIMARY KEY, p INT, q INT,
+                    CONSTRAINT ap FOREIGN KEY (p) REFERENCES p (id) ON DELETE CASCADE,
+                    CONSTRAINT aq FOREIGN KEY (q) REFERENCES p (id));
+                CREATE TABLE b (id INT PRIMARY KEY, p INT,
+                    CONSTRAINT bp FOREIGN KEY (p) REFERENCES p (id) ON DELETE CASCADE);
+                INSERT INTO p VALUES (1), (2); INSERT INTO a VALUES (1, 1, 2), (2, 2, 2);
+                INSERT INTO b VALUES (1, 1), (2, 2);
+                """)
+            try trial.target.sql("CREATE DATABASE \(trial.schema)")
+            // One foreign key less.
+            try trial.onTarget(
+                """
+                CREATE TABLE p (id INT PRIMARY KEY);
+                CREATE TABLE a (id INT PRIMARY KEY, p INT, q INT, KEY aq (q),
+                    CONSTRAINT ap FOREIGN KEY (p) REFERENCES p (id) ON DELETE CASCADE)
+                    COMMENT='mine';
+                """)
+            try await trial.catchUp("--exclude", "\(trial.schema).b")
+            try trial.onSource(
+                """
+                DELETE FROM p WHERE id=1; INSERT INTO p VALUES (1); INSERT INTO b VALUES (1, 1);
+                ALTER TABLE a DROP FOREIGN KEY ap;
+                """)
+            try await trial.catchUp("--change-rules")
+            #expect(try Self.copied(trial) == "a\nb\np\n")
+            try trial.onSource("INSERT INTO a VALUES (9, 9, 2)")
+            try await trial.catchUp()
+            #expect(try trial.onTarget("SELECT id, p FROM a ORDER BY id") == "2\t2\n9\t9\n")
+            // What the source has dropped is gone, and all else as it was made.
+            #expect(
+                try trial.target.sql(
+                    "SELECT TABLE_COMMENT FROM information_schema.TABLES "
+                        + "WHERE TABLE_SCHEMA='\(trial.schema)' AND TABLE_NAME='a'") == "mine\n")
+            #expect(
+                try trial.target.sql(
+                    "SELECT CONSTRAINT_NAME FROM information_schema.REFERENTIAL_CONSTRAINTS "
+                        + "WHERE CONSTRAINT_SCHEMA='\(trial.schema)'") == "bp\n")
+        }
+
+        @Test(
             "a child of a parent that is renamed before its copy refers to it by its new name",
             arguments: Pair.sameFamily)
         func renamedParent(_ pair: Pair) async throws {
@@ -141,6 +188,86 @@ extension MigrationTests {
             #expect(try Self.copied(trial) == "a\nn\n")
             try trial.onSource("INSERT INTO a VALUES (3, 3); INSERT INTO n VALUES (3, 3)")
             try await trial.catchUp()
+            try await trial.expectEqual()
+        }
+
+        @Test(
+            "a parent that is created again with other types takes its followed child along",
+            arguments: Pair.sameFamily)
+        func outgrownChild(_ pair: Pair) async throws {
+            let trial = try await Trial(
+                pair, "addedwide",
+                """
+                CREATE TABLE p (id INT PRIMARY KEY); INSERT INTO p VALUES (1), (2);
+                CREATE TABLE c (id INT PRIMARY KEY, p INT,
+                    CONSTRAINT cp FOREIGN KEY (p) REFERENCES p (id));
+                INSERT INTO c VALUES (1, 1);
+                """)
+            try await trial.catchUp("--exclude", "\(trial.schema).n")
+            try trial.onSource(
+                """
+                ALTER TABLE c DROP FOREIGN KEY cp; ALTER TABLE p MODIFY id BIGINT NOT NULL;
+                ALTER TABLE c MODIFY p BIGINT;
+                ALTER TABLE c ADD CONSTRAINT cp FOREIGN KEY (p) REFERENCES p (id);
+                CREATE TABLE n (id INT PRIMARY KEY, p BIGINT,
+                    CONSTRAINT np FOREIGN KEY (p) REFERENCES p (id));
+                INSERT INTO n VALUES (1, 2);
+                """)
+            try await trial.catchUp("--change-rules")
+            #expect(try Self.copied(trial) == "c\nn\np\n")
+            try trial.onSource("INSERT INTO p VALUES (3); INSERT INTO c VALUES (3, 3)")
+            try await trial.catchUp()
+            try await trial.expectEqual()
+        }
+
+        @Test(
+            "what was done to a parent before it had the child that comes is not refused",
+            arguments: Pair.sameFamily,
+            ["TRUNCATE TABLE p", "DROP TABLE p; CREATE TABLE p (id INT PRIMARY KEY, u INT)"])
+        func emptiedParent(_ pair: Pair, _ sql: String) async throws {
+            let trial = try await Trial(
+                pair, sql.hasPrefix("DROP") ? "addeddrop" : "addedempty",
+                """
+                CREATE TABLE p (id INT PRIMARY KEY, u INT); INSERT INTO p VALUES (1, 1), (2, 2);
+                """)
+            try await trial.catchUp("--exclude", "\(trial.schema).n")
+            try trial.onSource(
+                """
+                \(sql); INSERT INTO p VALUES (2, 20), (3, 30);
+                CREATE TABLE n (id INT PRIMARY KEY, p INT,
+                    CONSTRAINT np FOREIGN KEY (p) REFERENCES p (id));
+                INSERT INTO n VALUES (1, 3);
+                """)
+            try await trial.catchUp("--change-rules")
+            #expect(try Self.copied(trial) == "n\n")
+            #expect(try trial.onTarget("SELECT u FROM p ORDER BY u") == "20\n30\n")
+            try trial.onSource("INSERT INTO p VALUES (4, 40); INSERT INTO n VALUES (2, 4)")
+            try await trial.catchUp()
+            try await trial.expectEqual()
+            #expect(throws: (any Error).self) { try trial.onTarget("DELETE FROM p WHERE id=4") }
+        }
+
+        @Test("a table does not come by the change that leaves out what it refers to")
+        func parentLeaves() async throws {
+            let trial = try await Trial(
+                .mariadb, "addedleft",
+                """
+                CREATE TABLE l (id INT PRIMARY KEY); INSERT INTO l VALUES (1);
+                CREATE TABLE n (id INT PRIMARY KEY, l INT,
+                    CONSTRAINT nl FOREIGN KEY (l) REFERENCES l (id));
+                INSERT INTO n VALUES (1, 1);
+                CREATE TABLE a (id INT PRIMARY KEY); INSERT INTO a VALUES (1);
+                """)
+            try await trial.catchUp("--exclude", "\(trial.schema).n")
+            let refused = try await trial.migrate(
+                "--change-rules", "--exclude", "\(trial.schema).l", "--until", "caught-up"
+            ).end()
+            #expect(
+                refused.status != 0 && refused.text.contains("which comes, refers to it"),
+                "\(refused.text)")
+            #expect(trial.phase == "follow")
+            try trial.onSource("INSERT INTO l VALUES (2); INSERT INTO n VALUES (2, 2)")
+            try await trial.catchUp("--change-rules")
             try await trial.expectEqual()
         }
 

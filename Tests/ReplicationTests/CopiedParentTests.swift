@@ -115,6 +115,38 @@ struct CopiedParentTests {
         #expect(try outcome("(n) REFERENCES c (missing)") == "f again")
     }
 
+    @Test("a followed parent is changed beside a child that was copied later as if it had none")
+    func laterChild() throws {
+        func outcome(_ sql: String, number: Int = 5, _ copied: String = "c") throws -> String {
+            try Self.outcome(
+                sql, [Self.table("f"), Self.table("c", ["f"])], copied: [copied: 9, "f": 1],
+                number: number)
+        }
+        for sql in ["TRUNCATE TABLE f", "DROP TABLE f", "ALTER TABLE f ADD KEY k (n)"] {
+            #expect(try outcome(sql) == "unchecked", "\(sql)")
+            #expect(try outcome(sql, number: 12) == "checked", "\(sql)")
+            #expect(try outcome(sql, "other") == "checked", "\(sql)")
+        }
+        // No server does that beside its child, checked or not.
+        for sql in ["DROP PRIMARY KEY", "MODIFY id BIGINT NOT NULL"] {
+            #expect(try outcome("ALTER TABLE f \(sql)") == "f again", "\(sql)")
+            #expect(try outcome("ALTER TABLE f \(sql)", number: 12) == "checked", "\(sql)")
+        }
+        // The child on the source refers to who has the name later.
+        #expect(try outcome("RENAME TABLE f TO g") == "f again")
+    }
+
+    @Test("a parent that is made again is met by a child that was copied later, or copied again")
+    func madeAgain() throws {
+        func outcome(_ type: String) throws -> String {
+            try Self.outcome(
+                "CREATE TABLE f (id \(type) PRIMARY KEY)", [Self.table("c", ["f"])],
+                copied: ["c": 9, "f": 1])
+        }
+        #expect(try outcome("INT") == "unchecked")
+        #expect(try outcome("BIGINT") == "f again")
+    }
+
     @Test("an action that must run, and must not reach later rows, has its table copied again")
     func torn() throws {
         let tables = [
