@@ -38,11 +38,14 @@ public struct TablePart: Sendable, Hashable {
     public var table: TableName?
     /// The values of its filled columns, as far as they are known.
     public var filled: [FilledColumn]
+    /// Whether it has rows only where the other source has a table with the name of the target's.
+    public var needsSameName: Bool
 
     /// Makes a part.
-    public init(table: TableName?, filled: [FilledColumn]) {
+    public init(table: TableName?, filled: [FilledColumn], needsSameName: Bool = false) {
         self.table = table
         self.filled = filled
+        self.needsSameName = needsSameName
     }
 }
 

@@ -24,6 +24,16 @@ struct FixSQL: Sendable {
         do { try sink(statement) } catch { throw SinkFailure(cause: error) }
     }
 
+    private static let mayBeAnothers = "may be another source's"
+
+    /// Writes a statement, or a comment in its place where a person has to look first.
+    private func write(_ statement: String, unless doubt: String?) throws(SinkFailure) {
+        guard let doubt else { return try write(statement) }
+        // A name with a line feed would end the comment.
+        let isOneLine = !statement.utf8.contains(UInt8(ascii: "\n"))
+        try write("-- \(doubt): \(isOneLine ? statement : "a row is not deleted")")
+    }
+
     /// Writes statements that only make sense together: where not all of them can be made, the
     /// others are taken back.
     private func together(_ body: () async throws -> Void) async throws {
@@ -48,7 +58,10 @@ struct FixSQL: Sendable {
         try await together {
             for row in rows {
                 guard let key = row.targetKey, row.sourceKey == nil || !keepsRows else { continue }
-                try write("DELETE FROM \(table)\(plan.targetSide.filter(targetKey.equals(key)));")
+                let statement =
+                    "DELETE FROM \(table)\(plan.targetSide.filter(targetKey.equals(key)));"
+                let isExtra = row.sourceKey == nil && plan.separation != .apart
+                try write(statement, unless: isExtra ? Self.mayBeAnothers : nil)
             }
             for row in rows {
                 guard let key = row.sourceKey else { continue }
@@ -76,7 +89,8 @@ struct FixSQL: Sendable {
                 if more < 0, let condition = row.targetCondition {
                     try write(
                         "DELETE FROM \(plan.target.name.quoted)"
-                            + "\(plan.targetSide.filter(condition)) LIMIT \(-more);")
+                            + "\(plan.targetSide.filter(condition)) LIMIT \(-more);",
+                        unless: plan.separation == .apart ? nil : Self.mayBeAnothers)
                 } else if more > 0, let condition = row.sourceCondition,
                     let values = try await read(plan, condition, pair)
                 {

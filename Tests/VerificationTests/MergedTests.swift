@@ -169,6 +169,32 @@ import Verification
                 ].sorted())
     }
 
+    /// Where other sources fill something in, a rule for whole schemas beside it hides no extra row;
+    /// but the row may be that rule's, and nobody deletes it unasked. Any other rule may well lead
+    /// there.
+    @Test(arguments: [true, false])
+    func extraRowsThatMayBeAnothersAreNotDeleted(needsSameName: Bool) async throws {
+        let trial = try await merged()
+        try trial.onTarget(
+            "INSERT INTO orders VALUES ('1',9000,'x'); DELETE FROM orders WHERE part='2' AND id=7")
+        var options = orders(trial)
+        let target = TableName(schema: trial.schema, name: "orders")
+        options.parts = [
+            target: options.tables.map { TablePart(table: $0.source, filled: $0.filled) } + [
+                TablePart(table: nil, filled: [FilledColumn(name: "part", value: "9")]),
+                TablePart(table: nil, filled: [], needsSameName: needsSameName),
+            ]
+        ]
+        let result = try await fix(trial, options)
+        let extra = needsSameName ? ["orders_1 id=9000: extra on the target"] : []
+        #expect(result.before.found == extra + ["orders_2 id=7: missing on the target"])
+        #expect(result.after.found == extra, "\(result.text)")
+        #expect(result.text.contains("-- may be another source's: DELETE") == needsSameName)
+        let note = needsSameName ? "may be another source's" : "not looked for: rows of other"
+        #expect(result.before.tables.allSatisfy { $0.notes.first?.contains(note) == true })
+        #expect(try onTarget(trial, "SELECT COUNT(*) FROM orders WHERE id=9000") == "1\n")
+    }
+
     /// Nothing is filled in, or something that the column takes for equal.
     @Test(arguments: Trial.Pair.available, [false, true])
     func tablesThatNothingTellsApart(_ pair: Trial.Pair, isFilled: Bool) async throws {
