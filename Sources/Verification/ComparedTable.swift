@@ -54,11 +54,15 @@ extension [FilledColumn] {
     /// when nothing is filled in.
     ///
     /// The column decides what is equal: its index finds the rows.
-    var condition: String? {
-        isEmpty
-            ? nil
-            : map { "\(quoteIdentifier($0.name))=\(utf8Literal($0.value))" }
-                .joined(separator: " AND ")
+    ///
+    /// - Parameter target: the table's shape there.
+    func condition(in target: TableShape) -> String? {
+        guard !isEmpty else { return nil }
+        let parts = map { filled in
+            let column = target.columnIndex(filled.name).map { target.columns[$0] }
+            return "\(quoteIdentifier(filled.name))=\(searchLiteral(filled.value, in: column))"
+        }
+        return parts.joined(separator: " AND ")
     }
 
     /// Whether a column is one of these.

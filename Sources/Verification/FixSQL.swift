@@ -101,11 +101,15 @@ struct FixSQL: Sendable {
     }
 
     /// Deletes rows of the target that belong to no table.
-    func delete(from table: TableName, where conditions: [String]) async throws {
+    ///
+    /// - Parameter doubt: why they may be some table's after all: a person has to look first, then.
+    func delete(
+        from table: TableName, where conditions: [String], unless doubt: String?
+    ) async throws {
         guard !conditions.isEmpty else { return }
         try await together {
             for condition in conditions {
-                try write("DELETE FROM \(table.quoted) WHERE \(condition);")
+                try write("DELETE FROM \(table.quoted) WHERE \(condition);", unless: doubt)
             }
         }
     }

@@ -153,7 +153,7 @@ struct TablePlan: Sendable {
         clientForms = pairs.compactMap(\.form.client)
         sourceSide = Self.side(.source, source, nil, pairs, chosen?.columns, chosen?.source)
         targetSide = Self.side(
-            .target, target, filled.condition, pairs, chosen?.columns, chosen?.target)
+            .target, target, filled.condition(in: target), pairs, chosen?.columns, chosen?.target)
     }
 
     private static func side(

@@ -100,6 +100,46 @@ import Verification
                 == "1\t500\n2\t300\n")
     }
 
+    /// BINARY keeps a value with zero bytes behind it.
+    @Test(arguments: Trial.Pair.available)
+    func partsOfABinaryColumnAreFound(_ pair: Trial.Pair) async throws {
+        let trial = try await merged(pair, part: "BINARY(4)")
+        let options = orders(trial)
+        let equal = try await trial.run(options)
+        #expect(equal.verdict == .equal, "\(equal.found)")
+        #expect(equal.tables.map(\.rows) == [500, 300])
+        try trial.onTarget(
+            """
+            UPDATE orders SET v='changed' WHERE id=40 AND part=x'31000000';
+            DELETE FROM orders WHERE id=77 AND part=x'32000000';
+            INSERT INTO orders VALUES ('3',1,'nobody');
+            """)
+        let result = try await fix(trial, options)
+        #expect(
+            result.before.found
+                == [
+                    "orders part=0x33000000: 1 row that belongs to none of the tables",
+                    "orders_1 id=40: column v differs", "orders_2 id=77: missing on the target",
+                ].sorted())
+        #expect(result.after.verdict == .equal, "\(result.text)")
+        #expect(try onTarget(trial, "SELECT COUNT(*) FROM orders") == "800\n")
+    }
+
+    /// Where nothing is found of a table, what finds its rows may be wrong.
+    @Test func rowsOfNoTableStayWhereATableHasNone() async throws {
+        let trial = try await merged()
+        try trial.onTarget("UPDATE orders SET part='x' WHERE part='2'")
+        let result = try await fix(trial, orders(trial))
+        let stray = "orders part=x: 300 rows that belong to none of the tables"
+        #expect(result.before.found.contains(stray))
+        #expect(result.before.differingRows == 600)
+        #expect(result.text.contains("-- may be rows of \(trial.schema).orders_2: DELETE"))
+        #expect(result.after.found == [stray])
+        // By now there are rows in that part.
+        let again = try await fix(trial, orders(trial))
+        #expect(again.after.verdict == .equal, "\(again.text)")
+    }
+
     @Test func rowsThatMoveToAnotherPartAreMissingAndExtra() async throws {
         let trial = try await merged()
         try trial.onTarget(
