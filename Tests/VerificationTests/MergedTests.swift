@@ -178,6 +178,45 @@ import Verification
         #expect(stray.tables.map(\.verdict) == [.equal, .equal, .different])
     }
 
+    @Test func rowsOfATableThatComesMeanwhileToAPartAreNotExtra() async throws {
+        let trial = try await merged()
+        try trial.onTarget(
+            "INSERT INTO orders VALUES ('1',9000,'new'); DELETE FROM orders WHERE part='1' AND id=4"
+        )
+        var options = orders(trial)
+        let target = TableName(schema: trial.schema, name: "orders")
+        let newer = TablePart(
+            table: TableName(schema: trial.schema, name: "orders_01"),
+            filled: [FilledColumn(name: "part", value: "1")])
+        let all = options.tables.map { TablePart(table: $0.source, filled: $0.filled) } + [newer]
+        let parts = [target: all]
+        options.readParts = { parts }
+        let result = try await fix(trial, options)
+        #expect(result.before.found == ["orders_1 id=4: missing on the target"])
+        let notes = result.before.tables.map { $0.notes.joined() }
+        #expect(notes[0].contains("not looked for") && notes[1].isEmpty, "\(notes)")
+        #expect(result.after.verdict == .equal, "\(result.text)")
+        #expect(try onTarget(trial, "SELECT v FROM orders WHERE id=9000") == "new\n")
+    }
+
+    @Test func copiesOfATableThatComesMeanwhileAreNotExtra() async throws {
+        let trial = try await Trial()
+        try trial.onSource("CREATE TABLE k_1 (a INT); INSERT INTO k_1 VALUES (1),(2),(2)")
+        try trial.onTarget("CREATE TABLE k (a INT); INSERT INTO k VALUES (1),(1),(2),(7)")
+        var options = options(trial, [table(trial, "k_1", in: "k")])
+        let target = TableName(schema: trial.schema, name: "k")
+        let all = ["k_1", "k_2"].map {
+            TablePart(table: TableName(schema: trial.schema, name: $0), filled: [])
+        }
+        let parts = [target: all]
+        options.readParts = { parts }
+        let result = try await fix(trial, options)
+        #expect(result.before.found == ["k_1 a=2: 2 copies on the source, 1 on the target"])
+        #expect(result.before.tables[0].notes.contains { $0.contains("not looked for") })
+        #expect(result.after.verdict == .equal, "\(result.text)")
+        #expect(try onTarget(trial, "SELECT a FROM k ORDER BY a") == "1\n1\n2\n2\n7\n")
+    }
+
     /// Another source's rows may have any values where it fills in nothing: then a row that only
     /// the target has may be its.
     @Test func nothingIsSaidOfRowsThatMayBeAnothers() async throws {
