@@ -61,6 +61,9 @@ struct Planner {
                 if let note = plan.separation.note(names.target) {
                     tally.update(index) { $0.notes.append(note) }
                 }
+                if plan.isShared, plan.key == nil {
+                    tally.update(index) { $0.notes.append(SharedCopies.note) }
+                }
             }
             let estimate = source.estimates[names.source]
             plan.estimatedRows = estimate?.rows ?? 0

@@ -386,6 +386,33 @@ import Verification
         #expect(try onTarget(trial, "SELECT COUNT(*) FROM t") == "7\n")
     }
 
+    /// Each of the tables finds as many copies as it has.
+    @Test func copiesThatOtherTablesHaveDoNotHideMissingOnes() async throws {
+        let trial = try await Trial()
+        try trial.onSource(
+            """
+            CREATE TABLE a (a INT); CREATE TABLE b (a INT);
+            INSERT INTO a VALUES (1),(1); INSERT INTO b VALUES (1),(2);
+            """)
+        try trial.onTarget("CREATE TABLE t (a INT); INSERT INTO t VALUES (1),(1),(2)")
+        var options = options(trial, ["a", "b"].map { table(trial, $0, in: "t") })
+        let lacking = try await trial.run(options)
+        #expect(lacking.found.isEmpty)
+        #expect(lacking.tables.map(\.verdict) == [.undecided, .undecided])
+        for table in lacking.tables {
+            #expect(table.undecidedReason?.contains("3 rows, and its tables have 4") == true)
+            #expect(table.notes.contains { $0.contains("may stand for missing ones") })
+        }
+        // Of another source's rows the number is not known.
+        let target = TableName(schema: trial.schema, name: "t")
+        let parts = options.tables.map { TablePart(table: $0.source, filled: $0.filled) }
+        options.parts = [target: parts + [TablePart(table: nil, filled: [])]]
+        #expect(try await trial.run(options).verdict == .equal)
+        options.parts = [:]
+        try trial.onTarget("INSERT INTO t VALUES (1)")
+        #expect(try await trial.run(options).verdict == .equal)
+    }
+
     @Test func aColumnThatIsToBeFilledAndIsNotThereIsADifference() async throws {
         let trial = try await merged()
         let tables = [table(trial, "orders_1", in: "orders", ["origin": "a"])]
