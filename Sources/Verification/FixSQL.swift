@@ -31,7 +31,17 @@ struct FixSQL: Sendable {
         guard let doubt else { return try write(statement) }
         // A name with a line feed would end the comment.
         let isOneLine = !statement.utf8.contains(UInt8(ascii: "\n"))
-        try write("-- \(doubt): \(isOneLine ? statement : "a row is not deleted")")
+        try write("-- \(doubt): \(isOneLine ? statement : "a name has a line feed")")
+    }
+
+    /// Why a person has to look before the target's row goes, or is replaced.
+    private func doubt(_ row: DifferingRow, _ plan: TablePlan) -> String? {
+        switch plan.separation {
+        case .apart: nil
+        case .likely: row.sourceKey == nil ? Self.mayBeAnothers : nil
+        // No two rows have the key there; but the other table may have it by right.
+        case .shared: row.targetKey == nil ? nil : "replaces what may be another table's row"
+        }
     }
 
     /// Writes statements that only make sense together: where not all of them can be made, the
@@ -58,10 +68,9 @@ struct FixSQL: Sendable {
         try await together {
             for row in rows {
                 guard let key = row.targetKey, row.sourceKey == nil || !keepsRows else { continue }
-                let statement =
-                    "DELETE FROM \(table)\(plan.targetSide.filter(targetKey.equals(key)));"
-                let isExtra = row.sourceKey == nil && plan.separation != .apart
-                try write(statement, unless: isExtra ? Self.mayBeAnothers : nil)
+                try write(
+                    "DELETE FROM \(table)\(plan.targetSide.filter(targetKey.equals(key)));",
+                    unless: doubt(row, plan))
             }
             for row in rows {
                 guard let key = row.sourceKey else { continue }
@@ -72,9 +81,9 @@ struct FixSQL: Sendable {
                 if keepsRows, let old = row.targetKey {
                     let list = values.map { "\($0.name)=\($0.literal)" }.joined(separator: ",")
                     let found = plan.targetSide.filter(targetKey.equals(old))
-                    try write("UPDATE \(table) SET \(list)\(found);")
+                    try write("UPDATE \(table) SET \(list)\(found);", unless: doubt(row, plan))
                 } else {
-                    try write(insert(plan, values))
+                    try write(insert(plan, values), unless: doubt(row, plan))
                 }
             }
         }
