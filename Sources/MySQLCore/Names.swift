@@ -57,9 +57,9 @@ public func utf8Literal(_ text: String) -> String { "_utf8mb4 \(hexLiteral(Array
 ///
 /// - Parameter column: the column; `nil` where it is not known.
 public func searchLiteral(_ text: String, in column: ColumnShape?) -> String {
-    guard let type = column?.type, type.kind == .binary else { return utf8Literal(text) }
+    guard let column, column.type.kind == .binary else { return utf8Literal(text) }
     var bytes = Array(text.utf8)
-    let missing = (type.length ?? 1) - bytes.count
+    let missing = (column.type.length ?? 1) - bytes.count
     if missing > 0 { bytes += [UInt8](repeating: 0, count: missing) }
     return hexLiteral(bytes)
 }
