@@ -51,6 +51,19 @@ public func quoteIdentifier(_ name: String) -> String {
 /// meaning, and nothing in it can end the literal.
 public func utf8Literal(_ text: String) -> String { "_utf8mb4 \(hexLiteral(Array(text.utf8)))" }
 
+/// A text as the SQL literal that a column is compared with to find where it was written.
+///
+/// BINARY keeps it with zero bytes behind it, which the server adds to no literal that it compares.
+///
+/// - Parameter column: the column; `nil` where it is not known.
+public func searchLiteral(_ text: String, in column: ColumnShape?) -> String {
+    guard let column, column.type.kind == .binary else { return utf8Literal(text) }
+    var bytes = Array(text.utf8)
+    let missing = (column.type.length ?? 1) - bytes.count
+    if missing > 0 { bytes += [UInt8](repeating: 0, count: missing) }
+    return hexLiteral(bytes)
+}
+
 /// Bytes as SQL hexadecimal literal `x'..'`.
 public func hexLiteral(_ bytes: some Sequence<UInt8>) -> String {
     var out: [UInt8] = [UInt8(ascii: "x"), UInt8(ascii: "'")]

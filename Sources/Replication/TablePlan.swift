@@ -115,8 +115,12 @@ final class TablePlan: Sendable {
         constantValues = Array(
             route.extracted.map { ",\(utf8Literal($0.value))" }.joined().utf8)
         constantCondition = Array(
-            route.extracted.map { "\(quoteIdentifier($0.name))=\(utf8Literal($0.value)) AND " }
-                .joined().utf8)
+            route.extracted.map { constant in
+                let name = constant.name.lowercased()
+                let column = targetColumns.first { $0.name.lowercased() == name }
+                let literal = searchLiteral(constant.value, in: column)
+                return "\(quoteIdentifier(constant.name))=\(literal) AND "
+            }.joined().utf8)
         self.number = number
         let columns = shape.columns.map { ColumnPlan($0) }
         self.columns = columns

@@ -31,6 +31,22 @@ public struct Route: Sendable, Hashable {
     }
 }
 
+/// Rows that tables which nobody knows, since they are another source's, may put into a table of the
+/// target.
+public struct RoutedRows: Sendable, Hashable {
+    /// Columns with the values that are known without the tables' names.
+    public var filled: [Route.ExtractedColumn]
+    /// Whether only a table that has the name of the target's table would get there: by a rule for
+    /// whole schemas, which keeps tables' names and fills nothing in.
+    public var needsSameName: Bool
+
+    /// Makes rows.
+    public init(filled: [Route.ExtractedColumn], needsSameName: Bool = false) {
+        self.filled = filled
+        self.needsSameName = needsSameName
+    }
+}
+
 /// Several rules of the same level match a table or schema, so that nobody knows where it goes.
 public struct RouteConflict: Error, Sendable, Hashable, CustomStringConvertible {
     /// The table; without a name when it is about a schema.
@@ -168,12 +184,18 @@ public struct Router: Sendable {
         rules.contains { Self.mayLead($0, to: target) }
     }
 
-    /// What is filled in by the rules that ``mayLead(to:)`` means, an entry for each: columns with
-    /// the values that are known without the tables' names.
-    func filled(leadingTo target: TableName) -> [[Route.ExtractedColumn]] {
+    /// The rows that the rules which ``mayLead(to:)`` means may put there, an entry for each.
+    func rows(leadingTo target: TableName) -> [RoutedRows] {
         rules.filter { Self.mayLead($0, to: target) }.map { rule in
-            guard let extraction = rule.extractSource else { return [] }
-            return [.init(name: extraction.column, value: extraction.value(of: source))]
+            guard let extraction = rule.extractSource else {
+                // A rule that fills something in is meant for tables that meet there.
+                let fills = rule.extractTable != nil || rule.extractSchema != nil
+                return RoutedRows(
+                    filled: [],
+                    needsSameName: !fills && rule.table == nil && rule.targetTable.isEmpty)
+            }
+            return RoutedRows(
+                filled: [.init(name: extraction.column, value: extraction.value(of: source))])
         }
     }
 

@@ -122,18 +122,18 @@ public struct TableMapping: Sendable {
     }
 
     /// What tables of the task's other sources fill in, where they may go to this table of the
-    /// target: an entry for each rule that may lead there, with the columns whose values are known
-    /// without the tables' names. Rows that fill nothing in may have any values.
-    public func filledByOthers(target: TableName) -> [[ConstantColumn]] {
-        var out: Set<[ConstantColumn]> = []
+    /// target: an entry for each rule that may lead there. Rows that fill nothing in may have any
+    /// values.
+    public func rowsOfOthers(target: TableName) -> [RoutedRows] {
+        var out: Set<RoutedRows> = []
         for other in others.values.flatMap(\.ways) {
-            out.formUnion(other.router?.filled(leadingTo: target) ?? [])
+            out.formUnion(other.router?.rows(leadingTo: target) ?? [])
             guard other.selects(target) else { continue }
             guard let route = try? other.route(of: target) else {
-                out.insert([])
+                out.insert(RoutedRows(filled: []))
                 continue
             }
-            if route.target == target { out.insert(route.extracted) }
+            if route.target == target { out.insert(RoutedRows(filled: route.extracted)) }
         }
         return Array(out)
     }

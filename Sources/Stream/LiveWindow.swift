@@ -79,6 +79,7 @@ public final class LiveWindow: Sendable {
         var last: UInt64 { first + UInt64(count) }
     }
 
+    private static let takenBytes = 1 << 20
     private static let empty = EventChunk(capacity: 1, file: "")
 
     /// Bytes that are kept for readers.
@@ -367,15 +368,20 @@ public final class LiveWindow: Sendable {
         }
     }
 
-    /// What is there already behind the chunk that ``next(_:)`` returned, at most `limit` chunks: a
-    /// reader that goes on alone with them keeps out of the others' way.
+    /// What is there already behind the chunk that ``next(_:)`` returned, at most `limit` chunks and
+    /// not much more than a MiB: a reader that goes on alone with them keeps out of the others' way.
+    /// What it holds is in no budget once the window has dropped it.
     public func following(
         _ ticket: Ticket, upTo limit: Int
     ) -> ContiguousArray<(chunk: EventChunk, segment: Int)> {
         var out: ContiguousArray<(chunk: EventChunk, segment: Int)> = []
         let writer = state.withLock { state in
-            while out.count < limit, case .chunk(let chunk, let segment) = take(&state, ticket) {
+            var cost = 0
+            while out.count < limit, cost < Self.takenBytes,
+                case .chunk(let chunk, let segment) = take(&state, ticket)
+            {
                 out.append((chunk, segment))
+                cost += chunk.cost
             }
             return out.isEmpty ? nil : state.writer.take()
         }

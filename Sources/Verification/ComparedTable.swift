@@ -38,11 +38,14 @@ public struct TablePart: Sendable, Hashable {
     public var table: TableName?
     /// The values of its filled columns, as far as they are known.
     public var filled: [FilledColumn]
+    /// Whether it has rows only where the other source has a table with the name of the target's.
+    public var needsSameName: Bool
 
     /// Makes a part.
-    public init(table: TableName?, filled: [FilledColumn]) {
+    public init(table: TableName?, filled: [FilledColumn], needsSameName: Bool = false) {
         self.table = table
         self.filled = filled
+        self.needsSameName = needsSameName
     }
 }
 
@@ -51,11 +54,15 @@ extension [FilledColumn] {
     /// when nothing is filled in.
     ///
     /// The column decides what is equal: its index finds the rows.
-    var condition: String? {
-        isEmpty
-            ? nil
-            : map { "\(quoteIdentifier($0.name))=\(utf8Literal($0.value))" }
-                .joined(separator: " AND ")
+    ///
+    /// - Parameter target: the table's shape there.
+    func condition(in target: TableShape) -> String? {
+        guard !isEmpty else { return nil }
+        let parts = map { filled in
+            let column = target.columnIndex(filled.name).map { target.columns[$0] }
+            return "\(quoteIdentifier(filled.name))=\(searchLiteral(filled.value, in: column))"
+        }
+        return parts.joined(separator: " AND ")
     }
 
     /// Whether a column is one of these.

@@ -24,6 +24,26 @@ struct FixSQL: Sendable {
         do { try sink(statement) } catch { throw SinkFailure(cause: error) }
     }
 
+    private static let mayBeAnothers = "may be another source's"
+
+    /// Writes a statement, or a comment in its place where a person has to look first.
+    private func write(_ statement: String, unless doubt: String?) throws(SinkFailure) {
+        guard let doubt else { return try write(statement) }
+        // A name with a line feed would end the comment.
+        let isOneLine = !statement.utf8.contains(UInt8(ascii: "\n"))
+        try write("-- \(doubt): \(isOneLine ? statement : "a name has a line feed")")
+    }
+
+    /// Why a person has to look before the target's row goes, or is replaced.
+    private func doubt(_ row: DifferingRow, _ plan: TablePlan) -> String? {
+        switch plan.separation {
+        case .apart: nil
+        case .likely: row.sourceKey == nil ? Self.mayBeAnothers : nil
+        // No two rows have the key there; but the other table may have it by right.
+        case .shared: row.targetKey == nil ? nil : "replaces what may be another table's row"
+        }
+    }
+
     /// Writes statements that only make sense together: where not all of them can be made, the
     /// others are taken back.
     private func together(_ body: () async throws -> Void) async throws {
@@ -48,7 +68,9 @@ struct FixSQL: Sendable {
         try await together {
             for row in rows {
                 guard let key = row.targetKey, row.sourceKey == nil || !keepsRows else { continue }
-                try write("DELETE FROM \(table)\(plan.targetSide.filter(targetKey.equals(key)));")
+                try write(
+                    "DELETE FROM \(table)\(plan.targetSide.filter(targetKey.equals(key)));",
+                    unless: doubt(row, plan))
             }
             for row in rows {
                 guard let key = row.sourceKey else { continue }
@@ -59,9 +81,9 @@ struct FixSQL: Sendable {
                 if keepsRows, let old = row.targetKey {
                     let list = values.map { "\($0.name)=\($0.literal)" }.joined(separator: ",")
                     let found = plan.targetSide.filter(targetKey.equals(old))
-                    try write("UPDATE \(table) SET \(list)\(found);")
+                    try write("UPDATE \(table) SET \(list)\(found);", unless: doubt(row, plan))
                 } else {
-                    try write(insert(plan, values))
+                    try write(insert(plan, values), unless: doubt(row, plan))
                 }
             }
         }
@@ -76,7 +98,8 @@ struct FixSQL: Sendable {
                 if more < 0, let condition = row.targetCondition {
                     try write(
                         "DELETE FROM \(plan.target.name.quoted)"
-                            + "\(plan.targetSide.filter(condition)) LIMIT \(-more);")
+                            + "\(plan.targetSide.filter(condition)) LIMIT \(-more);",
+                        unless: plan.separation == .apart ? nil : Self.mayBeAnothers)
                 } else if more > 0, let condition = row.sourceCondition,
                     let values = try await read(plan, condition, pair)
                 {
@@ -87,11 +110,15 @@ struct FixSQL: Sendable {
     }
 
     /// Deletes rows of the target that belong to no table.
-    func delete(from table: TableName, where conditions: [String]) async throws {
+    ///
+    /// - Parameter doubt: why they may be some table's after all: a person has to look first, then.
+    func delete(
+        from table: TableName, where conditions: [String], unless doubt: String?
+    ) async throws {
         guard !conditions.isEmpty else { return }
         try await together {
             for condition in conditions {
-                try write("DELETE FROM \(table.quoted) WHERE \(condition);")
+                try write("DELETE FROM \(table.quoted) WHERE \(condition);", unless: doubt)
             }
         }
     }

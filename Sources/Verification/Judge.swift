@@ -52,9 +52,41 @@ struct Judge: Sendable {
         return out + rows.filter { $0.sourceKey == nil && extra.contains($0.targetKey!) }
     }
 
+    /// The plan with what is known now of other tables' rows, for rows that only the target has: a
+    /// table that has come meanwhile may have put them there. It comes to the source before its rows
+    /// come to the target.
+    private func renewed(_ plan: TablePlan, _ pair: SessionPair) async throws -> TablePlan {
+        guard !plan.isShared, let readParts = options.readParts else { return plan }
+        var plan = plan
+        do {
+            guard let all = try await readParts()[plan.target.name], all.count > 1 else {
+                return plan
+            }
+            let parts = try await TableParts(all, in: plan.target, pair.target)
+            let table = ComparedTable(
+                source: plan.source.name, target: plan.target.name, filled: plan.filled)
+            let separation = parts.separation(of: table)
+            guard separation != plan.separation else { return plan }
+            plan.separation = separation
+            if let note = separation.note(plan.target.name) {
+                tally.update(plan.index) { report in
+                    if !report.notes.contains(note) { report.notes.append(note) }
+                }
+            }
+        } catch {
+            if Task.isCancelled { throw error }
+            // Other differences count; of these rows nothing is known.
+            tally.stop(plan.index, "\(error)")
+            plan.separation = .shared
+        }
+        return plan
+    }
+
     private func record(
-        _ differing: [DifferingRow], _ plan: TablePlan, _ pair: SessionPair
+        _ differing: [DifferingRow], _ known: TablePlan, _ pair: SessionPair
     ) async throws {
+        let hasExtra = differing.contains { $0.sourceKey == nil }
+        let plan = try await hasExtra ? renewed(known, pair) : known
         var rows = differing
         do {
             rows = try await joined(differing, plan, pair)
@@ -62,6 +94,7 @@ struct Judge: Sendable {
             if Task.isCancelled { throw error }
             tally.stop(plan.index, "\(error)")
         }
+        if plan.isShared { rows.removeAll { $0.sourceKey == nil } }
         let details = RowDetails(plan: plan, pair: pair)
         try await count(rows, plan) { try await details.describe($0) }
         if tally.tables[plan.index].differingRows >= options.maxDifferingRows {
@@ -69,15 +102,18 @@ struct Judge: Sendable {
                 plan.index,
                 "the search ended after \(options.maxDifferingRows) differing rows")
         }
-        guard let fix else { return }
+        guard let fix, !rows.isEmpty else { return }
         tally.progress { $0.phase = .fixes }
         try await fix.repair(rows, plan, pair)
     }
 
     /// Records rows of a keyless table whose numbers of copies differ.
     func record(
-        _ rows: [DifferingCopies], _ plan: TablePlan, _ pair: SessionPair
+        _ differing: [DifferingCopies], _ known: TablePlan, _ pair: SessionPair
     ) async throws {
+        let hasExtra = differing.contains { $0.target > $0.source }
+        let plan = try await hasExtra ? renewed(known, pair) : known
+        let rows = plan.isShared ? differing.filter { $0.target < $0.source } : differing
         let details = RowDetails(plan: plan, pair: pair)
         try await count(rows, plan) { row in
             let side: Side = row.sourceCondition == nil ? .target : .source

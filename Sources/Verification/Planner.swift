@@ -57,11 +57,12 @@ struct Planner {
                 continue
             }
             if let parts = parts[names.target] {
-                if !parts.isApart(names) {
-                    plan.isShared = true
-                    tally.update(index) { $0.notes.append(Self.sharedNote(names.target)) }
-                } else if !names.filled.isEmpty, !parts.areAllFilled {
-                    tally.update(index) { $0.notes.append(Self.strayNote(names.target)) }
+                plan.separation = parts.separation(of: names)
+                if let note = plan.separation.note(names.target) {
+                    tally.update(index) { $0.notes.append(note) }
+                }
+                if plan.isShared, plan.key == nil {
+                    tally.update(index) { $0.notes.append(SharedCopies.note) }
                 }
             }
             let estimate = source.estimates[names.source]
@@ -73,15 +74,6 @@ struct Planner {
             out[index] = plan
         }
         return out
-    }
-
-    private static func sharedNote(_ target: TableName) -> String {
-        "rows that only \(target) has are not looked for: rows of other tables are there, too"
-    }
-
-    private static func strayNote(_ target: TableName) -> String {
-        "rows of \(target) that are in no table's part are not looked for: another source may have "
-            + "a table of that name"
     }
 
     /// The parts of those tables of the target that have several.

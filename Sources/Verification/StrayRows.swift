@@ -21,28 +21,41 @@ struct StrayRows: Sendable {
 
     /// A table of the target with the columns that some part of it fills in.
     private struct Place: Sendable {
-        let name: TableName
+        let shape: TableShape
         let columns: [ColumnExpression]
     }
 
-    private enum Outcome: Sendable { case none, found([Group]), undecided(String) }
+    private enum Outcome: Sendable {
+        case none
+        /// - Parameter lost: a table of which the target seems to have nothing.
+        case found([Group], lost: TableName?)
+        case undecided(String)
+    }
 
     /// The tables that have such rows, or of which it could not be found out.
     func reports() async throws -> [TableReport] {
         var out: [TableReport] = []
         let all = options.partsByTarget
         for target in Set(options.tables.map(\.target)).sorted() {
-            guard let parts = known(all[target]) else { continue }
+            guard let parts = all[target], known(parts) != nil else { continue }
             var report = TableReport(source: target, target: target)
             do {
                 let outcome = try await pool.use { try await look(target, parts, $0) }
                 switch outcome {
                 case .none: continue
                 case .undecided(let reason): report.undecidedReason = reason
-                case .found(let groups):
+                case .found(let groups, lost: let lost):
                     report.notes.append("\(target) has rows that belong to none of the tables")
+                    var doubt: String?
+                    if let lost {
+                        doubt = "may be rows of \(lost)"
+                        report.notes.append(
+                            "none of the rows of \(lost) is found on the target: those that seem to "
+                                + "belong to no table may be its")
+                    }
                     add(groups, to: &report)
-                    try await fix?.delete(from: target, where: groups.map(\.condition))
+                    try await fix?.delete(
+                        from: target, where: groups.map(\.condition), unless: doubt)
                 }
             } catch let error as SinkFailure {
                 throw error
@@ -69,16 +82,17 @@ struct StrayRows: Sendable {
 
     /// What is filled in by all that put rows into a table; `nil` when some fill nothing in, and
     /// any row may be theirs.
-    private func known(_ parts: [TablePart]?) -> Set<[FilledColumn]>? {
-        let all = Set((parts ?? []).map(\.filled))
+    private func known(_ parts: [TablePart]) -> Set<[FilledColumn]>? {
+        let all = Set(parts.map(\.filled))
         return all.isEmpty || all.contains([]) ? nil : all
     }
 
     /// Looks until there are no such rows, or the same ones for long enough.
     private func look(
-        _ target: TableName, _ first: Set<[FilledColumn]>, _ pair: SessionPair
+        _ target: TableName, _ first: [TablePart], _ pair: SessionPair
     ) async throws -> Outcome {
-        var parts = first
+        var all = first
+        guard var parts = known(all) else { return .none }
         guard var place = try await self.place(target, parts, pair) else { return .none }
         var delay = Duration.milliseconds(100)
         var last: [String] = []
@@ -93,9 +107,13 @@ struct StrayRows: Sendable {
             // A table comes to the source before its rows come to the target.
             if let newer = try await options.readParts?()[target] {
                 // One that fills nothing in may have any row.
-                guard let all = known(newer) else { return .none }
-                if all != parts, now < end {
-                    parts = all
+                guard let filled = known(newer) else { return .none }
+                all = newer
+                if filled != parts {
+                    guard now < end else {
+                        return .undecided("tables kept coming for longer than \(options.patience)")
+                    }
+                    parts = filled
                     guard let changed = try await self.place(target, parts, pair) else {
                         return .none
                     }
@@ -108,7 +126,7 @@ struct StrayRows: Sendable {
             if conditions != last { (last, since, looks) = (conditions, now, 0) }
             looks += 1
             if looks >= (options.settle == .zero ? 2 : 3), now - since >= options.settle {
-                return .found(groups)
+                return .found(groups, lost: try await lost(all, place, pair))
             }
             guard now < end else {
                 return .undecided(
@@ -135,7 +153,25 @@ struct StrayRows: Sendable {
                     column: column,
                     form: ColumnForm(column, catalog.family, column, catalog.family)))
         }
-        return Place(name: target, columns: columns)
+        return Place(shape: shape, columns: columns)
+    }
+
+    /// A table with rows on the source of which the target seems to have none: then what is filled in
+    /// may be there in a form that finds nothing, and rows that seem to be of no table its own.
+    private func lost(
+        _ parts: [TablePart], _ place: Place, _ pair: SessionPair
+    ) async throws -> TableName? {
+        let target = place.shape.name.quoted
+        for part in parts {
+            guard let table = part.table, let condition = part.filled.condition(in: place.shape)
+            else { continue }
+            let there = try await pair.target.values(
+                "SELECT 1 FROM \(target) WHERE \(condition) LIMIT 1")
+            guard there.isEmpty else { continue }
+            let rows = try await pair.source.values("SELECT 1 FROM \(table.quoted) LIMIT 1")
+            if !rows.isEmpty { return table }
+        }
+        return nil
     }
 
     /// The rows that none of the parts has.
@@ -145,10 +181,10 @@ struct StrayRows: Sendable {
         let names = place.columns.map { quoteIdentifier($0.column.name) }
         let list = place.columns.flatMap { [$0.exact, $0.display(200)] } + ["COUNT(*)"]
         // NULL is no table's value, and no comparison's result either.
-        let others = parts.compactMap(\.condition).sorted().map { "(\($0))" }
+        let others = parts.compactMap { $0.condition(in: place.shape) }.sorted().map { "(\($0))" }
         let rows = try await pair.target.values(
             """
-            SELECT \(list.joined(separator: ",")) FROM \(place.name.quoted) \
+            SELECT \(list.joined(separator: ",")) FROM \(place.shape.name.quoted) \
             WHERE (\(others.joined(separator: " OR "))) IS NOT TRUE \
             GROUP BY \(names.joined(separator: ",")) ORDER BY \(names.joined(separator: ",")) \
             LIMIT \(options.maxDifferingRows)

@@ -29,24 +29,47 @@ struct TableParts: Sendable {
         self.classes = classes
     }
 
-    /// Whether all rows that others put into the target's table are told apart from those of
-    /// `table`.
-    ///
-    /// A rule for whole schemas may lead here, too, and fill nothing in: it would take a table that
-    /// has the target's name, which is not where tables with other names become this one. Where
-    /// sources fill something in, such a rule is not taken for a table. (Rows that belong to no table
-    /// are looked for with more care: ``StrayRows``.)
-    func isApart(_ table: ComparedTable) -> Bool {
-        let isFilledByOthers = parts.contains { $0.table == nil && !$0.filled.isEmpty }
-        return parts.allSatisfy { part in
-            part.table == table.source
-                || part.table == nil && part.filled.isEmpty && isFilledByOthers
-                || areApart(part.filled, table.filled)
+    /// How rows that others put into the target's table are told from those of one table.
+    enum Separation: Sendable {
+        /// All of them, by what is filled in.
+        case apart
+        /// All but those that another source would put there if it had a table of that name, which
+        /// nobody has looked for.
+        case likely
+        /// Some are not.
+        case shared
+
+        /// What that means for the comparison, for a person; `nil`: nothing.
+        func note(_ target: TableName) -> String? {
+            switch self {
+            case .apart: nil
+            case .likely:
+                "rows of \(target) that are in no table's part are not looked for, and rows that only "
+                    + "it has may be another source's: that may have a table of that name"
+            case .shared:
+                "rows that only \(target) has are not looked for: rows of other tables are there, too"
+            }
         }
     }
 
-    /// Whether all that put rows into the target's table fill something in.
-    var areAllFilled: Bool { parts.allSatisfy { !$0.filled.isEmpty } }
+    /// How all rows that others put into the target's table are told from those of `table`.
+    ///
+    /// A rule for whole schemas may lead here, too, and fill nothing in: it would take a table that
+    /// has the target's name, which is not where tables with other names become this one. Where
+    /// sources fill something in, such a rule is not taken for a table; but what it could have put
+    /// there is nobody's to delete. (Rows that belong to no table are looked for with more care:
+    /// ``StrayRows``.)
+    func separation(of table: ComparedTable) -> Separation {
+        let isFilledByOthers = parts.contains { $0.table == nil && !$0.filled.isEmpty }
+        var out = Separation.apart
+        for part in parts where part.table != table.source {
+            if areApart(part.filled, table.filled) { continue }
+            guard part.table == nil, part.needsSameName, part.filled.isEmpty, isFilledByOthers
+            else { return .shared }
+            out = .likely
+        }
+        return out
+    }
 
     private func areApart(_ a: [FilledColumn], _ b: [FilledColumn]) -> Bool {
         a.contains { column in

@@ -90,9 +90,11 @@ struct TablePlan: Sendable {
     let columns: [ColumnPair]
     /// The columns of the target that tell the table's rows from those of others.
     let filled: [FilledColumn]
-    /// Whether rows of other tables may be among those that ``filled`` finds on the target: of what
-    /// only the target has, nothing is known then.
-    var isShared = false
+    /// How rows of other tables are told from those that ``filled`` finds on the target.
+    var separation = TableParts.Separation.apart
+    /// Whether rows of other tables may be among those: of what only the target has, nothing is
+    /// known then.
+    var isShared: Bool { separation == .shared }
     /// Indices into ``columns`` of the key, `nil` when rows are compared as a multiset.
     let key: [Int]?
     /// The forms of the columns that are brought into form here.
@@ -151,7 +153,7 @@ struct TablePlan: Sendable {
         clientForms = pairs.compactMap(\.form.client)
         sourceSide = Self.side(.source, source, nil, pairs, chosen?.columns, chosen?.source)
         targetSide = Self.side(
-            .target, target, filled.condition, pairs, chosen?.columns, chosen?.target)
+            .target, target, filled.condition(in: target), pairs, chosen?.columns, chosen?.target)
     }
 
     private static func side(

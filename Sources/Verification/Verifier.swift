@@ -105,6 +105,9 @@ public final class Verifier: Sendable {
         try await scan.run(plans.values.sorted { $0.index < $1.index })
         tally.progress { $0.currentTable = nil }
         try await judge.judge(pending.takeAll())
+        try await SharedCopies(
+            plans: Array(plans.values), options: options, tally: tally, pool: pool
+        ).check()
         let strays = try await StrayRows(
             options: options, tally: tally, pool: pool, fix: judge.fix
         ).reports()

@@ -58,8 +58,11 @@ public struct ComparableTables: Sendable {
             }
         }
         for target in Array(out.parts.keys) {
-            for filled in mapping.filledByOthers(target: target) {
-                out.parts[target]?.append(TablePart(table: nil, filled: Self.columns(filled)))
+            for rows in mapping.rowsOfOthers(target: target) {
+                out.parts[target]?.append(
+                    TablePart(
+                        table: nil, filled: Self.columns(rows.filled),
+                        needsSameName: rows.needsSameName))
             }
         }
         return out

@@ -161,7 +161,7 @@ final class VerificationDesk: Sendable {
         guard !job.isOff.isSet else { return }
         update(job) { $0.state = .running }
         let outcome = await withTaskGroup(
-            of: Result<(report: VerificationReport, watch: LagWatch), any Error>.self
+            of: Result<(compared: Compared, watch: LagWatch), any Error>.self
         ) { group in
             group.addTask {
                 do {
@@ -180,9 +180,10 @@ final class VerificationDesk: Sendable {
         update(job) { result in
             result.ended = Self.now
             switch outcome {
-            case .success(let (report, watch)):
-                result.take(report, watch, Self.namedTables, Self.notesOfTable)
-                result.note(Self.unsaid(report), Self.notesOfAll)
+            case .success(let (compared, watch)):
+                result.take(compared.report, watch, Self.namedTables, Self.notesOfTable)
+                result.notes = SubtaskVerification.notes(
+                    compared.leftOut + Self.unsaid(compared.report), Self.notesOfAll)
             case .failure(is CancellationError):
                 result.state = .failed
                 result.reason = "the worker has ended it"
@@ -196,15 +197,21 @@ final class VerificationDesk: Sendable {
         }
     }
 
+    private struct Compared: Sendable {
+        let report: VerificationReport
+        /// Which tables are not in it, one sentence each.
+        let leftOut: [String]
+    }
+
     /// Compares, and watches the target meanwhile.
     ///
-    /// - Returns: the report, and how the target has followed.
+    /// - Returns: what came out, and how the target has followed.
     private func compare(
         _ job: Job
-    ) async throws -> (report: VerificationReport, watch: LagWatch) {
+    ) async throws -> (compared: Compared, watch: LagWatch) {
         let settle = max(Self.shortestSettle, try job.lag() * 3)
         let observer = LagObserver(settle: settle, lag: job.lag)
-        let report = try await withThrowingTaskGroup(of: VerificationReport?.self) { group in
+        let compared = try await withThrowingTaskGroup(of: Compared?.self) { group in
             group.addTask { try await self.compare(job, settle: settle, observer) }
             group.addTask {
                 while true {
@@ -213,14 +220,14 @@ final class VerificationDesk: Sendable {
                 }
             }
             defer { group.cancelAll() }
-            while let report = try await group.next() { if let report { return report } }
+            while let done = try await group.next() { if let done { return done } }
             throw CancellationError()
         }
         // The last look may have met it in the middle of a burst.
         while true {
             let now = observer.look()
-            if report.verdict != .different || now.doubt != nil || !now.isLate {
-                return (report, now)
+            if compared.report.verdict != .different || now.doubt != nil || !now.isLate {
+                return (compared, now)
             }
             try await Task.sleep(for: Self.pulse)
         }
@@ -228,13 +235,14 @@ final class VerificationDesk: Sendable {
 
     private func compare(
         _ job: Job, settle: Duration, _ observer: LagObserver
-    ) async throws -> VerificationReport {
+    ) async throws -> Compared {
         let settings = job.settings
         let found = try await withThread("tables") { try ComparableTables.read(settings) }
+        let leftOut = found.leftOut.map(\.description)
         update(job) { result in
             result.tablesTotal = found.tables.count
-            result.tablesLeftOut = found.leftOut.isEmpty ? nil : found.leftOut.count
-            result.note(found.leftOut.map(\.description), Self.notesOfAll)
+            result.tablesLeftOut = leftOut.isEmpty ? nil : leftOut.count
+            result.notes = SubtaskVerification.notes(leftOut, Self.notesOfAll)
         }
         guard !found.tables.isEmpty else {
             throw WorkerError.cannotVerify(
@@ -252,7 +260,7 @@ final class VerificationDesk: Sendable {
                 result.differingRows = progress.differences
             }
         }
-        return try await verifier.run()
+        return Compared(report: try await verifier.run(), leftOut: leftOut)
     }
 
     /// What was not looked for in tables that a result does not name.
@@ -300,11 +308,12 @@ extension SubtaskVerification {
         }
     }
 
-    /// Adds sentences on what is not known by this; the same one once.
-    fileprivate mutating func note(_ texts: [String], _ limit: Int) {
-        var all = notes ?? []
-        for text in texts where all.count < limit && !all.contains(text) { all.append(text) }
-        notes = all.isEmpty ? nil : all
+    /// The first sentences, each once, and how many there are besides; `nil` for none.
+    static func notes(_ texts: [String], _ limit: Int) -> [String]? {
+        var seen: Set<String> = []
+        let all = texts.filter { seen.insert($0).inserted }
+        guard all.count > limit else { return all.isEmpty ? nil : all }
+        return Array(all.prefix(limit)) + ["and \(all.count - limit) more"]
     }
 }
 

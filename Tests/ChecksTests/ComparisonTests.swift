@@ -15,6 +15,14 @@ import Testing
         return status
     }
 
+    @Test("sentences that a result has no room for are counted")
+    func notes() {
+        #expect(SubtaskVerification.notes([], 2) == nil)
+        #expect(SubtaskVerification.notes(["a", "b", "a"], 2) == ["a", "b"])
+        #expect(
+            SubtaskVerification.notes(["a", "b", "c", "b", "d"], 2) == ["a", "b", "and 2 more"])
+    }
+
     @Test("only a target that follows can be compared")
     func following() throws {
         #expect(try Self.status().lag() == .milliseconds(40))

@@ -119,6 +119,28 @@ struct RouteTests {
         }
     }
 
+    /// `'1'` is not the same as the `'1\0\0\0'` that BINARY(4) makes of it.
+    @Test("a filled column of BINARY is found as the target keeps it")
+    func binaryConstants() throws {
+        func condition(_ columns: [ColumnShape]) -> String {
+            let plan = TablePlan(
+                shape: Self.shape("part_1"),
+                route: Route(
+                    target: TableName(schema: "n", name: "parts"),
+                    extracted: [.init(name: "part", value: "1")]),
+                targetKeys: [], targetColumns: columns, related: ForeignKeyGraph([TableShape]()),
+                number: 1)
+            return String(decoding: plan.constantCondition, as: UTF8.self)
+        }
+        func column(_ kind: ColumnType.Kind) -> ColumnShape {
+            ColumnShape(name: "Part", type: ColumnType(kind, length: 4), isNullable: false)
+        }
+        #expect(condition([column(.binary)]) == "`part`=x'31000000' AND ")
+        for columns in [[], [column(.varbinary)], [column(.char)]] {
+            #expect(condition(columns) == "`part`=\(utf8Literal("1")) AND ")
+        }
+    }
+
     @Test("tables that share a target keep the order of the source")
     func order() throws {
         let sql = try sql(

@@ -79,14 +79,49 @@ struct CompiledRulesTests {
         let (merged, kept) = (
             TableName(schema: "all", name: "t"), TableName(schema: "shop", name: "own")
         )
-        #expect(mapping.filledByOthers(target: merged).isEmpty)
+        #expect(mapping.rowsOfOthers(target: merged).isEmpty)
         var other = rules
         other.source = "s2"
         mapping.share(with: ["s2": try TableMapping(ofOther: other)])
-        #expect(mapping.filledByOthers(target: merged) == [[.init(name: "src", value: "s2")]])
+        #expect(
+            mapping.rowsOfOthers(target: merged)
+                == [RoutedRows(filled: [.init(name: "src", value: "s2")])])
         // A table of that name would go there, with nothing filled in.
-        #expect(mapping.filledByOthers(target: kept) == [[]])
-        #expect(mapping.filledByOthers(target: TableName(schema: "x", name: "y")).isEmpty)
+        #expect(mapping.rowsOfOthers(target: kept) == [RoutedRows(filled: [])])
+        #expect(mapping.rowsOfOthers(target: TableName(schema: "x", name: "y")).isEmpty)
+    }
+
+    @Test("only a rule for whole schemas that fills nothing in needs a table of the target's name")
+    func othersNeedSameName() throws {
+        let merged = TableName(schema: "all", name: "t")
+        func needs(
+            table: String = "", target: String = "", extracts: Bool = false
+        ) throws -> [Bool] {
+            let column = RouteRule.Extraction(pattern: "(.*)", column: "part")
+            var mapping = try TableMapping(rules)
+            let other = SourceRules(
+                source: "s2", tables: BlockAllowList(doSchemas: ["shop"]),
+                routes: [
+                    RouteRule(
+                        name: "r", schemaPattern: "shop", tablePattern: table, targetSchema: "all",
+                        targetTable: target, extractSchema: extracts ? column : nil)
+                ])
+            mapping.share(with: ["s2": try TableMapping(ofOther: other)])
+            let rows = mapping.rowsOfOthers(target: merged)
+            #expect(rows.allSatisfy { $0.filled.isEmpty })
+            return rows.map(\.needsSameName)
+        }
+        #expect(try needs() == [true])
+        #expect(try needs(table: "x_*", target: "t") == [false])
+        #expect(try needs(table: "t") == [false])
+        #expect(try needs(target: "t") == [false])
+        // Tables of that name in several schemas, most likely.
+        #expect(try needs(extracts: true) == [false])
+        // The source's table of that name goes there by itself.
+        var mapping = try TableMapping(rules)
+        let plain = SourceRules(source: "s3", tables: BlockAllowList(doSchemas: ["all"]))
+        mapping.share(with: ["s3": try TableMapping(ofOther: plain)])
+        #expect(mapping.rowsOfOthers(target: merged) == [RoutedRows(filled: [])])
     }
 
     @Test("rules are the same after a way through a file")

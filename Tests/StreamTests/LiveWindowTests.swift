@@ -63,6 +63,32 @@ struct LiveWindowTests {
         #expect(window.use.bytes > 3000)
     }
 
+    @Test("chunks that are taken together are few, or about a MiB")
+    func following() async throws {
+        let window = LiveWindow()
+        window.begin(at: Self.place("b.000001", 4))
+        let ticket = window.joinAtEnd()
+        for n in 0..<30 {
+            let start = 4 + UInt64(n) * 100_000
+            window.append(
+                Self.chunk("b.000001", start, events: 1000), segment: 1, isDry: n == 29)
+        }
+        #expect(try await window.next(ticket)?.chunk.range.start == 4)
+        #expect(window.following(ticket, upTo: 2).count == 2)
+        var (taken, end) = (3, UInt64(300_004))
+        while true {
+            let chunks = window.following(ticket, upTo: 100)
+            guard !chunks.isEmpty else { break }
+            #expect(chunks.dropLast().reduce(0) { $0 + $1.chunk.cost } < 1 << 20)
+            for chunk in chunks {
+                #expect(chunk.chunk.range.start == end)
+                end = chunk.chunk.range.end
+            }
+            taken += chunks.count
+        }
+        #expect(taken == 30)
+    }
+
     @Test("readers are woken by what comes, by a failure, and when they leave")
     func waking() async throws {
         let window = Self.filled()
