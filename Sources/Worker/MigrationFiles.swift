@@ -2,6 +2,7 @@ internal import Checkpoint
 internal import Logging
 internal import MySQLClient
 internal import MySQLCore
+internal import Rules
 internal import Runtime
 internal import Settings
 internal import Snapshot
@@ -110,9 +111,14 @@ extension Migration {
 
     private func loadFiles(_ files: FileTransfer, _ progress: TransferProgress) async throws {
         let settings = settings
+        // The source, which would say how names are compared, need not be there.
+        var folded: TableMapping?
+        if settings.comparesNamesAsServer, let rules = settings.rules {
+            folded = try TableMapping(rules)
+        }
         var configuration = LoadConfiguration(
             target: settings.target, directory: files.directory,
-            selection: ObjectSelection(settings.mapping))
+            selection: ObjectSelection(settings.mapping, folded: folded))
         configuration.meta = meta
         configuration.name = key.task
         configuration.source = key.source
