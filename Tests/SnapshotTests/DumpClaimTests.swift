@@ -153,6 +153,8 @@ struct DumpClaimTests {
         #expect(!FileManager.default.fileExists(atPath: path + "/metadata"))
         try second.write("metadata", Self.metadata)
         #expect(Self.text(path + "/metadata") == Self.metadata)
+        let left = try FileManager.default.contentsOfDirectory(atPath: path).sorted()
+        #expect(left == [".skein-dump", "metadata", "s.t-schema.sql"])
     }
 
     @Test("a directory that another process has is told from one that is refused for good")

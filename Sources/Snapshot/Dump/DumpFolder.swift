@@ -363,6 +363,7 @@ final class FileInMaking {
     private let packer: Compressor
     /// Its path until then, which is no other run's.
     private let partial: String
+    private var isWhole = false
     private var descriptor: Int32
     private var packed = ByteBuffer(capacity: 1 << 17)
     private var bytes: UInt64 = 0
@@ -380,7 +381,11 @@ final class FileInMaking {
         guard descriptor >= 0 else { throw folder.failure(self.name, errno) }
     }
 
-    deinit { if descriptor >= 0 { close(descriptor) } }
+    deinit {
+        if descriptor >= 0 { close(descriptor) }
+        // Of a run that is no longer the last one it would stay in the other one's dump.
+        if !isWhole { unsafe unlink(partial) }
+    }
 
     func append(_ span: RawSpan) throws {
         try packer.append(span, to: &packed)
@@ -409,6 +414,7 @@ final class FileInMaking {
         guard unsafe rename(partial, folder.path(name)) == 0 else {
             throw folder.failure(name, errno)
         }
+        isWhole = true
         try folder.syncNames()
         folder.note(name, bytes)
         return bytes
