@@ -6,6 +6,8 @@ public struct DumpFileError: Error, Sendable, Hashable, CustomStringConvertible 
     public var offset: UInt64?
     /// The file's name; `nil` until somebody who knows it adds it.
     public var file: String?
+    /// Whether it is only that another process writes to the directory, which can end.
+    public var isInUse = false
 
     /// Makes an error.
     public init(_ reason: String, at offset: UInt64? = nil, file: String? = nil) {

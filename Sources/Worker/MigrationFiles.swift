@@ -2,6 +2,7 @@ internal import Checkpoint
 internal import Logging
 internal import MySQLClient
 internal import MySQLCore
+internal import Rules
 internal import Runtime
 internal import Settings
 internal import Snapshot
@@ -15,12 +16,13 @@ extension Migration {
     /// Dumps or loads, until all is done or an error that no retry can help.
     func transfer(_ files: FileTransfer) async throws -> MigrationOutcome {
         var backoff = Backoff(first: .milliseconds(200), limit: .seconds(15))
+        var place = binding?.dump
         while true {
             let progress = TransferProgress()
             do {
                 board.update { $0.phase = .checking }
                 switch files.kind {
-                case .dump: try await writeFiles(files, progress)
+                case .dump: try await writeFiles(files, progress, &place)
                 case .load: try await loadFiles(files, progress)
                 }
                 board.update {
@@ -40,8 +42,13 @@ extension Migration {
 
     // MARK: into files
 
-    private func writeFiles(_ files: FileTransfer, _ progress: TransferProgress) async throws {
-        if let whole = try await wholeDump(files) {
+    /// - Parameter place: where the dump is, as soon as it is anywhere.
+    private func writeFiles(
+        _ files: FileTransfer, _ progress: TransferProgress,
+        _ place: inout SubtaskHistory.DumpPlace?
+    ) async throws {
+        let rules = try self.settings.dumpRules()
+        if let whole = try await wholeDump(files, rules, &place) {
             board.update { $0.position = whole.position }
             return
         }
@@ -56,6 +63,8 @@ extension Migration {
         var configuration = DumpConfiguration(
             source: settings.source, origin: origin, directory: files.directory,
             selection: ObjectSelection(settings.mapping))
+        configuration.token = place?.token
+        configuration.rules = rules
         configuration.readers = files.connections
         configuration.fileBytes = files.fileBytes
         configuration.rowsPerFile = files.rowsPerFile.map { UInt64($0) }
@@ -76,12 +85,14 @@ extension Migration {
 
     /// The dump, if it is whole already; else the directory is the task's when this returns, and the
     /// cluster knows: a worker that has another directory begins nothing in it.
-    private func wholeDump(_ files: FileTransfer) async throws -> DumpClaim.Whole? {
+    private func wholeDump(
+        _ files: FileTransfer, _ rules: String, _ place: inout SubtaskHistory.DumpPlace?
+    ) async throws -> DumpClaim.Whole? {
         let claim = DumpClaim(directory: files.directory)
-        if let place = binding?.dump {
-            let begun = "on worker \(place.worker) in \(place.directory)"
+        if let known = place {
+            let begun = "on worker \(known.worker) in \(known.directory)"
             return try await withThread("dump-folder") {
-                try claim.whole(token: place.token, begun: begun)
+                try claim.whole(token: known.token, begun: begun, rules: rules)
             }
         }
         let owner = "\(key.task) \(key.source)"
@@ -89,11 +100,10 @@ extension Migration {
         let token = try await withThread("dump-folder") {
             try claim.take(owner: owner, suffix: suffix)
         }
-        if let binding {
-            try await binding.dumping(
-                SubtaskHistory.DumpPlace(
-                    token: token, worker: binding.worker, directory: files.directory))
-        }
+        let taken = SubtaskHistory.DumpPlace(
+            token: token, worker: binding?.worker ?? "", directory: files.directory)
+        if let binding { try await binding.dumping(taken) }
+        place = taken
         return nil
     }
 
@@ -101,9 +111,14 @@ extension Migration {
 
     private func loadFiles(_ files: FileTransfer, _ progress: TransferProgress) async throws {
         let settings = settings
+        // The source, which would say how names are compared, need not be there.
+        var folded: TableMapping?
+        if settings.comparesNamesAsServer, let rules = settings.rules {
+            folded = try TableMapping(rules)
+        }
         var configuration = LoadConfiguration(
             target: settings.target, directory: files.directory,
-            selection: ObjectSelection(settings.mapping))
+            selection: ObjectSelection(settings.mapping, folded: folded))
         configuration.meta = meta
         configuration.name = key.task
         configuration.source = key.source

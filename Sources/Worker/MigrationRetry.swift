@@ -16,6 +16,8 @@ extension Migration {
             StreamError.behind:
             "\(error)"
         case RelayError.inUse where binding != nil: "\(error)"
+        // By the worker that had the source before, until it ends.
+        case _ where binding != nil && DumpClaim.isInUse(error): "\(error)"
         case is StaleLook: "\(error)"
         case CheckpointError.fenced where relay.fences.take():
             "the relay log asks what the target holds"

@@ -34,7 +34,7 @@ struct LayoutTests {
             "d1-schema-create.sql", "d1-schema-post.sql", "d1.a-schema.sql", "d1.a.sql",
             "d1.b-schema.sql.gz", "d1.b.00001.sql.gz", "d1.b.00000.sql.gz",
             "d1.b-schema-triggers.sql.gz", "d1.v-schema-view.sql", "d1.v-schema.sql", "metadata",
-            "notes.txt", ".skein-dump", "sql.txt", "d1.database.txt",
+            "notes.txt", ".skein-dump", ".skein-dump.lock", "sql.txt", "d1.database.txt",
         ])
         #expect(made.schemas["d1"]?.definition?.text == "d1-schema-create.sql")
         #expect(made.schemas["d1"]?.routines.map(\.text) == ["d1-schema-post.sql"])

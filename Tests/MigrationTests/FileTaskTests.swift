@@ -145,6 +145,31 @@ extension MigrationTests {
             try await trial.judge.expectEqual([trial.schema])
         }
 
+        @Test("a load whose rules differ from the files' names in case alone loads nothing")
+        func openCase() async throws {
+            let trial = try await Trial(
+                .mariadb, "filecase",
+                "CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (1);")
+            let cluster = try ClusterTrial("w1")
+            let folder = cluster.state.path + "/rows.in"
+            let dumped = try await SkeinProcess([
+                "dump", "--source", trial.sourceURL, "--source-tls", "disabled", "--dir", folder,
+                "--tables", "\(trial.schema).*", "--output", "lines",
+            ]).end()
+            #expect(dumped.status == 0, "\(dumped.text)")
+            let task = Self.task(trial, "in", "load", directory: cluster.state.path + "/rows")
+                .replacing("\"~^\(trial.schema)$\"", with: trial.schema.uppercased())
+            try await cluster.running {
+                let worker = cluster.workers[0]
+                try worker.start()
+                try await cluster.add(trial, sources: ["one"], task: "in", task)
+                try await cluster.eventually("the refusal") {
+                    worker.process?.text.contains("depends on whether case counts") == true
+                }
+                #expect(try await !Self.hasEnded(cluster, "in"))
+            }
+        }
+
         @Test("a dump whose directory is not there any more is not begun anew silently")
         func goneDirectory() async throws {
             let trial = try await Trial(

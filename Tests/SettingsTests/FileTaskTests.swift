@@ -80,6 +80,36 @@ extension TaskFileTests {
         #expect(first.directory == "/data/w1/out.t.a")
     }
 
+    @Test("rules that choose other tables for a dump are told from those that do not")
+    func dumpRules() throws {
+        func rules(_ instance: String, _ more: String...) throws -> String {
+            let report = try Self.report(
+                ([
+                    "name: t", "task-mode: dump", "target-database: {host: h, user: u}",
+                    "mysql-instances: [{source-id: s\(instance)}]",
+                ] + more).joined(separator: "\n"))
+            return try report.value.migrationSettings(
+                SourceSettings(name: "s", server: ConnectionOptions(user: "u"))
+            ).dumpRules()
+        }
+        let list = ", block-allow-list: l"
+        let one = try rules(list, "block-allow-list: {l: {do-dbs: [a]}}")
+        #expect(try rules(list, "block-allow-list: {l: {do-dbs: [a]}}") == one)
+        #expect(
+            try rules("\(list), mydumper: {threads: 2}", "block-allow-list: {l: {do-dbs: [a]}}")
+                == one)
+        #expect(
+            try rules(
+                "\(list), route-rules: [r]", "block-allow-list: {l: {do-dbs: [a]}}",
+                "routes: {r: {schema-pattern: a, target-schema: b}}") == one)
+        let others = [
+            try rules(list, "block-allow-list: {l: {do-dbs: [a, b]}}"), try rules(""),
+            try rules(list, "block-allow-list: {l: {do-dbs: [a]}}", "case-sensitive: true"),
+            try rules(list, "block-allow-list: {l: {do-dbs: [a]}}", "online-ddl: false"),
+        ]
+        #expect(Set(others + [one]).count == 5, "\(others)")
+    }
+
     @Test("migrations have no files")
     func noFiles() throws {
         let report = try Self.files("full", "{source-id: s, loader: {dir: x}}")

@@ -107,7 +107,7 @@ extension ClusterStore {
     }
 
     /// The histories of subtasks that new settings give another goal than the one that they have
-    /// reached: another end, another mode, other files, or another target.
+    /// reached: another end, another mode, other files, a dump of other tables, or another target.
     private func reopened(
         by new: TaskSettings, task value: KeyValue, among sources: Set<String>
     ) async throws -> [StoredHistory] {
@@ -122,6 +122,7 @@ extension ClusterStore {
                 was.until != wanted.until || was.mode != wanted.mode
                     || was.files?.kind != wanted.files?.kind
                     || was.files?.directory != wanted.files?.directory
+                    || choosesOthers(was, wanted)
                     || was.target.server != wanted.target.server
                     || was.metaSchema != wanted.metaSchema
             else { continue }
@@ -130,6 +131,12 @@ extension ClusterStore {
             reopened.append(next)
         }
         return reopened
+    }
+
+    /// Whether new settings choose other tables for a dump: the one that is there lacks them.
+    private func choosesOthers(_ was: MigrationSettings, _ wanted: MigrationSettings) -> Bool {
+        guard wanted.files?.kind == .dump else { return false }
+        return (try? was.dumpRules()) != (try? wanted.dumpRules())
     }
 
     /// Removes a task that is stopped, or any with `force`. What it wrote stays in the target.

@@ -80,7 +80,10 @@ struct DumpCatalog: Sendable, Hashable {
     ///
     /// - Parameter suffix: what the names of packed files end with.
     func checkNames(suffix: String) throws {
-        let room = Self.longestName - DumpFolder.partialSuffix.utf8.count - suffix.utf8.count
+        // A file that is not whole has its run's name behind a dot, and the suffix.
+        let room =
+            Self.longestName - 1 - DumpFolder.runLength - DumpFolder.partialSuffix.utf8.count
+            - suffix.utf8.count
         func check(_ kind: String, _ object: TableName, _ files: String...) throws {
             guard let longest = files.map(\.utf8.count).max(), longest > room else { return }
             throw SnapshotError.unsupported(

@@ -11,6 +11,10 @@ public struct DumpConfiguration: Sendable {
     public var origin: Origin
     /// The directory: made when it is not there, and empty but for what an earlier try has left.
     public var directory: String
+    /// Of the task that owns the directory (``DumpClaim``); `nil` for no task.
+    public var token: String?
+    /// A digest of the rules that ``selection`` is made of, for whoever finds the dump whole.
+    public var rules: String?
     /// Which tables, views, routines and events are dumped.
     public var selection: ObjectSelection
     /// How files of rows are packed.

@@ -59,7 +59,8 @@ public final class DumpEngine: Sendable {
     private func attempt(
         _ interrupts: Interrupts, _ log: @escaping @Sendable (String) -> Void
     ) async throws -> DumpResult {
-        let folder = try DumpFolder(configuration.directory)
+        let folder = try DumpFolder(
+            configuration.directory, for: .owner(configuration.token))
         let work = try await withThread("dump-lead") {
             try self.prepare(folder, interrupts, log)
         }
@@ -188,7 +189,8 @@ public final class DumpEngine: Sendable {
                         + "so the dump begins again")
             }
         }
-        try folder.begin(at: position, options: options, keeping: kept)
+        try folder.begin(
+            at: position, options: options, rules: configuration.rules, keeping: kept)
         return kept
     }
 

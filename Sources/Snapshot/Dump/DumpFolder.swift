@@ -21,16 +21,24 @@ struct DumpedTable: Codable, Sendable {
 /// place of the source's binlog, is in a file of lines that goes when `metadata` has come, unless a
 /// task owns the directory, which its token says:
 ///
-///     {"format":1,"position":"<hex>","options":"..","token":".."}
+///     {"format":1,"position":"<hex>","options":"..","token":"..","run":"..","rules":".."}
 ///     {"schema":"..","name":"..","files":{"db.t-schema.sql":120,..},"rows":5}
+///
+/// One process at a time has the directory, by a lock that some shared file systems keep to one
+/// machine. So each run names itself in the first line, and looks that it still stands there before
+/// a file gets its name: who has come later has removed what it did not keep.
 final class DumpFolder: Sendable {
     let path: String
     private let journal: Mutex<Int32>
     /// Files that are whole, with their sizes, but for the journal.
     private let whole = Mutex<[String: UInt64]>([:])
-    /// The directory, locked for as long as this is open: two dumps in it would remove each other's
-    /// files.
-    private let held: Int32
+    /// The lock, held for as long as this is open: two dumps in the directory would remove each
+    /// other's files. A file, because file servers pass on locks of nothing else.
+    private let held = Mutex<Int32>(-1)
+    /// What this run is called, as no other one is.
+    let run: String
+    /// The run that the journal must name: the last one that was there, then this one.
+    private let known = Mutex<String?>(nil)
     /// Of the task that owns the directory; `nil` when none does.
     private(set) var token: String? {
         get { owner.withLock { $0 } }
@@ -39,13 +47,29 @@ final class DumpFolder: Sendable {
     private let owner = Mutex<String?>(nil)
 
     static let journalName = ".skein-dump"
+    static let lockName = ".skein-dump.lock"
     static let partialSuffix = ".partial"
+    /// Bytes of a run's name.
+    static let runLength = 8
 
-    private struct Head: Codable {
+    /// The first line of the journal.
+    struct Head: Codable {
         var format: Int
         var position: String
         var options: String
         var token: String?
+        /// The run that wrote it.
+        var run: String?
+        /// A digest of the rules that choose what is dumped.
+        var rules: String?
+    }
+
+    /// Who opens a directory.
+    enum Claimant: Sendable, Hashable {
+        /// Who is going to look whose it is.
+        case anybody
+        /// The task with this token; `nil` for no task.
+        case owner(String?)
     }
 
     /// What an earlier try has left.
@@ -56,124 +80,177 @@ final class DumpFolder: Sendable {
 
     /// Opens the directory, and makes it where it is not there.
     ///
+    /// - Parameters:
+    ///   - claimant: whose it must be, where a dump has been begun in it.
+    ///   - locking: whether others are kept out; not where a lock does not reach them.
     /// - Throws: `DumpFileError` when it holds a dump that is whole, or files of somebody else's, or
     ///   when another process makes one in it.
-    init(_ path: String) throws {
+    init(_ path: String, for claimant: Claimant, locking: Bool = true) throws {
         self.path = path
+        let number = String(UInt64.random(in: 0..<2_821_109_907_456), radix: 36)  // 36 to the 8th
+        run = String(repeating: "0", count: Self.runLength - number.utf8.count) + number
         journal = Mutex(-1)
         let made = unsafe mkdir(path, 0o750)
         let reason = errno
-        let descriptor = unsafe Glibc.open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        let number = made != 0 && reason != EEXIST ? reason : errno
-        held = descriptor
-        guard descriptor >= 0 else { throw failure("", number) }
-        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
-            guard errno == EWOULDBLOCK else { throw failure("", errno) }
-            throw DumpFileError(
-                "another skein dump or task writes to it: give another directory, or end that one",
-                file: path)
+        if made != 0, reason != EEXIST, unsafe access(path, F_OK) != 0 {
+            throw failure("", reason)
         }
-        let names = try directory.names()
+        // Nothing is made in a directory of somebody else's.
+        try requireOwn(directory.names())
+        if locking {
+            try lock()
+            try requireOwn(directory.names())
+        }
+        let head = try Self.head(in: directory)
+        token = head?.token
+        known.withLock { $0 = head?.run }
+        guard case .owner(let wanted) = claimant, wanted != token else { return }
+        throw DumpFileError(
+            wanted == nil
+                ? "a task has begun a dump in it: give another directory"
+                : "the dump in it is not the one that the task has begun: somebody has changed it "
+                    + "meanwhile", file: path)
+    }
+
+    private func lock() throws {
+        let descriptor = unsafe Glibc.open(
+            directory.path(Self.lockName), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0o640)
+        guard descriptor >= 0 else { throw failure(Self.lockName, errno) }
+        held.withLock { $0 = descriptor }
+        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+            guard errno == EWOULDBLOCK else { throw failure(Self.lockName, errno) }
+            throw DumpFileError.inUse(path)
+        }
+    }
+
+    /// Refuses a directory with a dump that is whole, or with files that are no dump's of skein's.
+    private func requireOwn(_ names: [String]) throws {
         if names.contains(DumpMetadata.fileName) {
             throw DumpFileError(
                 "it holds a whole dump already: give another directory", file: path)
         }
-        let isOurs = names.contains(Self.journalName)
-        if let other = names.first(where: { !isOurs || !Self.isOwn($0) }) {
+        let isBegun = names.contains(Self.journalName)
+        let other = names.first { isBegun ? !Self.isOwn($0) : !Self.isFirst($0) }
+        if let other {
             throw DumpFileError(
                 "it is not empty (\(other)), and no dump of skein's that was interrupted: give "
                     + "another directory", file: path)
         }
-        if isOurs { token = Self.token(inJournal: try directory.text(Self.journalName)) }
     }
 
     deinit {
         journal.withLock { if $0 >= 0 { close($0) } }
-        if held >= 0 { close(held) }
+        held.withLock { if $0 >= 0 { close($0) } }
     }
 
     private var directory: DumpDirectory { DumpDirectory(path: path) }
 
-    private static func isOwn(_ name: String) -> Bool {
-        name == journalName || name.hasSuffix(partialSuffix) || DumpFileName(name) != nil
+    /// The first line of a directory's journal; `nil` when there is none.
+    static func head(in directory: DumpDirectory) throws -> Head? {
+        guard unsafe access(directory.path(journalName), F_OK) == 0 || errno != ENOENT else {
+            return nil
+        }
+        var head: Head?
+        try directory.lines(journalName) { line in
+            head = try? JSONDecoder().decode(Head.self, from: Data(line))
+            return false
+        }
+        return head
     }
 
-    /// The token in a journal's text; `nil` when it has none.
-    static func token(inJournal text: String) -> String? {
-        guard let first = text.split(separator: "\n").first,
-            let head = try? JSONDecoder().decode(Head.self, from: Data(first.utf8))
-        else { return nil }
-        return head.token
+    /// Makes sure that nobody has begun another run here. A lock would do, if it reached all who
+    /// share the directory; what comes between this and the next step is what is left of that.
+    fileprivate func requireRun() throws {
+        let known = known.withLock { $0 }
+        guard try Self.head(in: directory)?.run == known else {
+            throw DumpFileError(
+                "another process has begun a dump in it meanwhile, or has removed its journal "
+                    + "(\(Self.journalName))", file: path)
+        }
     }
 
     /// Makes the directory a task's; what an earlier try has left stays.
     func take(_ token: String) throws {
-        var lines: [String] = []
-        if try directory.names().contains(Self.journalName) {
-            lines = try directory.text(Self.journalName).split(separator: "\n").map { String($0) }
-        }
         // No dump is made with these options: where there is no head, nothing of it is kept.
-        var head = Head(format: 1, position: "", options: "")
-        if let first = lines.first,
-            let known = try? JSONDecoder().decode(Head.self, from: Data(first.utf8))
-        {
-            head = known
-        } else {
-            lines = []
-        }
+        var head =
+            try Self.head(in: directory) ?? Head(format: 1, position: "", options: "")
         head.token = token
+        var tables: [DumpedTable] = []
+        if !head.options.isEmpty { tables = try recorded() }
+        try write(head, tables)
+        self.token = token
+    }
+
+    /// Writes the journal anew, as this run's.
+    private func write(_ head: Head, _ tables: [DumpedTable]) throws {
         let encoder = JSONEncoder()
         encoder.outputFormatting = .sortedKeys
-        let first = String(decoding: try encoder.encode(head), as: UTF8.self)
-        let text = ([first] + lines.dropFirst()).map { $0 + "\n" }.joined()
+        var head = head
+        head.run = run
+        var text = String(decoding: try encoder.encode(head), as: UTF8.self) + "\n"
+        for table in tables {
+            text += String(decoding: try encoder.encode(table), as: UTF8.self) + "\n"
+        }
         try write(Self.journalName, text)
-        self.token = token
+        known.withLock { $0 = run }
+    }
+
+    /// The tables that the journal names.
+    private func recorded() throws -> [DumpedTable] {
+        var tables: [DumpedTable] = []
+        var isHead = true
+        try directory.lines(Self.journalName) { line in
+            if isHead {
+                isHead = false
+                return true
+            }
+            // The last one may have been cut off.
+            guard let table = try? JSONDecoder().decode(DumpedTable.self, from: Data(line))
+            else { return false }
+            tables.append(table)
+            return true
+        }
+        return tables
     }
 
     /// What an earlier try with the same options has left; `nil` when nothing can be used of it.
     func earlier(options: String) throws -> Earlier? {
-        guard try directory.names().contains(Self.journalName) else { return nil }
-        let lines = try directory.text(Self.journalName)
-            .split(separator: "\n", omittingEmptySubsequences: true)
-        guard let first = lines.first,
-            let head = try? JSONDecoder().decode(Head.self, from: Data(first.utf8)),
+        guard let head = try Self.head(in: directory),
             head.format == 1, head.options == options,
             let position = try? SourcePosition(encoded: Self.bytes(hex: head.position))
         else { return nil }
-        var tables: [DumpedTable] = []
-        for line in lines.dropFirst() {
-            // The last one may have been cut off.
-            guard let table = try? JSONDecoder().decode(DumpedTable.self, from: Data(line.utf8))
-            else { break }
-            let isWhole = table.files.allSatisfy { name, size in
-                (try? directory.size(name)) == size
-            }
-            if isWhole { tables.append(table) }
+        let tables = try recorded().filter { table in
+            table.files.allSatisfy { name, size in (try? directory.size(name)) == size }
         }
         return Earlier(position: position, tables: tables)
     }
 
     /// Begins a try: records its place and what is kept, and removes all else.
-    func begin(at position: SourcePosition, options: String, keeping kept: [DumpedTable]) throws {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = .sortedKeys
-        let head = Head(
-            format: 1, position: String(hexLiteral(position.encoded).dropFirst(2).dropLast()),
-            options: options, token: token)
-        var text = String(decoding: try encoder.encode(head), as: UTF8.self) + "\n"
-        for table in kept {
-            text += String(decoding: try encoder.encode(table), as: UTF8.self) + "\n"
-        }
+    ///
+    /// - Parameter rules: a digest of the rules that choose what is dumped.
+    /// - Throws: `DumpFileError` when the directory has a file that is no dump's of skein's; then
+    ///   nothing is removed.
+    func begin(
+        at position: SourcePosition, options: String, rules: String?, keeping kept: [DumpedTable]
+    ) throws {
+        try requireOwn(directory.names())
         // Before anything goes: what is left without its line is removed by the next try.
-        try write(Self.journalName, text)
+        try write(
+            Head(
+                format: 1, position: String(hexLiteral(position.encoded).dropFirst(2).dropLast()),
+                options: options, token: token, rules: rules), kept)
         let names = Set(kept.flatMap(\.files.keys))
         whole.withLock { all in
             all = [:]
             for table in kept { all.merge(table.files) { $1 } }
         }
-        for name in try directory.names()
-        where name != Self.journalName && !names.contains(name) && Self.isOwn(name) {
-            unsafe unlink(directory.path(name))
+        let left = try directory.names()
+        try requireOwn(left)
+        for name in left
+        where name != Self.journalName && name != Self.lockName && !names.contains(name) {
+            guard unsafe unlink(directory.path(name)) == 0 || errno == ENOENT else {
+                throw failure(name, errno)
+            }
         }
         let descriptor = unsafe Glibc.open(
             directory.path(Self.journalName), O_WRONLY | O_APPEND | O_CLOEXEC)
@@ -182,6 +259,8 @@ final class DumpFolder: Sendable {
             if old >= 0 { close(old) }
             old = descriptor
         }
+        // It is this run's that was opened.
+        try requireRun()
     }
 
     /// Records that a table is whole; all its files have their names.
@@ -210,7 +289,10 @@ final class DumpFolder: Sendable {
         }
         try write(DumpMetadata.fileName, metadata.text)
         // Its owner has to find out whose the dump is.
-        if token == nil { unsafe unlink(directory.path(Self.journalName)) }
+        guard token == nil else { return }
+        unsafe unlink(directory.path(Self.journalName))
+        // Who gets another lock now sees that the dump is whole.
+        unsafe unlink(directory.path(Self.lockName))
     }
 
     /// Writes a small file, whole or not at all.
@@ -279,6 +361,9 @@ final class FileInMaking {
     let name: String
     private let folder: DumpFolder
     private let packer: Compressor
+    /// Its path until then, which is no other run's.
+    private let partial: String
+    private var isWhole = false
     private var descriptor: Int32
     private var packed = ByteBuffer(capacity: 1 << 17)
     private var bytes: UInt64 = 0
@@ -287,13 +372,20 @@ final class FileInMaking {
         self.folder = folder
         self.name = name + compression.suffix
         packer = try Compressor(compression)
-        let path = folder.path(self.name) + DumpFolder.partialSuffix
+        partial = "\(folder.path(self.name)).\(folder.run)\(DumpFolder.partialSuffix)"
+        // Of this run too, where it has failed; and never what somebody else's link leads to.
+        unsafe unlink(partial)
         // Rows are nobody else's business.
-        descriptor = unsafe Glibc.open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o640)
+        descriptor = unsafe Glibc.open(
+            partial, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o640)
         guard descriptor >= 0 else { throw folder.failure(self.name, errno) }
     }
 
-    deinit { if descriptor >= 0 { close(descriptor) } }
+    deinit {
+        if descriptor >= 0 { close(descriptor) }
+        // Of a run that is no longer the last one it would stay in the other one's dump.
+        if !isWhole { unsafe unlink(partial) }
+    }
 
     func append(_ span: RawSpan) throws {
         try packer.append(span, to: &packed)
@@ -318,10 +410,11 @@ final class FileInMaking {
         guard fsync(descriptor) == 0 else { throw folder.failure(name, errno) }
         close(descriptor)
         descriptor = -1
-        let path = folder.path(name)
-        guard unsafe rename(path + DumpFolder.partialSuffix, path) == 0 else {
+        try folder.requireRun()
+        guard unsafe rename(partial, folder.path(name)) == 0 else {
             throw folder.failure(name, errno)
         }
+        isWhole = true
         try folder.syncNames()
         folder.note(name, bytes)
         return bytes

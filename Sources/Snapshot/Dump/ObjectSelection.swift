@@ -8,12 +8,35 @@ public struct ObjectSelection: Sendable {
         case mapping(TableMapping)
     }
     private let form: Form
+    /// The same rules where case does not count in names, if nobody says whether it does.
+    private var folded: TableMapping?
 
     /// Chooses by patterns.
     public init(_ selection: TableSelection) { form = .selection(selection) }
 
     /// Chooses as a task's rules do; where its tables go is not asked.
-    public init(_ mapping: TableMapping) { form = .mapping(mapping) }
+    ///
+    /// - Parameters:
+    ///   - mapping: the rules.
+    ///   - folded: the same ones where case does not count in names; given where only the source's
+    ///     server could say whether it does, and is not asked.
+    public init(_ mapping: TableMapping, folded: TableMapping? = nil) {
+        form = .mapping(mapping)
+        self.folded = folded
+    }
+
+    /// Whether it depends on case, of which nobody says whether it counts, if a table is taken, or
+    /// something that has a name as a table has.
+    func isOpen(_ name: TableName) -> Bool {
+        guard let folded else { return false }
+        return folded.selects(name) != selects(name)
+    }
+
+    /// The same for a schema, of which anything could be taken.
+    func isOpen(schema: String) -> Bool {
+        guard let folded else { return false }
+        return folded.mayHold(schema: schema) != mayHold(schema: schema)
+    }
 
     /// Whether a table, or something that has a name as a table has, is taken.
     func selects(_ name: TableName) -> Bool {

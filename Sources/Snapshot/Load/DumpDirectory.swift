@@ -54,6 +54,29 @@ struct DumpDirectory: Sendable {
         return String(decoding: out, as: UTF8.self)
     }
 
+    /// Hands on a file's lines, without their ends and the empty ones, for as long as the call says
+    /// to go on. The last one may have no end.
+    func lines(_ name: String, _ take: ([UInt8]) throws -> Bool) throws {
+        let file = try open(name)
+        var line: [UInt8] = []
+        while let more = try file.next() {
+            var rest = more[...]
+            while let end = rest.firstIndex(of: 0x0A) {
+                line += rest[..<end]
+                if !line.isEmpty {
+                    guard try take(line) else { return }
+                    line.removeAll()
+                }
+                rest = rest[(end + 1)...]
+            }
+            line += rest
+            guard line.count <= 64 << 20 else {
+                throw DumpFileError("a line is longer than any of its kind", file: name)
+            }
+        }
+        if !line.isEmpty { _ = try take(line) }
+    }
+
     /// The unpacked bytes of a file, as readers ask for them.
     func content(of file: DumpFileName) throws -> (inout [UInt8]) throws -> Bool {
         let raw = try open(file.text)

@@ -106,6 +106,13 @@ struct LoadPlan: Sendable {
     private mutating func choose(
         _ selection: ObjectSelection, _ context: SyntaxContext
     ) throws {
+        let path = directory.path
+        for name in layout.tables.keys.sorted() where selection.isOpen(name) {
+            throw Self.open("\(name)", path)
+        }
+        for name in layout.schemas.keys.sorted() where selection.isOpen(schema: name) {
+            throw Self.open("the database \(name)", path)
+        }
         for table in layout.tables.values.sorted(by: { $0.name < $1.name })
         where selection.selects(table.name) {
             if let view = table.view {
@@ -164,11 +171,23 @@ struct LoadPlan: Sendable {
                 }
             }
             for file in schema.routines {
-                objects += try objects(in: file, of: schema.name, context) {
-                    selection.selects(TableName(schema: schema.name, name: $0.name))
+                objects += try objects(in: file, of: schema.name, context) { object in
+                    let name = TableName(schema: schema.name, name: object.name)
+                    guard !selection.isOpen(name) else {
+                        throw Self.open("the \(object.kind.rawValue) \(name)", path)
+                    }
+                    return selection.selects(name)
                 }
             }
         }
+    }
+
+    /// Whether something is meant depends on what only the source's server could say.
+    private static func open(_ what: String, _ path: String) -> DumpFileError {
+        DumpFileError(
+            "whether the rules choose \(what) depends on whether case counts in names, which the "
+                + "source's server says, and a load does not ask: write names in the rules as the "
+                + "files have them, and set \"case-sensitive: true\"", file: path)
     }
 
     /// A statement acts in the database of its file alone.
@@ -184,7 +203,7 @@ struct LoadPlan: Sendable {
 
     private func objects(
         in file: DumpFileName, of schema: String, _ context: SyntaxContext,
-        _ isWanted: (CreatedObject) -> Bool
+        _ isWanted: (CreatedObject) throws -> Bool
     ) throws -> [LoadObject] {
         try directory.statements(of: file, context).filter { !$0.object.isDrop }.compactMap {
             guard let kind = LoadObject.Kind($0.object.kind) else {
@@ -192,7 +211,7 @@ struct LoadPlan: Sendable {
                     "the \($0.object.kind.rawValue) \($0.object.name) can't be loaded; leave it "
                         + "out of the dump", file: file.text)
             }
-            guard isWanted($0.object) else { return nil }
+            guard try isWanted($0.object) else { return nil }
             try Self.require($0.object, in: schema, file)
             return LoadObject(
                 kind: kind, name: TableName(schema: schema, name: $0.object.name),
