@@ -93,6 +93,12 @@ extension MigrationTests {
             ] {
                 #expect(outcome.text.contains(words), "\(outcome.text)")
             }
+            // A part of which nothing was there: what belongs to nobody is deleted when it is back.
+            try trial.target.sql(try String(contentsOfFile: fix, encoding: .utf8))
+            outcome = try await verify("--fix-sql", fix)
+            #expect(outcome.status == 3, "\(outcome.text)")
+            let left = "verdict: different: 1 row, in 1 of 4"
+            #expect(outcome.text.contains(left), "\(outcome.text)")
             try trial.target.sql(try String(contentsOfFile: fix, encoding: .utf8))
             outcome = try await verify()
             #expect(outcome.status == 0, "\(outcome.text)")

@@ -116,7 +116,7 @@ struct TiedPlanTests {
                     PlannedTable(
                         shape: $0, estimatedRows: 1, estimatedBytes: 1, needsExactView: false)
                 }
-            ).outgrown(Set(followed.map(\.name)), at: followed + kept).map(\.name.name)
+            ).outgrown(Set(followed.map(\.name)), at: followed + kept).map(\.name)
         }
         let (p, c) = (Self.shape("p"), Self.shape("c", to: "p"))
         let (newP, newC) = (wide(p, 0), wide(c, 1))
