@@ -149,11 +149,20 @@ struct CopyRun: Sendable {
         let kept = followed.subtracting(plan.exactGroups.flatMap { $0 })
         // What is whole is there as it was read.
         let made = plan.keeping(earlier, of: Self.whole(chunks).subtracting(restart))
-        let outgrown = try made.outgrown(kept, at: mark).filter {
-            try !plan.mapping.mayBeShared(target: plan.mapping.target(of: $0))
-        }
+        let outgrown = made.outgrown(kept, at: mark)
         // What can't start over must not be told to.
         guard !configuration.intoExisting, !outgrown.isEmpty else { return }
+        for table in outgrown {
+            let route = try plan.mapping.route(of: table)
+            guard !route.extracted.isEmpty || plan.mapping.mayBeShared(target: route.target) else {
+                continue
+            }
+            throw SnapshotError.targetExists(
+                route.target,
+                detail: "a table that comes can't be created beside it before changes of \(table) "
+                    + "have been followed, and it can't be copied again: take the table that comes "
+                    + "out again, and in when they have been")
+        }
         throw SnapshotError.startsOver(
             outgrown,
             detail: "foreign keys tie it to a table that comes, by what has changed since")
@@ -263,16 +272,13 @@ struct CopyRun: Sendable {
         // What was whole, and starts over because of others, is read as it is now.
         let late = anew.intersection(settled)
         changed += try await schema.changed(owned.filter { late.contains($0.key) })
-        var foreignKeys: [TableName: Set<String>] = [:]
         // What only the stream has made is by its definition, not by today's.
         if !isFirst, !configuration.intoExisting {
             changed += restart.subtracting(gone).filter { owned[$0] == nil && byTable[$0] == nil }
                 .sorted()
             // A definition that was recorded says nothing of what the stream has made of a table.
-            let outdated = try await schema.outdated(
+            changed += try await schema.outdated(
                 plan, anew.subtracting(changed), owned: Set(owned.keys), at: mark)
-            changed += outdated.tables
-            foreignKeys = outdated.foreignKeys
         }
         // What has columns that routes fill can't be created here: it is only emptied.
         let filled = Set(plan.tables.filter { !$0.route.extracted.isEmpty }.map(\.name))
@@ -302,7 +308,6 @@ struct CopyRun: Sendable {
         try await mustStartOver(tables)
         try await schema.empty(there.sorted(), plan.mapping)
         try await schema.drop(dropped.sorted())
-        try await schema.drop(foreignKeys: foreignKeys.filter { !dropped.contains($0.key) })
         try await control.forget(tables, dropped: changed)
         for table in changed { owned[table] = nil }
         return chunks.filter { !anew.contains($0.table) }

@@ -399,26 +399,20 @@ actor SchemaCopier {
                 ?? ShapeDifference.first(wanted, there, filled: constants.map(\.name))
     }
 
-    /// What is to be made of tables that start over, and are there by another definition than the
-    /// source's is now.
-    struct Outdated {
-        /// Those that are created again.
-        var tables: [TableName] = []
-        /// Foreign keys to be dropped, by tables' names on the target.
-        var foreignKeys: [TableName: Set<String>] = [:]
-    }
-
-    /// Those of some tables that are there by another definition than the source's is now.
+    /// Those of some tables that are there by another definition than the source's is now, and so are
+    /// created again.
     ///
     /// - Parameters:
     ///   - owned: tables that this subtask has created.
     ///   - mark: tables as they are at the mark, where the target has what the stream made of them.
+    /// - Throws: ``SnapshotError/targetExists(_:detail:)`` for one that can't be created here, and
+    ///   whose foreign keys are others now: statements on it that lie before the copy are not
+    ///   repeated, and what a key does to rows no binlog tells.
     func outdated(
         _ plan: SnapshotPlan, _ tables: Set<TableName>, owned: Set<TableName>, at mark: [TableShape]
-    ) throws -> Outdated {
+    ) throws -> [TableName] {
         let (_, target) = try connections()
-        // One with columns that routes fill is made by its users, and can't be made here.
-        let planned = plan.tables.filter { tables.contains($0.name) && $0.route.extracted.isEmpty }
+        let planned = plan.tables.filter { tables.contains($0.name) }
         let there = try SchemaReader(target).shapes(of: planned.map(\.target))
         try target.execute("COMMIT")
         let before = Dictionary(mark.map { ($0.name, $0) }, uniquingKeysWith: { a, _ in a })
@@ -428,45 +422,57 @@ actor SchemaCopier {
                     plain($0, try plan.mapping.target(of: $0.parent))
                 })
         }
-        var found = Outdated()
+        var found: [TableName] = []
         for table in planned {
             guard let shape = there[table.target] else { continue }
-            if difference(shape, table, target) != nil {
-                found.tables.append(table.name)
+            // One with columns that routes fill is made by its users, and can't be made here; what
+            // others write to must not be.
+            let isFilled = !table.route.extracted.isEmpty
+            let isFixed = isFilled || plan.mapping.mayBeShared(target: table.target)
+            if !isFilled, difference(shape, table, target) != nil {
+                found.append(table.name)
                 continue
             }
-            // What others write to has the foreign keys that people gave it.
-            guard !plan.mapping.mayBeShared(target: table.target) else { continue }
             let group = plan.byTarget[table.target] ?? [table]
             let has = Set(shape.foreignKeys.map { plain($0, $0.parent) })
             let wanted = try keys(group.map(\.shape))
             // What it lacked when its copy began, somebody has left out who made it.
             let then = try keys(group.compactMap { before[$0.name] })
-            let lacked = try keys([table.shape]).subtracting(has)
-            let lacks = before[table.name] != nil && !lacked.isSubset(of: then)
-            // One that the source has no more refuses rows, or takes some along, and statements on
-            // it that lie before the copy are not repeated.
-            let isOwn = group.contains { owned.contains($0.name) }
-            if lacks || isOwn && !has.isSubset(of: wanted) {
-                found.tables.append(table.name)
-                continue
-            }
+            let isKnown = before[table.name] != nil
+            let added = isKnown ? try keys([table.shape]).subtracting(has).subtracting(then) : []
+            // One that the source has no more refuses rows, or takes some along.
             let gone = has.intersection(then).subtracting(wanted)
-            let names = shape.foreignKeys.filter { gone.contains(plain($0, $0.parent)) }.map(\.name)
-            if !names.isEmpty { found.foreignKeys[table.target] = Set(names) }
+            if isFixed {
+                guard added.contains(where: Self.acts) || !gone.isEmpty else { continue }
+                throw SnapshotError.targetExists(
+                    table.target,
+                    detail:
+                        "\(table.name) must be copied again, and its foreign keys on the source "
+                        + "have changed since it was followed: give it those of the source by hand")
+            }
+            let isOwn = group.contains { owned.contains($0.name) }
+            if !added.isEmpty || !gone.isEmpty || isOwn && !has.isSubset(of: wanted)
+                || lacksNewKey(shape, table.shape, before[table.name])
+            {
+                found.append(table.name)
+            }
         }
-        found.tables.sort()
-        return found
+        return found.sorted()
     }
 
-    /// Drops foreign keys of tables, by their names on the target.
-    func drop(foreignKeys: [TableName: Set<String>]) throws {
-        guard !foreignKeys.isEmpty else { return }
-        let (_, target) = try connections()
-        try applyDDLSettings(target, from: source?.family)
-        for (table, names) in foreignKeys.sorted(by: { $0.key < $1.key }) {
-            let drops = names.sorted().map { "DROP FOREIGN KEY \(quoteIdentifier($0))" }
-            try target.execute("ALTER TABLE \(table.quoted) \(drops.joined(separator: ","))")
+    private static func acts(_ key: ForeignKeyShape) -> Bool {
+        key.onDelete.changesChildren || key.onUpdate.changesChildren
+    }
+
+    /// Whether the source has got a key since the mark that the target does not have: others may
+    /// refer to it.
+    private func lacksNewKey(
+        _ there: TableShape, _ wanted: TableShape, _ before: TableShape?
+    ) -> Bool {
+        guard let before else { return false }
+        return wanted.keys.contains { key in
+            !before.keys.contains { $0.parts == key.parts }
+                && !there.keys.contains { $0.parts == key.parts }
         }
     }
 

@@ -165,11 +165,13 @@ struct StrayRows: Sendable {
         for part in parts {
             guard let table = part.table, let condition = part.filled.condition(in: place.shape)
             else { continue }
+            // The source first: of a part that is empty the target would be read as a whole where
+            // no key begins with what is filled in.
+            let rows = try await pair.source.values("SELECT 1 FROM \(table.quoted) LIMIT 1")
+            guard !rows.isEmpty else { continue }
             let there = try await pair.target.values(
                 "SELECT 1 FROM \(target) WHERE \(condition) LIMIT 1")
-            guard there.isEmpty else { continue }
-            let rows = try await pair.source.values("SELECT 1 FROM \(table.quoted) LIMIT 1")
-            if !rows.isEmpty { return table }
+            if there.isEmpty { return table }
         }
         return nil
     }

@@ -96,7 +96,7 @@ extension MigrationTests {
             try await trial.applied(first)
             try await load.more(100)
             try await trial.stop(first)
-            proxy.setDelay(.milliseconds(5))
+            proxy.setDelay(.milliseconds(25))
             // A flag that is forgotten is no change.
             let refused = try await trial.migrate("--until", "caught-up").end()
             #expect(refused.status != 0 && refused.text.contains("--change-rules"))
@@ -107,11 +107,13 @@ extension MigrationTests {
                 try await skein.waiting(.seconds(120), for: "the copy") {
                     trial.phase == "copy" || kills > 0 || skein.status != nil
                 }
-                try await Task.sleep(for: .milliseconds(dice.roll(2500)))
+                // The first ones soon, so that they come before the end however fast machines are.
+                try await Task.sleep(for: .milliseconds(dice.roll(kills < 2 ? 700 : 2500)))
                 let isCopying = trial.phase == "copy"
                 #expect(skein.kill(), "\(skein.text)")
                 guard isCopying else { break }
                 kills += 1
+                if kills == 2 { proxy.setDelay(.milliseconds(5)) }
             }
             #expect(kills > 1)
             proxy.setDelay(.zero)
