@@ -163,7 +163,9 @@ struct StrayRows: Sendable {
     ) async throws -> TableName? {
         let target = place.shape.name.quoted
         for part in parts {
-            guard let table = part.table, let condition = part.filled.condition(in: place.shape)
+            // Of a table that filters touch the target may rightly have no rows.
+            guard let table = part.table, options.tables.contains(where: { $0.source == table }),
+                let condition = part.filled.condition(in: place.shape)
             else { continue }
             // The source first: of a part that is empty the target would be read as a whole where
             // no key begins with what is filled in.
