@@ -128,14 +128,14 @@ struct DumpClaimTests {
     func later() throws {
         let path = Self.folder()
         defer { try? FileManager.default.removeItem(atPath: path) }
-        func open() throws -> DumpFolder {
+        func folder() throws -> DumpFolder {
             try DumpFolder(path, for: .owner(nil), locking: false)
         }
-        let first = try open()
+        let first = try folder()
         try first.begin(at: Self.position, options: "o", rules: nil, keeping: [])
         try first.write("s.t-schema.sql", "first")
-        let idle = try open()
-        let second = try open()
+        let idle = try folder()
+        let second = try folder()
         try second.begin(at: Self.position, options: "o", rules: nil, keeping: [])
         #expect(Self.text(path + "/s.t-schema.sql") == nil)
         try second.write("s.t-schema.sql", "second")
@@ -151,10 +151,12 @@ struct DumpClaimTests {
         #expect(Self.text(path + "/.skein-dump") == journal)
         #expect(Self.text(path + "/s.t-schema.sql") == "second")
         #expect(!FileManager.default.fileExists(atPath: path + "/metadata"))
-        try second.write("metadata", Self.metadata)
+        // One that was being written when its machine was lost: loads would refuse the dump.
+        try Self.write("half", path + "/s.v-schema.sql.\(first.run).partial")
+        try second.finish(Self.metadata)
         #expect(Self.text(path + "/metadata") == Self.metadata)
         let left = try FileManager.default.contentsOfDirectory(atPath: path).sorted()
-        #expect(left == [".skein-dump", "metadata", "s.t-schema.sql"])
+        #expect(left == ["metadata", "s.t-schema.sql"])
     }
 
     @Test("a directory that another process has is told from one that is refused for good")

@@ -216,7 +216,8 @@ public final class DumpEngine: Sendable {
             DumpMetadata(
                 started: work.started, finished: configuration.now(),
                 binlogFile: position.binlog.file, binlogOffset: position.binlog.offset,
-                gtids: position.gtids.description))
+                gtids: position.gtids.description
+            ).text)
     }
 }
 

@@ -278,16 +278,24 @@ final class DumpFolder: Sendable {
         if name != Self.journalName { whole.withLock { $0[name] = size } }
     }
 
-    /// Ends the dump: with this file it is whole.
+    /// Ends the dump: with this text in the last of its files it is whole.
     ///
     /// - Throws: `DumpFileError` when a file is not there any more as it was written.
-    func finish(_ metadata: DumpMetadata) throws {
+    func finish(_ metadata: String) throws {
         for (name, size) in whole.withLock({ $0 }) where (try? directory.size(name)) != size {
             throw DumpFileError(
                 "somebody has removed or changed it while the dump was made; the same command "
                     + "makes it again", file: name)
         }
-        try write(DumpMetadata.fileName, metadata.text)
+        // What an earlier run's process has begun meanwhile, and not ended, is no part of the dump:
+        // whoever loads it would refuse it.
+        for name in try directory.names()
+        where name.hasSuffix(Self.partialSuffix) && Self.isOwn(name) {
+            guard unsafe unlink(directory.path(name)) == 0 || errno == ENOENT else {
+                throw failure(name, errno)
+            }
+        }
+        try write(DumpMetadata.fileName, metadata)
         // Its owner has to find out whose the dump is.
         guard token == nil else { return }
         unsafe unlink(directory.path(Self.journalName))
