@@ -33,8 +33,11 @@ extension Migration {
             } catch {
                 try Task.checkCancellation()
                 guard let reason = retryReason(error) else { throw error }
-                // It had begun: servers that are there again need not be waited for as long.
-                if progress.current.stage != .starting { backoff.reset() }
+                // It had begun: servers that are there again need not be waited for as long. What
+                // changes on the source all the time would let a dump begin again without a pause.
+                if progress.current.stage != .starting, !(error is SnapshotError) {
+                    backoff.reset()
+                }
                 try await wait(backoff.delay(), after: error, because: reason)
             }
         }
