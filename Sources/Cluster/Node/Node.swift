@@ -326,7 +326,7 @@ public final class Node: Sendable {
         var sayAt = ContinuousClock.now
         while true {
             // Often at first, while members join.
-            try await Task.sleep(for: saved.isEmpty ? .milliseconds(500) : .seconds(2))
+            try await Task.sleep(for: saved.isEmpty ? .milliseconds(500) : .seconds(4))
             guard let found = try? await client.membership(within: .seconds(2)) else {
                 try Task.checkCancellation()
                 continue
@@ -389,7 +389,7 @@ public final class Node: Sendable {
     private func reportMember(_ member: StoreMember) async throws {
         var downSince: ContinuousClock.Instant?
         while true {
-            try await Task.sleep(for: .seconds(1))
+            try await Task.sleep(for: .seconds(2))
             downSince = member.isDown ? downSince ?? .now : nil
             // It may only be started again.
             let isDown = downSince.map { $0 + .seconds(5) <= .now } ?? false

@@ -1,5 +1,6 @@
 internal import Logging
 internal import Metadata
+internal import Runtime
 
 /// Notices that another worker's process has gone, long before its lease ends: a connection to it is
 /// closed, and nobody listens at its address any more.
@@ -41,9 +42,24 @@ final class PeerWatch: Sendable {
     func run(
         _ peers: @Sendable @escaping () -> [ClusterState.Stored<WorkerSession>]
     ) async throws {
+        let wait = ProbeWait()
+        // It waits in the kernel: a worker at rest has next to nothing to do here.
+        try await withTaskCancellationHandler {
+            try await withThread("peers") { try await self.watch(peers, wait) }
+        } onCancel: {
+            wait.end()
+        }
+    }
+
+    private func watch(
+        _ peers: @Sendable () -> [ClusterState.Stored<WorkerSession>], _ wait: ProbeWait
+    ) async throws {
         var known: [String: Peer] = [:]
         while true {
-            try await Task.sleep(for: known.isEmpty ? .milliseconds(500) : .milliseconds(50))
+            wait.wait(
+                for: known.values.compactMap(\.connection),
+                upTo: known.values.contains { $0.attempt != nil } ? 100 : 500)
+            try Task.checkCancellation()
             let wanted = Dictionary(
                 peers().filter { $0.record.name != name }.map { ($0.record.name, $0) }
             ) { first, _ in first }

@@ -17,6 +17,7 @@ final class ProbeConnection: Sendable {
     }
     private let socket: Int32
     private let begun = ContinuousClock.now
+    private let wasOpen = Atomic(false)
 
     /// Begins to connect; `nil` when the address can't be used. Returns at once for an address; the
     /// look-up of a name takes as long as name servers let it wait.
@@ -41,8 +42,21 @@ final class ProbeConnection: Sendable {
 
     deinit { close(socket) }
 
+    /// What to wait for until there may be something new.
+    fileprivate var awaited: pollfd {
+        // A connection that is being made can be written to once it is there, or has failed.
+        let isMade = wasOpen.load(ordering: .relaxed)
+        return pollfd(fd: socket, events: Int16(isMade ? POLLIN : POLLOUT), revents: 0)
+    }
+
     /// How it is now; never waits.
     var condition: Condition {
+        let condition = look
+        if case .open = condition { wasOpen.store(true, ordering: .relaxed) }
+        return condition
+    }
+
+    private var look: Condition {
         var look = pollfd(fd: socket, events: Int16(POLLOUT), revents: 0)
         guard unsafe poll(&look, 1, 0) > 0 else {
             return begun + .seconds(5) < .now ? .failed : .connecting
@@ -61,6 +75,43 @@ final class ProbeConnection: Sendable {
         case ECONNRESET, EPIPE: return .closed
         default: return .failed
         }
+    }
+}
+
+/// Waits until there may be something new of some connections.
+final class ProbeWait: Sendable {
+    /// Two ends of a connection: shutting the far one down ends every wait at the near one.
+    private let near: Int32
+    private let far: Int32
+
+    /// Makes one. Where the process has too many files open, waits end at their limit alone.
+    init() {
+        var ends: [Int32] = [-1, -1]
+        let type = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue)
+        if unsafe socketpair(AF_UNIX, type, 0, &ends) != 0 { ends = [-1, -1] }
+        near = ends[0]
+        far = ends[1]
+    }
+
+    deinit {
+        guard near >= 0 else { return }
+        close(near)
+        close(far)
+    }
+
+    /// Lets the wait that is going on, and all later ones, return at once.
+    func end() { shutdown(far, Int32(SHUT_RDWR)) }
+
+    /// Waits on the calling thread.
+    ///
+    /// - Parameters:
+    ///   - connections: those that may have something new. One that has, and is not looked at, is
+    ///     not waited for.
+    ///   - limit: at most that long, in milliseconds.
+    func wait(for connections: [ProbeConnection], upTo limit: Int32) {
+        var looks = connections.map(\.awaited)
+        looks.append(pollfd(fd: near, events: Int16(POLLIN), revents: 0))
+        _ = unsafe poll(&looks, nfds_t(looks.count), limit)
     }
 }
 

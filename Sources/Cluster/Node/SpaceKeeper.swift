@@ -26,7 +26,7 @@ struct SpaceKeeper {
     /// Looks, and makes room, until the task is cancelled.
     func run() async throws {
         while true {
-            try await Task.sleep(for: .seconds(1))
+            try await Task.sleep(for: .seconds(3))
             guard case .up(let status) = server.condition, status.isFull,
                 status.leader == status.id
             else { continue }

@@ -164,7 +164,8 @@ final class StoreMember: Sendable {
         var missingSince: ContinuousClock.Instant?
         var isFound = false
         while true {
-            try await Task.sleep(for: .milliseconds(500))
+            // While all is well there is nothing to learn: what tells is looked at elsewhere.
+            try await Task.sleep(for: .milliseconds(isFound && missingSince == nil ? 2000 : 500))
             // One that is cut off from the others answers as well, and does not learn that it was
             // removed.
             if case .up(let status) = server.condition, status.leader != nil {
