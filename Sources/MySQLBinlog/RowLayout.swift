@@ -69,10 +69,12 @@ extension TableMap {
     /// - Parameters:
     ///   - offset: where the image starts, as ``RowsEvent/next(in:map:)`` returned it.
     ///   - columns: ``RowsEvent/before`` or ``RowsEvent/after``, whichever the image is.
+    ///   - limit: how many of the table's columns are wanted, from the first on; the entries of
+    ///     the others stay as they are, with whatever an earlier row has left there.
     @inline(__always)
     public func locate(
         imageAt offset: Int32, columns: RowsEvent.Columns, in event: RawSpan,
-        into values: inout [ColumnValue]
+        into values: inout [ColumnValue], upTo limit: Int = .max
     ) throws(BinlogError) {
         let count = widths.count
         if values.count != count {
@@ -89,7 +91,7 @@ extension TableMap {
         let widths = list.span
         var out = values.mutableSpan
         var seen = 0
-        for i in 0..<count {
+        for i in 0..<min(count, limit) {
             guard columns.isFull || columns.contains(i, in: event) else {
                 out[i] = .absent
                 continue

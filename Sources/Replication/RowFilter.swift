@@ -26,6 +26,9 @@ final class RowFilter {
     private let inserts: [Evaluator]
     private let deletes: [Evaluator]
     private let updates: [(old: Evaluator?, new: Evaluator?)]
+    private let insertLimit: Int
+    private let deleteLimit: Int
+    private let updateLimits: (before: Int, after: Int)
 
     /// `nil` when no rule says anything about the table.
     init?(
@@ -53,6 +56,16 @@ final class RowFilter {
                     update.new.map { Evaluator(update.rule, $0) }
                 )
             } ?? []
+        insertLimit = Self.limit(expressions?.inserts.map(\.expression))
+        deleteLimit = Self.limit(expressions?.deletes.map(\.expression))
+        updateLimits = (
+            Self.limit(expressions?.updates.compactMap(\.old)),
+            Self.limit(expressions?.updates.compactMap(\.new))
+        )
+    }
+
+    private static func limit(_ expressions: [RowExpression]?) -> Int {
+        (expressions ?? []).reduce(0) { max($0, $1.columnLimit) }
     }
 
     /// Expressions that name columns which the table does not have: they count as false.
@@ -80,11 +93,22 @@ final class RowFilter {
         }
     }
 
+    /// How many columns of each image the expressions for a kind of rows need, from the first on.
+    func columnLimits(_ kind: RowsEvent.Kind) -> (before: Int, after: Int) {
+        switch kind {
+        case .insert: (0, insertLimit)
+        case .delete: (deleteLimit, 0)
+        case .update, .partialUpdate: updateLimits
+        }
+    }
+
     /// Whether a row is left out.
     ///
     /// - Parameters:
     ///   - before: values of the image before; those of the only image of an insert or delete.
     ///   - after: values of the image after an update.
+    ///
+    /// Of each no more is read than ``columnLimits(_:)`` says.
     func leavesOut(
         _ kind: RowsEvent.Kind, _ event: RawSpan, before: [ColumnValue], after: [ColumnValue],
         _ map: TableMap

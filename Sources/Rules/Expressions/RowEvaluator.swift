@@ -6,6 +6,9 @@ public struct RowExpression: Sendable {
     let program: ExpressionProgram
     /// The expression as it was written.
     public let text: String
+
+    /// How many of the table's columns it needs, from the first on.
+    public var columnLimit: Int { program.columns.reduce(0) { max($0, $1.index + 1) } }
 }
 
 /// Looks at rows with one expression. It keeps a buffer, so that a row takes no memory; each task
@@ -33,7 +36,9 @@ public struct RowEvaluator: ~Copyable {
     ///
     /// - Parameters:
     ///   - event: the row event.
-    ///   - values: where the row's values are, from ``TableMap/locate(imageAt:columns:in:into:)``.
+    ///   - values: where the row's values are, from
+    ///     ``TableMap/locate(imageAt:columns:in:into:upTo:)``: at least those of the first
+    ///     ``RowExpression/columnLimit`` columns.
     ///   - map: the table map that the event refers to.
     public mutating func isTrue(
         _ event: RawSpan, _ values: [ColumnValue], _ map: TableMap
