@@ -32,8 +32,7 @@ extension TableMap {
         let nullBytes = (columns.presentCount + 7) / 8
         guard nullBytes <= end - at else { throw truncated(type, at: at, "the NULL bits of a row") }
         var o = at + nullBytes
-        let list = self.widths
-        let widths = list.span
+        let widths = widthSpan
         var seen = 0
         for i in 0..<widths.count {
             guard columns.isFull || columns.contains(i, in: event) else { continue }
@@ -87,8 +86,7 @@ extension TableMap {
             columns.isFull || columns.bitsOffset + (count + 7) / 8 <= end
         else { throw malformed(nil, at: at, "the table map does not fit the row") }
         var o = at + nullBytes
-        let list = self.widths
-        let widths = list.span
+        let widths = widthSpan
         var out = values.mutableSpan
         var seen = 0
         for i in 0..<min(count, limit) {

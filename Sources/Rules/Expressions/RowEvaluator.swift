@@ -45,10 +45,9 @@ public struct RowEvaluator: ~Copyable {
     ) throws(ExpressionFailure) -> Bool {
         buffer.truncate(to: literalLength)
         let lists = self.lists
-        let layouts = map.columns
         let row = RowView(
             steps: lists.steps, arguments: lists.arguments, literals: lists.literals,
-            columns: lists.columns, values: values.span, layouts: layouts.span)
+            columns: lists.columns, values: values.span, layouts: map.layouts)
         return truth(try value(program.root, event, row), event) == true
     }
 
@@ -59,10 +58,9 @@ public struct RowEvaluator: ~Copyable {
     ) throws(ExpressionFailure) -> String? {
         buffer.truncate(to: literalLength)
         let lists = self.lists
-        let layouts = map.columns
         let row = RowView(
             steps: lists.steps, arguments: lists.arguments, literals: lists.literals,
-            columns: lists.columns, values: values.span, layouts: layouts.span)
+            columns: lists.columns, values: values.span, layouts: map.layouts)
         guard let place = toText(try value(program.root, event, row)) else { return nil }
         return String(decoding: bytes(place, event), as: UTF8.self)
     }
