@@ -32,8 +32,7 @@ extension TableMap {
         let nullBytes = (columns.presentCount + 7) / 8
         guard nullBytes <= end - at else { throw truncated(type, at: at, "the NULL bits of a row") }
         var o = at + nullBytes
-        let list = self.widths
-        let widths = list.span
+        let widths = widthSpan
         var seen = 0
         for i in 0..<widths.count {
             guard columns.isFull || columns.contains(i, in: event) else { continue }
@@ -69,10 +68,12 @@ extension TableMap {
     /// - Parameters:
     ///   - offset: where the image starts, as ``RowsEvent/next(in:map:)`` returned it.
     ///   - columns: ``RowsEvent/before`` or ``RowsEvent/after``, whichever the image is.
+    ///   - limit: how many of the table's columns are wanted, from the first on; the entries of
+    ///     the others stay as they are, with whatever an earlier row has left there.
     @inline(__always)
     public func locate(
         imageAt offset: Int32, columns: RowsEvent.Columns, in event: RawSpan,
-        into values: inout [ColumnValue]
+        into values: inout [ColumnValue], upTo limit: Int = .max
     ) throws(BinlogError) {
         let count = widths.count
         if values.count != count {
@@ -85,11 +86,10 @@ extension TableMap {
             columns.isFull || columns.bitsOffset + (count + 7) / 8 <= end
         else { throw malformed(nil, at: at, "the table map does not fit the row") }
         var o = at + nullBytes
-        let list = self.widths
-        let widths = list.span
+        let widths = widthSpan
         var out = values.mutableSpan
         var seen = 0
-        for i in 0..<count {
+        for i in 0..<min(count, limit) {
             guard columns.isFull || columns.contains(i, in: event) else {
                 out[i] = .absent
                 continue

@@ -70,6 +70,31 @@ public final class TableMap: Sendable {
     /// Number of columns.
     public var columnCount: Int { columns.count }
 
+    // SAFETY: the lists never change, and live as long as the map, from which their spans are
+    // borrowed. A copy of a list would be retained and released for each row.
+
+    /// ``columns``, borrowed.
+    @inline(__always)
+    public var layouts: Span<ColumnLayout> {
+        @_lifetime(borrow self)
+        get {
+            let list = columns
+            let span = list.span
+            return unsafe _overrideLifetime(span, borrowing: self)
+        }
+    }
+
+    /// ``widths``, borrowed.
+    @inline(__always)
+    var widthSpan: Span<Int8> {
+        @_lifetime(borrow self)
+        get {
+            let list = widths
+            let span = list.span
+            return unsafe _overrideLifetime(span, borrowing: self)
+        }
+    }
+
     private static func name(_ cursor: inout Cursor) throws(BinlogError) -> String {
         let name = try cursor.shortText("a name")
         guard try cursor.u8("a name's end") == 0 else {

@@ -12,7 +12,8 @@ extension ColumnLayout {
     /// * JSON is the text that MySQL prints; MariaDB's JSON columns are texts anyway.
     ///
     /// - Parameters:
-    ///   - value: a place that ``TableMap/locate(imageAt:columns:in:into:)`` found, with a value.
+    ///   - value: a place that ``TableMap/locate(imageAt:columns:in:into:upTo:)`` found, with a
+    ///     value.
     ///   - isUnsigned: what the table's shape says of the column; rows do not tell.
     @inline(__always)
     public func appendText(

@@ -7,17 +7,19 @@ final class RowFilter {
     /// An expression with what its evaluation needs.
     private final class Evaluator {
         let rule: String
-        private var evaluator: RowEvaluator
+        // SAFETY: isTrue is the only one that reaches it, on the reader's thread, and what it calls
+        // knows nothing of this object: no two accesses overlap. A check at every row is saved.
+        @exclusivity(unchecked) private var evaluator: RowEvaluator
 
         init(_ rule: String, _ expression: RowExpression) {
             self.rule = rule
-            evaluator = RowEvaluator(expression)
+            unsafe evaluator = RowEvaluator(expression)
         }
 
         func isTrue(
             _ event: RawSpan, _ values: [ColumnValue], _ map: TableMap
         ) throws(ExpressionFailure) -> Bool {
-            try evaluator.isTrue(event, values, map)
+            try unsafe evaluator.isTrue(event, values, map)
         }
     }
 
@@ -26,6 +28,9 @@ final class RowFilter {
     private let inserts: [Evaluator]
     private let deletes: [Evaluator]
     private let updates: [(old: Evaluator?, new: Evaluator?)]
+    private let insertLimit: Int
+    private let deleteLimit: Int
+    private let updateLimits: (before: Int, after: Int)
 
     /// `nil` when no rule says anything about the table.
     init?(
@@ -53,6 +58,16 @@ final class RowFilter {
                     update.new.map { Evaluator(update.rule, $0) }
                 )
             } ?? []
+        insertLimit = Self.limit(expressions?.inserts.map(\.expression))
+        deleteLimit = Self.limit(expressions?.deletes.map(\.expression))
+        updateLimits = (
+            Self.limit(expressions?.updates.compactMap(\.old)),
+            Self.limit(expressions?.updates.compactMap(\.new))
+        )
+    }
+
+    private static func limit(_ expressions: [RowExpression]?) -> Int {
+        (expressions ?? []).reduce(0) { max($0, $1.columnLimit) }
     }
 
     /// Expressions that name columns which the table does not have: they count as false.
@@ -80,11 +95,22 @@ final class RowFilter {
         }
     }
 
+    /// How many columns of each image the expressions for a kind of rows need, from the first on.
+    func columnLimits(_ kind: RowsEvent.Kind) -> (before: Int, after: Int) {
+        switch kind {
+        case .insert: (0, insertLimit)
+        case .delete: (deleteLimit, 0)
+        case .update, .partialUpdate: updateLimits
+        }
+    }
+
     /// Whether a row is left out.
     ///
     /// - Parameters:
     ///   - before: values of the image before; those of the only image of an insert or delete.
     ///   - after: values of the image after an update.
+    ///
+    /// Of each no more is read than ``columnLimits(_:)`` says.
     func leavesOut(
         _ kind: RowsEvent.Kind, _ event: RawSpan, before: [ColumnValue], after: [ColumnValue],
         _ map: TableMap
@@ -92,9 +118,14 @@ final class RowFilter {
         do throws(ExpressionFailure) {
             switch kind {
             case .insert:
-                for each in inserts where try each.isTrue(event, before, map) { return true }
+                // An iterator would retain the list for each row.
+                for i in inserts.indices where try inserts[i].isTrue(event, before, map) {
+                    return true
+                }
             case .delete:
-                for each in deletes where try each.isTrue(event, before, map) { return true }
+                for i in deletes.indices where try deletes[i].isTrue(event, before, map) {
+                    return true
+                }
             case .update, .partialUpdate:
                 for each in updates {
                     if let old = each.old, try !old.isTrue(event, before, map) { continue }

@@ -453,17 +453,20 @@ struct TransactionAssembler: ~Copyable {
         by filter: RowFilter, _ images: RowImages, _ rows: RowsEvent, _ event: RawSpan,
         _ map: TableMap
     ) throws -> Bool {
-        if images.beforeOffset >= 0 {
-            try map.locate(
-                imageAt: images.beforeOffset, columns: rows.before, in: event, into: &oldValues)
-        }
+        // What is not left out is located as a whole by whoever uses it.
+        let limits = filter.columnLimits(rows.kind)
         if images.afterOffset >= 0 {
             try map.locate(
-                imageAt: images.afterOffset, columns: rows.after, in: event, into: &values)
+                imageAt: images.afterOffset, columns: rows.after, in: event, into: &values,
+                upTo: limits.after)
         }
-        return try filter.leavesOut(
-            rows.kind, event, before: images.beforeOffset >= 0 ? oldValues : values, after: values,
-            map)
+        guard images.beforeOffset >= 0 else {
+            return try filter.leavesOut(rows.kind, event, before: values, after: values, map)
+        }
+        try map.locate(
+            imageAt: images.beforeOffset, columns: rows.before, in: event, into: &oldValues,
+            upTo: limits.before)
+        return try filter.leavesOut(rows.kind, event, before: oldValues, after: values, map)
     }
 
     /// Whether a copy at the moment before an update would have left its row out.
@@ -473,7 +476,8 @@ struct TransactionAssembler: ~Copyable {
     ) throws -> Bool {
         guard filter.looksAtRows(.insert), images.beforeOffset >= 0 else { return false }
         try map.locate(
-            imageAt: images.beforeOffset, columns: rows.before, in: event, into: &oldValues)
+            imageAt: images.beforeOffset, columns: rows.before, in: event, into: &oldValues,
+            upTo: filter.columnLimits(.insert).after)
         return try filter.leavesOut(.insert, event, before: oldValues, after: oldValues, map)
     }
 

@@ -228,6 +228,38 @@ struct EventBuilder {
         }
     }
 
+    @Test func theFirstColumnsAreWhereAllOfThemAre() throws {
+        // INT, VARCHAR(10), BIGINT, VARCHAR(300), TINYINT
+        var builder = EventBuilder(19)
+        builder.add([1, 0, 0, 0, 0, 0, 1, 0, 1, 0x64, 0, 1, 0x74, 0, 5])
+        builder.add([3, 15, 8, 15, 1, 4, 10, 0, 0x2C, 1, 31])
+        let table = builder.event
+        let map = try TableMap(table.span.bytes, family: .mysql)
+        // The third column is NULL, and then not in the image at all.
+        for (present, nulls, third) in [(31, 4, -1), (27, 0, -2)] as [(UInt8, UInt8, Int32)] {
+            var builder = EventBuilder(23)
+            builder.add([1, 0, 0, 0, 0, 0, 1, 0, 5, present, nulls])
+            builder.add([1, 0, 0, 0, 2, 0x61, 0x62, 3, 0, 0x78, 0x79, 0x7A, 9])
+            let event = builder.event
+            var rows = try RowsEvent(event.span.bytes)
+            let found = try rows.next(in: event.span.bytes, map: map)
+            let images = try #require(found)
+            var all: [ColumnValue] = []
+            try map.locate(
+                imageAt: images.afterOffset, columns: rows.after, in: event.span.bytes, into: &all)
+            #expect(all.map(\.length) == [4, 2, third, 3, 1])
+            let old = ColumnValue(offset: 7, length: 77)
+            for limit in 0...6 {
+                var some = [ColumnValue](repeating: old, count: 5)
+                try map.locate(
+                    imageAt: images.afterOffset, columns: rows.after, in: event.span.bytes,
+                    into: &some, upTo: limit)
+                let expected = (0..<5).map { $0 < limit ? all[$0] : old }
+                #expect(some == expected, "\(limit)")
+            }
+        }
+    }
+
     @Test func rowsNeedTheirTableMap() throws {
         var builder = EventBuilder(30)
         builder.add([0xFF, 0xFF, 0xFF, 0, 0, 0, 1, 0, 2, 0, 0])

@@ -191,6 +191,46 @@ struct ExpressionTests {
         #expect(try row.text("a = 1 OR b = 1") == "1")
     }
 
+    @Test(
+        "an expression needs the columns up to the last that it names",
+        arguments: [
+            ("1 = 2", 0), ("a = 1", 1), ("b > 0 AND a < 1", 2), ("u IS NULL", 3),
+            ("a = 1 OR x = 'x' OR b = 1", 5),
+        ])
+    func columnLimit(text: String, limit: Int) throws {
+        let expression = try RowExpression(
+            text, shape: HandmadeRow.shape, context: HandmadeRow.context)
+        #expect(expression.columnLimit == limit)
+    }
+
+    @Test("of many rows one evaluator says what a new one says, and needs the first columns alone")
+    func manyRows() throws {
+        let map = try #require(HandmadeRow.map)
+        var g = Seeded(10)
+        for text in [
+            "a > 1", "a < b", "b IN (1, a)", "CONCAT(a, b) LIKE '1%'", "2 <= u", "a <=> u",
+            "s = 'B' OR a = 1",
+        ] {
+            let expression = try RowExpression(
+                text, shape: HandmadeRow.shape, context: HandmadeRow.context)
+            var evaluator = RowEvaluator(expression)
+            var count = 0
+            for _ in 0..<500 {
+                var numbers: [Int64?] = []
+                for _ in 0..<3 { numbers.append(g.below(4) == 0 ? nil : Int64(g.below(4))) }
+                var row = HandmadeRow(
+                    a: numbers[0], b: numbers[1], u: numbers[2].map { UInt64($0) },
+                    s: g.word(["a", "b"], upTo: 2), x: "x")
+                let expected = try row.isTrue(expression)
+                for i in expression.columnLimit..<row.places.count { row.places[i] = .absent }
+                let given = try evaluator.isTrue(row.event.span.bytes, row.places, map)
+                #expect(given == expected, "\(text) \(numbers)")
+                if given { count += 1 }
+            }
+            #expect(20..<480 ~= count, "\(text)")
+        }
+    }
+
     @Test("rules are bound by table; unknown columns sleep")
     func filters() throws {
         let rules = [

@@ -6,39 +6,46 @@ extension RowEvaluator {
     /// Where the column's value is.
     @inline(__always)
     private func locate(
-        _ index: Int, _ row: RowPlaces
+        _ index: Int, _ row: RowView
     ) throws(ExpressionFailure) -> ColumnValue {
-        let column = program.columns[index].index
-        guard column < row.values.count, column < row.layouts.count else {
-            throw .malformed("the column '\(program.names[index])' is missing")
-        }
+        let column = row.columns[index].index
+        guard column < row.values.count, column < row.layouts.count else { throw missing(index) }
         let place = row.values[column]
-        if place.isAbsent { throw .absentColumn(program.names[index]) }
+        if place.isAbsent { throw absent(index) }
         return place
     }
 
-    func isNull(column index: Int, _ row: RowPlaces) throws(ExpressionFailure) -> Bool {
+    @inline(never)
+    private func missing(_ index: Int) -> ExpressionFailure {
+        .malformed("the column '\(program.names[index])' is missing")
+    }
+
+    @inline(never)
+    private func absent(_ index: Int) -> ExpressionFailure { .absentColumn(program.names[index]) }
+
+    func isNull(column index: Int, _ row: RowView) throws(ExpressionFailure) -> Bool {
         try locate(index, row).isNull
     }
 
     /// A column's value.
     mutating func column(
-        _ index: Int, _ event: RawSpan, _ row: RowPlaces
+        _ index: Int, _ event: RawSpan, _ row: RowView
     ) throws(ExpressionFailure) -> ExpressionValue {
         let place = try locate(index, row)
         if place.isNull { return .null }
-        let layout = row.layouts[program.columns[index].index]
+        let column = row.columns[index]
+        let layout = row.layouts[column.index]
         do throws(BinlogError) {
-            return try read(index, layout, place, event)
+            return try read(column, layout, place, event)
         } catch {
             throw .malformed(error.description)
         }
     }
 
     private mutating func read(
-        _ index: Int, _ layout: ColumnLayout, _ place: ColumnValue, _ event: RawSpan
+        _ column: ExpressionColumn, _ layout: ColumnLayout, _ place: ColumnValue,
+        _ event: RawSpan
     ) throws(BinlogError) -> ExpressionValue {
-        let column = program.columns[index]
         let isUnsigned = column.isUnsigned
         switch column.reading {
         case .integer:
@@ -54,9 +61,9 @@ extension RowEvaluator {
             let text = try rendered(layout, place, event)
             return .decimal(
                 FixedDecimal(decimalDigits(text), scale: layout.decimals))
-        case .temporal(let kind): return try readTemporal(kind, index, layout, place, event)
+        case .temporal(let kind): return try readTemporal(kind, column, layout, place, event)
         case .timestamp:
-            let decimals = program.columns[index].decimals
+            let decimals = column.decimals
             let value = try layout.timestamp(event, place)
             if value.seconds == 0, value.microseconds == 0 {
                 return .temporal(TemporalValue(kind: .datetime, packed: 0, decimals: decimals))
@@ -167,10 +174,10 @@ extension RowEvaluator {
     }
 
     private mutating func readTemporal(
-        _ kind: TemporalValue.Kind, _ index: Int, _ layout: ColumnLayout, _ place: ColumnValue,
-        _ event: RawSpan
+        _ kind: TemporalValue.Kind, _ column: ExpressionColumn, _ layout: ColumnLayout,
+        _ place: ColumnValue, _ event: RawSpan
     ) throws(BinlogError) -> ExpressionValue {
-        let decimals = program.columns[index].decimals
+        let decimals = column.decimals
         if let value = direct(kind, layout, place, decimals, event) { return .temporal(value) }
         let text = try rendered(layout, place, event)
         let digits = bytes(text, event)

@@ -20,7 +20,18 @@ extension RowEvaluator {
     }
 
     /// The value as a number; texts as doubles.
+    @inline(__always)
     func toNumber(_ value: ExpressionValue, _ event: RawSpan) -> ExpressionValue {
+        switch value {
+        case .null, .signed, .unsigned, .decimal, .double: value
+        case .temporal, .member, .text: convertedNumber(value, event)
+        }
+    }
+
+    @inline(never)
+    private func convertedNumber(
+        _ value: ExpressionValue, _ event: RawSpan
+    ) -> ExpressionValue {
         switch value {
         case .temporal(let v):
             if v.kind == .date || v.decimals == 0 { return .signed(v.number) }
@@ -98,12 +109,12 @@ extension RowEvaluator {
     }
 
     mutating func number(
-        _ step: ExpressionStep, _ event: RawSpan, _ row: RowPlaces
+        _ step: ExpressionStep, _ event: RawSpan, _ row: RowView
     ) throws(ExpressionFailure) -> ExpressionValue {
-        let a = try value(argument(step, 0), event, row)
+        let a = try value(row.argument(step, 0), event, row)
         if a.isNull { return .null }
         if step.count == 1 { return try unary(step, a, event) }
-        let b = try value(argument(step, 1), event, row)
+        let b = try value(row.argument(step, 1), event, row)
         if b.isNull { return .null }
         switch step.operation {
         case .bitOr, .bitAnd, .bitXor, .shiftLeft, .shiftRight: return bits(step, a, b, event)

@@ -26,19 +26,19 @@ extension RowEvaluator {
     }
 
     mutating func temporal(
-        _ step: ExpressionStep, _ event: RawSpan, _ row: RowPlaces
+        _ step: ExpressionStep, _ event: RawSpan, _ row: RowView
     ) throws(ExpressionFailure) -> ExpressionValue {
-        let a = try value(argument(step, 0), event, row)
+        let a = try value(row.argument(step, 0), event, row)
         if a.isNull { return .null }
         switch step.operation {
         case .hour, .minute, .second, .microsecond, .time: return clock(step, a, event)
         case .fromUnixTime: return fromUnixTime(a, event)
         case .addInterval, .subtractInterval:
-            let b = try value(argument(step, 1), event, row)
+            let b = try value(row.argument(step, 1), event, row)
             guard !b.isNull, let date = toDate(a, event) else { return .null }
             return add(step, date, toInteger(b, event))
         case .dateDifference:
-            let b = try value(argument(step, 1), event, row)
+            let b = try value(row.argument(step, 1), event, row)
             guard let x = toDate(a, event), let y = toDate(b, event), !x.isIncomplete,
                 !y.isIncomplete
             else { return .null }

@@ -6,18 +6,18 @@ extension RowEvaluator {
     private static let sizeLimit = 1 << 26
 
     mutating func text(
-        _ step: ExpressionStep, _ event: RawSpan, _ row: RowPlaces
+        _ step: ExpressionStep, _ event: RawSpan, _ row: RowView
     ) throws(ExpressionFailure) -> ExpressionValue {
         switch step.operation {
         case .concat, .concatWithSeparator: return try concatenate(step, event, row)
         case .findInSet, .locate, .inString, .compareText:
             return try search(step, event, row)
         case .replace, .trim, .trimLeft, .trimRight: return try cut(step, event, row)
-        case .hex: return hex(try value(argument(step, 0), event, row), event)
+        case .hex: return hex(try value(row.argument(step, 0), event, row), event)
         case .repeated, .padLeft, .padRight: return try pad(step, event, row)
         default: break
         }
-        guard let text = toText(try value(argument(step, 0), event, row)) else { return .null }
+        guard let text = toText(try value(row.argument(step, 0), event, row)) else { return .null }
         switch step.operation {
         case .length: return .signed(Int64(text.length))
         case .charLength: return .signed(Int64(characters(text, step.order, event)))
@@ -74,9 +74,9 @@ extension RowEvaluator {
 
     /// LEFT, RIGHT, SUBSTRING.
     private mutating func part(
-        _ step: ExpressionStep, _ text: TextPlace, _ event: RawSpan, _ row: RowPlaces
+        _ step: ExpressionStep, _ text: TextPlace, _ event: RawSpan, _ row: RowView
     ) throws(ExpressionFailure) -> ExpressionValue {
-        let second = try value(argument(step, 1), event, row)
+        let second = try value(row.argument(step, 1), event, row)
         if second.isNull { return .null }
         let limit: Int128 = 1 << 40
         let n = Int(max(-limit, min(toInteger(second, event), limit)))
@@ -90,7 +90,7 @@ extension RowEvaluator {
         }
         var count = Int(limit)
         if step.count > 2 {
-            let third = try value(argument(step, 2), event, row)
+            let third = try value(row.argument(step, 2), event, row)
             if third.isNull { return .null }
             count = Int(max(0, min(toInteger(third, event), limit)))
         }
@@ -132,12 +132,12 @@ extension RowEvaluator {
     }
 
     private mutating func concatenate(
-        _ step: ExpressionStep, _ event: RawSpan, _ row: RowPlaces
+        _ step: ExpressionStep, _ event: RawSpan, _ row: RowView
     ) throws(ExpressionFailure) -> ExpressionValue {
         // Arguments may print into the buffer: all places first, then one copy.
         var places: [TextPlace] = []
         for i in 0..<Int(step.count) {
-            guard let text = toText(try value(argument(step, i), event, row)) else {
+            guard let text = toText(try value(row.argument(step, i), event, row)) else {
                 if step.operation == .concatWithSeparator, i > 0 { continue }
                 return .null
             }
@@ -185,10 +185,10 @@ extension RowEvaluator {
     }
 
     private mutating func search(
-        _ step: ExpressionStep, _ event: RawSpan, _ row: RowPlaces
+        _ step: ExpressionStep, _ event: RawSpan, _ row: RowView
     ) throws(ExpressionFailure) -> ExpressionValue {
-        guard let a = toText(try value(argument(step, 0), event, row)),
-            let b = toText(try value(argument(step, 1), event, row))
+        guard let a = toText(try value(row.argument(step, 0), event, row)),
+            let b = toText(try value(row.argument(step, 1), event, row))
         else { return .null }
         switch step.operation {
         case .compareText: return .signed(Int64(compareTexts(a, b, step.order, event)))
@@ -198,7 +198,7 @@ extension RowEvaluator {
         let (needle, text) = step.operation == .inString ? (b, a) : (a, b)
         var from = 0
         if step.count > 2 {
-            let third = try value(argument(step, 2), event, row)
+            let third = try value(row.argument(step, 2), event, row)
             if third.isNull { return .null }
             let n = toInteger(third, event)
             let total = characters(text, step.order, event)
@@ -231,16 +231,18 @@ extension RowEvaluator {
 
     /// TRIM and REPLACE compare bytes.
     private mutating func cut(
-        _ step: ExpressionStep, _ event: RawSpan, _ row: RowPlaces
+        _ step: ExpressionStep, _ event: RawSpan, _ row: RowView
     ) throws(ExpressionFailure) -> ExpressionValue {
-        guard var text = toText(try value(argument(step, 0), event, row)) else { return .null }
+        guard var text = toText(try value(row.argument(step, 0), event, row)) else { return .null }
         if step.operation == .replace {
-            guard let old = toText(try value(argument(step, 1), event, row)) else {
+            guard let old = toText(try value(row.argument(step, 1), event, row)) else {
                 return .null
             }
             let isMissing = old.length == 0 || find(old, in: text, from: 0, .binary, event) < 0
             if isMissing, step.index == 1 { return .text(text) }
-            guard let new = toText(try value(argument(step, 2), event, row)) else { return .null }
+            guard let new = toText(try value(row.argument(step, 2), event, row)) else {
+                return .null
+            }
             if isMissing { return .text(text) }
             let start = buffer.count
             var from = 0
@@ -260,7 +262,7 @@ extension RowEvaluator {
         }
         var pad: TextPlace?
         if step.count > 1 {
-            guard let found = toText(try value(argument(step, 1), event, row)) else {
+            guard let found = toText(try value(row.argument(step, 1), event, row)) else {
                 return .null
             }
             if found.length == 0 { return .text(text) }
@@ -308,10 +310,10 @@ extension RowEvaluator {
     }
 
     private mutating func pad(
-        _ step: ExpressionStep, _ event: RawSpan, _ row: RowPlaces
+        _ step: ExpressionStep, _ event: RawSpan, _ row: RowView
     ) throws(ExpressionFailure) -> ExpressionValue {
-        guard let text = toText(try value(argument(step, 0), event, row)) else { return .null }
-        let second = try value(argument(step, 1), event, row)
+        guard let text = toText(try value(row.argument(step, 0), event, row)) else { return .null }
+        let second = try value(row.argument(step, 1), event, row)
         if second.isNull { return .null }
         let n = Int(max(-1, min(toInteger(second, event), Int128(Self.sizeLimit))))
         if step.operation == .repeated {
@@ -320,7 +322,9 @@ extension RowEvaluator {
             for _ in 0..<max(n, 0) { append(text, event) }
             return .text(made(from: start))
         }
-        guard let filler = toText(try value(argument(step, 2), event, row)) else { return .null }
+        guard let filler = toText(try value(row.argument(step, 2), event, row)) else {
+            return .null
+        }
         if n < 0 { return .null }
         let have = characters(text, step.order, event)
         if have >= n { return .text(slice(text, from: 0, count: n, step.order, event)) }
