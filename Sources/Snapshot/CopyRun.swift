@@ -347,7 +347,8 @@ struct CopyRun: Sendable {
         // What has gone, too, is in no plan, whether it was followed or not; its rows go along.
         var recorded: [TableName: Set<TableName>] = [:]
         for table in begun.union(owned.keys) where plan.isSelected(table) {
-            recorded[try plan.mapping.target(of: table), default: []].insert(table)
+            let target = try plan.mapping.target(of: table)
+            recorded[target, default: []].insert(table)
         }
         for table in vanished {
             let target = try plan.mapping.target(of: table)

@@ -245,7 +245,7 @@ extension MigrationTests {
             #expect(throws: (any Error).self) { try trial.onTarget("DELETE FROM p WHERE id=4") }
         }
 
-        @Test("a parent that was there before, and is renamed beside its child, is not copied again")
+        @Test("a parent that was there before, and is renamed, is not copied again")
         func renamedIntoExisting() async throws {
             let trial = try await Trial(
                 .mariadb, "addedkept",
