@@ -27,6 +27,15 @@ public struct StaleObject: Sendable, Hashable, Codable {
             case .function: .staleFunction
             }
         }
+
+        /// What the record is called of one that is dropped on the target to be replaced.
+        package var replaced: StoredObject.Kind {
+            switch self {
+            case .view: .hadView
+            case .procedure: .hadProcedure
+            case .function: .hadFunction
+            }
+        }
     }
 
     /// What tells it from others.
@@ -44,7 +53,7 @@ public struct StaleObject: Sendable, Hashable, Codable {
         }
 
         /// What it is recorded under, however it is spelled.
-        var key: TableName {
+        package var key: TableName {
             kind == .view
                 ? name : TableName(schema: name.schema, name: name.name.lowercased())
         }

@@ -48,6 +48,12 @@ public struct StoredObject: Sendable, Hashable {
         case staleProcedure = "stale.procedure"
         /// A function of which it has.
         case staleFunction = "stale.function"
+        /// A view that is dropped on the target to be replaced, as it was there.
+        case hadView = "had.view"
+        /// A procedure that is, with what was granted on it.
+        case hadProcedure = "had.procedure"
+        /// A function that is, with what was granted on it.
+        case hadFunction = "had.function"
         /// Up to where another tool may have applied changes before the subtask began: an
         /// ``Adoption``.
         case adopted

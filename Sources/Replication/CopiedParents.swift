@@ -15,6 +15,9 @@ internal import Rules
 // Nor can an action be run of which some tables are followed and others, tied to them, hold later
 // rows: asked, the target acts on those, and not asked, it does not act at all.
 //
+// Where a table can't be emptied, since it holds rows of others, nothing of it can be copied again: the
+// statement is refused, and the subtask goes on following from there when somebody has found a way.
+//
 // A foreign key that a later copy brought is there before the source had it: it would refuse what the
 // source did to its parent until then.
 
@@ -25,7 +28,7 @@ extension StatementHandler {
     ///   - wanted: the migrated ones of the tables that it names.
     ///   - state: the tables before it.
     ///   - isOwnText: it was written here, in UTF-8.
-    /// - Throws: ``ReplicationError/changedDuringCopy(_:_:)`` where settings are not enough.
+    /// - Throws: ``copyingAgain(_:_:)`` where settings are not enough.
     func settings(
         for ddl: DDL, _ wanted: Set<TableName>, _ event: Event, _ state: SchemaState,
         isOwnText: Bool
@@ -41,9 +44,9 @@ extension StatementHandler {
     /// Whether a followed table that a statement names is tied, before it or then, to one that was
     /// copied behind it.
     ///
-    /// - Throws: ``ReplicationError/changedDuringCopy(_:_:)`` for a parent that servers do not change
-    ///   so beside its child, whether they check foreign keys or not, or that is renamed: the child
-    ///   would refer to it by its new name, and the source's refers to who has the name later.
+    /// - Throws: ``copyingAgain(_:_:)`` for a parent that servers do not change so beside its child,
+    ///   whether they check foreign keys or not, or that is renamed: the child would refer to it by
+    ///   its new name, and the source's refers to who has the name later.
     private func isTiedToLater(
         _ ddl: DDL, _ wanted: Set<TableName>, _ event: Event, _ state: SchemaState
     ) throws -> Bool {
@@ -60,7 +63,7 @@ extension StatementHandler {
             for key in state.tables[name]?.foreignKeys ?? [] where followed.contains(key.parent) {
                 isTied = true
                 guard !renamed.contains(key.parent) else {
-                    throw ReplicationError.changedDuringCopy(key.parent, event.position)
+                    throw try copyingAgain(key.parent, event.position)
                 }
             }
             guard let child = after.tables[name] else { continue }
@@ -70,7 +73,7 @@ extension StatementHandler {
                 // What was not met before, either, is not the statement's doing.
                 let wasMet = state.tables[key.parent].map { key.isMet(by: $0, from: child) } ?? true
                 if wasMet, !key.isMet(by: parent, from: child) {
-                    throw ReplicationError.changedDuringCopy(key.parent, event.position)
+                    throw try copyingAgain(key.parent, event.position)
                 }
             }
         }
@@ -88,7 +91,7 @@ extension StatementHandler {
     /// - Parameters:
     ///   - wanted: the migrated ones of the tables that it names.
     ///   - state: the tables before it.
-    /// - Throws: ``ReplicationError/changedDuringCopy(_:_:)`` where that is not enough.
+    /// - Throws: ``copyingAgain(_:_:)`` where that is not enough.
     func leavesNewForeignKeys(
         _ ddl: DDL, _ wanted: Set<TableName>, _ event: Event, _ state: SchemaState
     ) throws -> Bool {
@@ -106,14 +109,32 @@ extension StatementHandler {
             for key in made where catalog.use(of: key.parent) != .exact {
                 guard !key.onDelete.changesChildren, !key.onUpdate.changesChildren,
                     let parent = after.tables[key.parent], key.isMet(by: parent, from: child)
-                else { throw ReplicationError.changedDuringCopy(name, event.position) }
+                else { throw try copyingAgain(name, event.position) }
                 isTied = true
             }
             if catalog.tearsActions(around: name, after) {
-                throw ReplicationError.changedDuringCopy(name, event.position)
+                throw try copyingAgain(name, event.position)
             }
         }
         return isTied
+    }
+
+    /// The error that sends a followed table back to its copy before a statement. Where the target's
+    /// can't be emptied for that, the subtask would never come out of copying: it is an error of the
+    /// statement then.
+    func copyingAgain(
+        _ table: TableName, _ position: SourcePosition
+    ) throws -> ReplicationError {
+        guard let rows = try catalog.otherRows(beside: table) else {
+            return .changedDuringCopy(table, position)
+        }
+        return .unsupported(
+            position,
+            detail: "\(table) would have to be copied again before a statement on what was copied "
+                + "behind it, or is tied to that by foreign keys, and that would delete \(rows): "
+                + "exclude the tables that came since, without leaving them on the target, and "
+                + "take them in again when the statement has been followed; or say what is to run "
+                + "in its place (skein task ddl)")
     }
 
     /// A followed table that refers to one which a statement renames, where that is passed over since
@@ -129,6 +150,16 @@ extension StatementHandler {
 }
 
 extension TableCatalog {
+    /// Which rows may be in a table's place on the target beside its own; `nil` for none.
+    func otherRows(beside table: TableName) throws -> String? {
+        let target = try target(of: table)
+        if mapping.mayBeShared(target: target), try othersWrite(target) {
+            return "rows of other sources"
+        }
+        guard let ownTargets, !ownTargets.contains(target) else { return nil }
+        return "rows that were there before"
+    }
+
     /// Whether a table, and those tied to it, can't be followed in the current transaction, if tables
     /// become these, because actions of foreign keys are needed in some and must not reach others.
     func tearsActions(around table: TableName, _ state: SchemaState) -> Bool {

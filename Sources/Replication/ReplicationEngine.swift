@@ -27,6 +27,9 @@ public struct ReplicationConfiguration: Sendable {
     /// Whether changes of rows with a key are written so that rows become what they say, whatever
     /// the target has. Without it every change must find the row as the source had it.
     public var converges = false
+    /// Whether tables of the target that the subtask has not created may have rows from before, so
+    /// that none of them is emptied.
+    public var intoExisting = false
     /// Transactions a target transaction holds at most.
     public var batchLimit = 192
     /// Memory for transactions in flight, bytes.
@@ -238,6 +241,7 @@ public final class ReplicationEngine: Sendable {
         let objects = StoredObjects(meta: configuration.meta, key: configuration.key)
         var loose: Set<TableName> = []
         var objectsFrom: SourcePosition?
+        var ownTargets: Set<TableName> = []
         let stored = try objects.read(target)
         for object in stored {
             switch object.kind {
@@ -245,6 +249,10 @@ public final class ReplicationEngine: Sendable {
                 online[object.name] = try object.decoded(
                     as: OnlineSchemaChangeStateMachine.Entry.self)
             case .loose: loose.insert(object.name)
+            case .table where configuration.tables.selects(object.name):
+                if let place = try? configuration.tables.target(of: object.name) {
+                    ownTargets.insert(place)
+                }
             case .objects: objectsFrom = try SourcePosition(encoded: object.definition)
             default: break
             }
@@ -262,7 +270,15 @@ public final class ReplicationEngine: Sendable {
                 source: try ServerDialect(source), target: try ServerDialect(target)),
             online: online, loose: loose, isSafe: configuration.converges,
             adoptedUntil: try Adoption.read(stored)?.stretchEnd(),
-            notedDefaults: defaults)
+            notedDefaults: defaults,
+            ownTargets: configuration.intoExisting ? ownTargets : nil)
+        let mapping = configuration.tables
+        let others = OtherSources(meta: configuration.meta, key: configuration.key) {
+            mapping.target(of: $0, source: $1)
+        }
+        catalog.othersWrite = { [options = configuration.target] table in
+            try others.write(to: table, Connection(options))
+        }
         (catalog.stopped, catalog.decisions) = try StatementDecisions(
             meta: configuration.meta, key: configuration.key
         ).read(target)

@@ -128,7 +128,7 @@ struct StatementHandler {
         }
         if !uses.isEmpty, uses.values.allSatisfy({ $0 == .skip }) {
             if let child = childLeftBehind(ddl) {
-                throw ReplicationError.changedDuringCopy(child, position)
+                throw try copyingAgain(child, position)
             }
             if case .alterTable = ddl {
                 for table in wanted { catalog.onlineChanges?.forgetShadows(of: table) }
@@ -138,7 +138,7 @@ struct StatementHandler {
         // What it is like, others have no part in: the copy has it.
         if case .createTable(let create) = ddl, uses[create.table] == .skip { return .pass }
         if !applied.contains(end.identity), let table = torn(ddl, uses) {
-            throw ReplicationError.changedDuringCopy(table, position)
+            throw try copyingAgain(table, position)
         }
         let filtering = try filtering(of: statement, event)
         if case .leftOut = filtering { return .filtered([ddl], context) }

@@ -37,6 +37,11 @@ final class TableCatalog {
     /// What was copied, also where the mark has passed its copy.
     private let copied: Set<TableName>
     private let consistentFrom: SourcePosition?
+    /// Tables of the target that have no rows but those that were copied or followed; `nil` where
+    /// all that were there before were empty.
+    let ownTargets: Set<TableName>?
+    /// Whether other sources of the task write to a table of the target.
+    var othersWrite: (TableName) throws -> Bool = { _ in false }
     /// What lies before it says nothing of views and routines: they were copied behind that. `nil`
     /// where the mark has passed it.
     private let objectsFrom: SourcePosition?
@@ -99,8 +104,9 @@ final class TableCatalog {
         session: StatementSession? = nil,
         online: [TableName: OnlineSchemaChangeStateMachine.Entry] = [:],
         loose: Set<TableName> = [], isSafe: Bool = false, adoptedUntil: SourcePosition? = nil,
-        notedDefaults: StoredDefaults? = nil
+        notedDefaults: StoredDefaults? = nil, ownTargets: Set<TableName>? = nil
     ) {
+        self.ownTargets = ownTargets
         self.notedDefaults = notedDefaults ?? StoredDefaults()
         mayHaveOtherDefaults = notedDefaults == nil
         self.loose = loose

@@ -331,7 +331,8 @@ struct CopyRun: Sendable {
     /// - Parameter half: tables of which some rows are copied. What comes behind these nobody knows
     ///   how to read, since only whole ones have a shape at their copy.
     /// - Returns: tables of which nothing is copied now, those among them that were merged with one
-    ///   that has gone.
+    ///   that has gone. Those of them that have gone, too, are nobody's: the views that are opened
+    ///   next lie behind that.
     private func dropVanished(
         _ chunks: [ChunkRecord], _ owned: [TableName: String], _ earlier: TableIdentities,
         only: Set<TableName>?, half: Set<TableName>
@@ -343,6 +344,12 @@ struct CopyRun: Sendable {
         var gone: Set<TableName> = []
         var targets: Set<TableName> = []
         var others: Set<TableName> = []
+        // What has gone, too, is in no plan, whether it was followed or not; its rows go along.
+        var recorded: [TableName: Set<TableName>] = [:]
+        for table in begun.union(owned.keys) where plan.isSelected(table) {
+            let target = try plan.mapping.target(of: table)
+            recorded[target, default: []].insert(table)
+        }
         for table in vanished {
             let target = try plan.mapping.target(of: table)
             if plan.mapping.mayBeShared(target: target) {
@@ -351,7 +358,8 @@ struct CopyRun: Sendable {
                     target, "was begun, and \(table) is not on the source any more",
                     meta: configuration.meta)
             }
-            let all = try plan.merged(with: table).union([table])
+            let present = try plan.merged(with: table).union([table])
+            let all = present.union(recorded[target] ?? [])
             let isFollowed =
                 !configuration.intoExisting
                 && (only?.contains(table) == true
@@ -360,7 +368,8 @@ struct CopyRun: Sendable {
                 targets.insert(target)
             } else if !configuration.intoExisting {
                 others.insert(target)
-            } else if only == nil, all == [table], whole.contains(table), earlier[table] != nil {
+            } else if only == nil, present == [table], whole.contains(table), earlier[table] != nil
+            {
                 continue
             } else {
                 throw SnapshotError.targetExists(

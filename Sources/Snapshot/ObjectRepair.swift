@@ -1,6 +1,5 @@
 public import Checkpoint
-internal import MySQLClient
-internal import MySQLCore
+public import MySQLClient
 
 /// What a switch-over has made of the views and routines of which the target has refused a
 /// statement.
@@ -31,26 +30,32 @@ extension SwitchOver {
     /// nothing: it is no part of what makes the way back impossible.
     ///
     /// Each is replaced in one statement where the target has such a statement; else what is
-    /// dropped comes back when the source's is refused.
+    /// dropped is recorded before, and comes back, also from a later call, when the source's is
+    /// refused. What was granted on it is granted on the new one.
     ///
     /// - Parameters:
     ///   - source: read with all objects in `stale`.
     ///   - session: holds the subtask's DDL lock, has proven its run behind it, and has no
     ///     transaction open; its settings are others afterwards.
-    /// - Throws: `MySQLError` for what may be tried again.
+    ///   - coordinator: that of the run, on that session.
+    /// - Throws: `MySQLError` for what may be tried again, and ``CheckpointError``.
     public func repair(
-        _ stale: [StaleObject], from source: SwitchOverSource, on session: TargetSession
+        _ stale: [StaleObject], from source: SwitchOverSource, on session: TargetSession,
+        by coordinator: Coordinator
     ) throws -> ObjectRepair {
+        let target = session.connection
+        var replacement = try ObjectReplacement(
+            StoredObjects(meta: meta, key: key), target, by: coordinator)
         var repair = ObjectRepair()
+        let known = Set(try StaleObjects(meta: meta, key: key).read(target).map(\.id))
+        repair.refused = try replacement.settle(except: known.union(stale.map(\.id)))
         var left = stale
         var reasons: [StaleObject.ID: String] = [:]
         // One may need another one.
         while true {
             var next: [StaleObject] = []
             for object in left {
-                if let reason = try refusal(
-                    object, source.definitions[object.id], session.connection)
-                {
+                if let reason = try replacement.make(object, as: source.definitions[object.id]) {
                     reasons[object.id] = reason
                     next.append(object)
                 } else {
@@ -62,78 +67,18 @@ extension SwitchOver {
             if isStuck || left.isEmpty { break }
         }
         for var object in left {
-            let there = try ObjectDefinition(object.id, on: session.connection)
-            object.asked = there.asked(on: session.connection)
+            let there = try ObjectDefinition(object.id, on: target)
+            object.asked = there.asked(on: target)
             repair.effects.append(.stale(object))
             repair.refused.append((object.id, reasons[object.id] ?? object.reason))
         }
-        try session.connection.execute("COMMIT")
+        try target.execute("COMMIT")
         return repair
     }
 
-    /// Makes one what the source has.
-    ///
-    /// - Returns: why the target refuses it; `nil` when it is done.
-    private func refusal(
-        _ object: StaleObject, _ wanted: SourceObject?, _ target: Connection
-    ) throws -> String? {
-        let there = try ObjectDefinition(object.id, on: target)
-        try target.execute("COMMIT")
-        let drop = "DROP \(object.id.kind.rawValue.uppercased()) IF EXISTS \(object.id.name.quoted)"
-        guard let wanted else {
-            guard case .absent = there else {
-                return try Self.tell("the source has dropped it, and the target does not") {
-                    try target.execute(drop)
-                }
-            }
-            return nil
-        }
-        if case .shown(let now) = there {
-            if wanted.isSame(as: now) { return nil }
-            // Somebody was asked to do something about it, and did.
-            let asked = there.asked(on: target)
-            if let before = object.asked, before.version == asked.version, before != asked {
-                return nil
-            }
-        }
-        let what = "the target refuses the source's definition"
-        if case .absent = there { return try Self.tell(what) { try wanted.create(on: target) } }
-        if let replacing = wanted.replacing(on: target) {
-            return try Self.tell(what) { try replacing.create(on: target) }
-        }
-        guard case .shown(let now) = there else {
-            return "the target has another one, and does not show its user what it is: grant it "
-                + "SHOW_ROUTINE, or drop the \(object.id.kind.rawValue) there"
-        }
-        if let reason = try Self.tell(
-            "the target does not let the one go that it has", { try target.execute(drop) })
-        {
-            return reason
-        }
-        let refused: String?
-        do {
-            refused = try Self.tell(what) { try wanted.create(on: target) }
-        } catch {
-            // It is tried again; meanwhile the target has what it had.
-            try? now.create(on: target)
-            throw error
-        }
-        guard let reason = refused else { return nil }
-        let lost = try Self.tell("and what the target had can't be created again") {
-            try now.create(on: target)
-        }
-        return [reason, lost].compactMap { $0 }.joined(separator: "; ")
-    }
-
-    /// Does something, and says why it is refused for good.
-    private static func tell(_ what: String, _ body: () throws -> Void) throws -> String? {
-        do {
-            try body()
-            return nil
-        } catch let error as MySQLError where error.retry == .no {
-            return "\(what): \(error.message)"
-        } catch let SnapshotError.unsupported(_, detail) {
-            return "\(what): \(detail)"
-        }
+    /// Whether a call of ``repair(_:from:on:by:)`` has dropped something and was ended before that
+    /// was made good.
+    public func isReplacing(on target: Connection) throws -> Bool {
+        try !ReplacedObject.read(StoredObjects(meta: meta, key: key), target).isEmpty
     }
 }

@@ -9,8 +9,8 @@ public import MySQLCore
 /// Whoever calls ``create(on:isResumed:)`` or ``enable(on:)`` holds the subtask's DDL lock on that
 /// session, and has proven its run since: nobody else is in the middle of the same then.
 public struct SwitchOver: Sendable {
-    private let meta: MetaSchema
-    private let key: SubtaskKey
+    let meta: MetaSchema
+    let key: SubtaskKey
 
     /// Makes the step of one subtask.
     public init(meta: MetaSchema, key: SubtaskKey) {

@@ -440,6 +440,7 @@ public final class Migration: Sendable {
         }
         configuration.lanes = settings.lanes
         configuration.converges = settings.safeMode
+        configuration.intoExisting = settings.intoExisting
         configuration.memoryBudget = settings.memoryBudget
         let generation = relay.generation
         configuration.events = relay.events

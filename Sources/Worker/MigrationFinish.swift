@@ -89,13 +89,17 @@ extension Migration {
         _ switchOver: SwitchOver, _ source: SwitchOverSource, _ session: TargetSession,
         _ token: RunToken
     ) throws -> ObjectRepair {
-        guard try !staleObjects(session.connection).isEmpty else { return ObjectRepair() }
+        let isReplacing = try switchOver.isReplacing(on: session.connection)
+        guard try isReplacing || !staleObjects(session.connection).isEmpty else {
+            return ObjectRepair()
+        }
         try DDLLock(session: session, meta: meta, key: key).take()
-        try coordinator(session, token).beat()
+        let coordinator = self.coordinator(session, token)
+        try coordinator.beat()
         let stale = try staleObjects(session.connection)
         // Another process was at it since the source was read.
         guard source.covers(stale) else { throw StaleLook() }
-        return try switchOver.repair(stale, from: source, on: session)
+        return try switchOver.repair(stale, from: source, on: session, by: coordinator)
     }
 
     /// Views and routines that the target has refused, as far as they still are to be migrated.

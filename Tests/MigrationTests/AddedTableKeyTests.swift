@@ -245,6 +245,39 @@ extension MigrationTests {
             #expect(throws: (any Error).self) { try trial.onTarget("DELETE FROM p WHERE id=4") }
         }
 
+        @Test("a parent that was there before, and is renamed, is not copied again")
+        func renamedIntoExisting() async throws {
+            let trial = try await Trial(
+                .mariadb, "addedkept",
+                "CREATE TABLE p (id INT PRIMARY KEY); INSERT INTO p VALUES (1);")
+            let child = "\(trial.schema).n"
+            try trial.target.sql("CREATE DATABASE \(trial.schema)")
+            try trial.onTarget("CREATE TABLE p (id INT PRIMARY KEY)")
+            try await trial.catchUp("--into-existing", "--exclude", child)
+            try trial.onSource(
+                """
+                RENAME TABLE p TO q; DROP TABLE q; CREATE TABLE p (id INT PRIMARY KEY);
+                INSERT INTO p VALUES (2);
+                CREATE TABLE n (id INT PRIMARY KEY, p INT,
+                    CONSTRAINT np FOREIGN KEY (p) REFERENCES p (id));
+                INSERT INTO n VALUES (1, 2);
+                """)
+            let refused = try await trial.migrate(
+                "--into-existing", "--change-rules", "--until", "caught-up"
+            ).end()
+            #expect(
+                refused.status != 0 && refused.text.contains("rows that were there before"),
+                "\(refused.text)")
+            #expect(trial.phase == "follow")
+            #expect(try trial.onTarget("SELECT id FROM p") == "1\n")
+            // What the message says.
+            try trial.onTarget("DROP TABLE n")
+            try await trial.catchUp("--into-existing", "--change-rules", "--exclude", child)
+            #expect(try trial.onTarget("SELECT id FROM p") == "2\n")
+            try await trial.catchUp("--into-existing", "--change-rules")
+            try await trial.expectEqual()
+        }
+
         @Test("a table does not come by the change that leaves out what it refers to")
         func parentLeaves() async throws {
             let trial = try await Trial(

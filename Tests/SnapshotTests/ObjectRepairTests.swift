@@ -1,6 +1,7 @@
 import Checkpoint
 import MySQLClient
 import MySQLCore
+import Runtime
 import TestServers
 import Testing
 
@@ -20,14 +21,39 @@ import Testing
         list.map { StaleObject(StaleObject.ID($0.0, f.table($0.1)), position: "1", reason: "r") }
     }
 
-    private func repair(_ f: CopyFixture, _ stale: [StaleObject]) throws -> ObjectRepair {
+    /// - Parameter port: that of a proxy in front of the target.
+    private func repair(
+        _ f: CopyFixture, _ stale: [StaleObject], through port: UInt16? = nil
+    ) throws -> ObjectRepair {
         let source = try SwitchOverSource(
             Connection(f.configuration.source), where: { $0.schema == f.schema },
             definitionsOf: stale)
         #expect(source.covers(stale))
-        let session = try TargetSession(f.configuration.target, role: .coordinator)
-        return try SwitchOver(meta: f.configuration.meta, key: f.configuration.key)
-            .repair(stale, from: source, on: session)
+        var target = f.configuration.target
+        if let port { target.port = port }
+        let session = try TargetSession(target, role: .coordinator)
+        let (meta, key) = (f.configuration.meta, f.configuration.key)
+        let token = RunToken(randomToken())
+        _ = try Takeover(meta: meta, key: key).take(session, token: token, epoch: .next, lanes: 0)
+        try DDLLock(session: session, meta: meta, key: key).take()
+        return try SwitchOver(meta: meta, key: key).repair(
+            stale, from: source, on: session,
+            by: Coordinator(session: session, meta: meta, key: key, token: token))
+    }
+
+    /// What is granted on single routines of the schema to users of the test.
+    private func grants(_ f: CopyFixture) throws -> String {
+        try f.target.sql(
+            """
+            SELECT User, Routine_name, Routine_type, Proc_priv FROM mysql.procs_priv
+            WHERE Db='\(f.schema)' AND User LIKE '\(f.schema) %' ORDER BY 1, 3
+            """)
+    }
+
+    /// Kinds of the subtask's records that a replacement under way has.
+    private func records(_ f: CopyFixture) throws -> String {
+        try f.target.sql(
+            "SELECT kind FROM skein_meta.object WHERE task='\(f.schema)' AND kind LIKE 'had.%'")
     }
 
     private func asked(_ repair: ObjectRepair) -> [StaleObject] {
@@ -138,5 +164,104 @@ import Testing
         try f.source.sql("DROP FUNCTION f", database: f.schema)
         #expect(try repair(f, asked(refused)).refusal == nil)
         #expect(throws: (any Error).self) { try f.target.sql("SELECT f()", database: f.schema) }
+    }
+
+    @Test(arguments: [TestServer.Family.mariadb, .mysql])
+    func `what was granted on a routine alone is granted on the one that replaces it`(
+        _ family: TestServer.Family
+    ) async throws {
+        guard TestServer.isAvailable(family) else { return }
+        let allow = "SET GLOBAL log_bin_trust_function_creators=1;"
+        let f = try await CopyFixture(
+            "snap_grant_\(family.rawValue)", from: family, to: family,
+            allow + """
+                CREATE TABLE t (id INT PRIMARY KEY); CREATE PROCEDURE p() SELECT 1;
+                CREATE FUNCTION p() RETURNS INT DETERMINISTIC RETURN 1;
+                """)
+        try f.target.sql("SET GLOBAL local_infile=1;" + allow)
+        try await f.copy()
+        let users = ["'\(f.schema) o`clock'@'%'", "'\(f.schema) b'@'localhost'"]
+        for user in users {
+            try f.target.sql(
+                "DROP USER IF EXISTS \(user); CREATE USER \(user) IDENTIFIED BY 'Xy7%x'")
+        }
+        try f.target.sql(
+            """
+            GRANT EXECUTE ON PROCEDURE p TO \(users[0]);
+            GRANT EXECUTE, ALTER ROUTINE ON PROCEDURE p TO \(users[1]) WITH GRANT OPTION;
+            GRANT EXECUTE ON FUNCTION p TO \(users[1]);
+            """, database: f.schema)
+        let before = try grants(f)
+        #expect(before.split(separator: "\n").count == 3)
+        try f.source.sql(
+            """
+            DROP PROCEDURE p; DROP FUNCTION p; CREATE PROCEDURE p() SELECT 2;
+            CREATE FUNCTION p() RETURNS INT DETERMINISTIC RETURN 3;
+            """, database: f.schema)
+        let done = try repair(f, ids(f, [(.procedure, "p"), (.function, "p")]))
+        #expect(done.refusal == nil, "\(done.refused)")
+        #expect(try f.target.sql("CALL p(); SELECT p()", database: f.schema) == "2\n3\n")
+        #expect(try grants(f) == before)
+        #expect(try records(f) == "")
+        for user in users { try f.target.sql("DROP USER \(user)") }
+    }
+
+    @Test func `a routine that was dropped when its run ended comes back as it was`() async throws {
+        guard TestServer.isAvailable(.mysql) else { return }
+        let f = try await CopyFixture(
+            "snap_repair_cut", from: .mariadb, to: .mysql,
+            """
+            SET GLOBAL log_bin_trust_function_creators=1;
+            ALTER DATABASE COLLATE utf8mb4_bin;
+            CREATE TABLE t (id INT PRIMARY KEY); CREATE FUNCTION f() RETURNS INT DETERMINISTIC RETURN 1;
+            """)
+        try f.target.sql("SET GLOBAL local_infile=1; SET GLOBAL log_bin_trust_function_creators=1")
+        try await f.copy()
+        let user = "'\(f.schema) a'@'%'"
+        try f.target.sql(
+            """
+            DROP USER IF EXISTS \(user); CREATE USER \(user) IDENTIFIED BY 'Xy7%x';
+            GRANT EXECUTE ON FUNCTION f TO \(user);
+            """, database: f.schema)
+        let before = try grants(f)
+        #expect(before != "")
+        try f.source.sql(
+            "CREATE OR REPLACE FUNCTION f() RETURNS INT DETERMINISTIC RETURN 2",
+            database: f.schema)
+        let stale = ids(f, [(.function, "f")])
+        let proxy = try FaultProxy(to: f.target)
+        defer { proxy.close() }
+        proxy.cutNext(.toServer, matching: Array("RETURN 2".utf8))
+        #expect(throws: MySQLError.self) { try repair(f, stale, through: proxy.port) }
+        #expect(throws: (any Error).self) { try f.target.sql("SELECT f()", database: f.schema) }
+        #expect(try records(f) == "had.function\n")
+        // MySQL has no such type, so that what there was has to come back.
+        try f.source.sql(
+            "CREATE OR REPLACE FUNCTION f() RETURNS INET6 DETERMINISTIC RETURN '::1'",
+            database: f.schema)
+        let refused = try repair(f, stale)
+        #expect(refused.refused.count == 1)
+        #expect(try f.target.sql("SELECT f()", database: f.schema) == "1\n")
+        #expect(try grants(f) == before)
+        #expect(try records(f) == "")
+        // Ended behind CREATE, with nothing granted yet.
+        try f.source.sql(
+            "CREATE OR REPLACE FUNCTION f() RETURNS INT DETERMINISTIC RETURN 3",
+            database: f.schema)
+        let other = try FaultProxy(to: f.target)
+        defer { other.close() }
+        let held = other.holdNext(.toServer, matching: "RETURN 3")
+        #expect(throws: MySQLError.self) {
+            try repair(f, asked(refused), through: other.port)
+        }
+        try await held.caught()
+        held.deliver()
+        // The next one waits for the lock that the connection has until its statement has ended.
+        let done = try repair(f, asked(refused))
+        #expect(done.refusal == nil, "\(done.refused)")
+        #expect(try f.target.sql("SELECT f()", database: f.schema) == "3\n")
+        #expect(try grants(f) == before)
+        #expect(try records(f) == "")
+        try f.target.sql("DROP USER \(user)")
     }
 }

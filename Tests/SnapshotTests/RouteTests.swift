@@ -211,6 +211,67 @@ import Testing
         }
     }
 
+    @Test(arguments: [false, true])
+    func `half a copy that goes takes along what it was merged with and has gone, too`(
+        hasThird: Bool
+    ) async throws {
+        let f = try await fixture("snap_merge_half_\(hasThird)")
+        let new = "\(f.schema)_new"
+        func copy(_ patterns: [String]) async throws {
+            let mapping = try TableMapping(
+                SourceRules(
+                    tables: BlockAllowList(
+                        doTables: patterns.map {
+                            BlockAllowList.Table(schema: f.schema, name: $0)
+                        }),
+                    routes: [
+                        RouteRule(
+                            name: "parts", schemaPattern: f.schema, tablePattern: "part_*",
+                            targetSchema: new, targetTable: "parts"),
+                        RouteRule(name: "all", schemaPattern: f.schema, targetSchema: new),
+                    ]))
+            let plan = try SnapshotPlan.read(Connection(f.configuration.source), mapping)
+            _ = try await SnapshotEngine(
+                configuration: f.configuration, plan: plan, progress: f.progress
+            ).run(epoch: .next, token: RunToken(randomToken()))
+        }
+        if hasThird {
+            try f.source.sql(
+                "CREATE TABLE part_3 LIKE part_1; INSERT INTO part_3 VALUES (9,'x')",
+                database: f.schema)
+        }
+        try await copy(["part_1", "part_3", "parent"])
+        // As it is when part_2 has come since, and a run was ended in the middle of its copy.
+        let reader = SchemaReader(try Connection(f.configuration.source))
+        let shape = try #require(try reader.shape(of: f.table("part_2")))
+        let connection = try Connection(f.configuration.target)
+        try connection.execute(
+            try CopyLedger(meta: f.configuration.meta, key: f.configuration.key).insertStatement(
+                ChunkRecord(
+                    table: shape.name, chunk: 0, snapshot: 1, from: nil, to: ["5"], rows: 1)))
+        let stored = StoredObjects(meta: f.configuration.meta, key: f.configuration.key)
+        try connection.execute(
+            stored.storeStatement(
+                StoredObject(
+                    kind: .identity, name: shape.name, encoding: TableIdentity(shape: shape))))
+        try connection.execute(
+            "UPDATE skein_meta.subtask SET phase='copy' WHERE task='\(f.schema)'")
+        try f.target.sql("INSERT INTO parts VALUES (4,'x')", database: new)
+        // The first one was followed: the stream has its DROP, and what was done to it before.
+        try f.source.sql("DROP TABLE part_1, part_2", database: f.schema)
+        try await copy(["part_*", "parent"])
+        #expect(
+            try f.target.sql("SHOW TABLES", database: new)
+                == (hasThird ? "parent\nparts\n" : "parent\n"))
+        if hasThird { #expect(try f.target.sql("SELECT id FROM parts", database: new) == "9\n") }
+        // Of what went with it no change is applied any more.
+        #expect(try f.chunks("part_1").isEmpty)
+        #expect(
+            try f.target.sql(
+                "SELECT table_name FROM skein_meta.shape WHERE task='\(f.schema)' ORDER BY 1")
+                == (hasThird ? "parent\npart_3\n" : "parent\n"))
+    }
+
     /// Another source's chunk, as its copy records it with its rows.
     private func otherSource(_ f: CopyFixture, _ table: String) throws {
         try f.target.sql(
