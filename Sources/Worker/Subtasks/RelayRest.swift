@@ -162,7 +162,10 @@ final class RelayRest: Sendable {
 
     private func show(_ log: RelayLog) {
         var shown = log.shown
-        let tasks = log.needs.keys.sorted()
+        let unread = orders.value.unreadTasks
+        let tasks = log.needs.keys.sorted().map { task in
+            unread.contains(task) ? "\(task) (whose record can't be read)" : task
+        }
         shown.state = "ended"
         shown.reason =
             "this worker does not run the source; files are kept for "
