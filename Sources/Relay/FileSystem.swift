@@ -135,6 +135,19 @@ enum Folder {
         return unsafe lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
     }
 
+    /// Whether a folder is there, and no link to one.
+    static func isFolder(_ path: String) -> Bool {
+        var status = stat()
+        return unsafe lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+    }
+
+    /// Bytes of a plain file; 0 of anything else.
+    static func size(_ path: String) -> UInt64 {
+        var status = stat()
+        guard unsafe lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return 0 }
+        return UInt64(status.st_size)
+    }
+
     /// When a file was changed, seconds since 1970.
     static func changed(_ path: String) -> Int64 {
         var status = stat()

@@ -11,7 +11,7 @@ internal import MySQLCore
 ///     <path>/skein/index/<folder>/<file>  where transactions are in a closed file; can be lost
 ///     <path>/skein/needs/<name>           the oldest file that a subtask still needs
 ///     <path>/skein/requests/              what other processes ask the one that writes to remove
-///     <path>/skein/lost/                  what was cut because the source has lost it
+///     <path>/skein/lost/                  what was cut because the source has lost it, or is damaged
 ///     <path>/skein/lock                   held by the process that writes
 struct RelayDirectory: Sendable, Hashable {
     let path: String

@@ -152,7 +152,7 @@ final class RelayRest: Sendable {
     /// - Returns: whether there is still something that anybody can want.
     private func purge(_ log: RelayLog) throws -> Bool {
         try log.forgetLostNeeds()
-        _ = try log.purge(before: nil, olderSeconds: Self.keepSeconds, isForced: false)
+        try log.purge(olderSeconds: Self.keepSeconds)
         show(log)
         if log.isRead || !log.needs.isEmpty { return true }
         let now = wallClockMicroseconds() / 1_000_000
