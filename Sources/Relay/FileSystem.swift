@@ -98,9 +98,15 @@ final class OpenFile {
 
 /// Folders and small files.
 enum Folder {
+    /// Names in a folder; empty when there is none, or it can't be read.
+    static func names(_ path: String) -> [String] { (try? list(path)) ?? [] }
+
     /// Names in a folder; empty when there is none.
-    static func names(_ path: String) -> [String] {
-        guard let folder = unsafe opendir(path) else { return [] }
+    static func list(_ path: String) throws(RelayError) -> [String] {
+        guard let folder = unsafe opendir(path) else {
+            if errno == ENOENT { return [] }
+            throw .system("read", path: path, errno: errno)
+        }
         defer { unsafe closedir(folder) }
         var out: [String] = []
         while let entry = unsafe readdir(folder) {

@@ -93,7 +93,7 @@ struct Purge {
 
     private func removeFiles(_ rules: PurgeRules, _ now: Int64) throws(RelayError) -> [String] {
         var removed: [String] = []
-        let needs = catalog.directory.needs()
+        let needs = try rules.isForced ? [:] : catalog.directory.needsForRemoval()
         let oldestReader = catalog.oldestReader
         let shelves = catalog.shelves
         for (n, shelf) in shelves.enumerated() {

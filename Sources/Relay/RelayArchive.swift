@@ -106,6 +106,9 @@ public struct RelayArchive {
         catalog.shelves.last.flatMap { catalog.directory.meta($0.folder) }
     }
 
+    /// Who has noted a need, also of a file that was removed all the same: what follows it stays.
+    public var needers: Set<String> { Set(catalog.directory.needs().keys) }
+
     /// All files, oldest first.
     public func files() -> [File] {
         let needs = catalog.directory.needs()

@@ -455,6 +455,9 @@ public final class RelayLog: EventSource {
         }
     }
 
+    /// Who has noted a need, also of a file that was removed all the same: what follows it stays.
+    public var needers: Set<String> { Set(catalog.directory.needs().keys) }
+
     /// Whether somebody reads its files, and is not at its end.
     public var isRead: Bool { catalog.oldestReader != nil }
 

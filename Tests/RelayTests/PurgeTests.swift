@@ -162,6 +162,33 @@ extension LossTests {
             #expect(directory.files(folder).count == 2 && !directory.isOurs)
         }
 
+        @Test("when it can't be read what is needed, nothing is removed, unless told so")
+        func unreadableNeeds() throws {
+            let scratch = Scratch()
+            let (directory, folder) = try Self.threeFiles(scratch)
+            _ = try directory.lock()
+            let archive = try RelayArchive(path: scratch.path)
+            func purge(isForced: Bool) throws -> [String] {
+                try archive.purge(
+                    before: "bin.000003", olderSeconds: nil, isForced: isForced, now: 0)
+            }
+            // What has its name can be opened, and not read.
+            let need = scratch.path + "/skein/needs/task"
+            try Folder.make(need)
+            let error = #expect(throws: RelayError.self) { try purge(isForced: false) }
+            guard case .system? = error else {
+                Issue.record("\(String(describing: error))")
+                return
+            }
+            #expect(directory.files(folder).count == 3)
+            Folder.removeEmpty(need)
+            try directory.setNeed("task", folder, "bin.000002")
+            #expect(try purge(isForced: false) == ["\(folder)/bin.000001"])
+            try directory.removeNeed("task")
+            try Folder.make(need)
+            #expect(try purge(isForced: true) == ["\(folder)/bin.000002"])
+        }
+
         private static let day: Int64 = 86_400
 
         /// Makes it look as if something was put aside longer ago.
