@@ -11,13 +11,15 @@ struct MadeFile {
 
     /// Begins a file.
     ///
-    /// - Parameter before: number of the newest transaction before it; `nil` leaves the list out.
-    init(hasChecksums: Bool = true, before: UInt64? = 0) {
+    /// - Parameters:
+    ///   - before: number of the newest transaction before it; `nil` leaves the list out.
+    ///   - created: when the server began it; tells one life of its binlog from another.
+    init(hasChecksums: Bool = true, before: UInt64? = 0, created: UInt64 = 1) {
         self.hasChecksums = hasChecksums
         let version = Array("10.11.6-MariaDB".utf8)
         var body = Self.little(4, 2) + version
         body += [UInt8](repeating: 0, count: 50 - version.count)
-        body += Self.little(1, 4) + [19]
+        body += Self.little(created, 4) + [19]
         body += [UInt8](repeating: 0, count: 165)
         body.append(hasChecksums ? 1 : 0)
         add(15, body, isSummed: true)
