@@ -186,6 +186,36 @@ public struct ClusterState: Sendable {
     }
 }
 
+extension ClusterState {
+    /// Subtasks of which some record can't be read: the stage, the task's or the history. They may
+    /// be there, in whatever state, and need what they needed. Keys say which these are, so that
+    /// nothing else is affected.
+    public var unreadSubtasks: Set<Subtask> {
+        var out: Set<Subtask> = []
+        for key in unreadable {
+            if let (task, source) = key.names(under: KeyLayout.stages) {
+                out.insert(Subtask(task: task, source: source))
+            } else if let (task, source) = key.names(under: KeyLayout.histories) {
+                out.insert(Subtask(task: task, source: source))
+            } else if let task = key.name(under: KeyLayout.tasks) {
+                out.formUnion(stages.keys.filter { $0.task == task })
+            }
+        }
+        // What has gone, whole, is not there for what is left of it.
+        return out.filter { subtask in
+            let task = KeyLayout.task(subtask.task)
+            let stage = KeyLayout.stage(task: subtask.task, source: subtask.source)
+            return (tasks[subtask.task] != nil || unreadable.contains(task))
+                && (stages[subtask] != nil || unreadable.contains(stage))
+        }
+    }
+
+    /// Sources whose records can't be read, whether or not they could once.
+    public var unreadSources: Set<String> {
+        Set(unreadable.compactMap { $0.name(under: KeyLayout.sources) })
+    }
+}
+
 extension String {
     fileprivate func name(under prefix: String) -> String? {
         hasPrefix(prefix) ? String(dropFirst(prefix.count)) : nil

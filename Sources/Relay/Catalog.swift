@@ -50,6 +50,8 @@ final class Catalog: Sendable {
     /// The index of the file that is being written. Changes with the state, inside its lock, when
     /// another file begins.
     private let live = Mutex(Live())
+    /// Bytes of what is put aside. Counted inside the lock: who counted later is the one to believe.
+    private let aside = Mutex<UInt64>(0)
     /// Held by whoever removes files, or says which must stay.
     private let maintenance = Mutex<Void>(())
 
@@ -67,12 +69,23 @@ final class Catalog: Sendable {
                 })
         }
         state.withLock { $0.shelves = shelves }
+        countAside()
     }
 
     var shelves: [Shelf] { state.withLock { $0.shelves } }
 
     var bytes: UInt64 {
         state.withLock { $0.shelves.reduce(0) { $0 + $1.files.reduce(0) { $0 + $1.size } } }
+    }
+
+    /// Bytes of files that were put aside: they are no part of the log, nor of its limit.
+    var asideBytes: UInt64 { aside.withLock { $0 } }
+
+    /// Looks what is put aside.
+    func countAside() {
+        aside.withLock { bytes in
+            bytes = directory.aside().reduce(UInt64(0)) { $0 + $1.bytes }
+        }
     }
 
     /// Runs what must not meet with another one's removal of files.

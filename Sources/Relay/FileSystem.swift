@@ -98,9 +98,15 @@ final class OpenFile {
 
 /// Folders and small files.
 enum Folder {
+    /// Names in a folder; empty when there is none, or it can't be read.
+    static func names(_ path: String) -> [String] { (try? list(path)) ?? [] }
+
     /// Names in a folder; empty when there is none.
-    static func names(_ path: String) -> [String] {
-        guard let folder = unsafe opendir(path) else { return [] }
+    static func list(_ path: String) throws(RelayError) -> [String] {
+        guard let folder = unsafe opendir(path) else {
+            if errno == ENOENT { return [] }
+            throw .system("read", path: path, errno: errno)
+        }
         defer { unsafe closedir(folder) }
         var out: [String] = []
         while let entry = unsafe readdir(folder) {
@@ -133,6 +139,19 @@ enum Folder {
     static func isFile(_ path: String) -> Bool {
         var status = stat()
         return unsafe lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
+    }
+
+    /// Whether a folder is there, and no link to one.
+    static func isFolder(_ path: String) -> Bool {
+        var status = stat()
+        return unsafe lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+    }
+
+    /// Bytes of a plain file; 0 of anything else.
+    static func size(_ path: String) -> UInt64 {
+        var status = stat()
+        guard unsafe lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return 0 }
+        return UInt64(status.st_size)
     }
 
     /// When a file was changed, seconds since 1970.

@@ -5,6 +5,8 @@ internal import Stream
 struct PurgeRules: Sendable {
     /// Files that were closed longer ago.
     var keepSeconds: Int64?
+    /// What was put aside longer ago; `nil` keeps it.
+    var keepAsideSeconds: Int64?
     /// When less of the disk is free.
     var minimumFreeBytes: UInt64 = 0
     /// When the files take more than half of this, or, when pressed, all of it.
@@ -34,7 +36,7 @@ struct Purge {
         try catalog.maintained { try remove(rules, now) }
     }
 
-    /// Removes what was asked for by hand.
+    /// Removes what was asked for by hand; when only the age counts, also what was put aside.
     ///
     /// - Parameter file: everything before this one, which may have its folder in front; `nil` when
     ///   only the age counts.
@@ -46,6 +48,8 @@ struct Purge {
         rules.isDry = isDry
         rules.isForced = isForced
         rules.keepSeconds = olderSeconds
+        // It has no place among the files that one could name.
+        rules.keepAsideSeconds = file == nil ? olderSeconds : nil
         if let file {
             let parts = file.split(separator: "/")
             let folder = parts.count > 1 ? RelayFolder(parts[parts.count - 2]) : nil
@@ -64,8 +68,32 @@ struct Purge {
     }
 
     private func remove(_ rules: PurgeRules, _ now: Int64) throws(RelayError) -> [String] {
+        let files = try removeFiles(rules, now)
+        return try files + removeAside(rules, now)
+    }
+
+    /// Removes what was put aside, by its age alone, however short of room the log is: it may be all
+    /// that is left of transactions that clients were told are committed.
+    private func removeAside(_ rules: PurgeRules, _ now: Int64) throws(RelayError) -> [String] {
+        guard let keep = rules.keepAsideSeconds else { return [] }
+        let directory = catalog.directory
         var removed: [String] = []
-        let needs = catalog.directory.needs()
+        var isChanged = false
+        defer { if isChanged { catalog.countAside() } }
+        for aside in directory.aside() where now - aside.changedSeconds > keep {
+            if !rules.isDry {
+                isChanged = true
+                let isGone = try directory.removeAside(aside.name)
+                guard isGone else { continue }
+            }
+            removed.append("skein/lost/\(aside.name)")
+        }
+        return removed
+    }
+
+    private func removeFiles(_ rules: PurgeRules, _ now: Int64) throws(RelayError) -> [String] {
+        var removed: [String] = []
+        let needs = try rules.isForced ? [:] : catalog.directory.needsForRemoval()
         let oldestReader = catalog.oldestReader
         let shelves = catalog.shelves
         for (n, shelf) in shelves.enumerated() {

@@ -20,6 +20,16 @@ public struct RelayArchive {
         public var neededBy: [String]
     }
 
+    /// A folder of files that were put aside: cut from the log, or unusable.
+    public struct Lost: Sendable, Hashable {
+        /// Where it is.
+        public var path: String
+        /// Bytes of its files.
+        public var bytes: UInt64
+        /// When they were put there, seconds since 1970.
+        public var changedSeconds: Int64
+    }
+
     private let catalog: Catalog
     /// The folder.
     public let path: String
@@ -81,15 +91,23 @@ public struct RelayArchive {
         return "it has no server-uuid.index"
     }
 
-    /// What was cut because the source has lost it: folders with files to look at.
-    public var lost: [String] {
-        Folder.names(path + "/skein/lost").sorted().map { "\(path)/skein/lost/\($0)" }
+    /// What was put aside: folders with files to look at.
+    public var lost: [Lost] {
+        let directory = catalog.directory
+        return directory.aside().map {
+            Lost(
+                path: "\(directory.lost)/\($0.name)", bytes: $0.bytes,
+                changedSeconds: $0.changedSeconds)
+        }
     }
 
     /// What was last saved of the newest folder.
     public var meta: RelayMeta? {
         catalog.shelves.last.flatMap { catalog.directory.meta($0.folder) }
     }
+
+    /// Who has noted a need, also of a file that was removed all the same: what follows it stays.
+    public var needers: Set<String> { Set(catalog.directory.needs().keys) }
 
     /// All files, oldest first.
     public func files() -> [File] {
@@ -145,7 +163,7 @@ public struct RelayArchive {
             from: found.position)
     }
 
-    /// Removes files, oldest first.
+    /// Removes files, oldest first; when only the age counts, also what was put aside.
     ///
     /// - Parameters:
     ///   - file: everything before this one, which may have its folder in front; `nil` when only
@@ -153,7 +171,7 @@ public struct RelayArchive {
     ///   - olderSeconds: only files that were last written longer ago.
     ///   - isForced: also what a subtask still needs.
     ///   - isDry: nothing is removed; what would be is returned, as far as can be known from here.
-    /// - Returns: what was removed, as `folder/file`.
+    /// - Returns: what was removed, as `folder/file`; of what was put aside `skein/lost/folder`.
     /// - Throws: ``RelayError/needed(file:by:)``; ``RelayError/inUse(path:)`` when the process that
     ///   writes does not answer: then nothing was removed.
     public func purge(

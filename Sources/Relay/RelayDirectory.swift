@@ -11,7 +11,7 @@ internal import MySQLCore
 ///     <path>/skein/index/<folder>/<file>  where transactions are in a closed file; can be lost
 ///     <path>/skein/needs/<name>           the oldest file that a subtask still needs
 ///     <path>/skein/requests/              what other processes ask the one that writes to remove
-///     <path>/skein/lost/                  what was cut because the source has lost it
+///     <path>/skein/lost/                  what was cut because the source has lost it, or is damaged
 ///     <path>/skein/lock                   held by the process that writes
 struct RelayDirectory: Sendable, Hashable {
     let path: String
@@ -89,11 +89,35 @@ struct RelayDirectory: Sendable, Hashable {
     func needs() -> [String: (folder: RelayFolder, file: String)] {
         var out: [String: (folder: RelayFolder, file: String)] = [:]
         for name in Folder.names(path + "/skein/needs") where !name.hasSuffix(".tmp") {
-            let lines = Folder.text(path + "/skein/needs/\(name)")?.split(separator: "\n") ?? []
-            guard lines.count == 2, let folder = RelayFolder(lines[0]) else { continue }
-            out[Self.decoded(name)] = (folder, String(lines[1]))
+            let text = Folder.text(path + "/skein/needs/\(name)")
+            out[Self.decoded(name)] = text.flatMap { Self.need($0) }
         }
         return out
+    }
+
+    /// The same, for whoever removes files: what can't be read, because there are too many open files
+    /// perhaps, does not say that nothing is needed.
+    func needsForRemoval() throws(RelayError) -> [String: (folder: RelayFolder, file: String)] {
+        var out: [String: (folder: RelayFolder, file: String)] = [:]
+        for name in try Folder.list(path + "/skein/needs") where !name.hasSuffix(".tmp") {
+            let file: OpenFile
+            do throws(RelayError) {
+                file = try OpenFile(path + "/skein/needs/\(name)", O_RDONLY)
+            } catch {
+                // It was forgotten just now.
+                if case .system(_, _, let code) = error, code == ENOENT { continue }
+                throw error
+            }
+            let text = String(decoding: try file.bytes(4096, at: 0), as: UTF8.self)
+            out[Self.decoded(name)] = Self.need(text)
+        }
+        return out
+    }
+
+    private static func need(_ text: String) -> (folder: RelayFolder, file: String)? {
+        let lines = text.split(separator: "\n")
+        guard lines.count == 2, let folder = RelayFolder(lines[0]) else { return nil }
+        return (folder, String(lines[1]))
     }
 
     func setNeed(

@@ -28,6 +28,8 @@ public struct RelayOptions: Sendable {
     public var limitBytes: UInt64?
     /// Files that nobody needs are removed when they are older; `nil` keeps them.
     public var keepSeconds: Int64?
+    /// Files that were put aside are removed when that is longer ago; `nil` keeps them.
+    public var keepAsideSeconds: Int64? = 30 * 86_400
     /// Files that nobody needs are removed when less of the disk is free.
     public var minimumFreeBytes: UInt64 = 0
     /// Where to begin.
@@ -100,6 +102,12 @@ public final class RelayLog: EventSource {
         catalog.load()
         let recovery = Recovery(catalog)
         for warning in try recovery.run() { board.warn(warning) }
+        if !directory.aside().isEmpty {
+            board.warn(
+                "files that were cut from the relay log, or are damaged, are put aside in "
+                    + "\(directory.lost): look at them, and remove them with skein relay purge "
+                    + "--older-than")
+        }
         if let end = catalog.shelves.last?.end { window.begin(at: end) }
         board.update { $0.limitBytes = options.limitBytes }
         refreshStatus()
@@ -189,11 +197,12 @@ public final class RelayLog: EventSource {
         let shelves = catalog.shelves
         let use = window.use
         let files = shelves.reduce(0) { $0 + $1.files.count }
-        let bytes = catalog.bytes
+        let (bytes, aside) = (catalog.bytes, catalog.asideBytes)
         let folder = shelves.last?.folder
         let position = shelves.last?.end?.position
         board.update { status in
-            status.bytes = bytes
+            status.bytes = bytes + aside
+            status.putAsideBytes = aside
             status.files = files
             status.windowBytes = use.bytes
             status.readers = use.readers
@@ -446,6 +455,9 @@ public final class RelayLog: EventSource {
         }
     }
 
+    /// Who has noted a need, also of a file that was removed all the same: what follows it stays.
+    public var needers: Set<String> { Set(catalog.directory.needs().keys) }
+
     /// Whether somebody reads its files, and is not at its end.
     public var isRead: Bool { catalog.oldestReader != nil }
 
@@ -463,7 +475,7 @@ public final class RelayLog: EventSource {
         try catalog.directory.removeNeed(name)
     }
 
-    /// Removes files by hand, oldest first.
+    /// Removes files by hand, oldest first; when only the age counts, also what was put aside.
     ///
     /// - Parameters:
     ///   - file: everything before this one, which may have its folder in front; `nil` when only
@@ -480,11 +492,20 @@ public final class RelayLog: EventSource {
             now: wallClockMicroseconds() / 1_000_000)
     }
 
+    /// Removes what nobody needs or reads of the files that were last written longer ago, of a log
+    /// that nobody writes.
+    public func purge(olderSeconds: Int64) throws {
+        let rules = PurgeRules(
+            keepSeconds: olderSeconds, keepAsideSeconds: options.keepAsideSeconds)
+        _ = try Purge(catalog).run(rules, now: wallClockMicroseconds() / 1_000_000)
+    }
+
     /// Removes what the rules of the options say.
     func purge(isPressed: Bool) {
         let rules = PurgeRules(
-            keepSeconds: options.keepSeconds, minimumFreeBytes: options.minimumFreeBytes,
-            limitBytes: options.limitBytes, isPressed: isPressed)
+            keepSeconds: options.keepSeconds, keepAsideSeconds: options.keepAsideSeconds,
+            minimumFreeBytes: options.minimumFreeBytes, limitBytes: options.limitBytes,
+            isPressed: isPressed)
         do {
             _ = try Purge(catalog).run(rules, now: wallClockMicroseconds() / 1_000_000)
         } catch {

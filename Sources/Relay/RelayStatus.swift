@@ -18,8 +18,10 @@ public struct RelayStatus: Sendable, Hashable {
     public var folder: RelayFolder?
     /// How far it is written.
     public var position: BinlogPosition?
-    /// Bytes of all files.
+    /// Bytes of all files, those that were put aside included.
     public var bytes: UInt64 = 0
+    /// Bytes of files that were put aside: cut from the log, or damaged. The limit is not for them.
+    public var putAsideBytes: UInt64 = 0
     /// Number of files.
     public var files = 0
     /// Bytes that the files may take, beyond the one that is written.

@@ -148,6 +148,7 @@ extension Catalog {
     /// - Returns: the folder where they are.
     func putAside(_ folder: RelayFolder, _ names: [String]) throws -> String {
         let aside = freeFolder(for: BinlogPosition(file: names.first ?? "\(folder)", offset: 4))
+        defer { countAside() }
         try Folder.make(aside)
         for name in names {
             try Folder.remove(directory.indexPath(folder, name))
@@ -166,7 +167,7 @@ extension Catalog {
     }
 
     private func freeFolder(for position: BinlogPosition) -> String {
-        let name = directory.path + "/skein/lost/\(position.file).\(position.offset)"
+        let name = directory.lost + "/\(position.file).\(position.offset)"
         var (aside, number) = (name, 1)
         while Folder.exists(aside) {
             number += 1

@@ -64,7 +64,7 @@ public struct MigrationStatus: Sendable, Hashable, Codable {
         public var state: String
         /// Why it pauses, or waits for the source.
         public var reason: String?
-        /// Bytes of its files.
+        /// Bytes of its files, those that were put aside included.
         public var bytes: UInt64
         /// Bytes that they may take.
         public var limitBytes: UInt64?

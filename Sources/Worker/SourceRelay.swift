@@ -108,8 +108,8 @@ final class SourceRelay: Sendable {
 
     /// Who needs something of the files.
     private func needs() -> Set<String> {
-        let files = try? RelayArchive(path: options.folder).files()
-        return Set((files ?? []).flatMap(\.neededBy))
+        let archive = try? RelayArchive(path: options.folder)
+        return archive?.needers ?? []
     }
 
     /// The log, opened if need be; it may not be connected yet.
@@ -223,8 +223,7 @@ final class SourceRelay: Sendable {
     /// - Returns: those that needed something.
     func giveUpNeeds(of names: Set<String>) throws -> Set<String> {
         guard let log else { return [] }
-        let needed = try RelayArchive(path: options.folder).files().flatMap(\.neededBy)
-        let lost = names.intersection(needed)
+        let lost = names.intersection(log.needers)
         for name in lost { try log.forgetNeed(name) }
         return lost
     }

@@ -108,7 +108,8 @@ struct RelayHandTests {
     }
 
     private static func write(
-        _ folder: String, _ server: TestServer, _ source: ConnectionOptions
+        _ folder: String, _ server: TestServer, _ source: ConnectionOptions,
+        tasks: [String] = ["paused"]
     ) async throws {
         let session = SourceSession(try Connection(source))
         let name = try session.serverName()
@@ -121,7 +122,7 @@ struct RelayHandTests {
             try server.sql("INSERT INTO d.t VALUES (1)")
             let end = try session.currentPosition()
             try await wait(for: "the relay") { log.status.position.map { $0 >= end } ?? false }
-            try log.need("paused", file, of: name)
+            for task in tasks { try log.need(task, file, of: name) }
             group.cancelAll()
         }
     }
@@ -200,7 +201,7 @@ struct RelayHandTests {
             defer { try? FileManager.default.removeItem(atPath: folder) }
             let source = ConnectionOptions(
                 port: server.port, user: TestServer.user, password: Password(TestServer.password))
-            try await Self.write(folder, server, source)
+            try await Self.write(folder, server, source, tasks: ["paused", "removed"])
             var settings = MigrationSettings(
                 source: source, target: source, selection: TableSelection(tables: []))
             settings.name = "other"
@@ -212,15 +213,15 @@ struct RelayHandTests {
                         wanted: .paused, settings: .success(settings), settingsRevision: 1,
                         requestRevision: 1)
                 ])
-            order.isComplete = false
+            order.unreadTasks = ["paused"]
             let runner = SourceRunner(
                 source: "shop", order: order, folder: folder, exchange: nil,
                 describe: {
                     SubtaskError(
                         code: "", message: "\($0)", remedy: nil, isRetryable: false, time: 0)
                 }, logger: Logger(label: "test"))
-            let isNeeded = {
-                try RelayArchive(path: folder).files().flatMap(\.neededBy).contains("paused")
+            let isNeeded = { (task: String) in
+                try RelayArchive(path: folder).files().flatMap(\.neededBy).contains(task)
             }
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask { await runner.run() }
@@ -230,11 +231,13 @@ struct RelayHandTests {
                 // As often as it is ordered so.
                 runner.order(order)
                 try await Task.sleep(for: .milliseconds(500))
-                #expect(try isNeeded())
+                #expect(try isNeeded("paused"))
+                // Of the others it is known that they have gone.
+                #expect(try !isNeeded("removed"))
                 // It can be read: there is no such subtask.
-                order.isComplete = true
+                order.unreadTasks = []
                 runner.order(order)
-                try await Self.wait(for: "its end") { try !isNeeded() }
+                try await Self.wait(for: "its end") { try !isNeeded("paused") }
             }
         }
     }

@@ -131,6 +131,13 @@ struct RelayRestTests {
                 try await Task.sleep(for: .seconds(1))
                 #expect(left.files.first == "bin.000003")
                 #expect(rest.status?.log.reason?.contains("paused") == true)
+                // It is kept on a guess: who looks is told.
+                var unread = Self.order(["paused", "other"])
+                unread.unreadTasks = ["paused"]
+                rest.order(unread)
+                try await Self.wait(for: "the reason") {
+                    rest.status?.log.reason?.contains("paused (whose record can't be read)") == true
+                }
                 // The source's worker reads it.
                 let folder = try #require(rest.log?.contents.first?.folder)
                 let reader = try #require(

@@ -193,6 +193,53 @@ import Testing
         }
     }
 
+    @Test("a need whose file was removed all the same is given up, and forgotten, like any other")
+    func lostNeed() async throws {
+        try await TestServer.with(.mariadb) { server in
+            let folder = NSTemporaryDirectory() + "skein-source-\(UUID().uuidString)"
+            defer { try? FileManager.default.removeItem(atPath: folder) }
+            try server.sql("CREATE DATABASE d; CREATE TABLE d.t (a INT)")
+            let first = try Self.position(server)
+            let relay = SourceRelay(
+                SourceRelay.Options(
+                    folder: folder, source: Self.options(server), serverID: .random(in: 1...9999)),
+                endsWithLog: false, logger: Logger(label: "test"))
+            try await Self.running(relay) {
+                let log = try await relay.open(for: "task", needed: first).log
+                try await log.ready()
+                try server.sql("FLUSH BINARY LOGS; FLUSH BINARY LOGS; FLUSH BINARY LOGS")
+                let last = try Self.position(server)
+                let deadline = ContinuousClock.now + .seconds(60)
+                while !log.holds(last.binlog.file, of: last.origin.server) {
+                    guard ContinuousClock.now < deadline else { throw Overdue() }
+                    try await Task.sleep(for: .milliseconds(10))
+                }
+                for name in ["resting", "gone"] {
+                    try log.need(name, first.binlog.file, of: first.origin.server)
+                }
+                let second = try #require(log.contents.first?.files.dropFirst().first?.name)
+                #expect(try log.purge(before: second, isForced: true).count == 1)
+                // It holds up what follows, and can't be seen beside a file.
+                #expect(throws: RelayError.self) {
+                    try log.purge(before: last.binlog.file, isForced: false)
+                }
+                #expect(try RelayArchive(path: folder).files().flatMap(\.neededBy) == [])
+                #expect(try relay.giveUpNeeds(of: ["resting", "other"]) == ["resting"])
+                #expect(log.needers == ["gone"])
+            }
+            // A worker that was started again, after that task was removed.
+            let again = SourceRelay(
+                SourceRelay.Options(
+                    folder: folder, source: Self.options(server), serverID: .random(in: 1...9999)),
+                endsWithLog: false, logger: Logger(label: "test"))
+            try await Self.running(again) {
+                again.expect(["task"], of: ["task"])
+                let log = try await again.open(for: "task", needed: nil).log
+                #expect(log.needers == [])
+            }
+        }
+    }
+
     @Test("a log that lacked something is read again as soon as it has what is needed")
     func bypassed() async throws {
         try await TestServer.with(.mariadb) { server in

@@ -44,29 +44,35 @@ struct NodeTests {
         }
     }
 
-    @Test("while a record can't be read, no relay log is said to have gone")
+    @Test("while a source's record can't be read, its relay log is not said to have gone")
     func unreadableRelays() async throws {
         try await TestCluster.with { cluster in
             let node = try TestNode("w", store: cluster.endpoint)
             let running = Task { try await node.node.run() }
             defer { running.cancel() }
-            let sources = ["s", "a", "b"]
+            let sources = ["s", "a", "b", "c"]
             for source in sources { try await cluster.addSource(source) }
             func isSaid(_ source: String) -> Bool {
                 node.node.cluster.relays[source]?.contains("w") == true
             }
-            node.host.setKept(["s"])
-            try await within("it is said") { isSaid("s") }
-            let key = KeyLayout.task("t")
-            try await cluster.client.put(key, Array("{".utf8))
-            try await within("it is known") { node.node.cluster.unreadable == [key] }
+            node.host.setKept(["s", "c"])
+            try await within("they are said") { isSaid("s") && isSaid("c") }
+            let key = KeyLayout.source("s")
+            let before = try SourceRecord(settings: "").bytes()
+            for damaged in [key, KeyLayout.task("t")] {
+                try await cluster.client.put(damaged, Array("{".utf8))
+            }
+            try await within("it is known") { node.node.cluster.unreadable.count == 2 }
             // What is new is said, round by round: what has gone would have been said, too.
             node.host.setKept(["a"])
             try await within("another one is said") { isSaid("a") }
             node.host.setKept(["a", "b"])
             try await within("the next one is said") { isSaid("b") }
             #expect(isSaid("s"))
-            try await cluster.client.delete(.key(key))
+            // Nothing hides where the others are.
+            try await within("another one is said to have gone") { !isSaid("c") }
+            #expect(isSaid("s"))
+            try await cluster.client.put(key, before)
             try await within("it is said to have gone") { !isSaid("s") }
             #expect(isSaid("a") && isSaid("b"))
         }

@@ -82,21 +82,44 @@ struct StateTests {
         }
     }
 
-    @Test("orders say whether there may be others, of records that were never read")
-    func incomplete() throws {
+    /// Another source of the same worker, with a task of its own.
+    private static func others() throws -> [KeyValue] {
+        try [
+            value(KeyLayout.source("s2"), SourceRecord(settings: "{}").bytes(), at: 2),
+            value(KeyLayout.task("t2"), TaskRecord(settings: "{}").bytes(), at: 3),
+            value(KeyLayout.stage(task: "t2", source: "s2"), Stage.running.bytes, at: 4),
+            value(KeyLayout.binding("s2"), Binding(worker: "w", epoch: 4).bytes(), at: 5),
+        ]
+    }
+
+    @Test("orders name the tasks that may be there, of records that were never read; no others do")
+    func unreadTasks() throws {
         var state = ClusterState()
-        state.apply(.all(try Self.values(), at: 5))
-        #expect(Self.orders(state)["s"]?.isComplete == true)
+        state.apply(.all(try Self.values() + Self.others(), at: 5))
+        #expect(Self.orders(state)["s"]?.unreadTasks == [])
         for key in [KeyLayout.task("t"), KeyLayout.stage(task: "t", source: "s")] {
             var state = ClusterState()
-            let others = try Self.values().filter { $0.key != key }
+            let others = try Self.values().filter { $0.key != key } + Self.others()
             state.apply(.all(others + [Self.value(key, Self.damaged, at: 6)], at: 6))
             let order = try #require(Self.orders(state)["s"])
-            #expect(order.subtasks.isEmpty && !order.isComplete, "\(key)")
+            #expect(order.subtasks.isEmpty && order.unreadTasks == ["t"], "\(key)")
+            #expect(Self.orders(state)["s2"]?.unreadTasks == [], "\(key)")
             let good = try #require(try Self.values().first { $0.key == key })
             state.apply(.changes([.put(good)]))
-            #expect(Self.orders(state)["s"]?.isComplete == true)
+            #expect(Self.orders(state)["s"]?.unreadTasks == [])
         }
+    }
+
+    @Test("what is left of a task, or a subtask, that has gone is no task that may be there")
+    func unreadRemains() throws {
+        var state = ClusterState()
+        let damaged = [
+            // The task was removed; it was never on that source.
+            KeyLayout.stage(task: "removed", source: "s"),
+            KeyLayout.history(task: "t", source: "s2"),
+        ].map { Self.value($0, Self.damaged, at: 6) }
+        state.apply(.all(try Self.values() + Self.others() + damaged, at: 6))
+        #expect(state.unreadable.count == 2 && state.unreadSubtasks.isEmpty)
     }
 
     @Test("without its history, nothing of a subtask runs on a guess")
@@ -201,10 +224,43 @@ struct StateTests {
         #expect(Self.rests(without, of: "v")?["s"]?.tasks == ["t"])
         without.apply(.changes([.delete(KeyLayout.source("s"), at: 8)]))
         #expect(Self.rests(without, of: "v")?.isEmpty == true)
-        // What can't be read may be there.
-        var damaged = state
-        damaged.apply(.changes([.put(Self.value(KeyLayout.task("t"), Self.damaged, at: 7))]))
-        #expect(Self.rests(damaged, of: "v") == nil)
+    }
+
+    @Test("a record that can't be read keeps what its own task and source need, and nothing else")
+    func unreadRests() throws {
+        var finished = SubtaskHistory()
+        finished.finish = .init(position: nil, time: 1)
+        let history = KeyLayout.history(task: "t", source: "s")
+        let values =
+            try Self.values() + Self.others()
+            + [Self.value(history, try finished.bytes(), at: 5)]
+        var whole = ClusterState()
+        whole.apply(.all(values, at: 5))
+        // It is over.
+        #expect(Self.rests(whole, of: "v")?["s"]?.tasks == [])
+        for key in [
+            KeyLayout.task("t"), KeyLayout.stage(task: "t", source: "s"), history,
+            KeyLayout.source("s"),
+        ] {
+            // Read before, or never.
+            var known = whole
+            known.apply(.changes([.put(Self.value(key, Self.damaged, at: 6))]))
+            var unknown = ClusterState()
+            unknown.apply(
+                .all(
+                    values.filter { $0.key != key } + [Self.value(key, Self.damaged, at: 6)], at: 6)
+            )
+            for state in [known, unknown] {
+                let rests = try #require(Self.rests(state, of: "v"))
+                // The source was not removed, whatever else is not known.
+                let order = try #require(rests["s"], "\(key)")
+                let unread: Set<String> = key == KeyLayout.source("s") ? [] : ["t"]
+                #expect(order.tasks == unread && order.unreadTasks == unread, "\(key)")
+                #expect(throws: (any Error).self) { try order.settings() }
+                #expect(rests["s2"]?.tasks == ["t2"] && rests["s2"]?.unreadTasks == [], "\(key)")
+                #expect(state.unreadSources == (unread.isEmpty ? ["s"] : []), "\(key)")
+            }
+        }
     }
 
     @Test("an epoch that nothing is greater than is no reason to crash")

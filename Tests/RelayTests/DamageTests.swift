@@ -179,16 +179,6 @@ extension InTurn {
             }
         }
 
-        /// As servers and this program end events: CRC32 of all before.
-        private static func crc32(_ bytes: some Sequence<UInt8>) -> UInt32 {
-            var sum: UInt32 = 0xFFFF_FFFF
-            for byte in bytes {
-                sum ^= UInt32(byte)
-                for _ in 0..<8 { sum = sum & 1 == 1 ? sum >> 1 ^ 0xEDB8_8320 : sum >> 1 }
-            }
-            return ~sum
-        }
-
         @Test("amid events that do not say where they lie cuts nothing of what follows")
         func unplaced() async throws {
             try await TestServer.with(.mariadb) { server in
@@ -211,7 +201,7 @@ extension InTurn {
                 #expect(inner.count > 10)
                 for event in inner {
                     for n in 13..<17 { bytes[event.start + n] = 0 }
-                    let sum = Self.crc32(bytes[event.start..<(event.end - 4)])
+                    let sum = MadeFile.crc32(bytes[event.start..<(event.end - 4)])
                     for n in 0..<4 {
                         bytes[event.end - 4 + n] = UInt8(truncatingIfNeeded: sum >> UInt32(8 * n))
                     }

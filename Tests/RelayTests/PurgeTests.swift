@@ -1,5 +1,7 @@
 import Foundation
+import MySQLClient
 import MySQLCore
+import Runtime
 import Stream
 import Synchronization
 import TestServers
@@ -158,6 +160,132 @@ extension LossTests {
                 try again.purge(before: "bin.000003", olderSeconds: nil, isForced: false, now: 0)
             }
             #expect(directory.files(folder).count == 2 && !directory.isOurs)
+        }
+
+        @Test("when it can't be read what is needed, nothing is removed, unless told so")
+        func unreadableNeeds() throws {
+            let scratch = Scratch()
+            let (directory, folder) = try Self.threeFiles(scratch)
+            _ = try directory.lock()
+            let archive = try RelayArchive(path: scratch.path)
+            func purge(isForced: Bool) throws -> [String] {
+                try archive.purge(
+                    before: "bin.000003", olderSeconds: nil, isForced: isForced, now: 0)
+            }
+            // What has its name can be opened, and not read.
+            let need = scratch.path + "/skein/needs/task"
+            try Folder.make(need)
+            let error = #expect(throws: RelayError.self) { try purge(isForced: false) }
+            guard case .system? = error else {
+                Issue.record("\(String(describing: error))")
+                return
+            }
+            #expect(directory.files(folder).count == 3)
+            Folder.removeEmpty(need)
+            try directory.setNeed("task", folder, "bin.000002")
+            #expect(try purge(isForced: false) == ["\(folder)/bin.000001"])
+            try directory.removeNeed("task")
+            try Folder.make(need)
+            #expect(try purge(isForced: true) == ["\(folder)/bin.000002"])
+        }
+
+        private static let day: Int64 = 86_400
+
+        /// Makes it look as if something was put aside longer ago.
+        private static func age(_ path: String, seconds: Int64) throws {
+            try FileManager.default.setAttributes(
+                [.modificationDate: Date(timeIntervalSinceNow: TimeInterval(-seconds))],
+                ofItemAtPath: path)
+        }
+
+        private static var now: Int64 { wallClockMicroseconds() / 1_000_000 }
+
+        @Test("what was put aside is counted, and goes by its age alone, however short room is")
+        func aside() throws {
+            let scratch = Scratch()
+            let (directory, folder) = try Self.threeFiles(scratch)
+            let catalog = Catalog(directory)
+            catalog.load()
+            #expect(catalog.asideBytes == 0)
+            let path = try catalog.putAside(folder, ["bin.000001"])
+            catalog.load()
+            #expect(catalog.asideBytes == 4 && catalog.bytes == 8)
+            // The file itself is old: what counts is when it was put there.
+            try Self.age("\(path)/\(folder).bin.000001", seconds: 100 * Self.day)
+            var rules = PurgeRules(
+                keepSeconds: nil, keepAsideSeconds: 30 * Self.day, minimumFreeBytes: .max,
+                limitBytes: 1, isPressed: true)
+            rules.upTo = (folder, "bin.000002")
+            #expect(try Purge(catalog).run(rules, now: Self.now) == [])
+            #expect(Folder.exists(path))
+            try Self.age(path, seconds: 30 * Self.day - 3600)
+            #expect(try Purge(catalog).run(rules, now: Self.now) == [])
+            try Self.age(path, seconds: 30 * Self.day + 3600)
+            var keepsAll = rules
+            keepsAll.keepAsideSeconds = nil
+            #expect(try Purge(catalog).run(keepsAll, now: Self.now) == [])
+            #expect(
+                try Purge(catalog).run(rules, now: Self.now) == ["skein/lost/bin.000001.4"])
+            #expect(!Folder.exists(path) && catalog.asideBytes == 0)
+            // Of the log nothing has gone.
+            #expect(directory.files(folder) == ["bin.000002", "bin.000003"])
+        }
+
+        @Test("who purges by hand removes what was put aside with an age, and is told of it")
+        func asideByHand() throws {
+            let scratch = Scratch()
+            let (directory, folder) = try Self.threeFiles(scratch)
+            _ = try directory.lock()
+            let catalog = Catalog(directory)
+            catalog.load()
+            let path = try catalog.putAside(folder, ["bin.000001"])
+            try Self.age(path, seconds: 7200)
+            let archive = try RelayArchive(path: scratch.path)
+            #expect(archive.lost.map(\.path) == [path] && archive.lost.map(\.bytes) == [4])
+            func purge(
+                before file: String? = nil, olderSeconds: Int64?, isDry: Bool = false
+            ) throws -> [String] {
+                try archive.purge(
+                    before: file, olderSeconds: olderSeconds, isForced: false, isDry: isDry,
+                    now: Self.now)
+            }
+            #expect(try purge(olderSeconds: 10_000) == [])
+            // It is not among the files that are before another one.
+            #expect(try purge(before: "bin.000003", olderSeconds: 3600) == [])
+            #expect(Folder.exists(path))
+            let gone = ["skein/lost/bin.000001.4"]
+            #expect(try purge(olderSeconds: 3600, isDry: true) == gone && Folder.exists(path))
+            // What somebody else keeps there is not ours to remove.
+            try Folder.make(path + "/notes")
+            try Self.age(path, seconds: 7200)
+            #expect(try purge(olderSeconds: 3600) == [])
+            #expect(Folder.names(path) == ["notes"])
+            Folder.removeEmpty(path + "/notes")
+            try Self.age(path, seconds: 7200)
+            #expect(try purge(olderSeconds: 3600) == gone)
+            #expect(!Folder.exists(path) && archive.lost.isEmpty)
+        }
+
+        @Test("a log says what was put aside, in its size and a warning; its limit is for the rest")
+        func asideShown() throws {
+            let scratch = Scratch()
+            let path = scratch.path + "/skein/lost/bin.000007.4"
+            try Folder.make(path)
+            try Folder.replace(path + "/0-1.000001.bin.000007", [UInt8](repeating: 1, count: 1000))
+            let source = ConnectionOptions(port: 1, user: "nobody", password: Password(""))
+            let log = try RelayLog(
+                RelayOptions(path: scratch.path, source: source, serverID: 1))
+            #expect(log.status.putAsideBytes == 1000 && log.status.bytes == 1000)
+            #expect(log.catalog.bytes == 0)
+            #expect(log.status.warnings.contains { $0.contains("\(scratch.path)/skein/lost") })
+            // A log that rests keeps files for a day, but not this.
+            try Self.age(path, seconds: 2 * Self.day)
+            try log.purge(olderSeconds: Self.day)
+            #expect(log.status.putAsideBytes == 1000)
+            #expect(
+                try log.purge(before: nil, olderSeconds: Self.day, isForced: false)
+                    == ["skein/lost/bin.000007.4"])
+            #expect(log.status.bytes == 0)
         }
 
         @Test("a need and a removal exclude each other")

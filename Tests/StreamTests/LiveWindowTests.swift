@@ -181,4 +181,180 @@ struct LiveWindowTests {
         #expect(await window.room())
         #expect(try await reader.value == 40)
     }
+
+    /// What `body` returns; `nil` when it does not end.
+    private static func bounded<R: Sendable>(
+        _ body: @escaping @Sendable () async throws -> R
+    ) async throws -> R? {
+        try await withThrowingTaskGroup(of: R?.self) { group in
+            group.addTask { try await body() }
+            group.addTask {
+                try await Task.sleep(for: .seconds(60))
+                return nil
+            }
+            defer { group.cancelAll() }
+            return try await group.next() ?? nil
+        }
+    }
+
+    @Test("readers that wait are woken every few chunks, and at once when nothing more is to come")
+    func wakingInTurn() async throws {
+        let window = LiveWindow()
+        window.begin(at: Self.place("b.000001", 4))
+        var end: UInt64 = 4
+        func append(isDry: Bool) {
+            window.append(Self.chunk("b.000001", end, events: 1), segment: 1, isDry: isDry)
+            end += 100
+        }
+        let ticket = window.joinAtEnd()
+        func waiting() async throws -> Task<UInt64?, any Error> {
+            while !window.following(ticket, upTo: 100).isEmpty {}
+            let task = Task { try await window.next(ticket)?.chunk.range.start }
+            while !window.hasWaiters { try await Task.sleep(for: .milliseconds(1)) }
+            return task
+        }
+        var task = try await waiting()
+        append(isDry: true)
+        #expect(!window.hasWaiters)
+        #expect(try await task.value == 4)
+        // More is to come: until it is known that nothing does.
+        task = try await waiting()
+        append(isDry: false)
+        #expect(window.hasWaiters)
+        window.setDry(true)
+        #expect(!window.hasWaiters)
+        #expect(try await task.value == 104)
+        // Or until there are some, however long more is to come.
+        task = try await waiting()
+        for _ in 0..<16 { append(isDry: false) }
+        #expect(!window.hasWaiters)
+        #expect(try await task.value == 204)
+        // Or until some time has passed.
+        window.setDry(true)
+        task = try await waiting()
+        let next = end
+        append(isDry: false)
+        #expect(window.hasWaiters)
+        try await Task.sleep(for: .milliseconds(20))
+        append(isDry: false)
+        #expect(!window.hasWaiters)
+        #expect(try await task.value == next)
+    }
+
+    @Test("with nobody to read, a window keeps little; with somebody, its budget")
+    func idle() {
+        let window = LiveWindow(budget: 8 << 20)
+        window.begin(at: Self.place("b.000001", 4))
+        var end: UInt64 = 4
+        func append(_ count: Int) {
+            for _ in 0..<count {
+                window.append(Self.chunk("b.000001", end, events: 1000), segment: 1, isDry: true)
+                end += 100_000
+            }
+        }
+        append(40)
+        #expect(window.use.bytes <= 1 << 20 && window.use.bytes > 1 << 19)
+        let ticket = window.joinAtEnd()
+        append(20)
+        #expect(window.use.bytes > 2 << 20)
+        append(200)
+        #expect(window.use.bytes <= 8 << 20 && window.use.bytes > 7 << 20)
+        window.leave(ticket)
+        append(1)
+        #expect(window.use.bytes <= 1 << 20)
+    }
+
+    @Test("what lay in the window when the log was cut can't be joined any more")
+    func takenBack() async throws {
+        let window = Self.filled()
+        let reader = try #require(window.join(at: Self.place("b.000001", 304)))
+        window.failReaders(StreamError.takenBack)
+        window.begin(at: Self.place("b.000001", 1004))
+        #expect(window.use.bytes == 0)
+        for (file, offset) in [
+            ("b.000001", 4), ("b.000001", 304), ("b.000001", 1504), ("b.000002", 4),
+            ("b.000002", 304),
+        ] as [(String, UInt64)] {
+            #expect(window.join(at: Self.place(file, offset)) == nil, "\(file):\(offset)")
+        }
+        await #expect(throws: StreamError.takenBack) { _ = try await window.next(reader.ticket) }
+        // Who begins now is given what comes from there on.
+        let joined = try #require(window.join(at: Self.place("b.000001", 1004)))
+        window.append(Self.chunk("b.000001", 1004, events: 2), segment: 1, isDry: true)
+        let first = try await window.next(joined.ticket)
+        #expect(first?.chunk.range.start == 1004 && first?.chunk.range.end == 1204)
+    }
+
+    @Test("behind what was dropped, each place leads to its own event")
+    func joinBehindDropped() async throws {
+        let window = LiveWindow(budget: 6000)
+        window.begin(at: Self.place("b.000001", 4))
+        // Somebody reads, so that the budget counts.
+        let other = window.joinAtEnd()
+        for n in 0..<100 {
+            window.append(
+                Self.chunk("b.000001", UInt64(4 + n * 1000), events: 10), segment: 1, isDry: true)
+        }
+        var joinable = 0
+        for offset in stride(from: UInt64(4), to: 100_004, by: 100) {
+            guard let joined = window.join(at: Self.place("b.000001", offset)) else {
+                #expect(joinable == 0, "\(offset)")
+                continue
+            }
+            joinable += 1
+            var first = joined.rest
+            if first == nil { first = try await window.next(joined.ticket)?.chunk }
+            #expect(first?.range.start == offset)
+            // The next one follows it, at once.
+            if let end = first?.range.end, end < 100_004 {
+                #expect(try await window.next(joined.ticket)?.chunk.range.start == end)
+            }
+            window.leave(joined.ticket)
+        }
+        #expect(joinable >= 10 && joinable <= 60)
+        window.leave(other)
+    }
+
+    @Test("a writer waits for the fastest reader alone, and for nobody when none is left")
+    func room() async throws {
+        let window = LiveWindow(budget: 2000)
+        window.begin(at: Self.place("b.000001", 4))
+        let hasNobody = await window.room()
+        #expect(!hasNobody)
+        let (fast, slow) = (window.joinAtEnd(), window.joinAtEnd())
+        window.append(Self.chunk("b.000001", 4, events: 40), segment: 1, isDry: true)
+        let goesOn = try await Self.bounded { () async throws -> Bool in
+            async let room = window.room()
+            try await Task.sleep(for: .milliseconds(20))
+            _ = try await window.next(fast)
+            return await room
+        }
+        #expect(goesOn == true)
+        window.append(Self.chunk("b.000001", 4004, events: 40), segment: 1, isDry: true)
+        let stillGoesOn = try await Self.bounded { () async throws -> Bool in
+            async let room = window.room()
+            try await Task.sleep(for: .milliseconds(20))
+            window.leave(fast)
+            try await Task.sleep(for: .milliseconds(20))
+            window.leave(slow)
+            return await room
+        }
+        #expect(stillGoesOn == false)
+    }
+
+    @Test("a reader is told whether more is there, or will come at once")
+    func hasMore() async throws {
+        let window = Self.filled()
+        let behind = try #require(window.join(at: Self.place("b.000002", 4)))
+        #expect(window.hasMore(behind.ticket))
+        _ = try await window.next(behind.ticket)
+        #expect(!window.hasMore(behind.ticket))
+        window.append(Self.chunk("b.000002", 304, events: 1), segment: 1, isDry: false)
+        _ = try await window.next(behind.ticket)
+        #expect(window.hasMore(behind.ticket))
+        window.setDry(true)
+        #expect(!window.hasMore(behind.ticket))
+        window.leave(behind.ticket)
+        #expect(!window.hasMore(behind.ticket))
+    }
 }

@@ -473,8 +473,8 @@ public final class Node: Sendable {
             let cluster = cluster
             let kept = host.keptRelays.filter { cluster.sources[$0] != nil }
             let known = Set(cluster.relays.filter { $0.value.contains(name) }.keys)
-            // While a record can't be read it is not known where all of them are.
-            let gone = OrderBook.isComplete(cluster) ? known.subtracting(kept) : []
+            // Of a source whose record can't be read it is not known where its log lies.
+            let gone = known.subtracting(kept).subtracting(cluster.unreadSources)
             do {
                 for source in kept.subtracting(known) {
                     try await client.put(KeyLayout.relay(source: source, worker: name), [])

@@ -43,12 +43,10 @@ struct OrderBook {
     /// The sources that are bound to this worker, with their subtasks.
     mutating func orders(_ state: ClusterState) -> [String: SourceOrder] {
         var out: [String: SourceOrder] = [:]
-        let isComplete = Self.isComplete(state)
         for (source, binding) in state.bindings where binding.record.worker == worker {
             // A source that was removed is unbound soon.
             guard state.sources[source] != nil else { continue }
             out[source] = SourceOrder(epoch: binding.record.epoch, subtasks: [:])
-            out[source]?.isComplete = isComplete
             out[source]?.holders = (state.relays[source] ?? []).sorted().compactMap {
                 holder($0, state)
             }
@@ -75,6 +73,9 @@ struct OrderBook {
             }
             order.journal = journal?(subtask, state.bindings[subtask.source]?.revision ?? 0, asked)
             out[subtask.source]?.subtasks[subtask.task] = order
+        }
+        for subtask in state.unreadSubtasks {
+            out[subtask.source]?.unreadTasks.insert(subtask.task)
         }
         entries = entries.filter { out[$0.key.source]?.subtasks[$0.key.task] != nil }
         return out
@@ -104,16 +105,21 @@ struct OrderBook {
         return out
     }
 
-    /// What is to be known of the relay logs of all sources that there are.
-    ///
-    /// - Returns: `nil` while some record can't be read: what is not known is not gone.
+    /// What is to be known of the relay logs of all sources that there are. What can't be read is
+    /// not gone: such a source is there, and such a task may need what it needed; what is known of
+    /// the others does not depend on that.
     func rests(_ state: ClusterState) -> [String: RelayRestOrder]? {
-        guard let readSource, Self.isComplete(state) else { return nil }
+        guard let readSource else { return nil }
         var out: [String: RelayRestOrder] = [:]
-        for (source, stored) in state.sources {
-            let text = stored.record.settings
+        for source in state.unreadSources.union(state.sources.keys) {
+            let text = state.sources[source]?.record.settings
             var order = RelayRestOrder(
-                settings: { try readSource(source, text) }, tasks: [])
+                settings: {
+                    guard let text else {
+                        throw ClusterError.unreadable(KeyLayout.source(source))
+                    }
+                    return try readSource(source, text)
+                }, tasks: [])
             // One that is not there has its disk with it.
             if let bound = state.bindings[source]?.record.worker, bound != worker,
                 state.sessions[bound] != nil
@@ -126,15 +132,11 @@ struct OrderBook {
         where state.tasks[subtask.task] != nil && state.histories[subtask]?.record.finish == nil {
             out[subtask.source]?.tasks?.insert(subtask.task)
         }
+        for subtask in state.unreadSubtasks {
+            out[subtask.source]?.tasks?.insert(subtask.task)
+            out[subtask.source]?.unreadTasks.insert(subtask.task)
+        }
         return out
-    }
-
-    /// Whether every record could be read that says what there is.
-    static func isComplete(_ state: ClusterState) -> Bool {
-        let prefixes = [
-            KeyLayout.sources, KeyLayout.tasks, KeyLayout.stages, KeyLayout.histories,
-        ]
-        return !state.unreadable.contains { key in prefixes.contains { key.hasPrefix($0) } }
     }
 
     /// Another worker, where it can be asked for relay logs.

@@ -45,9 +45,11 @@ struct ClusterStatusCommand: AsyncParsableCommand {
             "asked    \(cluster.answeredBy), version \(cluster.version)",
         ]
         if !cluster.unreadableKeys.isEmpty {
+            let keys = cluster.unreadableKeys
+            let named = keys.prefix(5).joined(separator: ", ") + (keys.count > 5 ? ", .." : "")
             lines.append(
-                "warning  \(cluster.unreadableKeys.count) keys of the store were written by a "
-                    + "newer version of Skein")
+                "warning  what the store says can't be read, since a newer version wrote it or it "
+                    + "is damaged: \(keys.count == 1 ? "1 key" : "\(keys.count) keys") (\(named))")
         }
         return lines.map { TextFitting.printable($0) } + [""]
             + WorkerListCommand.table(cluster.workers).lines(width: width)

@@ -9,7 +9,7 @@ struct RelayPurgeCommand: AsyncParsableCommand {
         commandName: "purge",
         abstract: "Remove files of a relay log, oldest first.",
         discussion: "The newest file stays, and what a migration may have to read again, unless "
-            + "--force is given.")
+            + "--force is given. With --older-than alone, what was put aside longer ago goes, too.")
 
     @Argument(help: "The relay log's folder.")
     var folder: String?

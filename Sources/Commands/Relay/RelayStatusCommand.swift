@@ -45,12 +45,18 @@ struct RelayStatusCommand: AsyncParsableCommand {
             printData(TextFitting.printable(line))
         }
         let bytes = files.reduce(UInt64(0)) { $0 + $1.size }
+        let lost = archive.lost
+        let lostBytes = lost.reduce(UInt64(0)) { $0 + $1.bytes }
         printData(
             "\(files.count == 1 ? "1 file" : "\(files.count) files"), \(Wording.bytes(Double(bytes)))"
+                + (lost.isEmpty ? "" : ", and \(Wording.bytes(Double(lostBytes))) put aside")
                 + (archive.isWritten ? ", being written" : ""))
-        for name in archive.lost {
+        for it in lost {
             printData(
-                "put aside, cut from the log or unusable: \(TextFitting.printable(name))")
+                TextFitting.printable(
+                    "put aside, cut from the log or unusable: \(it.path)  "
+                        + "\(Wording.bytes(Double(it.bytes)))  "
+                        + Wording.utc(microseconds: it.changedSeconds * 1_000_000)))
         }
         if let upstream = archive.meta?.upstream {
             printData("upstream \(TextFitting.printable(upstream))")
@@ -70,8 +76,11 @@ struct RelayStatusCommand: AsyncParsableCommand {
         var out = StatusRecord.begin("relay", wallClockMicroseconds())
         out.set("folder", folder)
         out.set("written", archive.isWritten)
-        out.set("bytes", files.reduce(UInt64(0)) { $0 + $1.size })
-        out.set("lost", archive.lost)
+        let lost = archive.lost
+        let lostBytes = lost.reduce(UInt64(0)) { $0 + $1.bytes }
+        out.set("bytes", files.reduce(lostBytes) { $0 + $1.size })
+        out.set("lost", lost.map(\.path))
+        out.set("lost_bytes", lostBytes)
         out.set("upstream", archive.meta?.upstream)
         out.set("saved_file", archive.meta?.file)
         out.set("saved_position", archive.meta?.position)

@@ -8,8 +8,9 @@ public struct SourceOrder: Sendable {
     public var subtasks: [String: SubtaskOrder]
     /// The other workers that keep its relay log.
     public var holders: [RelayHolder] = []
-    /// Whether these are all of its subtasks; else there may be others, whose records can't be read.
-    public var isComplete = true
+    /// Tasks that may have a subtask here although records of theirs can't be read: what they need
+    /// of the relay log stays.
+    public var unreadTasks: Set<String> = []
 
     /// Makes an order.
     public init(epoch: Int64, subtasks: [String: SubtaskOrder]) {

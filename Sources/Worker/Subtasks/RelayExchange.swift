@@ -102,6 +102,8 @@ public struct RelayRestOrder: Sendable {
     public var settings: @Sendable () throws -> SourceSettings
     /// The tasks that may read it one day; `nil`: that is not known.
     public var tasks: Set<String>?
+    /// Those of them that it is not certain of, since records of theirs can't be read.
+    public var unreadTasks: Set<String> = []
     /// What the worker that runs the source has of its binlog; `nil` without one.
     public var holding: RelayHolding?
 

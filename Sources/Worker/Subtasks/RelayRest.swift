@@ -152,7 +152,7 @@ final class RelayRest: Sendable {
     /// - Returns: whether there is still something that anybody can want.
     private func purge(_ log: RelayLog) throws -> Bool {
         try log.forgetLostNeeds()
-        _ = try log.purge(before: nil, olderSeconds: Self.keepSeconds, isForced: false)
+        try log.purge(olderSeconds: Self.keepSeconds)
         show(log)
         if log.isRead || !log.needs.isEmpty { return true }
         let now = wallClockMicroseconds() / 1_000_000
@@ -162,7 +162,10 @@ final class RelayRest: Sendable {
 
     private func show(_ log: RelayLog) {
         var shown = log.shown
-        let tasks = log.needs.keys.sorted()
+        let unread = orders.value.unreadTasks
+        let tasks = log.needs.keys.sorted().map { task in
+            unread.contains(task) ? "\(task) (whose record can't be read)" : task
+        }
         shown.state = "ended"
         shown.reason =
             "this worker does not run the source; files are kept for "

@@ -13,6 +13,8 @@ final class SourceRunner: Sendable {
         /// The relay log that lies here since before this began, and that nobody has opened yet:
         /// as long as all subtasks rest, nobody does.
         var left: SourceRelay.Options?
+        /// Tasks whose records can't be read, as of the last order.
+        var unread: Set<String> = []
     }
     let source: String
     private let folder: String
@@ -132,8 +134,24 @@ final class SourceRunner: Sendable {
             return (fresh, Set(active), readers, state.relay?.relay)
         }
         // Without an order the source has only left this worker: it may come back for its files.
-        if let order { relay?.expect(active, of: order.isComplete ? readers : nil) }
+        if let order {
+            warn(of: order.unreadTasks)
+            relay?.expect(active, of: readers.union(order.unreadTasks))
+        }
         return fresh
+    }
+
+    /// Says, once each, of which tasks it is not known whether they need something.
+    private func warn(of unread: Set<String>) {
+        let new = state.withLock { state in
+            defer { state.unread = unread }
+            return unread.subtracting(state.unread)
+        }
+        for task in new.sorted() {
+            logger.warning(
+                "a task's record can't be read: what it needs of the relay log is kept",
+                metadata: ["source": "\(source)", "task": "\(task)"])
+        }
     }
 
     // MARK: the relay log
@@ -193,10 +211,10 @@ final class SourceRunner: Sendable {
                     metadata: ["source": "\(source)", "folder": "\(before)"])
             }
             let relay = SourceRelay(shared, endsWithLog: false, logger: logger)
-            let isKnown = orders.value?.isComplete ?? false
+            var readers: Set<String>?
+            if let order = orders.value { readers = order.unreadTasks.union(state.subtasks.keys) }
             relay.expect(
-                Set(state.subtasks.filter { $0.value.isActive }.keys),
-                of: isKnown ? Set(state.subtasks.keys) : nil)
+                Set(state.subtasks.filter { $0.value.isActive }.keys), of: readers)
             state.relay = (shared, relay)
             return (relay, true)
         }

@@ -51,7 +51,7 @@ struct WorkerHands {
     var orders: [String: SourceOrder] = [:]
     /// What is to be copied; nothing that is to run.
     var copies: [String: RelayCopyOrder] = [:]
-    /// What is known of all sources; `nil`: nothing yet, or not all.
+    /// What is known of all sources; `nil`: nothing yet.
     private(set) var restOrders: [String: RelayRestOrder]?
     private(set) var runners: [String: SourceRunner] = [:]
     private(set) var copiers: [String: RelayCopyRunner] = [:]

@@ -50,9 +50,9 @@ public final class WorkerRuntime: SourceHost {
     }
 
     /// Says what is to be known of relay logs that nothing runs and nothing copies, by the source's
-    /// name: of all sources that there are; `nil` while some of it can't be known, and then nothing
-    /// is taken for removed. The first time, those that an earlier process has left
-    /// in the data folder are served again.
+    /// name: of all sources that there are, also of those whose records can't be read; `nil` while
+    /// nothing is known, and then nothing is taken for removed. The first time, those that an earlier
+    /// process has left in the data folder are served again.
     public func keep(_ rests: [String: RelayRestOrder]?) {
         state.withLock { $0.keep(rests) }
         changes.set(0)
