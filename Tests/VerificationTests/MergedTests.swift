@@ -421,6 +421,38 @@ import Verification
         #expect(try await trial.run(options).verdict == .equal)
     }
 
+    @Test func aTableThatCanNotBeCountedLeavesTheOthersAlone() async throws {
+        let trial = try await Trial()
+        try trial.onSource(
+            """
+            CREATE TABLE a (a INT); CREATE TABLE b (a INT); CREATE TABLE c (a INT);
+            INSERT INTO a VALUES (1),(1); INSERT INTO b VALUES (1),(2); INSERT INTO c VALUES (4);
+            """)
+        try trial.onTarget("CREATE TABLE t (a INT); INSERT INTO t VALUES (1),(1),(2),(1),(4)")
+        var options = options(trial, ["a", "b", "c"].map { table(trial, $0, in: "t") })
+        let target = TableName(schema: trial.schema, name: "t")
+        let parts = options.tables.map { TablePart(table: $0.source, filled: $0.filled) }
+        // Asked for behind the comparisons, right before rows are counted.
+        options.readParts = {
+            try trial.onSource("DROP TABLE IF EXISTS a")
+            return [target: parts]
+        }
+        let gone = try await trial.run(options)
+        #expect(gone.tables.map(\.verdict) == [.undecided, .equal, .equal], "\(gone.tables)")
+        #expect(gone.tables[0].undecidedReason?.contains("1146") == true)
+        // What the others have together must be there all the same.
+        try trial.onSource(
+            """
+            CREATE TABLE a (a INT); DELETE FROM c; INSERT INTO c VALUES (1);
+            """)
+        try trial.onTarget("DELETE FROM t; INSERT INTO t VALUES (1),(2)")
+        let lacking = try await trial.run(options)
+        #expect(lacking.tables.allSatisfy { $0.verdict == .undecided }, "\(lacking.tables)")
+        let reasons = lacking.tables.map { $0.undecidedReason ?? "" }
+        #expect(reasons[0].contains("1146"), "\(reasons)")
+        #expect(reasons[1].contains("2 rows, and its tables have 3 together"), "\(reasons)")
+    }
+
     @Test func aColumnThatIsToBeFilledAndIsNotThereIsADifference() async throws {
         let trial = try await merged()
         let tables = [table(trial, "orders_1", in: "orders", ["origin": "a"])]
