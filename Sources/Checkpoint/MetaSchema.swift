@@ -13,7 +13,8 @@ internal import MySQLCore
 //   chunk     parts of tables that were copied, each recorded in the transaction that wrote it
 //   object    triggers and events that wait for the switch-over, and other records by name:
 //             `StoredObject.Kind` says which; what another tool's tasks have become is under the
-//             empty task name (`AdoptedTask`)
+//             empty task name (`AdoptedTask`), and so is which load writes to which table
+//             (`TableClaims`)
 //
 // Each BLOB begins with a format byte; sets and positions are encoded as `PositionCoding.swift`
 // of MySQLCore says, shapes and contexts as JSON behind the byte.

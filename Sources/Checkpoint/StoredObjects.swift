@@ -60,6 +60,8 @@ public struct StoredObject: Sendable, Hashable {
         /// A task of another tool's that Skein has gone on with: an ``AdoptedTask``. It is of no
         /// subtask.
         case taken
+        /// A table of the target that one load writes to: of ``TableClaims``. It is of no subtask.
+        case claim
     }
 
     /// What it is.

@@ -66,17 +66,14 @@ public struct DumpFileName: Sendable, Hashable, Comparable {
         var rest = Substring(text)
         var compression = DumpCompression.none
         var packing: String?
-        if rest.hasSuffix(".gz") {
+        if Self.cut(".gz", from: &rest) {
             compression = .gzip
-            rest.removeLast(3)
-        } else if rest.hasSuffix(".zst") {
+        } else if Self.cut(".zst", from: &rest) {
             compression = .zstd
-            rest.removeLast(4)
-        } else if let other = [".snappy", ".lz4", ".xz", ".lz", ".bz2"].first(where: {
-            rest.hasSuffix($0)
-        }) {
-            packing = String(other.dropFirst())
-            rest.removeLast(other.count)
+        } else {
+            packing = ["snappy", "lz4", "xz", "lz", "bz2"].first {
+                Self.cut(".\($0)", from: &rest)
+            }
         }
         let kinds: [(String, Kind)] = [
             ("-schema-create.sql", .database), ("-schema-post.sql", .routines),
@@ -88,17 +85,25 @@ public struct DumpFileName: Sendable, Hashable, Comparable {
             (".dat", .unreadable("its rows are for LOAD DATA; dump them as INSERT statements")),
             (".parquet", .unreadable("its rows are Parquet; dump them as SQL")),
         ]
-        guard let (suffix, kind) = kinds.first(where: { rest.hasSuffix($0.0) }),
-            rest.utf8.count > suffix.utf8.count
+        guard let found = kinds.first(where: { Self.cut($0.0, from: &rest) }), !rest.isEmpty
         else { return nil }
         self.text = text
         self.compression = compression
         if let packing {
             self.kind = .unreadable("it is packed with \(packing); gzip and zstd are read")
         } else {
-            self.kind = kind
+            self.kind = found.1
         }
-        stem = String(rest.dropLast(suffix.count))
+        stem = String(rest)
+    }
+
+    /// Takes an ending away where a name has it. Bytes tell: a dot or a hyphen can be one character
+    /// with what stands beside it in the name of a table.
+    private static func cut(_ ending: String, from name: inout Substring) -> Bool {
+        let (bytes, count) = (name.utf8, ending.utf8.count)
+        guard bytes.suffix(count).elementsEqual(ending.utf8) else { return false }
+        name = name[..<bytes.index(bytes.endIndex, offsetBy: -count)]
+        return true
     }
 
     /// Whether a file looks like one of a dump whose name tools have changed (`d.t.sql.partial`,

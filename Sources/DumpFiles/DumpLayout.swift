@@ -92,7 +92,7 @@ public struct DumpLayout: Sendable {
             case .routines:
                 let name = schemaName(file.stem)
                 schemas[name, default: Schema(name: name)].routines.append(file)
-            case .triggers where rawSchemas.contains(file.stem) || !file.stem.contains("."):
+            case .triggers where rawSchemas.contains(file.stem) || !Self.hasDot(file.stem):
                 let name = schemaName(file.stem)
                 schemas[name, default: Schema(name: name)].triggers.append(file)
             case .triggers:
@@ -144,9 +144,11 @@ public struct DumpLayout: Sendable {
         _ stem: String, _ file: DumpFileName, _ schemas: Set<String>
     ) throws -> (String, String) {
         var found: [(String, String)] = []
-        for place in stem.indices where stem[place] == "." {
-            let schema = String(stem[..<place])
-            let table = String(stem[stem.index(after: place)...])
+        // Not by characters: a dot is one with marks that the table's name begins with.
+        let scalars = stem.unicodeScalars
+        for place in scalars.indices where scalars[place] == "." {
+            let schema = String(scalars[..<place])
+            let table = String(scalars[scalars.index(after: place)...])
             guard !schema.isEmpty, !table.isEmpty else { continue }
             if schemas.isEmpty || schemas.contains(schema) { found.append((schema, table)) }
         }
@@ -155,6 +157,10 @@ public struct DumpLayout: Sendable {
         }
         guard found.count == 1 else { throw ambiguous(file) }
         return first
+    }
+
+    private static func hasDot(_ name: some StringProtocol) -> Bool {
+        name.utf8.contains(UInt8(ascii: "."))
     }
 
     private static func ambiguous(_ file: DumpFileName) -> DumpFileError {
@@ -175,20 +181,17 @@ public struct DumpLayout: Sendable {
     ) throws -> TableName {
         var candidates = [Substring(file.stem)]
         for _ in 0..<2 {
-            guard let dot = candidates.last?.lastIndex(of: "."), let last = candidates.last else {
-                break
-            }
+            let last = candidates[candidates.count - 1].unicodeScalars
+            guard let dot = last.lastIndex(of: ".") else { break }
             let number = last[last.index(after: dot)...]
-            guard !number.isEmpty, number.utf8.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }) else {
-                break
-            }
-            candidates.append(last[..<dot])
+            guard !number.isEmpty, number.allSatisfy({ ("0"..."9").contains($0) }) else { break }
+            candidates.append(Substring(last[..<dot]))
         }
         let known = candidates.filter { stems.contains(String($0)) }
         if known.count > 1 { throw Self.ambiguous(file) }
         if let stem = known.first, let table = tableNames[String(stem)] { return table }
         // Without a definition the name alone counts: the shortest that is still a table's.
-        guard let stem = candidates.last(where: { $0.contains(".") }) else {
+        guard let stem = candidates.last(where: { Self.hasDot($0) }) else {
             throw DumpFileError("its name says no table", file: file.text)
         }
         let (schema, table) = try Self.split(String(stem), file, schemas)

@@ -78,6 +78,9 @@ public struct Router: Sendable {
         var name: String
         var schema: NamePattern
         var table: NamePattern?
+        /// The same without regard to case, where tables keep their names: the target's server may
+        /// write them in another one. `nil` where any name counts.
+        var keptTable: NamePattern?
         var targetSchema: String
         var targetTable: String
         var extractTable: Extraction?
@@ -132,6 +135,11 @@ public struct Router: Sendable {
                 : try NamePattern(
                     rule.tablePattern, of: "\(key).table-pattern",
                     isCaseSensitive: isCaseSensitive),
+            keptTable: !rule.targetTable.isEmpty || rule.tablePattern.isEmpty
+                || mayExcludeCase(rule.tablePattern)
+                ? nil
+                : try NamePattern(
+                    rule.tablePattern, of: "\(key).table-pattern", isCaseSensitive: false),
             targetSchema: rule.targetSchema, targetTable: rule.targetTable,
             extractTable: try extraction(
                 rule.extractTable, "\(key).extract-table", "table-regexp"),
@@ -139,6 +147,15 @@ public struct Router: Sendable {
                 rule.extractSchema, "\(key).extract-schema", "schema-regexp"),
             extractSource: try extraction(
                 rule.extractSource, "\(key).extract-source", "source-regexp"))
+    }
+
+    /// Whether a pattern may match less where case does not count: then a name of the target that
+    /// it does not match may be that of a table which it does.
+    private static func mayExcludeCase(_ pattern: String) -> Bool {
+        let isExpression = pattern.utf8.first == UInt8(ascii: "~")
+        return (isExpression ? ["[^", "\\P", "\\p{^", "[:^", "(?"] : ["[!"]).contains {
+            pattern.contains($0)
+        }
     }
 
     /// Where a table goes.
@@ -200,9 +217,11 @@ public struct Router: Sendable {
     }
 
     private static func mayLead(_ rule: Rule, to target: TableName) -> Bool {
-        rule.targetSchema.lowercased() == target.schema.lowercased()
-            && (rule.targetTable.isEmpty
-                || rule.targetTable.lowercased() == target.name.lowercased())
+        guard rule.targetSchema.lowercased() == target.schema.lowercased() else { return false }
+        guard rule.targetTable.isEmpty else {
+            return rule.targetTable.lowercased() == target.name.lowercased()
+        }
+        return rule.keptTable?.matches(target.name) ?? true
     }
 
     private func schemaRules(_ schema: String) -> [Rule] {

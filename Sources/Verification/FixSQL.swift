@@ -14,6 +14,7 @@ struct FixSQL: Sendable {
     /// The statements at the top. Values below are written for exactly these settings.
     func begin() throws {
         try write("-- Statements that make the target equal; read them before you run them.")
+        try write("-- Those that are comments need a person's decision, or wait for one.")
         try write("SET NAMES utf8mb4;")
         try write(
             "SET time_zone='+00:00', sql_mode='NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES', "
@@ -25,6 +26,8 @@ struct FixSQL: Sendable {
     }
 
     private static let mayBeAnothers = "may be another source's"
+    /// A client would stop there, and do nothing of what comes behind.
+    private static let hasRival = "a row that stays has its values of a unique key"
 
     /// Writes a statement, or a comment in its place where a person has to look first.
     private func write(_ statement: String, unless doubt: String?) throws(SinkFailure) {
@@ -34,14 +37,21 @@ struct FixSQL: Sendable {
         try write("-- \(doubt): \(isOneLine ? statement : "a name has a line feed")")
     }
 
-    /// Why a person has to look before the target's row goes, or is replaced.
-    private func doubt(_ row: DifferingRow, _ plan: TablePlan) -> String? {
+    /// Why a person has to look before the target's row goes, or is replaced, or is written.
+    ///
+    /// - Parameter blocked: keys of rows that can't be written.
+    private func doubt(
+        _ row: DifferingRow, _ plan: TablePlan, _ blocked: Set<RowKey>
+    ) -> String? {
         switch plan.separation {
-        case .apart: nil
-        case .likely: row.sourceKey == nil ? Self.mayBeAnothers : nil
+        case .apart: break
+        case .likely: if row.sourceKey == nil { return Self.mayBeAnothers }
         // No two rows have the key there; but the other table may have it by right.
-        case .shared: row.targetKey == nil ? nil : "replaces what may be another table's row"
+        case .shared:
+            if row.targetKey != nil { return "replaces what may be another table's row" }
         }
+        guard let key = row.sourceKey, blocked.contains(key) else { return nil }
+        return Self.hasRival
     }
 
     /// Writes statements that only make sense together: where not all of them can be made, the
@@ -65,12 +75,13 @@ struct FixSQL: Sendable {
             return
         }
         let (table, keepsRows) = (plan.target.name.quoted, !hasOnlyComparedColumns(plan))
+        let blocked = try await blockedRows(rows, plan, pair, keepsRows: keepsRows)
         try await together {
             for row in rows {
                 guard let key = row.targetKey, row.sourceKey == nil || !keepsRows else { continue }
                 try write(
                     "DELETE FROM \(table)\(plan.targetSide.filter(targetKey.equals(key)));",
-                    unless: doubt(row, plan))
+                    unless: doubt(row, plan, blocked))
             }
             for row in rows {
                 guard let key = row.sourceKey else { continue }
@@ -81,9 +92,10 @@ struct FixSQL: Sendable {
                 if keepsRows, let old = row.targetKey {
                     let list = values.map { "\($0.name)=\($0.literal)" }.joined(separator: ",")
                     let found = plan.targetSide.filter(targetKey.equals(old))
-                    try write("UPDATE \(table) SET \(list)\(found);", unless: doubt(row, plan))
+                    try write(
+                        "UPDATE \(table) SET \(list)\(found);", unless: doubt(row, plan, blocked))
                 } else {
-                    try write(insert(plan, values), unless: doubt(row, plan))
+                    try write(insert(plan, values), unless: doubt(row, plan, blocked))
                 }
             }
         }
@@ -103,7 +115,13 @@ struct FixSQL: Sendable {
                 } else if more > 0, let condition = row.sourceCondition,
                     let values = try await read(plan, condition, pair)
                 {
-                    for _ in 0..<more { try write(insert(plan, values)) }
+                    // What could be in the way is not deleted here, but where all is told apart.
+                    let keys = plan.separation == .apart ? [] : contestedKeys(plan)
+                    let isBlocked = try await isRivalled(
+                        values, by: keys, plan, pair, going: [], own: nil)
+                    for _ in 0..<more {
+                        try write(insert(plan, values), unless: isBlocked ? Self.hasRival : nil)
+                    }
                 }
             }
         }
@@ -121,6 +139,100 @@ struct FixSQL: Sendable {
                 try write("DELETE FROM \(table.quoted) WHERE \(condition);", unless: doubt)
             }
         }
+    }
+
+    /// Rows that can't be written: a row of the target that stays has their values of a unique key.
+    /// It may be another table's, or one whose DELETE is a comment. Then nothing is taken away for
+    /// them, either.
+    private func blockedRows(
+        _ rows: [DifferingRow], _ plan: TablePlan, _ pair: SessionPair, keepsRows: Bool
+    ) async throws -> Set<RowKey> {
+        let keys = contestedKeys(plan)
+        guard !keys.isEmpty, let sourceKey = plan.sourceSide.key else { return [] }
+        var found: Set<RowKey> = []
+        var before = -1
+        // What stays for that may be in the way of others.
+        while found.count != before {
+            before = found.count
+            var going: [RowKey] = []
+            for row in rows where row.sourceKey == nil || !keepsRows {
+                guard let key = row.targetKey, doubt(row, plan, found) == nil else { continue }
+                going.append(key)
+            }
+            for row in rows {
+                guard let key = row.sourceKey, doubt(row, plan, found) == nil else { continue }
+                guard let values = try await read(plan, sourceKey.equals(key), pair) else {
+                    continue
+                }
+                let isBlocked = try await isRivalled(
+                    values, by: keys, plan, pair, going: going, own: row.targetKey)
+                if isBlocked { found.insert(key) }
+            }
+        }
+        return found
+    }
+
+    /// Unique keys of the target by which a row of another table, or of none, may be in the way.
+    private func contestedKeys(_ plan: TablePlan) -> [KeyShape] {
+        guard plan.separation != .apart || !plan.filled.isEmpty else { return [] }
+        var own: Set<String> = []
+        for index in plan.key ?? [] {
+            own.insert(plan.columns[index].target.column.name.lowercased())
+        }
+        return plan.target.keys.filter { key in
+            guard key.isUnique else { return false }
+            let columns = key.parts.map { $0.column?.lowercased() ?? "" }
+            let others = Set(columns.filter { !plan.filled.holds($0) })
+            // By the key that rows are compared by, in their part, only the row itself is found.
+            return others != own || columns.count - others.count != plan.filled.count
+        }
+    }
+
+    /// Whether the target has a row with the same values in a unique key that stays.
+    ///
+    /// - Parameters:
+    ///   - going: rows that are deleted before.
+    ///   - own: the row that is replaced.
+    private func isRivalled(
+        _ values: [(name: String, literal: String)], by keys: [KeyShape], _ plan: TablePlan,
+        _ pair: SessionPair, going: [RowKey], own: RowKey?
+    ) async throws -> Bool {
+        let mayGo = (own.map { [$0] } ?? []) + going
+        for key in keys {
+            guard let same = condition(of: key, values, plan) else { continue }
+            let query = "SELECT 1 FROM \(plan.target.name.quoted)"
+            let there = try await pair.target.values("\(query) WHERE \(same) LIMIT 1")
+            if there.isEmpty { continue }
+            var goes = false
+            for start in stride(from: 0, to: mayGo.count, by: 200) where !goes {
+                let some = mayGo[start..<min(start + 200, mayGo.count)]
+                guard let isOne = plan.targetSide.key?.isOne(of: some) else { break }
+                let filter = plan.targetSide.filter("\(same) AND (\(isOne))")
+                goes = try await !pair.target.values("\(query)\(filter) LIMIT 1").isEmpty
+            }
+            if !goes { return true }
+        }
+        return false
+    }
+
+    /// What finds the row that has a new row's values in a key; `nil` where none can be in the way,
+    /// or it can't be told: parts that are expressions, or values that the target makes itself.
+    private func condition(
+        of key: KeyShape, _ values: [(name: String, literal: String)], _ plan: TablePlan
+    ) -> String? {
+        var terms: [String] = []
+        for part in key.parts {
+            guard let column = part.column, part.prefixLength == nil else { return nil }
+            let name = quoteIdentifier(column)
+            var found = values.first { $0.name.lowercased() == name.lowercased() }?.literal
+            for filled in plan.filled where filled.name.lowercased() == column.lowercased() {
+                let shape = plan.target.columnIndex(column).map { plan.target.columns[$0] }
+                found = searchLiteral(filled.value, in: shape)
+            }
+            guard let literal = found, literal != "NULL" else { return nil }
+            terms.append("\(name)=\(literal)")
+        }
+        return terms.joined(separator: " AND ")
     }
 
     /// Whether the target has no base column of its own, whose values a DELETE would lose.

@@ -1,3 +1,4 @@
+internal import MySQLClient
 internal import MySQLCore
 
 /// Counts the rows of tables without a key that are in one table of the target, where nothing tells
@@ -37,6 +38,9 @@ struct SharedCopies: Sendable {
     }
 
     /// Why the target may lack rows; `nil` where it has as many as the sources had at some moment.
+    ///
+    /// A table that can't be counted is left undecided by itself: the others must be there all the
+    /// same.
     private func lack(_ target: TableName, _ pair: SessionPair) async throws -> String? {
         let compared = Set(options.tables.filter { $0.target == target }.map(\.source))
         let parts = try await options.readParts?()[target] ?? options.partsByTarget[target] ?? []
@@ -45,6 +49,7 @@ struct SharedCopies: Sendable {
         guard !tables.isEmpty, tables.count == parts.count, compared.isSuperset(of: tables) else {
             return nil
         }
+        var counted = tables
         var delay = Duration.milliseconds(100)
         var least = UInt64.max
         var last: [UInt64] = []
@@ -53,7 +58,19 @@ struct SharedCopies: Sendable {
         var looks = 0
         while true {
             var rows: UInt64 = 0
-            for table in tables { rows += try await pair.source.rowCount(table) }
+            for table in counted {
+                do {
+                    rows += try await pair.source.rowCount(table)
+                } catch let error as MySQLError {
+                    // A server that is away says nothing of this table alone.
+                    if Task.isCancelled || error.retry != .no { throw error }
+                    counted.removeAll { $0 == table }
+                    for plan in plans where plan.source.name == table {
+                        tally.stop(plan.index, "\(error)")
+                    }
+                }
+            }
+            guard !counted.isEmpty else { return nil }
             let there = try await pair.target.rowCount(target)
             least = min(least, rows)
             if there >= least { return nil }

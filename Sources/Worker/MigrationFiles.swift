@@ -67,7 +67,7 @@ extension Migration {
             source: settings.source, origin: origin, directory: files.directory,
             selection: ObjectSelection(settings.mapping))
         configuration.token = place?.token
-        configuration.rules = rules
+        configuration.rules = rules.digest
         configuration.readers = files.connections
         configuration.fileBytes = files.fileBytes
         configuration.rowsPerFile = files.rowsPerFile.map { UInt64($0) }
@@ -89,13 +89,15 @@ extension Migration {
     /// The dump, if it is whole already; else the directory is the task's when this returns, and the
     /// cluster knows: a worker that has another directory begins nothing in it.
     private func wholeDump(
-        _ files: FileTransfer, _ rules: String, _ place: inout SubtaskHistory.DumpPlace?
+        _ files: FileTransfer, _ rules: DumpRules, _ place: inout SubtaskHistory.DumpPlace?
     ) async throws -> DumpClaim.Whole? {
         let claim = DumpClaim(directory: files.directory)
         if let known = place {
             let begun = "on worker \(known.worker) in \(known.directory)"
             return try await withThread("dump-folder") {
-                try claim.whole(token: known.token, begun: begun, rules: rules)
+                try claim.whole(
+                    token: known.token, begun: begun, rules: rules.digest,
+                    earlierRules: rules.earlierDigest)
             }
         }
         let owner = "\(key.task) \(key.source)"

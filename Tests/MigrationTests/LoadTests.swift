@@ -325,6 +325,94 @@ extension MigrationTests {
             #expect(try trial.onTarget("SELECT COUNT(*) FROM v") == "3\n")
         }
 
+        @Test("of two loads that are begun at the same moment one writes to a table")
+        func atOnce() async throws {
+            let trial = try await Trial(.mariadb, "load_at_once")
+            let schema = trial.schema
+            func folder(_ began: String) throws -> Folder {
+                let folder = Folder()
+                try folder.write([
+                    "metadata": "Started dump at: \(began)\nFinished dump at: b\n",
+                    "\(schema)-schema-create.sql": "CREATE DATABASE `\(schema)`;\n",
+                    "\(schema).t-schema.sql": "CREATE TABLE t (id INT) ENGINE=InnoDB;\n",
+                    "\(schema).t.sql": "INSERT INTO t VALUES (1),(1),(2);\n",
+                ])
+                return folder
+            }
+            let (one, two) = (try folder("one"), try folder("two"))
+            try trial.target.sql("CREATE DATABASE \(schema)")
+            try trial.onTarget("CREATE TABLE t (id INT) ENGINE=InnoDB")
+            // Rows wait for a lock of the whole empty table, and nobody sees any.
+            let blocker = try trial.target.connect()
+            try blocker.execute("START TRANSACTION")
+            _ = try blocker.rows("SELECT * FROM \(schema).t FOR UPDATE")
+            let first = try Self.load(trial, one)
+            try await first.waiting(for: "a waiting row") {
+                try trial.target.sql(
+                    "SELECT COUNT(*) FROM information_schema.PROCESSLIST "
+                        + "WHERE INFO LIKE 'INSERT INTO `\(schema)`.`t`%'") != "0\n"
+            }
+            for name in ["load", "another"] {
+                let second = try Self.load(trial, two, ["--name", name])
+                try await second.waiting(for: "its end, or its rows") {
+                    try second.status != nil
+                        || trial.target.sql(
+                            "SELECT COUNT(*) FROM information_schema.PROCESSLIST "
+                                + "WHERE INFO LIKE 'INSERT INTO `\(schema)`.`t`%'") == "2\n"
+                }
+                #expect(second.status == 1)
+                #expect(second.text.contains("is at work on it"), "\(second.text)")
+                second.kill()
+            }
+            // The first one goes on, killed or not.
+            first.kill()
+            try blocker.execute("ROLLBACK")
+            let outcome = try await Self.load(trial, one).end()
+            #expect(outcome.status == 0, "\(outcome.text)")
+            #expect(try trial.onTarget("SELECT id FROM t ORDER BY id") == "1\n1\n2\n")
+            let late = try await Self.load(trial, two).end()
+            #expect(late.status == 1)
+            #expect(late.text.contains("did not write"), "\(late.text)")
+            // Whose rows are gone has no claim on what comes.
+            try trial.onTarget("DROP TABLE t")
+            let next = try await Self.load(trial, two).end()
+            #expect(next.status == 0, "\(next.text)")
+            #expect(try trial.onTarget("SELECT COUNT(*) FROM t") == "3\n")
+            let again = try await Self.load(trial, one).end()
+            #expect(again.status == 1)
+            #expect(try trial.onTarget("SELECT COUNT(*) FROM t") == "3\n")
+        }
+
+        @Test(
+            "what has a table's name and was not made by the load is not taken for it",
+            arguments: ["", "IF NOT EXISTS "])
+        func madeByAnother(_ condition: String) async throws {
+            let trial = try await Trial(
+                .mariadb, condition.isEmpty ? "load_others" : "load_others_if")
+            let schema = trial.schema
+            let folder = Folder()
+            try folder.write([
+                "metadata": "Started dump at: a\nFinished dump at: b\n",
+                "\(schema)-schema-create.sql": "CREATE DATABASE `\(schema)`;\n",
+                "\(schema).t-schema.sql": "CREATE TABLE \(condition)t (id INT);\n",
+                "\(schema).t.sql": "INSERT INTO t VALUES (1),(2);\n",
+            ])
+            try trial.target.sql("CREATE DATABASE \(schema)")
+            // What looks for tables does not see it, and the server refuses another of its name.
+            try trial.onTarget(
+                "CREATE TABLE precious (id INT); CREATE VIEW t AS SELECT id FROM precious")
+            for _ in 1...2 {
+                let outcome = try await Self.load(trial, folder).end()
+                #expect(outcome.status == 1)
+                #expect(outcome.text.contains("has not made"), "\(outcome.text)")
+                #expect(try trial.onTarget("SELECT COUNT(*) FROM precious") == "0\n")
+            }
+            try trial.onTarget("DROP VIEW t")
+            let last = try await Self.load(trial, folder).end()
+            #expect(last.status == 0, "\(last.text)")
+            #expect(try trial.onTarget("SELECT COUNT(*) FROM t") == "2\n")
+        }
+
         @Test("rows larger than a packet are refused by name; large statements are taken apart")
         func packets() async throws {
             let target = try await TestServer.start(

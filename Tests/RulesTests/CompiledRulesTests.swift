@@ -114,6 +114,14 @@ struct CompiledRulesTests {
         #expect(try needs() == [true])
         #expect(try needs(table: "x_*", target: "t") == [false])
         #expect(try needs(table: "t") == [false])
+        // Where tables keep their names, only those that the pattern takes come there.
+        #expect(try needs(table: "x_*") == [])
+        #expect(try needs(table: "~^x") == [])
+        #expect(try needs(table: "~^[a-t]$") == [false])
+        // The target may write them in another case.
+        #expect(try needs(table: "T") == [false])
+        #expect(try needs(table: "[!t]") == [false])
+        #expect(try needs(table: "~^[^t]$") == [false])
         #expect(try needs(target: "t") == [false])
         // Tables of that name in several schemas, most likely.
         #expect(try needs(extracts: true) == [false])

@@ -90,7 +90,7 @@ extension TaskFileTests {
                 ] + more).joined(separator: "\n"))
             return try report.value.migrationSettings(
                 SourceSettings(name: "s", server: ConnectionOptions(user: "u"))
-            ).dumpRules()
+            ).dumpRules().digest
         }
         let list = ", block-allow-list: l"
         let one = try rules(list, "block-allow-list: {l: {do-dbs: [a]}}")
@@ -108,6 +108,47 @@ extension TaskFileTests {
             try rules(list, "block-allow-list: {l: {do-dbs: [a]}}", "online-ddl: false"),
         ]
         #expect(Set(others + [one]).count == 5, "\(others)")
+    }
+
+    @Test("in whatever order rules for a dump are written, they are the same")
+    func orderOfDumpRules() throws {
+        func rules(_ list: String, _ more: String = "") throws -> DumpRules {
+            let report = try Self.report(
+                """
+                name: t
+                task-mode: dump
+                target-database: {host: h, user: u}
+                mysql-instances: [{source-id: s, block-allow-list: l}]
+                block-allow-list: {l: {\(list)}}
+                \(more)
+                """)
+            return try report.value.migrationSettings(
+                SourceSettings(name: "s", server: ConnectionOptions(user: "u"))
+            ).dumpRules()
+        }
+        let (a, b) = ("{db-name: a, tbl-name: t}", "{db-name: a, tbl-name: u}")
+        let pairs = [
+            ("do-dbs: [a, b]", "do-dbs: [b, a, b]"),
+            ("ignore-dbs: [a, b]", "ignore-dbs: [b, a]"),
+            ("do-tables: [\(a), \(b)]", "do-tables: [\(b), \(a)]"),
+            ("ignore-tables: [\(a), \(b)]", "ignore-tables: [\(b), \(a)]"),
+        ]
+        for (one, other) in pairs {
+            let (first, second) = (try rules(one), try rules(other))
+            #expect(first.digest == second.digest, "\(one)")
+            // What a version wrote for which order counted is known again.
+            #expect(first.earlierDigest == first.digest, "\(one)")
+            #expect(second.earlierDigest != first.earlierDigest, "\(one)")
+        }
+        let (shadow, other) = ("'^_(.+)_new$', '^_(.+)_x$'", "'^_(.+)_x$', '^_(.+)_new$'")
+        #expect(
+            try rules("do-dbs: [a]", "shadow-table-rules: [\(shadow)]").digest
+                == rules("do-dbs: [a]", "shadow-table-rules: [\(other)]").digest)
+        #expect(
+            try rules("do-dbs: [a]", "shadow-table-rules: [\(shadow)]").digest
+                != rules("do-dbs: [a]", "shadow-table-rules: ['^_(.+)_x$']").digest)
+        // Lists are not each other's.
+        #expect(try rules("do-dbs: [a, b]").digest != rules("ignore-dbs: [a, b]").digest)
     }
 
     @Test("migrations have no files")

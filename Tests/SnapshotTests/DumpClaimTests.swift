@@ -83,6 +83,9 @@ struct DumpClaimTests {
         }
         #expect(rules.contains("other rules"), "\(rules)")
         #expect(try claim.whole(token: token, begun: "here", rules: "r") != nil)
+        // One of a version that wrote the same rules in another way.
+        #expect(
+            try claim.whole(token: token, begun: "here", rules: "now", earlierRules: "r") != nil)
         let table = path + "/s.t-schema.sql"
         let made = try #require(Self.text(table))
         try Self.write(made + "\n", table)

@@ -37,4 +37,20 @@ import Testing
         let error = #expect(throws: SnapshotError.self) { try made.checkNames(suffix: "") }
         #expect(error?.description.contains("trigger") == true)
     }
+
+    @Test(
+        "files of names whose marks join the dot are a dump's own",
+        arguments: ["\u{301}t", "t\u{600}", "a%2Eb"])
+    func marks(_ name: String) {
+        let files = [
+            "\(name)-schema-create.sql", "\(name)-schema-post.sql", "\(name).\(name)-schema.sql",
+            "\(name).\(name)-schema-view.sql", "\(name).\(name)-schema-triggers.sql",
+            "\(name).\(name).000000000.sql",
+        ]
+        for file in files {
+            #expect(DumpFolder.isOwn(file) && DumpFolder.isOwn(file + ".zst"), "\(file)")
+            #expect(DumpFolder.isOwn("\(file).0a1b2c3d.partial"), "\(file)")
+        }
+        #expect(!DumpFolder.isOwn("\(name).sql") && !DumpFolder.isOwn("\(name).t.sql"))
+    }
 }

@@ -274,6 +274,54 @@ import Verification
         #expect(try onTarget(trial, "SELECT COUNT(*) FROM orders WHERE id=9000") == "1\n")
     }
 
+    /// A client stops at the first error: what could not be written for a row that a comment leaves
+    /// there is a comment, too, and its own row stays.
+    @Test func rowsThatAnExtraOneIsInTheWayOfAreLeftToAPerson() async throws {
+        let trial = try await merged()
+        try trial.onTarget(
+            """
+            ALTER TABLE orders ADD UNIQUE (v);
+            DELETE FROM orders WHERE part='1' AND id=7;
+            UPDATE orders SET v='other' WHERE part='1' AND id=8;
+            UPDATE orders SET v='changed' WHERE part='1' AND id=9;
+            INSERT INTO orders VALUES ('1',9000,'row 1 7'),('1',9001,'row 1 8');
+            DELETE FROM orders WHERE part='2' AND id=7;
+            """)
+        var options = orders(trial)
+        options.comparesStructure = false
+        let target = TableName(schema: trial.schema, name: "orders")
+        options.parts = [
+            target: options.tables.map { TablePart(table: $0.source, filled: $0.filled) } + [
+                TablePart(table: nil, filled: [FilledColumn(name: "part", value: "9")]),
+                TablePart(table: nil, filled: [], needsSameName: true),
+            ]
+        ]
+        let result = try await fix(trial, options)
+        let left = [
+            "orders_1 id=7: missing on the target", "orders_1 id=8: column v differs",
+            "orders_1 id=9000: extra on the target", "orders_1 id=9001: extra on the target",
+        ]
+        #expect(
+            result.before.found
+                == (left + [
+                    "orders_1 id=9: column v differs", "orders_2 id=7: missing on the target",
+                ]).sorted())
+        #expect(result.after.found == left.sorted(), "\(result.text)")
+        #expect(
+            try onTarget(trial, "SELECT v FROM orders WHERE part='1' AND id=8") == "other\n")
+        let comment = "-- a row that stays has its values of a unique key: "
+        let waiting = result.text.split(separator: "\n").filter { $0.hasPrefix(comment) }
+        #expect(waiting.count { $0.contains(": DELETE FROM") } == 1, "\(result.text)")
+        #expect(waiting.count { $0.contains(": INSERT INTO") } == 2, "\(result.text)")
+        // Decided, in their order, they do the rest.
+        let extra = "-- may be another source's: "
+        let decided = result.text.split(separator: "\n").compactMap { line in
+            [comment, extra].first { line.hasPrefix($0) }.map { line.dropFirst($0.count) }
+        }
+        try trial.onTarget(decided.joined(separator: "\n"))
+        #expect(try await trial.run(options).verdict == .equal, "\(result.text)")
+    }
+
     /// Nothing is filled in, or something that the column takes for equal.
     @Test(arguments: Trial.Pair.available, [false, true])
     func tablesThatNothingTellsApart(_ pair: Trial.Pair, isFilled: Bool) async throws {
@@ -419,6 +467,38 @@ import Verification
         options.parts = [:]
         try trial.onTarget("INSERT INTO t VALUES (1)")
         #expect(try await trial.run(options).verdict == .equal)
+    }
+
+    @Test func aTableThatCanNotBeCountedLeavesTheOthersAlone() async throws {
+        let trial = try await Trial()
+        try trial.onSource(
+            """
+            CREATE TABLE a (a INT); CREATE TABLE b (a INT); CREATE TABLE c (a INT);
+            INSERT INTO a VALUES (1),(1); INSERT INTO b VALUES (1),(2); INSERT INTO c VALUES (4);
+            """)
+        try trial.onTarget("CREATE TABLE t (a INT); INSERT INTO t VALUES (1),(1),(2),(1),(4)")
+        var options = options(trial, ["a", "b", "c"].map { table(trial, $0, in: "t") })
+        let target = TableName(schema: trial.schema, name: "t")
+        let parts = options.tables.map { TablePart(table: $0.source, filled: $0.filled) }
+        // Asked for behind the comparisons, right before rows are counted.
+        options.readParts = {
+            try trial.onSource("DROP TABLE IF EXISTS a")
+            return [target: parts]
+        }
+        let gone = try await trial.run(options)
+        #expect(gone.tables.map(\.verdict) == [.undecided, .equal, .equal], "\(gone.tables)")
+        #expect(gone.tables[0].undecidedReason?.contains("1146") == true)
+        // What the others have together must be there all the same.
+        try trial.onSource(
+            """
+            CREATE TABLE a (a INT); DELETE FROM c; INSERT INTO c VALUES (1);
+            """)
+        try trial.onTarget("DELETE FROM t; INSERT INTO t VALUES (1),(2)")
+        let lacking = try await trial.run(options)
+        #expect(lacking.tables.allSatisfy { $0.verdict == .undecided }, "\(lacking.tables)")
+        let reasons = lacking.tables.map { $0.undecidedReason ?? "" }
+        #expect(reasons[0].contains("1146"), "\(reasons)")
+        #expect(reasons[1].contains("2 rows, and its tables have 3 together"), "\(reasons)")
     }
 
     @Test func aColumnThatIsToBeFilledAndIsNotThereIsADifference() async throws {

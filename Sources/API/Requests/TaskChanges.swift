@@ -136,7 +136,7 @@ extension ClusterStore {
     /// Whether new settings choose other tables for a dump: the one that is there lacks them.
     private func choosesOthers(_ was: MigrationSettings, _ wanted: MigrationSettings) -> Bool {
         guard wanted.files?.kind == .dump else { return false }
-        return (try? was.dumpRules()) != (try? wanted.dumpRules())
+        return (try? was.dumpRules().digest) != (try? wanted.dumpRules().digest)
     }
 
     /// Removes a task that is stopped, or any with `force`. What it wrote stays in the target.

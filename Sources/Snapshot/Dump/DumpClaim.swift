@@ -47,10 +47,13 @@ public struct DumpClaim: Sendable {
     ///   - token: what the directory was given.
     ///   - begun: where that was, for people.
     ///   - rules: a digest of the rules that choose what is dumped now.
+    ///   - earlierRules: the one that earlier versions would have given to a dump by them.
     /// - Returns: `nil` while it is not whole.
     /// - Throws: `DumpFileError` when it is not here, was made with other rules, or has not all its
     ///   files any more: nothing is begun anew silently.
-    public func whole(token: String, begun: String, rules: String) throws -> Whole? {
+    public func whole(
+        token: String, begun: String, rules: String, earlierRules: String? = nil
+    ) throws -> Whole? {
         let files = DumpDirectory(path: directory)
         let found = try isThere ? DumpFolder.head(in: files) : nil
         guard let head = found, head.token == token else {
@@ -60,7 +63,7 @@ public struct DumpClaim: Sendable {
                     + "dump anew, remove the task and start it again", file: directory)
         }
         guard try files.names().contains(DumpMetadata.fileName) else { return nil }
-        guard head.rules == rules else {
+        guard let made = head.rules, made == rules || made == earlierRules else {
             throw DumpFileError(
                 "the dump in it was made with other rules, and is whole: to dump what these "
                     + "choose, remove the task and start it again with another directory",

@@ -32,7 +32,9 @@ extension DumpFolder {
     /// Whether a file's name is one that ``DumpFileName`` makes: other files of SQL are somebody's.
     private static func isOfDump(_ name: String) -> Bool {
         guard let file = DumpFileName(name) else { return false }
-        let parts = file.stem.split(separator: ".", omittingEmptySubsequences: false)
+        // Not by characters: a dot is one with marks that the table's name begins with.
+        let parts = file.stem.unicodeScalars
+            .split(separator: ".", omittingEmptySubsequences: false).map { Substring($0) }
         switch file.kind {
         case .database, .routines: guard parts.count == 1 else { return false }
         case .table, .view, .triggers: guard parts.count == 2 else { return false }
@@ -44,7 +46,8 @@ extension DumpFolder {
         case .ignored, .unreadable: return false
         }
         return parts.prefix(2).allSatisfy { part in
-            !part.isEmpty && DumpFileName.encode(DumpFileName.decode(part)) == String(part)
+            !part.isEmpty
+                && DumpFileName.encode(DumpFileName.decode(part)).utf8.elementsEqual(part.utf8)
         }
     }
 }

@@ -5,6 +5,35 @@ internal import MySQLCore
 internal import MySQLSyntax
 internal import Rules
 
+/// The tables that a load makes itself: each is recorded before, and again when it is there.
+struct OwnTables {
+    /// Tables that it has made.
+    var made: Set<TableName> = []
+    /// Tables that it was about to make, without having seen that they are made: what has the name
+    /// now may be another's.
+    private var intended: Set<TableName> = []
+
+    init(_ objects: [StoredObject]) {
+        for object in objects where object.kind == .table {
+            if object.definition.first == 0 {
+                intended.insert(object.name)
+            } else {
+                made.insert(object.name)
+            }
+        }
+    }
+
+    func isIntended(_ table: TableName) -> Bool { intended.contains(table) }
+
+    /// What is recorded: the name of the table's file, behind a zero until the table is there.
+    /// Records of earlier versions have none, from before it was.
+    static func record(_ table: LoadPlan.Table, isMade: Bool) -> StoredObject {
+        StoredObject(
+            kind: .table, name: table.name,
+            definition: (isMade ? [] : [0]) + Array((table.definition?.text ?? "").utf8))
+    }
+}
+
 /// Creates what a load needs on the target, and decides what is left to do. Used by one thread.
 struct LoadSchema {
     let plan: LoadPlan
@@ -39,40 +68,116 @@ struct LoadSchema {
         let records = try ledger.chunks(session.connection)
         let objects = try stored.read(session.connection)
         var begun = Dictionary(grouping: records, by: \.table)
-        let owned = Set(objects.filter { $0.kind == .table }.map(\.name))
+        var tables = OwnTables(objects)
         try requireFree(objects)
         try target.execute("SET NAMES utf8mb4")
         try applyDDLSettings(target, from: nil)
         try createSchemas()
+        var there = try look(&begun, tables)
+        // Another load may have looked at the same moment, and seen the same.
+        if try claim() { there = try look(&begun, tables) }
+        let adopted = plan.tables.filter { there.contains($0.name) && tables.isIntended($0.name) }
+        try stored.write(
+            adopted.map { stored.storeStatement(OwnTables.record($0, isMade: true)) },
+            by: coordinator)
+        let missing = plan.tables.filter { !there.contains($0.name) }
+        try createTables(missing)
+        tables.made.formUnion((adopted + missing).map(\.name))
+        let now = try SchemaReader(target).shapes(of: plan.tables.map(\.name))
+        try target.execute("COMMIT")
+        let lasting = try startOver(begun, now)
+        var prepared = jobs(begun, now, lasting, made: tables.made)
+        let recorded = Set(objects.map(Self.identity))
+        prepared.isComplete =
+            prepared.isComplete && missing.isEmpty
+            && plan.objects.allSatisfy { recorded.contains(Self.identity($0)) }
+        return prepared
+    }
+
+    /// Looks at the tables that the target has.
+    ///
+    /// - Parameter begun: records of what was loaded; those of tables that are gone are forgotten.
+    /// - Returns: tables that are there, and may be loaded into.
+    private func look(
+        _ begun: inout [TableName: [ChunkRecord]], _ own: OwnTables
+    ) throws -> Set<TableName> {
+        var there: Set<TableName> = []
         let shapes = try SchemaReader(target).shapes(of: plan.tables.map(\.name))
         try target.execute("COMMIT")
         for table in plan.tables {
             if let shape = shapes[table.name] {
+                there.insert(table.name)
                 if let records = begun[table.name] {
                     try requireRows(table.name, records)
-                } else if !owned.contains(table.name) {
+                } else if !own.made.contains(table.name) {
                     try check(table, shape)
                 }
-            } else if table.isSequence {
-                if !owned.contains(table.name) { try requireNone(table.name) }
+            } else if try isThere(table, own) {
+                there.insert(table.name)
             } else if begun[table.name] != nil {
                 // It was dropped, with what was loaded.
                 try forget([table.name])
                 begun[table.name] = nil
             }
         }
-        let missing = plan.tables.filter { shapes[$0.name] == nil }
-        try createTables(missing)
-        let now = try SchemaReader(target).shapes(of: plan.tables.map(\.name))
+        return there
+    }
+
+    /// Whether the target has something of the name that tells no shape: a sequence, or a table
+    /// where the server keeps names in another case.
+    private func isThere(_ table: LoadPlan.Table, _ own: OwnTables) throws -> Bool {
+        let isOwn = own.made.contains(table.name) || own.isIntended(table.name)
+        guard table.isSequence || isOwn, try exists(table.name) else { return false }
+        if table.isSequence {
+            // It has no rows that could be doubled: its own one is replaced.
+            if isOwn { return true }
+            throw SnapshotError.unsupported(
+                object: "sequence \(table.name)",
+                detail: "the target has it; drop it there, or leave it out (--exclude)")
+        }
+        return try own.made.contains(table.name) || isEmpty(table.name)
+    }
+
+    /// Makes sure that no other load writes to the tables.
+    ///
+    /// - Returns: whether that was not so before: the target must be looked at again.
+    private func claim() throws -> Bool {
+        let claims = TableClaims(meta: meta, key: key)
+        switch try claims.claim(plan.tables.map(\.name), by: coordinator, isEmpty: isEmpty) {
+        case .unchanged: return false
+        case .taken(from: let others):
+            for other in others {
+                // A definition of it may still be under way.
+                let lock = DDLLock(session: ddl, meta: meta, key: other)
+                try lock.take()
+                try lock.release()
+            }
+            return true
+        case .held(let table, by: let other, isRunning: true):
+            throw SnapshotError.unsupported(
+                object: "table \(table)",
+                detail: "another load (\(other)) is at work on it: wait for its end, or end it and "
+                    + "drop the table; or leave it out (--exclude)")
+        case .held(let table, by: let other, isRunning: false):
+            throw SnapshotError.unsupported(
+                object: "table \(table)",
+                detail: "the target has it, with rows, and another load (\(other)) has begun it; "
+                    + "drop or empty it there, or leave it out (--exclude)")
+        }
+    }
+
+    private func isEmpty(_ table: TableName) throws -> Bool {
+        var rows: [[String?]] = []
+        do throws(MySQLError) {
+            rows = try target.rows("SELECT 1 FROM \(table.quoted) LIMIT 1")
+        } catch {
+            let isAbsent =
+                error.code == MySQLErrorCode.noSuchTable
+                || error.code == MySQLErrorCode.unknownDatabase
+            guard isAbsent else { throw error }
+        }
         try target.execute("COMMIT")
-        let lasting = try startOver(begun, now)
-        var prepared = jobs(begun, now, lasting, made: owned.union(missing.map(\.name)))
-        let recorded = Set(objects.map(Self.identity))
-        prepared.isComplete =
-            prepared.isComplete
-            && plan.tables.allSatisfy { shapes[$0.name] != nil || $0.isSequence }
-            && plan.objects.allSatisfy { recorded.contains(Self.identity($0)) }
-        return prepared
+        return rows.isEmpty
     }
 
     /// Records that something is under way.
@@ -106,30 +211,41 @@ struct LoadSchema {
     }
 
     private func createTables(_ tables: [LoadPlan.Table]) throws {
+        for table in tables where table.create == nil || table.definition == nil {
+            throw DumpFileError(
+                "the dump does not create the table \(table.name), and the target has none: "
+                    + "create it there", file: plan.directory.path)
+        }
+        // Before any is made: whose a table is must be known whenever it is there.
+        try stored.write(
+            tables.map { stored.storeStatement(OwnTables.record($0, isMade: false)) },
+            by: coordinator)
         for table in tables {
-            guard let create = table.create, let file = table.definition else {
-                throw DumpFileError(
-                    "the dump does not create the table \(table.name), and the target has none: "
-                        + "create it there", file: plan.directory.path)
-            }
-            // Before it is made: whose it is must be known whenever it is there.
-            try stored.write(
-                [
-                    stored.storeStatement(
-                        StoredObject(
-                            kind: .table, name: table.name, definition: Array(file.text.utf8)))
-                ], by: coordinator)
+            guard let create = table.create else { continue }
             try target.execute("USE \(quoteIdentifier(table.name.schema))")
-            try run(create, "table \(table.name)", existing: 1050)
+            guard try run(create, "table \(table.name)", existing: 1050) else {
+                try stored.write([stored.removeStatement(.table, table.name)], by: coordinator)
+                throw SnapshotError.unsupported(
+                    object: "table \(table.name)",
+                    detail: "the target has a table or view of this name that this load has not "
+                        + "made; drop it there, or leave it out (--exclude)")
+            }
+            // Before it has rows: those of one that is there and not known to be made are others'.
+            try stored.write(
+                [stored.storeStatement(OwnTables.record(table, isMade: true))], by: coordinator)
         }
     }
 
     /// Runs a definition. Its text is as servers show it, in UTF-8, whatever charset its file has
     /// for values.
     ///
-    /// - Parameter existing: the error that says that it is there: by a late statement of an
-    ///   earlier run.
-    private func run(_ create: DumpStatement, _ what: String, existing: UInt32) throws {
+    /// - Parameter existing: the error that says that it is there. No statement of an earlier run is
+    ///   on its way: this one holds the load's DDL lock.
+    /// - Returns: false where it is there, and so was not made.
+    @discardableResult
+    private func run(
+        _ create: DumpStatement, _ what: String, existing: UInt32
+    ) throws -> Bool {
         let charset = create.settings.charset == "binary" ? "utf8mb4" : create.settings.charset
         try target.execute("SET NAMES \(quoteIdentifier(charset))")
         try applyDDLSettings(target, from: nil)
@@ -142,11 +258,14 @@ struct LoadSchema {
         do throws(MySQLError) {
             try target.execute(create.text)
         } catch {
-            if error.code == existing { return }
+            if error.code == existing { return false }
             guard error.retry == .no else { throw error }
             throw SnapshotError.unsupported(
                 object: what, detail: "the target refuses its definition: \(error.message)")
         }
+        // With IF NOT EXISTS, as later versions of mydumper have it, that is a note alone.
+        let notes = try target.rows("SHOW WARNINGS")
+        return !notes.contains { $0.count > 1 && $0[1] == String(existing) }
     }
 
     /// Whether a table that was there may be used.
@@ -203,17 +322,13 @@ struct LoadSchema {
                 + "is loaded again")
     }
 
-    private func requireNone(_ sequence: TableName) throws {
+    private func exists(_ table: TableName) throws -> Bool {
         let found = try target.rows(
             "SELECT 1 FROM information_schema.TABLES "
-                + "WHERE TABLE_SCHEMA=\(utf8Literal(sequence.schema)) "
-                + "AND TABLE_NAME=\(utf8Literal(sequence.name))")
+                + "WHERE TABLE_SCHEMA=\(utf8Literal(table.schema)) "
+                + "AND TABLE_NAME=\(utf8Literal(table.name)) AND TABLE_TYPE<>'VIEW'")
         try target.execute("COMMIT")
-        guard found.isEmpty else {
-            throw SnapshotError.unsupported(
-                object: "sequence \(sequence)",
-                detail: "the target has it; drop it there, or leave it out (--exclude)")
-        }
+        return !found.isEmpty
     }
 
     // MARK: What is left

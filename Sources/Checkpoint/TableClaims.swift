@@ -1,0 +1,174 @@
+internal import MySQLClient
+public import MySQLCore
+
+/// Which load writes to which tables of the target, so that two of them never write to one.
+///
+/// A load looks at a table, finds it empty or missing, and begins; another that looks at the same
+/// moment finds the same. So each claims its tables, durably and under its run's token, and looks
+/// again afterwards: whoever comes later finds the claim, or what was done under it. A claim has no
+/// end. Another load takes it over when its holder is not running and has left the table empty, or
+/// when it was dropped; the holder's run is then over, and what it has recorded of the table is
+/// forgotten.
+public struct TableClaims {
+    /// What became of a claim.
+    public enum Outcome: Sendable, Hashable {
+        /// All tables were this subtask's before.
+        case unchanged
+        /// They are now. What the target has of them must be looked at again, behind the DDL locks
+        /// of those subtasks from which some were taken over.
+        case taken(from: [SubtaskKey])
+        /// Nothing was claimed: a table is another subtask's, which is running, or has rows in it.
+        case held(TableName, by: SubtaskKey, isRunning: Bool)
+    }
+
+    private struct Holder: Codable {
+        var task: String
+        var source: String
+
+        var key: SubtaskKey { SubtaskKey(task: task, source: source) }
+    }
+
+    private struct Held: Error {
+        var table: TableName
+        var holder: SubtaskKey
+        var isRunning: Bool
+    }
+
+    private let meta: MetaSchema
+    private let key: SubtaskKey
+    /// Claims are nobody's rows: two subtasks must find the same one.
+    private let records: StoredObjects
+
+    /// Makes the claims of one subtask.
+    public init(meta: MetaSchema, key: SubtaskKey) {
+        self.meta = meta
+        self.key = key
+        records = StoredObjects(meta: meta, key: SubtaskKey(task: "", source: ""))
+    }
+
+    /// Claims tables, all or none. When it returns ``Outcome/taken(from:)``, no other load writes to
+    /// them any more, but for a definition that may be under way.
+    ///
+    /// - Parameters:
+    ///   - tables: their names on the target.
+    ///   - coordinator: of the subtask's run.
+    ///   - isEmpty: whether a table has no rows now, or does not exist; it must ask over another
+    ///     connection than the coordinator's.
+    /// - Throws: ``CheckpointError``, `MySQLError`, and what `isEmpty` throws.
+    public func claim(
+        _ tables: [TableName], by coordinator: Coordinator, isEmpty: (TableName) throws -> Bool
+    ) throws -> Outcome {
+        var outcome = Outcome.unchanged
+        do {
+            try coordinator.transaction { connection in
+                try coordinator.update("phase=phase", connection)
+                outcome = try claim(tables, connection, isEmpty)
+            }
+        } catch let held as Held {
+            return .held(held.table, by: held.holder, isRunning: held.isRunning)
+        }
+        return outcome
+    }
+
+    private func claim(
+        _ tables: [TableName], _ connection: Connection, _ isEmpty: (TableName) throws -> Bool
+    ) throws -> Outcome {
+        guard !tables.isEmpty else { return .unchanged }
+        // Where the server does not tell case apart, two names may be one table.
+        let folds = try connection.value("SELECT @@lower_case_table_names") != "0"
+        // In one order, so that two loads wait for each other, and do not lock each other out.
+        let wanted = Set(tables.map { claimed($0, folds: folds) }).sorted()
+        let added = try insert(wanted, connection)
+        if added == wanted.count { return .taken(from: []) }
+        let known = try records.readLocked(connection).filter { $0.kind == .claim }
+        var holders: [TableName: SubtaskKey] = [:]
+        for record in known { holders[record.name] = try record.decoded(as: Holder.self).key }
+        var others: [SubtaskKey: [TableName]] = [:]
+        for table in tables {
+            guard let holder = holders[claimed(table, folds: folds)] else {
+                throw CheckpointError.inconsistent(detail: "the claim of \(table) is gone")
+            }
+            if holder != key { others[holder, default: []].append(table) }
+        }
+        if others.isEmpty { return added == 0 ? .unchanged : .taken(from: []) }
+        let sorted = others.keys.sorted { ($0.task, $0.source) < ($1.task, $1.source) }
+        for other in sorted {
+            try end(other, others[other] ?? [], folds: folds, connection, isEmpty)
+        }
+        let taken = others.values.flatMap { $0 }.map { claimed($0, folds: folds) }
+        for table in Set(taken).sorted() {
+            try connection.execute(records.storeStatement(try record(table)))
+        }
+        return .taken(from: sorted)
+    }
+
+    private func claimed(_ table: TableName, folds: Bool) -> TableName {
+        folds
+            ? TableName(schema: table.schema.lowercased(), name: table.name.lowercased()) : table
+    }
+
+    private func record(_ table: TableName) throws -> StoredObject {
+        try StoredObject(
+            kind: .claim, name: table, encoding: Holder(task: key.task, source: key.source))
+    }
+
+    /// Claims what nobody has claimed; what another load is just claiming is waited for.
+    ///
+    /// - Returns: how many that are.
+    private func insert(_ tables: [TableName], _ connection: Connection) throws -> Int {
+        var added = 0
+        var rest = tables[...]
+        while !rest.isEmpty {
+            let values = try rest.prefix(200).map { table -> String in
+                let definition = hexLiteral([1] + (try record(table).definition))
+                return "('','','\(StoredObject.Kind.claim.rawValue)',\(utf8Literal(table.schema)),"
+                    + "\(utf8Literal(table.name)),\(definition))"
+            }
+            rest = rest.dropFirst(200)
+            added += Int(
+                try connection.execute(
+                    "INSERT IGNORE INTO \(meta.table("object")) (task, source, kind, schema_name, "
+                        + "table_name, definition) VALUES " + values.joined(separator: ",")))
+        }
+        return added
+    }
+
+    /// Ends what another subtask does to tables: none of its transactions commits from here on.
+    private func end(
+        _ other: SubtaskKey, _ tables: [TableName], folds: Bool, _ connection: Connection,
+        _ isEmpty: (TableName) throws -> Bool
+    ) throws {
+        let run = try connection.value(
+            "SELECT HEX(run) FROM \(meta.table("subtask")) WHERE \(other.condition) FOR UPDATE")
+        // One that was forgotten writes nothing, and finds the claim gone if it is begun anew.
+        guard let run else { return }
+        let token = unhex(run)
+        if token.count == 16,
+            try connection.value("SELECT IS_USED_LOCK(\(RunToken(token).lockName("c")))") != nil
+        {
+            throw Held(table: tables[0], holder: other, isRunning: true)
+        }
+        // As a takeover does it, which also waits for transactions under way: lanes may outlive
+        // the session that holds the run's lock.
+        try connection.execute("DELETE FROM \(meta.table("lane")) WHERE \(other.condition)")
+        try connection.execute(
+            "UPDATE \(meta.table("subtask")) SET run=\(hexLiteral([UInt8](repeating: 0, count: 16)))"
+                + ", beat=beat+1 WHERE \(other.condition)")
+        for table in tables {
+            guard try isEmpty(table) else {
+                throw Held(table: table, holder: other, isRunning: false)
+            }
+            // It would go on behind rows that are not there, or are not its own.
+            let (schema, name) =
+                folds ? ("LOWER(schema_name)", "LOWER(table_name)") : ("schema_name", "table_name")
+            let its = claimed(table, folds: folds)
+            let condition =
+                "\(other.condition) AND \(schema)=\(utf8Literal(its.schema)) "
+                + "AND \(name)=\(utf8Literal(its.name))"
+            try connection.execute("DELETE FROM \(meta.table("chunk")) WHERE \(condition)")
+            try connection.execute(
+                "DELETE FROM \(meta.table("object")) WHERE \(condition) "
+                    + "AND kind='\(StoredObject.Kind.table.rawValue)'")
+        }
+    }
+}
