@@ -30,7 +30,11 @@ import Testing
             definitionsOf: stale)
         #expect(source.covers(stale))
         var target = f.configuration.target
-        if let port { target.port = port }
+        if let port {
+            target.port = port
+            // The proxy looks into packets.
+            target.tls = TLSOptions(mode: .disabled)
+        }
         let session = try TargetSession(target, role: .coordinator)
         let (meta, key) = (f.configuration.meta, f.configuration.key)
         let token = RunToken(randomToken())
@@ -232,7 +236,8 @@ import Testing
         let proxy = try FaultProxy(to: f.target)
         defer { proxy.close() }
         proxy.cutNext(.toServer, matching: Array("RETURN 2".utf8))
-        #expect(throws: MySQLError.self) { try repair(f, stale, through: proxy.port) }
+        let cut = #expect(throws: MySQLError.self) { try repair(f, stale, through: proxy.port) }
+        #expect(cut?.isConnectionLost == true, "\(String(describing: cut))")
         #expect(throws: (any Error).self) { try f.target.sql("SELECT f()", database: f.schema) }
         #expect(try records(f) == "had.function\n")
         // MySQL has no such type, so that what there was has to come back.
