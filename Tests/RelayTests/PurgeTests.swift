@@ -106,7 +106,7 @@ extension LossTests {
                 Issue.record("\(String(describing: error))")
                 return
             }
-            #expect(directory.files(folder).count == 3)
+            #expect(try directory.files(folder).count == 3)
             #expect(Folder.names(scratch.path + "/skein/requests").isEmpty)
             withExtendedLifetime(lock) {}
         }
@@ -150,7 +150,7 @@ extension LossTests {
             #expect(throws: RelayError.self) {
                 try archive.purge(before: "bin.000003", olderSeconds: nil, isForced: false, now: 0)
             }
-            #expect(directory.files(folder).count == 3)
+            #expect(try directory.files(folder).count == 3)
             #expect(
                 try archive.purge(before: "bin.000002", olderSeconds: nil, isForced: true, now: 0)
                     .count == 1)
@@ -159,7 +159,7 @@ extension LossTests {
             #expect(throws: RelayError.self) {
                 try again.purge(before: "bin.000003", olderSeconds: nil, isForced: false, now: 0)
             }
-            #expect(directory.files(folder).count == 2 && !directory.isOurs)
+            #expect(try directory.files(folder).count == 2 && !directory.isOurs)
         }
 
         @Test("when it can't be read what is needed, nothing is removed, unless told so")
@@ -180,7 +180,7 @@ extension LossTests {
                 Issue.record("\(String(describing: error))")
                 return
             }
-            #expect(directory.files(folder).count == 3)
+            #expect(try directory.files(folder).count == 3)
             Folder.removeEmpty(need)
             try directory.setNeed("task", folder, "bin.000002")
             #expect(try purge(isForced: false) == ["\(folder)/bin.000001"])
@@ -205,10 +205,10 @@ extension LossTests {
             let scratch = Scratch()
             let (directory, folder) = try Self.threeFiles(scratch)
             let catalog = Catalog(directory)
-            catalog.load()
+            try catalog.load()
             #expect(catalog.asideBytes == 0)
             let path = try catalog.putAside(folder, ["bin.000001"])
-            catalog.load()
+            try catalog.load()
             #expect(catalog.asideBytes == 4 && catalog.bytes == 8)
             // The file itself is old: what counts is when it was put there.
             try Self.age("\(path)/\(folder).bin.000001", seconds: 100 * Self.day)
@@ -228,7 +228,7 @@ extension LossTests {
                 try Purge(catalog).run(rules, now: Self.now) == ["skein/lost/bin.000001.4"])
             #expect(!Folder.exists(path) && catalog.asideBytes == 0)
             // Of the log nothing has gone.
-            #expect(directory.files(folder) == ["bin.000002", "bin.000003"])
+            #expect(try directory.files(folder) == ["bin.000002", "bin.000003"])
         }
 
         @Test("who purges by hand removes what was put aside with an age, and is told of it")
@@ -237,7 +237,7 @@ extension LossTests {
             let (directory, folder) = try Self.threeFiles(scratch)
             _ = try directory.lock()
             let catalog = Catalog(directory)
-            catalog.load()
+            try catalog.load()
             let path = try catalog.putAside(folder, ["bin.000001"])
             try Self.age(path, seconds: 7200)
             let archive = try RelayArchive(path: scratch.path)

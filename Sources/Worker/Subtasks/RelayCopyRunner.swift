@@ -159,10 +159,11 @@ final class RelayCopyRunner: Sendable {
     private func keepRoom(_ log: RelayLog) async throws -> Bool {
         while true {
             try await Task.sleep(for: .seconds(1))
-            guard !log.needs.isEmpty else { continue }
+            guard !log.needers.isEmpty else { continue }
             try log.forgetNeeds(rests.value)
             guard log.status.state == .paused else { continue }
-            for task in log.needs.keys {
+            // Also one of a file that was removed by force: it holds up all that follows.
+            for task in log.needers {
                 try log.forgetNeed(task)
                 logger.warning(
                     "the relay log's copy is at its limit, and gives up what a task needs",

@@ -151,10 +151,10 @@ final class RelayRest: Sendable {
     ///
     /// - Returns: whether there is still something that anybody can want.
     private func purge(_ log: RelayLog) throws -> Bool {
-        try log.forgetLostNeeds()
+        let needers = try log.forgetLostNeeds()
         try log.purge(olderSeconds: Self.keepSeconds)
         show(log)
-        if log.isRead || !log.needs.isEmpty { return true }
+        if log.isRead || !needers.isEmpty { return true }
         let now = wallClockMicroseconds() / 1_000_000
         return try RelayArchive(path: options.folder).files()
             .contains { $0.changedSeconds + Self.keepSeconds > now }
