@@ -82,6 +82,13 @@ final class Catalog: Sendable {
         state.withLock { $0.shelves.reduce(0) { $0 + $1.files.reduce(0) { $0 + $1.size } } }
     }
 
+    /// Whether a file is here.
+    func holds(_ file: (folder: RelayFolder, file: String)) -> Bool {
+        shelves.contains { shelf in
+            shelf.folder == file.folder && shelf.files.contains { $0.name == file.file }
+        }
+    }
+
     /// Bytes of files that were put aside: they are no part of the log, nor of its limit.
     var asideBytes: UInt64 { aside.withLock { $0 } }
 

@@ -159,7 +159,8 @@ enum Folder {
             if case .system(_, _, let code) = error, code == ENOENT { return nil }
             throw error
         }
-        return try file.bytes(Int(min(file.size, 256 << 20)), at: 0)
+        // Something else than a file may say that it has no bytes; to read it tells.
+        return try file.bytes(Int(min(max(file.size, 4096), 256 << 20)), at: 0)
     }
 
     /// Whether a plain file is there.

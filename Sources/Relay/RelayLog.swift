@@ -479,13 +479,9 @@ public final class RelayLog: EventSource {
     public func forgetLostNeeds() throws -> Set<String> {
         // No need is noted, and no file removed, between the two looks.
         try catalog.maintained {
-            let shelves = catalog.shelves
             var needers: Set<String> = []
             for (name, need) in try catalog.directory.needsForRemoval() {
-                let isHere = shelves.contains { shelf in
-                    shelf.folder == need.folder && shelf.files.contains { $0.name == need.file }
-                }
-                if isHere {
+                if catalog.holds(need) {
                     needers.insert(name)
                 } else {
                     try catalog.directory.removeNeed(name)
