@@ -21,6 +21,8 @@ final class RelayRest: Sendable {
     private struct State {
         var shown: MigrationStatus.Relay?
         var log: RelayLog?
+        /// What the log has warned of, and was said: nobody else looks.
+        var warned: Set<String> = []
         /// Whether it has ended since nothing is left that anybody can want.
         var isUseless = false
     }
@@ -172,7 +174,15 @@ final class RelayRest: Sendable {
             + (tasks.isEmpty ? "others, for a day" : tasks.joined(separator: ", "))
         shown.isCopy = true
         let new = shown
-        state.withLock { $0.shown = new }
+        let warnings = log.status.warnings
+        let unsaid = state.withLock { state in
+            defer { state.warned.formUnion(warnings) }
+            state.shown = new
+            return warnings.filter { !state.warned.contains($0) }
+        }
+        for warning in unsaid {
+            logger.warning("the relay log warns", metadata: ["reason": "\(warning)"])
+        }
     }
 
     private func showProblem(_ reason: String) {
