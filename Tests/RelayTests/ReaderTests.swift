@@ -151,7 +151,7 @@ struct ReaderTests {
             let known = try server.gtids()
             let end = try server.end()
             let catalog = Catalog(RelayDirectory(path: scratch.path))
-            catalog.load()
+            try catalog.load()
             let list = catalog.shelves[0]
             // Its head, which says what is before it, has not come yet.
             catalog.begin("bin.999999", size: 4, IndexBuilder())
@@ -268,7 +268,7 @@ struct ReaderTests {
                 try Writing.run(server, "look", 3...80)
                 let end = try server.end()
                 try await wait(for: "the relay to be saved") {
-                    RelayDirectory(path: scratch.path).folders().first
+                    try RelayDirectory(path: scratch.path).folders().first
                         .flatMap { RelayDirectory(path: scratch.path).meta($0) }?.position
                         == end.offset
                 }
