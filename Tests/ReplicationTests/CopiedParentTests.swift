@@ -224,6 +224,41 @@ struct CopiedParentTests {
         #expect(try outcome("TRUNCATE TABLE f", tied, ["c": 9, "f": 1], own: []) == "carried")
     }
 
+    @Test("a decided statement leaves what was copied behind it as the copy has found it")
+    func decided() throws {
+        var later = Self.table("g", ["f"])
+        later.columns.append(ColumnShape(name: "more", type: ColumnType(.int)))
+        var moved = later
+        moved.name = Self.name("d")
+        let statements: [(String, [TableShape], [String: Int], TableShape)] = [
+            ("RENAME TABLE f TO g", [Self.table("f"), later], ["g": 9, "f": 1], later),
+            ("RENAME TABLE c TO d", [Self.table("f", ["c"]), moved], ["d": 9], moved),
+            // It refers to another f than the one that gets a name here.
+            ("RENAME TABLE f TO h", [Self.table("f"), later], ["g": 9, "f": 1], later),
+        ]
+        let decisions: [StatementDecision] = [.skip, .replace(["ALTER TABLE f ADD KEY k (n)"])]
+        for (sql, tables, copied, kept) in statements {
+            for decision in decisions {
+                let catalog = try Self.catalog(tables, copied: copied, own: ["c", "d"])
+                catalog.decisions = [TargetRig.identity(5).decisionKey: decision]
+                let effects: [DDL]
+                let context: SyntaxContext
+                switch try Self.decide(sql, catalog) {
+                case .filtered(let ddl, let its): (effects, context) = (ddl, its)
+                case .run(_, let ddl, let its): (effects, context) = (ddl, its)
+                default:
+                    Issue.record("\(sql) has no effects")
+                    continue
+                }
+                #expect(effects.count == 1, "\(sql)")
+                let changed = try catalog.carry(
+                    effects, context, TargetRig.position(5), target: [:], isCompared: false)
+                #expect(catalog.state.tables[kept.name] == kept, "\(sql), \(decision)")
+                #expect(!changed.contains { $0.0 == kept.name }, "\(sql), \(decision)")
+            }
+        }
+    }
+
     @Test("DROP DATABASE takes views along that were not copied with the tables that came")
     func views() throws {
         let tables = [Self.table("f"), Self.table("c")]
