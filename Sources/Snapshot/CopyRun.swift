@@ -360,10 +360,10 @@ struct CopyRun: Sendable {
             }
             let present = try plan.merged(with: table).union([table])
             let all = present.union(recorded[target] ?? [])
+            // What others go to, too, may be its users', which a run that was killed has emptied.
             let isFollowed =
-                !configuration.intoExisting
-                && (only?.contains(table) == true
-                    || only != nil && half.contains(table) && all.count == 1)
+                !configuration.intoExisting && all.count == 1
+                && (only.map { $0.contains(table) || half.contains(table) } ?? false)
             if isFollowed || all.contains(where: { owned[$0] != nil }) {
                 targets.insert(target)
             } else if !configuration.intoExisting {
