@@ -148,6 +148,13 @@ extension TableCatalog {
             }
             for name in changed where !later.contains(name) { out[name] = state.tables[name] }
         }
+        // Children follow their parents' new names in what is stored, too.
+        for (name, shape) in state.tables where !later.contains(name) && mapping.selects(name) {
+            guard let old = before.tables[name], old.foreignKeys != shape.foreignKeys else {
+                continue
+            }
+            out[name] = shape
+        }
         return out.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
     }
 
