@@ -119,13 +119,18 @@ extension ArraySlice<UInt8> {
         return true
     }
 
-    /// Drops the name in backticks that it begins with; false where there is none.
+    /// Drops the quoted name that it begins with, in backticks, or in double quotes as under
+    /// ANSI_QUOTES; false where there is none.
     fileprivate mutating func dropQuoted() -> Bool {
-        guard drop("`") else { return false }
-        while let end = firstIndex(of: UInt8(ascii: "`")) {
+        guard let quote = first, quote == UInt8(ascii: "`") || quote == UInt8(ascii: "\"") else {
+            return false
+        }
+        self = dropFirst()
+        while let end = firstIndex(of: quote) {
             self = self[(end + 1)...]
             // Doubled, it is part of the name.
-            if !drop("`") { return true }
+            guard first == quote else { return true }
+            self = dropFirst()
         }
         return false
     }
