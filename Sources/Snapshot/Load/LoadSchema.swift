@@ -82,7 +82,7 @@ struct LoadSchema {
         try target.execute("SET NAMES utf8mb4")
         try applyDDLSettings(target, from: nil)
         // A note is how the server says that a table was there.
-        try target.execute("SET SESSION sql_notes=1, max_error_count=64")
+        try target.execute("SET SESSION sql_notes=1, max_error_count=65535")
         try createSchemas()
         var there = try look(&begun, tables)
         // Another load may have looked at the same moment, and seen the same.
