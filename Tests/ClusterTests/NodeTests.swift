@@ -170,6 +170,14 @@ struct NodeTests {
         }
     }
 
+    @Test("what accepts and closes is tried soon again, and ever less often")
+    func shortLivedConnections() {
+        let pauses = (1...40).map { PeerWatch.pause(after: $0) }
+        #expect(pauses == pauses.sorted())
+        #expect(pauses[0] < .milliseconds(50), "a process that dies is noticed late")
+        #expect(pauses.last == .seconds(1), "it is asked all the time")
+    }
+
     private func within(
         _ what: String, _ condition: () -> Bool
     ) async throws {

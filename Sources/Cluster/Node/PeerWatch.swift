@@ -17,7 +17,25 @@ final class PeerWatch: Sendable {
         var attempt: ProbeAttempt?
         var wasConnected = false
         var nextTry = ContinuousClock.now
+        /// How many connections in a row were closed soon after they had begun.
+        var shortLived = 0
+
+        /// Takes away a connection that was closed. It may only have been idle for too long: whether
+        /// it is accepted anew tells, at once. A process that dies may close its connections before
+        /// it stops listening, so that the next one is still accepted, and closed: soon again, then,
+        /// but ever less often where something accepts and closes for ever.
+        mutating func lose(_ lost: ProbeConnection) {
+            connection = nil
+            guard lost.begun + .seconds(1) > .now else {
+                shortLived = 0
+                nextTry = .now
+                return
+            }
+            shortLived += 1
+            nextTry = .now + PeerWatch.pause(after: shortLived)
+        }
     }
+
     private let name: String
     private let client: EtcdClient
     private let log: Logger
@@ -57,8 +75,7 @@ final class PeerWatch: Sendable {
         var known: [String: Peer] = [:]
         while true {
             wait.wait(
-                for: known.values.compactMap(\.connection),
-                upTo: known.values.contains { $0.attempt != nil } ? 100 : 500)
+                for: known.values.compactMap(\.connection), upTo: Self.limit(known.values))
             try Task.checkCancellation()
             let wanted = Dictionary(
                 peers().filter { $0.record.name != name }.map { ($0.record.name, $0) }
@@ -83,6 +100,26 @@ final class PeerWatch: Sendable {
                 }
             }
         }
+    }
+
+    /// How long there may be nothing to do, in milliseconds, when no connection tells anything.
+    private static func limit(_ peers: some Sequence<Peer>) -> Int32 {
+        var limit = Duration.milliseconds(500)
+        for peer in peers {
+            if peer.attempt != nil {
+                limit = min(limit, .milliseconds(100))
+            } else if peer.connection == nil {
+                limit = min(limit, max(.milliseconds(1), peer.nextTry - .now))
+            }
+        }
+        return Int32(limit.components.attoseconds / 1_000_000_000_000_000)
+    }
+
+    /// How long to wait before the next connection is tried.
+    ///
+    /// - Parameter shortLived: how many in a row were closed soon after they had begun, at least 1.
+    static func pause(after shortLived: Int) -> Duration {
+        min(.milliseconds(16 << min(shortLived, 6)), .seconds(1))
     }
 
     /// Looks at a connection, without waiting.
@@ -112,10 +149,7 @@ final class PeerWatch: Sendable {
             peer.wasConnected = true
             return false
         case .closed:
-            // It may only have been idle for too long: whether it is accepted anew tells. At once,
-            // but not again and again where something accepts and closes for ever.
-            peer.connection = nil
-            peer.nextTry = connection.begun + .seconds(1)
+            peer.lose(connection)
             return false
         case .refused:
             peer.connection = nil
