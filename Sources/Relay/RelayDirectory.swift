@@ -50,10 +50,14 @@ struct RelayDirectory: Sendable, Hashable {
 
     func file(_ folder: RelayFolder, _ name: String) -> String { path + "/\(folder)/\(name)" }
 
-    /// Adds a folder to the index, and makes it.
+    /// Adds a folder to the index, and makes it. Both are on the disk when this returns: events that
+    /// somebody has read may be gone at the source when the machine has lost its power.
     func add(_ folder: RelayFolder) throws(RelayError) {
         try Folder.make(path + "/\(folder)")
+        // In this order: what the index names is there.
+        try Folder.sync(path)
         try writeIndex(try folders().filter { $0 != folder } + [folder])
+        try Folder.sync(path)
     }
 
     /// Removes a folder that holds no binlog file any more.
