@@ -52,6 +52,8 @@ final class Catalog: Sendable {
     private let live = Mutex(Live())
     /// Bytes of what is put aside. Counted inside the lock: who counted later is the one to believe.
     private let aside = Mutex<UInt64>(0)
+    /// What was found at the last look that can't be read of who needs what.
+    private let unread = Mutex<[String]>([])
     /// Held by whoever removes files, or says which must stay.
     private let maintenance = Mutex<Void>(())
 
@@ -89,8 +91,25 @@ final class Catalog: Sendable {
         }
     }
 
+    /// The oldest file.
+    var oldest: (folder: RelayFolder, file: String)? {
+        shelves.first { !$0.files.isEmpty }.map { ($0.folder, $0.files[0].name) }
+    }
+
+    /// The newest file.
+    var newest: (folder: RelayFolder, file: String)? {
+        guard let shelf = shelves.last(where: { !$0.files.isEmpty }), let last = shelf.files.last
+        else { return nil }
+        return (shelf.folder, last.name)
+    }
+
     /// Bytes of files that were put aside: they are no part of the log, nor of its limit.
     var asideBytes: UInt64 { aside.withLock { $0 } }
+
+    /// What can't be read of who needs what, as of the last look, one sentence each.
+    var unreadNeeds: [String] { unread.withLock { $0 } }
+
+    func setUnreadNeeds(_ sentences: [String]) { unread.withLock { $0 = sentences } }
 
     /// Looks what is put aside.
     func countAside() {

@@ -8,6 +8,12 @@ func systemMessage(_ code: Int32) -> String {
     return String(decoding: bytes, as: UTF8.self)
 }
 
+/// What has become durable, for tests: nobody else can see that a sync is missing, or comes late.
+enum Durability {
+    /// Told of the path of each file and folder, when it is on the disk.
+    @TaskLocal static var recorder: (@Sendable (String) -> Void)?
+}
+
 /// An open file. Its owner is one task at a time.
 final class OpenFile {
     let path: String
@@ -86,6 +92,16 @@ final class OpenFile {
     /// Makes what was written durable.
     func sync() throws(RelayError) {
         if fdatasync(descriptor) != 0 { throw .system("sync", path: path, errno: errno) }
+        Durability.recorder?(path)
+    }
+
+    /// Makes durable, of a folder that is open, which files and folders it has.
+    func syncNames() throws(RelayError) {
+        // Not every file system can; those that can't have no better way.
+        if fsync(descriptor) != 0, errno != EINVAL {
+            throw .system("sync", path: path, errno: errno)
+        }
+        Durability.recorder?(path)
     }
 
     /// Cuts the file.
@@ -136,6 +152,11 @@ enum Folder {
         if unsafe mkdir(path, 0o700) != 0, errno != EEXIST {
             throw .system("make folder", path: path, errno: errno)
         }
+    }
+
+    /// Makes durable which files and folders one has.
+    static func sync(_ path: String) throws(RelayError) {
+        try OpenFile(path, O_RDONLY | O_DIRECTORY).syncNames()
     }
 
     /// Whether something is there.

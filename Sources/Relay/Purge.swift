@@ -31,7 +31,8 @@ struct Purge {
     private let catalog: Catalog
     private let warn: (String) -> Void
 
-    /// - Parameter warn: told of what was put aside and can't be removed.
+    /// - Parameter warn: told of what was put aside and can't be removed, and of needs that can't be
+    ///   read.
     init(_ catalog: Catalog, warn: @escaping (String) -> Void = { _ in }) {
         self.catalog = catalog
         self.warn = warn
@@ -116,7 +117,7 @@ struct Purge {
 
     private func removeFiles(_ rules: PurgeRules, _ now: Int64) throws(RelayError) -> [String] {
         var removed: [String] = []
-        let needs = try rules.isForced ? [:] : catalog.directory.needsForRemoval()
+        let noted = try rules.isForced ? NotedNeeds() : look(rules)
         let oldestReader = catalog.oldestReader
         let shelves = catalog.shelves
         for (n, shelf) in shelves.enumerated() {
@@ -126,16 +127,10 @@ struct Purge {
                 let place = WindowPlace(
                     segment: shelf.folder.number,
                     position: BinlogPosition(file: entry.name, offset: 4))
-                let needer = needs.first { _, need in
-                    let needed = WindowPlace(
-                        segment: need.folder.number,
-                        position: BinlogPosition(file: need.file, offset: 4))
-                    return needed <= place
-                }
                 if !rules.isForced {
-                    if let needer {
+                    if let needer = noted.needer(of: place) {
                         guard rules.upTo != nil, removed.isEmpty else { return removed }
-                        throw .needed(file: "\(shelf.folder)/\(entry.name)", by: needer.key)
+                        throw .needed(file: "\(shelf.folder)/\(entry.name)", by: needer)
                     }
                     if let oldestReader, oldestReader < place || isIn(oldestReader, place) {
                         // Who names a file is told when nothing of it was done.
@@ -150,6 +145,19 @@ struct Purge {
             }
         }
         return removed
+    }
+
+    /// Who needs what; of notes that can't be read it is said.
+    private func look(_ rules: PurgeRules) throws(RelayError) -> NotedNeeds {
+        do throws(RelayError) {
+            let noted = try catalog.directory.noted()
+            catalog.setUnreadNeeds(noted.warnings)
+            if !rules.isDry { for warning in noted.warnings { warn(warning) } }
+            return noted
+        } catch {
+            catalog.setUnreadNeeds(["it can't be read who needs what: \(error)"])
+            throw error
+        }
     }
 
     private func isIn(_ reader: WindowPlace, _ file: WindowPlace) -> Bool {

@@ -50,10 +50,14 @@ struct RelayDirectory: Sendable, Hashable {
 
     func file(_ folder: RelayFolder, _ name: String) -> String { path + "/\(folder)/\(name)" }
 
-    /// Adds a folder to the index, and makes it.
+    /// Adds a folder to the index, and makes it. Both are on the disk when this returns: events that
+    /// somebody has read may be gone at the source when the machine has lost its power.
     func add(_ folder: RelayFolder) throws(RelayError) {
         try Folder.make(path + "/\(folder)")
+        // In this order: what the index names is there.
+        try Folder.sync(path)
         try writeIndex(try folders().filter { $0 != folder } + [folder])
+        try Folder.sync(path)
     }
 
     /// Removes a folder that holds no binlog file any more.
@@ -95,14 +99,10 @@ struct RelayDirectory: Sendable, Hashable {
 
     // MARK: needs
 
-    /// What each subtask needs: the oldest file that it may have to read again.
+    /// What each subtask needs: the oldest file that it may have to read again, as far as that can
+    /// be read.
     func needs() -> [String: (folder: RelayFolder, file: String)] {
-        var out: [String: (folder: RelayFolder, file: String)] = [:]
-        for name in Folder.names(path + "/skein/needs") where !name.hasSuffix(".tmp") {
-            let text = Folder.text(path + "/skein/needs/\(name)")
-            out[Self.decoded(name)] = text.flatMap { Self.need($0) }
-        }
-        return out
+        (try? noted())?.files ?? [:]
     }
 
     /// Who has noted a need, also one that can't be read.
@@ -112,29 +112,40 @@ struct RelayDirectory: Sendable, Hashable {
                 .map { Self.decoded($0) })
     }
 
-    /// The same as ``needs()``, for whoever removes files: what can't be read, because there are too
-    /// many open files perhaps, does not say that nothing is needed, nor does what is damaged.
-    func needsForRemoval() throws(RelayError) -> [String: (folder: RelayFolder, file: String)] {
-        var out: [String: (folder: RelayFolder, file: String)] = [:]
+    /// The same as ``needs()``, with those whose notes can't be read, each for itself: what one does
+    /// not say is no reason to keep nothing for the others, nor to stop.
+    ///
+    /// - Throws: when nothing can be said of any of them, or one can't be read for a moment only,
+    ///   because there are too many open files perhaps.
+    func noted() throws(RelayError) -> NotedNeeds {
+        var out = NotedNeeds()
         for name in try Folder.list(path + "/skein/needs") where !name.hasSuffix(".tmp") {
-            let note = path + "/skein/needs/\(name)"
-            // It was forgotten just now.
-            guard let bytes = try Folder.contents(note) else { continue }
-            guard let need = Self.need(String(decoding: bytes, as: UTF8.self)) else {
-                throw .damaged(
-                    path: note, offset: 0,
-                    detail: "it does not say which file a task needs; nothing is removed before "
-                        + "the task has gone on, or the file is removed")
+            do throws(RelayError) {
+                // Without one it was forgotten just now.
+                if let need = try note(name) { out.files[Self.decoded(name)] = need }
+            } catch {
+                if error.isMomentary { throw error }
+                out.unread[Self.decoded(name)] = error
             }
-            out[Self.decoded(name)] = need
         }
         return out
     }
 
-    /// What one subtask needs; `nil`: nothing, or what says so is damaged, and says nothing any more.
+    /// What one subtask needs; `nil`: nothing.
+    ///
+    /// - Throws: when what it has noted can't be read, or is damaged.
     func need(of name: String) throws(RelayError) -> (folder: RelayFolder, file: String)? {
-        let bytes = try Folder.contents(path + "/skein/needs/\(Self.encoded(name))")
-        return bytes.flatMap { Self.need(String(decoding: $0, as: UTF8.self)) }
+        try note(Self.encoded(name))
+    }
+
+    private func note(_ name: String) throws(RelayError) -> (folder: RelayFolder, file: String)? {
+        let note = path + "/skein/needs/\(name)"
+        guard let bytes = try Folder.contents(note) else { return nil }
+        guard let need = Self.need(String(decoding: bytes, as: UTF8.self)) else {
+            throw .damaged(
+                path: note, offset: 0, detail: "it does not say which file a task needs")
+        }
+        return need
     }
 
     private static func need(_ text: String) -> (folder: RelayFolder, file: String)? {

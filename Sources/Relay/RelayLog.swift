@@ -78,8 +78,8 @@ public final class RelayLog: EventSource {
     }
     private let question = Mutex<Question?>(nil)
 
-    /// By the names of those who need something.
-    private let read = Mutex<[String: (folder: RelayFolder, file: String)]>([:])
+    /// Of those who need something.
+    let read = Mutex(ReadPlaces())
 
     private struct Copying {
         var original: (any RelayPeer)?
@@ -201,6 +201,7 @@ public final class RelayLog: EventSource {
         let use = window.use
         let files = shelves.reduce(0) { $0 + $1.files.count }
         let (bytes, aside) = (catalog.bytes, catalog.asideBytes)
+        let problems = catalog.unreadNeeds
         let folder = shelves.last?.folder
         let position = shelves.last?.end?.position
         board.update { status in
@@ -209,6 +210,7 @@ public final class RelayLog: EventSource {
             status.files = files
             status.windowBytes = use.bytes
             status.readers = use.readers
+            status.problems = problems
             status.folder = folder
             status.position = position
         }
@@ -393,109 +395,7 @@ public final class RelayLog: EventSource {
             number: number)
     }
 
-    // MARK: needs and purges
-
-    /// Says what the oldest file is that a subtask may have to read again; it stays, and all after
-    /// it, also across restarts.
-    ///
-    /// - Parameter orOlder: what it needed before stays, when that is older and still here.
-    public func need(
-        _ name: String, _ file: String, of server: ServerUUID, orOlder: Bool = false
-    ) throws {
-        let position = BinlogPosition(file: file, offset: 4)
-        // What is here now is not removed before the need is on the disk.
-        try catalog.maintained {
-            guard let place = catalog.place(at: position, of: server),
-                let folder = catalog.folder(place.segment)
-            else { return }
-            if orOlder, try notesOlder(name, than: file, of: server) { return }
-            try catalog.directory.setNeed(name, folder, file)
-        }
-    }
-
-    /// Says which file a subtask has read everything before. What it needs may be older: where an
-    /// XA transaction was prepared whose decision is still to be read. Nobody waits for that.
-    public func hasRead(_ name: String, _ file: String, of server: ServerUUID) {
-        guard let place = catalog.place(at: BinlogPosition(file: file, offset: 4), of: server),
-            let folder = catalog.folder(place.segment)
-        else { return }
-        read.withLock { $0[name] = (folder, file) }
-    }
-
-    /// Where those are who need something: where they read, as far as they have said.
-    func readPlaces() throws(RelayError) -> [String: (folder: RelayFolder, file: String)] {
-        let known = read.withLock { $0 }
-        return try catalog.directory.needsForRemoval().reduce(into: [:]) { places, need in
-            let here = known[need.key]
-            let isFurther = here.map { Self.place(need.value) < Self.place($0) } ?? false
-            places[need.key] = isFurther ? here : need.value
-        }
-    }
-
-    private static func place(_ file: (folder: RelayFolder, file: String)) -> WindowPlace {
-        WindowPlace(
-            segment: file.folder.number, position: BinlogPosition(file: file.file, offset: 4))
-    }
-
-    /// Whether a subtask has said that it needs an older file of the same server, which is here;
-    /// also when what it has said can't be read just now.
-    public func needsOlder(_ name: String, than file: String, of server: ServerUUID) -> Bool {
-        (try? notesOlder(name, than: file, of: server)) ?? true
-    }
-
-    private func notesOlder(
-        _ name: String, than file: String, of server: ServerUUID
-    ) throws(RelayError) -> Bool {
-        let position = BinlogPosition(file: file, offset: 4)
-        guard let known = try catalog.directory.need(of: name) else { return false }
-        let older = BinlogPosition(file: known.file, offset: 4)
-        guard older < position, let held = catalog.place(at: older, of: server),
-            let place = catalog.place(at: position, of: server)
-        else { return false }
-        return held.segment == place.segment && held.segment == known.folder.number
-    }
-
-    /// The oldest file that each subtask may have to read again, of those that are here.
-    public var needs: [String: (folder: RelayFolder, file: String)] {
-        let shelves = catalog.shelves
-        return catalog.directory.needs().filter { _, need in
-            shelves.contains { shelf in
-                shelf.folder == need.folder && shelf.files.contains { $0.name == need.file }
-            }
-        }
-    }
-
-    /// Who has noted a need, also of a file that was removed all the same: what follows it stays.
-    public var needers: Set<String> { catalog.directory.needers() }
-
-    /// Whether somebody reads its files, and is not at its end.
-    public var isRead: Bool { catalog.oldestReader != nil }
-
-    /// Forgets needs of files that were removed all the same: they are no reason to keep others.
-    ///
-    /// - Returns: who needs a file that is here.
-    /// - Throws: when it can't be read who needs what: then nothing is forgotten.
-    @discardableResult
-    public func forgetLostNeeds() throws -> Set<String> {
-        // No need is noted, and no file removed, between the two looks.
-        try catalog.maintained {
-            var needers: Set<String> = []
-            for (name, need) in try catalog.directory.needsForRemoval() {
-                if catalog.holds(need) {
-                    needers.insert(name)
-                } else {
-                    try catalog.directory.removeNeed(name)
-                }
-            }
-            return needers
-        }
-    }
-
-    /// A subtask needs nothing any more.
-    public func forgetNeed(_ name: String) throws {
-        read.withLock { $0[name] = nil }
-        try catalog.directory.removeNeed(name)
-    }
+    // MARK: purges
 
     /// Removes files by hand, oldest first; when only the age counts, also what was put aside.
     ///

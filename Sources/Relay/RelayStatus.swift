@@ -30,6 +30,8 @@ public struct RelayStatus: Sendable, Hashable {
     public var windowBytes = 0
     /// Readers of the window.
     public var readers = 0
+    /// What of it can't be read now, although that hinders nothing, one sentence each.
+    public var problems: [String] = []
     /// What went on although something was wrong, each once.
     public var warnings: [String] = []
 }

@@ -259,16 +259,23 @@ final class RelayWriter {
             guard log.catalog.bytes >= limit else { break }
             // Where it can't be read who needs what, nothing goes, and nobody is waited for: who is
             // at rest would lose what it needs in a pause.
-            guard (try? log.readPlaces()).map({ isBehind($0) }) ?? false else {
-                for (name, need) in log.needs where isBehind([name: need]) {
-                    log.board.warn(
-                        "the relay log takes more than its limit of \(limit) bytes: \(name) has "
-                            + "read it, and still needs \(need.file), since an XA transaction was "
-                            + "prepared there that may still be committed")
-                }
+            let known = try? log.readPlaces()
+            guard let places = known, isBehind(places) else {
+                if known != nil { warnOfWhatStays(limit) }
                 break
             }
             try await pause("the relay log's limit of \(limit) bytes is reached")
+        }
+    }
+
+    /// Says whose needs keep what is more than the limit, although it is read.
+    private func warnOfWhatStays(_ limit: UInt64) {
+        let resting = log.resting
+        for (name, need) in log.needs where !resting.contains(name) && isBehind([name: need]) {
+            log.board.warn(
+                "the relay log takes more than its limit of \(limit) bytes: \(name) has "
+                    + "read it, and still needs \(need.file), since an XA transaction was "
+                    + "prepared there that may still be committed")
         }
     }
 

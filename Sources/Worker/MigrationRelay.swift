@@ -143,6 +143,8 @@ final class MigrationRelay: Sendable {
             // Another migration's readers may hold on to a log that has ended.
             if isShared, case .inUse = error { throw error }
             if isShared, error.isMomentary { throw error }
+            // Of one's own, nobody else opens it.
+            if isShared { relay.skip(settings.name) }
             state.withLock { $0.isDecided = true }
             warn("no relay log is kept (\(error)); the source must keep its binlog")
             return true
@@ -312,8 +314,10 @@ final class MigrationRelay: Sendable {
 extension Relay.RelayStatus {
     /// For the status of whoever reads it.
     var shown: MigrationStatus.Relay {
-        MigrationStatus.Relay(
-            state: state.rawValue, reason: reason, bytes: bytes, limitBytes: limitBytes,
+        // What can't be read hinders nothing that runs, and is not to look as if it were not there.
+        let unread = problems.isEmpty ? nil : problems.joined(separator: "; ")
+        return MigrationStatus.Relay(
+            state: state.rawValue, reason: reason ?? unread, bytes: bytes, limitBytes: limitBytes,
             position: position?.description)
     }
 }

@@ -62,7 +62,7 @@ public struct MigrationStatus: Sendable, Hashable, Codable {
     public struct Relay: Sendable, Hashable, Codable {
         /// `connecting`, `running`, `paused` or `ended`.
         public var state: String
-        /// Why it pauses, or waits for the source.
+        /// Why it pauses, or waits for the source; or what of it can't be read.
         public var reason: String?
         /// Bytes of its files, those that were put aside included.
         public var bytes: UInt64

@@ -41,6 +41,8 @@ final class SourceRelay: Sendable {
         var asked: [String: SourcePosition?] = [:]
         /// Who the log was opened for.
         var reason = Reason()
+        /// Who reads the source directly, since the log could not be opened.
+        var skipping: Set<String> = []
     }
     /// Who a log was opened for, and from where on.
     struct Reason: Sendable {
@@ -103,7 +105,7 @@ final class SourceRelay: Sendable {
         }
         guard let readers, let log else { return }
         // Some may have come and gone while it was not known: all needs are looked at then.
-        for name in (known ?? needs()).subtracting(readers) { try? log.forgetNeed(name) }
+        log.forgetNeeds(of: (known ?? needs()).subtracting(readers))
     }
 
     /// Who needs something of the files.
@@ -120,6 +122,7 @@ final class SourceRelay: Sendable {
         while true {
             let fresh = Awaited<Opening>()
             let (known, opening) = state.withLock { state in
+                state.skipping.remove(name)
                 if let log = state.log {
                     return (Opening(log: log, reason: state.reason), nil)
                         as (Opening?, Awaited<Opening>?)
@@ -139,6 +142,18 @@ final class SourceRelay: Sendable {
         }
     }
 
+    /// A migration reads the source directly, since the log can't be opened, until it asks for the log
+    /// again: once others have opened that, nobody would say when it need not keep anything for this
+    /// one any more.
+    func skip(_ name: String) {
+        state.withLock { state in
+            state.skipping.insert(name)
+            // Nor is the next one to begin where this one would have.
+            state.asked[name] = nil
+            state.log?.forgetNeeds(of: [name])
+        }
+    }
+
     private func begin(_ opening: Awaited<Opening>) async throws -> Opening {
         do {
             let fresh = try await open()
@@ -147,6 +162,8 @@ final class SourceRelay: Sendable {
                 state.opening = nil
                 state.reason = fresh.reason
                 state.asked = [:]
+                // Before the log can be had: who asks for it again notes anew what it needs.
+                fresh.log.forgetNeeds(of: state.skipping)
                 return Opening(log: fresh.log, reason: fresh.reason)
             }
             opening.give(.success(made))
@@ -188,7 +205,7 @@ final class SourceRelay: Sendable {
             try Self.settle(asked, in: log)
             if let readers {
                 // Of tasks that went away while this worker did not look.
-                for name in self.needs().subtracting(readers) { try log.forgetNeed(name) }
+                log.forgetNeeds(of: self.needs().subtracting(readers))
             }
             return log
         }
@@ -204,7 +221,7 @@ final class SourceRelay: Sendable {
                 try log.need(
                     name, position.binlog.file, of: position.origin.server, orOlder: true)
             } else {
-                try log.forgetNeed(name)
+                log.forgetNeeds(of: [name])
             }
         }
     }
@@ -218,14 +235,11 @@ final class SourceRelay: Sendable {
         }
     }
 
-    /// Forgets what migrations need that do not run; blocks.
+    /// Forgets what migrations need that do not run, where that makes room; blocks.
     ///
-    /// - Returns: those that needed something.
+    /// - Returns: those that have lost something.
     func giveUpNeeds(of names: Set<String>) throws -> Set<String> {
-        guard let log else { return [] }
-        let lost = names.intersection(log.needers)
-        for name in lost { try log.forgetNeed(name) }
-        return lost
+        try log?.giveUpNeeds(of: names) ?? []
     }
 
     private func run(_ opened: Opened) async throws {

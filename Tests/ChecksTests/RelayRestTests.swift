@@ -155,6 +155,27 @@ struct RelayRestTests {
         }
     }
 
+    @Test("a need that can't be read ends nothing, is told of, and goes with its task")
+    func unreadNeed() async throws {
+        try await Self.with { left in
+            let newest = try #require(left.files.last)
+            let count = left.files.count
+            try Data("?".utf8).write(to: URL(filePath: left.folder + "/skein/needs/paused"))
+            try await Self.resting(left, Self.order(["paused"])) { rest in
+                let log = try #require(rest.log)
+                try await Self.wait(for: "the reason") {
+                    rest.status?.log.reason?.contains("paused (whose note can't be read") == true
+                }
+                try await Self.wait(for: "the purge") { !log.status.problems.isEmpty }
+                try await Task.sleep(for: .seconds(1))
+                #expect(rest.log === log && rest.status?.log.state == "ended")
+                #expect(left.files.count == count)
+                rest.order(Self.order(["other"]))
+            }
+            #expect(left.files == [newest])
+        }
+    }
+
     @Test("it goes when the source's worker has what the task needs")
     func covered() async throws {
         try await Self.with { left in

@@ -243,15 +243,21 @@ private struct Neighbours: RelayExchange {
                 for name in ["resting", "gone"] {
                     try log.need(name, first.binlog.file, of: first.origin.server)
                 }
-                let second = try #require(log.contents.first?.files.dropFirst().first?.name)
+                let files = try #require(log.contents.first?.files.map(\.name))
+                let (second, third) = (files[1], files[2])
                 #expect(try log.purge(before: second, isForced: true).count == 1)
                 // It holds up what follows, and can't be seen beside a file.
                 #expect(throws: RelayError.self) {
                     try log.purge(before: last.binlog.file, isForced: false)
                 }
                 #expect(try RelayArchive(path: folder).files().flatMap(\.neededBy) == [])
+                // What another one holds as well makes no room.
+                #expect(try relay.giveUpNeeds(of: ["resting", "other"]) == [])
+                #expect(log.needers == ["resting", "gone"])
+                try log.need("gone", third, of: first.origin.server)
                 #expect(try relay.giveUpNeeds(of: ["resting", "other"]) == ["resting"])
                 #expect(log.needers == ["gone"])
+                #expect(try log.purge(before: last.binlog.file, isForced: true).count == 2)
             }
             // A worker that was started again, after that task was removed.
             let again = SourceRelay(
@@ -262,6 +268,82 @@ private struct Neighbours: RelayExchange {
                 again.expect(["task"], of: ["task"])
                 let log = try await again.open(for: "task", needed: nil).log
                 #expect(log.needers == [])
+            }
+        }
+    }
+
+    @Test("a need that can't be read keeps no log from opening, and is kept in full")
+    func unreadNeeds() async throws {
+        try await TestServer.with(.mariadb) { server in
+            let folder = NSTemporaryDirectory() + "skein-source-\(UUID().uuidString)"
+            defer { try? FileManager.default.removeItem(atPath: folder) }
+            try server.sql("CREATE DATABASE d; CREATE TABLE d.t (a INT)")
+            let first = try Self.position(server)
+            let names: Set<String> = ["task", "resting"]
+            try await Self.opened(server, folder, ["task": first], readers: names) { log in
+                for name in names {
+                    try log.need(name, first.binlog.file, of: first.origin.server)
+                }
+            }
+            // It leads to itself: the superuser can't read that either.
+            for name in names {
+                let note = folder + "/skein/needs/" + name
+                try FileManager.default.removeItem(atPath: note)
+                try FileManager.default.createSymbolicLink(
+                    atPath: note, withDestinationPath: note)
+            }
+            try await Self.opened(server, folder, ["task": first], readers: names) { log in
+                let noted = try log.notedNeeds()
+                #expect(noted.files["task"]?.file == first.binlog.file)
+                #expect(Set(noted.unread.keys) == ["resting"])
+            }
+            // Nobody has it any more.
+            try await Self.opened(server, folder, ["task": first], readers: ["task"]) { log in
+                #expect(log.needers == ["task"])
+            }
+        }
+    }
+
+    @Test("a log that could not be opened keeps nothing for who reads the source instead")
+    func skipped() async throws {
+        try await TestServer.with(.mariadb) { server in
+            let folder = NSTemporaryDirectory() + "skein-source-\(UUID().uuidString)"
+            defer { try? FileManager.default.removeItem(atPath: folder) }
+            try server.sql("CREATE DATABASE d; CREATE TABLE d.t (a INT)")
+            let first = try Self.position(server)
+            let names: Set<String> = ["task", "resting"]
+            try await Self.opened(server, folder, ["task": first], readers: names) { log in
+                for name in names {
+                    try log.need(name, first.binlog.file, of: first.origin.server)
+                }
+            }
+            let relay = SourceRelay(
+                SourceRelay.Options(
+                    folder: folder, source: Self.options(server), serverID: .random(in: 1...9999)),
+                endsWithLog: false, logger: Logger(label: "test"))
+            relay.expect([], of: names)
+            var settings = MigrationSettings(
+                source: Self.options(server), target: Self.options(server),
+                selection: TableSelection(tables: []))
+            settings.name = "task"
+            settings.stateFolder = folder
+            let board = StatusBoard()
+            let migration = MigrationRelay(
+                settings: settings, board: board, serverID: 1, shared: relay,
+                fences: RelayFences(), own: OwnRuns(fences: RelayFences()),
+                logger: Logger(label: "test"))
+            let lock = folder + "/skein/lock"
+            try await Self.running(relay) {
+                try FileManager.default.moveItem(atPath: lock, toPath: lock + "-away")
+                try FileManager.default.createSymbolicLink(
+                    atPath: lock, withDestinationPath: lock)
+                try await migration.open(needed: first)
+                #expect(migration.events == nil && !migration.isRead)
+                #expect(!board.current.warnings.isEmpty)
+                try FileManager.default.removeItem(atPath: lock)
+                try FileManager.default.moveItem(atPath: lock + "-away", toPath: lock)
+                let log = try await relay.open(for: "other", needed: nil).log
+                #expect(log.needers == ["resting"])
             }
         }
     }

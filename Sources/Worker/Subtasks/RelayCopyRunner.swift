@@ -165,11 +165,12 @@ final class RelayCopyRunner: Sendable {
                 logger.warning("the relay log warns", metadata: ["reason": "\(warning)"])
             }
             guard !log.needers.isEmpty else { continue }
-            try log.forgetNeeds(rests.value)
+            log.forgetNeeds(rests.value)
             guard log.status.state == .paused else { continue }
-            // Also one of a file that was removed by force: it holds up all that follows.
-            for task in log.needers {
-                try log.forgetNeed(task)
+            // Also one of a file that was removed by force, or that can't be read: it holds up all
+            // that follows. When it is not known who needs what just now, it is at the next look.
+            let given = (try? log.giveUpNeeds(of: log.needers)) ?? []
+            for task in given.sorted() {
                 logger.warning(
                     "the relay log's copy is at its limit, and gives up what a task needs",
                     metadata: ["task": "\(task)"])

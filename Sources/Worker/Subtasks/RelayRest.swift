@@ -112,10 +112,10 @@ final class RelayRest: Sendable {
             let goesOn = try await withThread("relay-house") {
                 log.answerRequests()
                 if isNew {
-                    try log.forgetNeeds(order)
+                    log.forgetNeeds(order)
                     self.show(log)
                 }
-                return isDue ? try self.purge(log) : true
+                return isDue ? self.purge(log) : true
             }
             version = newest
             guard goesOn else { return true }
@@ -149,29 +149,44 @@ final class RelayRest: Sendable {
         return nil
     }
 
-    /// Removes old files that nobody needs or reads.
+    /// Removes old files that nobody needs or reads. What can't be removed, or looked at, is no
+    /// reason to serve nobody: it stays until the next look.
     ///
     /// - Returns: whether there is still something that anybody can want.
-    private func purge(_ log: RelayLog) throws -> Bool {
-        let needers = try log.forgetLostNeeds()
-        try log.purge(olderSeconds: Self.keepSeconds)
-        show(log)
-        if log.isRead || !needers.isEmpty { return true }
-        let now = wallClockMicroseconds() / 1_000_000
-        return try RelayArchive(path: options.folder).files()
-            .contains { $0.changedSeconds + Self.keepSeconds > now }
+    private func purge(_ log: RelayLog) -> Bool {
+        defer { show(log) }
+        guard RelayArchive.isThere(options.folder) else { return false }
+        do {
+            let needers = try log.forgetLostNeeds()
+            try log.purge(olderSeconds: Self.keepSeconds)
+            if log.isRead || !needers.isEmpty { return true }
+            let now = wallClockMicroseconds() / 1_000_000
+            return try RelayArchive(path: options.folder).files()
+                .contains { $0.changedSeconds + Self.keepSeconds > now }
+        } catch {
+            log.warn("old files of the relay log can't be removed: \(error)")
+            return true
+        }
     }
 
     private func show(_ log: RelayLog) {
         var shown = log.shown
         let unread = orders.value.unreadTasks
-        let tasks = log.needs.keys.sorted().map { task in
-            unread.contains(task) ? "\(task) (whose record can't be read)" : task
+        let kept: String
+        do {
+            let noted = try log.notedNeeds()
+            let tasks = Set(noted.files.keys).union(noted.unread.keys).sorted().map { task in
+                if let error = noted.unread[task] {
+                    return "\(task) (whose note can't be read: \(error))"
+                }
+                return unread.contains(task) ? "\(task) (whose record can't be read)" : task
+            }
+            kept = tasks.isEmpty ? "others, for a day" : tasks.joined(separator: ", ")
+        } catch {
+            kept = "whoever needs them, which can't be read: \(error)"
         }
         shown.state = "ended"
-        shown.reason =
-            "this worker does not run the source; files are kept for "
-            + (tasks.isEmpty ? "others, for a day" : tasks.joined(separator: ", "))
+        shown.reason = "this worker does not run the source; files are kept for " + kept
         shown.isCopy = true
         let new = shown
         let warnings = log.status.warnings
@@ -209,12 +224,15 @@ final class RelayRest: Sendable {
 
 extension RelayLog {
     /// Forgets what nobody needs of this log any more, which is not the one of the source's worker.
-    func forgetNeeds(_ order: RelayRestOrder) throws {
-        for (task, need) in needs {
-            let isThere = order.tasks?.contains(task) ?? true
-            let isElsewhere =
-                order.holding?.covers(task, from: need.file, of: need.folder.server) ?? false
-            if !isThere || isElsewhere { try forgetNeed(task) }
+    ///
+    /// Of a need that can't be read it is not known whether the other one has it.
+    func forgetNeeds(_ order: RelayRestOrder) {
+        let needs = needs
+        let over = needers.filter { task in
+            if let tasks = order.tasks, !tasks.contains(task) { return true }
+            guard let need = needs[task] else { return false }
+            return order.holding?.covers(task, from: need.file, of: need.folder.server) ?? false
         }
+        forgetNeeds(of: over)
     }
 }

@@ -170,7 +170,8 @@ final class SourceRunner: Sendable {
 
     /// Keeps subtasks that rest, and tasks of which nobody knows whether they have one, from holding
     /// up the others. What they need of the relay log stays for as long as there is room; when the
-    /// log has to pause, it is given up, and they read it from the source when they go on.
+    /// log has to pause, what nobody else needs of it is given up, and they read that from the source
+    /// when they go on.
     private func keepRoom() async {
         while !Task.isCancelled {
             try? await Task.sleep(for: .milliseconds(500))
