@@ -187,6 +187,24 @@ struct CopiedParentTests {
         }
     }
 
+    @Test("children of a parent that gets another name are stored as they refer to it then")
+    func storedChildren() throws {
+        let tables = [Self.table("f"), Self.table("k", ["f"]), Self.table("other", ["k"])]
+        for sql in ["RENAME TABLE f TO g", "ALTER TABLE f RENAME TO g"] {
+            let catalog = try Self.catalog(tables, copied: [:])
+            guard
+                case .run(_, let ddl, let context) = try Self.decide(sql, catalog, number: 12)
+            else {
+                Issue.record("\(sql) is not run")
+                continue
+            }
+            let changed = try catalog.carry(ddl, context, TargetRig.position(12), target: [:])
+            #expect(changed.map { $0.0.name } == ["f", "g", "k"], "\(sql)")
+            let child = changed.first { $0.0 == Self.name("k") }?.1
+            #expect(child?.foreignKeys.map(\.parent) == [Self.name("g")], "\(sql)")
+        }
+    }
+
     @Test("what can't be emptied is not sent back to its copy, which would never end")
     func kept() throws {
         func outcome(
