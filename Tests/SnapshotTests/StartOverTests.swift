@@ -154,6 +154,54 @@ import Testing
         #expect(try f.rows("other").target.count == 1)
     }
 
+    @Test(arguments: [true, false])
+    func `what others may write to is emptied where the stream has changed it before`(
+        isRecorded: Bool
+    ) async throws {
+        let f = try await CopyFixture(
+            "snap_anew_shared_\(isRecorded)", meta: "meta_anew_shared_\(isRecorded)",
+            """
+            CREATE TABLE a (id INT PRIMARY KEY, v INT); INSERT INTO a VALUES (1,1),(2,2);
+            CREATE TABLE b (id INT PRIMARY KEY); INSERT INTO b VALUES (1);
+            """)
+        try await f.copy()
+        let meta = f.configuration.meta
+        let stored = StoredObjects(meta: meta, key: f.configuration.key)
+        let connection = try Connection(f.configuration.target)
+        // As if the stream had altered or created it since.
+        let made = "CREATE TABLE `a` (\n  `id` int(11) NOT NULL,\n  PRIMARY KEY (`id`)\n)"
+        try connection.execute(
+            isRecorded
+                ? stored.storeStatement(
+                    StoredObject(
+                        kind: .table, name: f.table("a"), definition: Array(made.utf8)))
+                : stored.removeStatement(.table, f.table("a")))
+        if !isRecorded {
+            try connection.execute("DELETE FROM \(meta.name).chunk WHERE table_name='a'")
+        }
+        try connection.execute("UPDATE \(meta.name).subtask SET phase='copy'")
+        try connection.execute(
+            stored.storeStatement(
+                StoredObject(kind: .restart, name: f.table("a"), definition: [])))
+        try f.source.sql(
+            "DELETE FROM a WHERE id=1; INSERT INTO a VALUES (3,3)", database: f.schema)
+        try f.target.sql("ALTER TABLE a COMMENT='there'", database: f.schema)
+        let pattern = try #require(TablePattern("\(quoteIdentifier(f.schema)).*"))
+        let selection = TableSelection(tables: [pattern])
+        var mapping = TableMapping(selection)
+        mapping.share(with: ["other": TableMapping(selection)])
+        let plan = try SnapshotPlan.read(Connection(f.configuration.source), mapping)
+        _ = try await SnapshotEngine(
+            configuration: f.configuration, plan: plan, progress: f.progress
+        ).run(epoch: .next, token: RunToken(randomToken()))
+        #expect(try f.agree("a"))
+        // It was never dropped.
+        #expect(
+            try f.target.sql(
+                "SELECT TABLE_COMMENT FROM information_schema.TABLES "
+                    + "WHERE TABLE_SCHEMA='\(f.schema)' AND TABLE_NAME='a'") == "there\n")
+    }
+
     @Test(arguments: ["copy", "follow"])
     func `a fresh start that ends in the middle loses no rows`(phase: String) async throws {
         let f = try await CopyFixture(
