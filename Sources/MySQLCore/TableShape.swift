@@ -266,6 +266,14 @@ public struct TableShape: Sendable, Hashable, Codable {
             ?? columns.firstIndex { $0.name.lowercased() == name.lowercased() }
     }
 
+    /// The same with foreign keys that have no names: servers give some, and no two tables of a
+    /// schema have the same ones.
+    public var withNamelessForeignKeys: TableShape {
+        var shape = self
+        for i in shape.foreignKeys.indices { shape.foreignKeys[i].name = "" }
+        return shape
+    }
+
     /// The key that identifies rows: the primary key, else the first unique key whose parts are
     /// all whole, base, NOT NULL columns; `nil` for a keyless table.
     public var identifyingKey: KeyShape? {

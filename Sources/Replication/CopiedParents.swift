@@ -28,7 +28,7 @@ extension StatementHandler {
     ///   - wanted: the migrated ones of the tables that it names.
     ///   - state: the tables before it.
     ///   - isOwnText: it was written here, in UTF-8.
-    /// - Throws: ``copyingAgain(_:_:)`` where settings are not enough.
+    /// - Throws: ``copyingAgain(_:_:after:)`` where settings are not enough.
     func settings(
         for ddl: DDL, _ wanted: Set<TableName>, _ event: Event, _ state: SchemaState,
         isOwnText: Bool
@@ -44,9 +44,9 @@ extension StatementHandler {
     /// Whether a followed table that a statement names is tied, before it or then, to one that was
     /// copied behind it.
     ///
-    /// - Throws: ``copyingAgain(_:_:)`` for a parent that servers do not change so beside its child,
-    ///   whether they check foreign keys or not, or that is renamed: the child would refer to it by
-    ///   its new name, and the source's refers to who has the name later.
+    /// - Throws: ``copyingAgain(_:_:after:)`` for a parent that servers do not change so beside its
+    ///   child, whether they check foreign keys or not, or that is renamed: the child would refer to
+    ///   it by its new name, and the source's refers to who has the name later.
     private func isTiedToLater(
         _ ddl: DDL, _ wanted: Set<TableName>, _ event: Event, _ state: SchemaState
     ) throws -> Bool {
@@ -63,7 +63,8 @@ extension StatementHandler {
             for key in state.tables[name]?.foreignKeys ?? [] where followed.contains(key.parent) {
                 isTied = true
                 guard !renamed.contains(key.parent) else {
-                    throw try copyingAgain(key.parent, event.position)
+                    throw try copyingAgain(
+                        key.parent, event.position, after: isKnown ? changed : nil)
                 }
             }
             guard let child = after.tables[name] else { continue }
@@ -73,7 +74,8 @@ extension StatementHandler {
                 // What was not met before, either, is not the statement's doing.
                 let wasMet = state.tables[key.parent].map { key.isMet(by: $0, from: child) } ?? true
                 if wasMet, !key.isMet(by: parent, from: child) {
-                    throw try copyingAgain(key.parent, event.position)
+                    throw try copyingAgain(
+                        key.parent, event.position, after: isKnown ? changed : nil)
                 }
             }
         }
@@ -91,7 +93,7 @@ extension StatementHandler {
     /// - Parameters:
     ///   - wanted: the migrated ones of the tables that it names.
     ///   - state: the tables before it.
-    /// - Throws: ``copyingAgain(_:_:)`` where that is not enough.
+    /// - Throws: ``copyingAgain(_:_:after:)`` where that is not enough.
     func leavesNewForeignKeys(
         _ ddl: DDL, _ wanted: Set<TableName>, _ event: Event, _ state: SchemaState
     ) throws -> Bool {
@@ -109,11 +111,11 @@ extension StatementHandler {
             for key in made where catalog.use(of: key.parent) != .exact {
                 guard !key.onDelete.changesChildren, !key.onUpdate.changesChildren,
                     let parent = after.tables[key.parent], key.isMet(by: parent, from: child)
-                else { throw try copyingAgain(name, event.position) }
+                else { throw try copyingAgain(name, event.position, after: after) }
                 isTied = true
             }
             if catalog.tearsActions(around: name, after) {
-                throw try copyingAgain(name, event.position)
+                throw try copyingAgain(name, event.position, after: after)
             }
         }
         return isTied
@@ -122,10 +124,12 @@ extension StatementHandler {
     /// The error that sends a followed table back to its copy before a statement. Where the target's
     /// can't be emptied for that, the subtask would never come out of copying: it is an error of the
     /// statement then.
+    ///
+    /// - Parameter after: the tables behind the statement; `nil` where that is not known.
     func copyingAgain(
-        _ table: TableName, _ position: SourcePosition
+        _ table: TableName, _ position: SourcePosition, after: SchemaState?
     ) throws -> ReplicationError {
-        guard let (kept, rows) = try catalog.keptFromCopying(with: table) else {
+        guard let (kept, rows) = try catalog.keptFromCopying(with: table, after: after) else {
             return .changedDuringCopy(table, position)
         }
         return .unsupported(
@@ -166,48 +170,6 @@ extension StatementHandler {
 }
 
 extension TableCatalog {
-    /// Which rows may be in a table's place on the target beside its own; `nil` for none.
-    ///
-    /// - Parameter isRemade: whether the copy finds the table gone, or with another definition. Then
-    ///   it drops it, which it never does where others may write, whether they have or not.
-    func otherRows(beside table: TableName, isRemade: Bool) throws -> String? {
-        let target = try target(of: table)
-        if mapping.mayBeShared(target: target) {
-            let isTheirs = try isRemade || othersWrite(target)
-            if isTheirs { return "rows of other sources" }
-        }
-        guard let ownTargets, !ownTargets.contains(target) else { return nil }
-        return "rows that were there before"
-    }
-
-    /// The table, if one must be copied again, that can't be emptied for it, and why: itself, or a
-    /// followed table that refers to it, and may have to be copied with it.
-    func keptFromCopying(with table: TableName) throws -> (TableName, rows: String)? {
-        if let rows = try otherRows(beside: table, isRemade: true) { return (table, rows) }
-        var seen: Set<TableName> = [table]
-        var parents = [table]
-        while let parent = parents.popLast() {
-            for name in state.tables.keys.sorted() where !seen.contains(name) {
-                let keys = state.tables[name]?.foreignKeys.filter { $0.parent == parent } ?? []
-                guard !keys.isEmpty, mapping.selects(name), use(of: name) == .exact else {
-                    continue
-                }
-                seen.insert(name)
-                parents.append(name)
-                // Without an action it is only made anew, for what its parent has become; a task
-                // that goes into existing tables makes none of them anew.
-                let isActedOn = keys.contains {
-                    $0.onDelete.changesChildren || $0.onUpdate.changesChildren
-                }
-                guard try isActedOn || mapping.mayBeShared(target: target(of: name)) else {
-                    continue
-                }
-                if let rows = try otherRows(beside: name, isRemade: true) { return (name, rows) }
-            }
-        }
-        return nil
-    }
-
     /// Whether a table, and those tied to it, can't be followed in the current transaction, if tables
     /// become these, because actions of foreign keys are needed in some and must not reach others.
     func tearsActions(around table: TableName, _ state: SchemaState) -> Bool {

@@ -128,7 +128,8 @@ struct StatementHandler {
         }
         if !uses.isEmpty, uses.values.allSatisfy({ $0 == .skip }) {
             if let child = childLeftBehind(ddl) {
-                throw try copyingAgain(child, position)
+                // The parent's other name may not be known here: what the child refers to is another.
+                throw try copyingAgain(child, position, after: nil)
             }
             if case .alterTable = ddl {
                 for table in wanted { catalog.onlineChanges?.forgetShadows(of: table) }
@@ -138,7 +139,9 @@ struct StatementHandler {
         // What it is like, others have no part in: the copy has it.
         if case .createTable(let create) = ddl, uses[create.table] == .skip { return .pass }
         if !applied.contains(end.identity), let table = torn(ddl, uses) {
-            throw try copyingAgain(table, position)
+            var after = catalog.state
+            let isKnown = (try? after.apply(ddl, context: context)) != nil
+            throw try copyingAgain(table, position, after: isKnown ? after : nil)
         }
         let filtering = try filtering(of: statement, event)
         if case .leftOut = filtering { return .filtered([ddl], context) }

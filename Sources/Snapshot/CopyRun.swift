@@ -257,7 +257,10 @@ struct CopyRun: Sendable {
             })
         anew.formUnion(
             earlier.differing(from: now).filter { byTable[$0] != nil && !settled.contains($0) })
-        var changed = try await schema.changed(owned.filter { !settled.contains($0.key) })
+        // What was recorded of a table says nothing of what the stream has made of it.
+        let kept = isFirst || configuration.intoExisting ? [] : plan.sharedAsBefore(at: mark)
+        var changed = try await schema.changed(
+            owned.filter { !settled.contains($0.key) && !kept.contains($0.key) })
         anew.formUnion(changed)
         // What needs one view has it as long as the run lives, and no longer.
         var count: Int
@@ -278,11 +281,13 @@ struct CopyRun: Sendable {
         } while anew.count > count
         // What was whole, and starts over because of others, is read as it is now.
         let late = anew.intersection(settled)
-        changed += try await schema.changed(owned.filter { late.contains($0.key) })
+        changed += try await schema.changed(
+            owned.filter { late.contains($0.key) && !kept.contains($0.key) })
         // What only the stream has made is by its definition, not by today's.
         if !isFirst, !configuration.intoExisting {
-            changed += restart.subtracting(gone).filter { owned[$0] == nil && byTable[$0] == nil }
-                .sorted()
+            changed += restart.subtracting(gone).filter {
+                owned[$0] == nil && byTable[$0] == nil && !kept.contains($0)
+            }.sorted()
             // A definition that was recorded says nothing of what the stream has made of a table.
             changed += try await schema.outdated(
                 plan, anew.subtracting(changed), owned: Set(owned.keys), at: mark)

@@ -152,6 +152,19 @@ public struct SnapshotPlan: Sendable {
         Set(byTarget[try mapping.target(of: table)]?.map(\.name) ?? [])
     }
 
+    /// Tables that others may write to, and that are what they were at the mark: they are emptied
+    /// and not made anew when they start over, as long as the target has them so.
+    ///
+    /// - Parameter mark: tables as they are at the mark.
+    func sharedAsBefore(at mark: [TableShape]) -> Set<TableName> {
+        let then = Set(mark.map(\.withNamelessForeignKeys))
+        return Set(
+            tables.filter {
+                mapping.mayBeShared(target: $0.target)
+                    && then.contains($0.shape.withNamelessForeignKeys)
+            }.map(\.name))
+    }
+
     /// The same without some tables, which stay selected.
     func without(_ others: Set<TableName>) -> SnapshotPlan {
         others.isEmpty ? self : with(tables.filter { !others.contains($0.name) })

@@ -130,6 +130,19 @@ extension MigrationTests {
             try trial.source.sql("DROP DATABASE \(schema)_x")
         }
 
+        /// What the source has committed last, a server of MariaDB.
+        private static func last(_ trial: Trial) throws -> IdentitySet {
+            let text = try trial.source.connect().value("SELECT @@gtid_binlog_pos") ?? ""
+            var done = IdentitySet()
+            for gtid in try #require(MariaDBGTIDPosition(text)).last.values {
+                done.insert(
+                    TransactionIdentity(
+                        stream: .mariadb(domain: gtid.domain, server: gtid.server),
+                        number: gtid.sequence))
+            }
+            return done
+        }
+
         @Test("what was applied above the mark is finished with the old ones first")
         func carried() async throws {
             let trial = try await Trial(.mariadb, "above", Self.tables)
@@ -144,14 +157,7 @@ extension MigrationTests {
                 try await cluster.status("Paused", of: trial, at: worker)
                 // What a lane that is killed leaves: a row, with its transaction above the mark.
                 try trial.onSource("INSERT INTO b VALUES (2, 2)")
-                let text = try trial.source.connect().value("SELECT @@gtid_binlog_pos") ?? ""
-                var done = IdentitySet()
-                for gtid in try #require(MariaDBGTIDPosition(text)).last.values {
-                    done.insert(
-                        TransactionIdentity(
-                            stream: .mariadb(domain: gtid.domain, server: gtid.server),
-                            number: gtid.sequence))
-                }
+                let done = try Self.last(trial)
                 try trial.onTarget(
                     "START TRANSACTION; INSERT INTO b VALUES (2, 2); UPDATE \(trial.meta).lane "
                         + "SET done=\(hexLiteral(done.encoded)) WHERE lane=0; COMMIT")
@@ -164,6 +170,87 @@ extension MigrationTests {
                 try trial.onSource("DELETE FROM c WHERE id=9")
             }
             try await trial.expectEqual()
+        }
+
+        /// A task of two sources whose tables go to the same ones.
+        private static func merged(_ schema: String, ignoring list: String) -> String {
+            """
+            name: \(schema)
+            task-mode: all
+            target-database: TARGET
+            mysql-instances:
+              - {source-id: one, block-allow-list: one, route-rules: [all]}
+              - {source-id: two, block-allow-list: two, route-rules: [all]}
+            block-allow-list:
+              one: {do-dbs: ["\(schema)"], ignore-tables: [\(list)]}
+              two: {do-dbs: ["\(schema)_two"]}
+            routes: {all: {schema-pattern: "\(schema)*", target-schema: \(schema)_there}}
+            """
+        }
+
+        @Test(
+            "what is finished with the old ones leaves other sources' rows alone",
+            .enabled(if: EtcdServer.isInstalled))
+        func carriedBesideOthers() async throws {
+            let trial = try await Trial(.mariadb, "abovemerged", Self.tables)
+            let schema = trial.schema
+            let rows: @Sendable () -> String = {
+                (try? trial.target.sql(
+                    "SELECT GROUP_CONCAT(id ORDER BY id) FROM a", database: "\(schema)_there"))
+                    ?? "?"
+            }
+            defer {
+                _ = try? trial.target.sql("DROP DATABASE IF EXISTS \(schema)_there")
+                _ = try? trial.source.sql("DROP DATABASE IF EXISTS \(schema)_two")
+            }
+            // Both schemas are on one server, which is two sources.
+            try trial.source.sql(
+                """
+                DROP DATABASE IF EXISTS \(schema)_two; CREATE DATABASE \(schema)_two;
+                USE \(schema)_two; CREATE TABLE a (id INT PRIMARY KEY, v INT);
+                INSERT INTO a VALUES (101, 1);
+                """)
+            try trial.target.sql(
+                """
+                DROP DATABASE IF EXISTS \(schema)_there; CREATE DATABASE \(schema)_there;
+                USE \(schema)_there; CREATE TABLE a (id INT PRIMARY KEY, v INT);
+                """)
+            let cluster = try ClusterTrial("w1")
+            let worker = cluster.workers[0]
+            try await cluster.running {
+                try worker.start()
+                try await cluster.add(
+                    trial, sources: ["one", "two"], task: schema,
+                    Self.merged(schema, ignoring: ""))
+                try await cluster.eventually("both copies") {
+                    (try? trial.target.sql(
+                        "SELECT COUNT(*) FROM skein_meta.subtask "
+                            + "WHERE task='\(schema)' AND phase='follow'")) == "2\n"
+                }
+                try trial.onSource("INSERT INTO a VALUES (2, 2)")
+                try await cluster.eventually("what is followed") { rows() == "1,2,101\n" }
+                let stage = KeyLayout.stage(task: schema, source: "one")
+                try await cluster.client.put(stage, Cluster.Stage.paused.bytes)
+                try await cluster.status("Paused", of: trial, at: worker)
+                // What a lane that is killed leaves, and a statement behind that.
+                try trial.onSource("INSERT INTO a VALUES (3, 3)")
+                let done = try Self.last(trial)
+                try trial.target.sql(
+                    "USE \(schema)_there; START TRANSACTION; INSERT INTO a VALUES (3, 3); "
+                        + "UPDATE skein_meta.lane SET done=\(hexLiteral(done.encoded)) "
+                        + "WHERE task='\(schema)' AND source='one' AND lane=0; COMMIT")
+                try trial.onSource("DROP TABLE a")
+                try await cluster.add(
+                    trial, sources: ["one", "two"], task: schema,
+                    Self.merged(schema, ignoring: "{db-name: \(schema), tbl-name: c}"))
+                try await cluster.eventually("the refusal") {
+                    worker.process?.text.contains("holds rows of other sources") == true
+                        || rows() == "?"
+                }
+                #expect(
+                    worker.process?.text.contains("finished with the rules of before") == true)
+                #expect(rows() == "1,2,3,101\n")
+            }
         }
 
         private static func task(_ schema: String, _ list: String, _ expression: String) -> String {

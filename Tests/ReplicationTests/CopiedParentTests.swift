@@ -187,6 +187,24 @@ struct CopiedParentTests {
         }
     }
 
+    @Test("children of a parent that gets another name are stored as they refer to it then")
+    func storedChildren() throws {
+        let tables = [Self.table("f"), Self.table("k", ["f"]), Self.table("other", ["k"])]
+        for sql in ["RENAME TABLE f TO g", "ALTER TABLE f RENAME TO g"] {
+            let catalog = try Self.catalog(tables, copied: [:])
+            guard
+                case .run(_, let ddl, let context) = try Self.decide(sql, catalog, number: 12)
+            else {
+                Issue.record("\(sql) is not run")
+                continue
+            }
+            let changed = try catalog.carry(ddl, context, TargetRig.position(12), target: [:])
+            #expect(changed.map { $0.0.name } == ["f", "g", "k"], "\(sql)")
+            let child = changed.first { $0.0 == Self.name("k") }?.1
+            #expect(child?.foreignKeys.map(\.parent) == [Self.name("g")], "\(sql)")
+        }
+    }
+
     @Test("what can't be emptied is not sent back to its copy, which would never end")
     func kept() throws {
         func outcome(
@@ -238,11 +256,79 @@ struct CopiedParentTests {
             try outcome(rename, child, ["c": 9, "f": 1], own: ["f"])
                 == "rows that were there before")
         #expect(try outcome(rename, child, ["c": 9, "f": 1], own: ["f", "k"]) == "f again")
-        #expect(try outcome(rename, child, ["c": 9, "f": 1, "k": 9], own: ["f"]) == "f again")
+        // The copy does not ask where a table was copied before.
+        let copied = ["c": 9, "f": 1, "k": 9]
+        #expect(try outcome(rename, child, copied, own: ["f"]) == "rows that were there before")
+        #expect(try outcome(rename, child, copied, own: ["f", "k"]) == "f again")
         let untouched = tied + [Self.table("k", ["f"])]
         #expect(try outcome(rename, untouched, ["c": 9, "f": 1], own: ["f"]) == "f again")
+        // Its parent goes, too, where another child of that needs the action.
+        let wide = "ALTER TABLE f MODIFY id BIGINT NOT NULL"
+        let family = [
+            Self.table("p"), Self.table("f", ["p"], .cascade), Self.table("k", ["p"], .cascade),
+            Self.table("c", ["f"]),
+        ]
+        for own in [["f"], ["f", "p"], ["f", "k"]] {
+            #expect(
+                try outcome(wide, family, ["c": 9], own: own) == "rows that were there before",
+                "\(own)")
+        }
+        #expect(try outcome(wide, family, ["c": 9], own: ["f", "k", "p"]) == "f again")
+        let alone = [family[0], family[1], family[3]]
+        #expect(try outcome(wide, alone, ["c": 9], own: ["f"]) == "f again")
         // What needs no copy is carried as ever.
         #expect(try outcome("TRUNCATE TABLE f", tied, ["c": 9, "f": 1], own: []) == "carried")
+    }
+
+    @Test("a table that gets one like it in its place is copied again where others may write")
+    func swapped() throws {
+        func outcome(_ other: TableShape, othersWrite: Bool) throws -> String {
+            let catalog = try Self.catalog(
+                [Self.table("f"), other], copied: ["c": 9], isShared: true,
+                othersWrite: othersWrite)
+            do {
+                _ = try Self.decide("RENAME TABLE f TO x, c TO f, x TO c", catalog)
+                return "carried"
+            } catch ReplicationError.changedDuringCopy(let table, _) {
+                return "\(table.name) again"
+            } catch ReplicationError.unsupported(_, let detail) {
+                return detail.contains("would delete rows of other sources") ? "refused" : detail
+            }
+        }
+        let same = Self.table("c")
+        var other = same
+        other.columns.append(ColumnShape(name: "more", type: ColumnType(.int)))
+        #expect(try outcome(same, othersWrite: false) == "f again")
+        #expect(try outcome(same, othersWrite: true) == "refused")
+        // It would be made anew, and what others write then would go with it.
+        #expect(try outcome(other, othersWrite: false) == "refused")
+    }
+
+    @Test("what is copied again takes along what the copy will take")
+    func forecast() {
+        func copied(
+            _ mark: [TableShape], _ now: [TableShape], with table: String, makesTables: Bool = true
+        ) -> [[String]] {
+            func byName(_ shapes: [TableShape]) -> [TableName: TableShape] {
+                Dictionary(shapes.map { ($0.name, $0) }, uniquingKeysWith: { a, _ in a })
+            }
+            let (emptied, outgrown) = CopyForecast(mark: byName(mark), now: byName(now))
+                .copied(with: Self.name(table), makesTables: makesTables)
+            return [emptied, outgrown].map { $0.map(\.name).sorted() }
+        }
+        let (p, a, b) = (Self.table("p"), Self.table("a", ["p"], .cascade), Self.table("b", ["p"]))
+        let tied = [p, a, b]
+        #expect(copied(tied, tied, with: "b") == [["a", "b", "p"], []])
+        #expect(copied(tied, tied, with: "a") == [["a"], []])
+        #expect(copied(tied, tied, with: "p") == [["a", "p"], []])
+        // The source has the action no more, or it has not the table.
+        #expect(copied(tied, [p, Self.table("a"), b], with: "b") == [["a", "b", "p"], []])
+        #expect(copied(tied, [p, b], with: "b") == [["b", "p"], []])
+        var wide = p
+        wide.columns[0].type = ColumnType(.bigint)
+        #expect(copied([p, b], [wide, b], with: "p") == [["b", "p"], ["b"]])
+        #expect(copied([p, b], [wide, b], with: "p", makesTables: false) == [["p"], []])
+        #expect(copied([p, b], [wide], with: "p") == [["b", "p"], ["b"]])
     }
 
     @Test("what is changed inside its own copy, and can't be emptied, is refused there")

@@ -101,6 +101,25 @@ struct RuleSettingsTests {
         #expect(exact.mayBeShared(target: TableName(schema: "Shop", name: "a")))
     }
 
+    @Test("rules that a source had before are told of the task's other sources as those of today")
+    func rulesOfBefore() throws {
+        let before = TableMapping(
+            TableSelection(tables: [try #require(TablePattern("own.*"))]))
+        let one = TableName(schema: "own", name: "t")
+        let theirs = TableName(schema: "all", name: "t")
+        let merged = try report(
+            "block-allow-list: {a: {do-dbs: [shop]}}",
+            "routes: {r: {schema-pattern: shop, target-schema: all}}",
+            instance: "{source-id: s}, {source-id: other, block-allow-list: a, route-rules: [r]}"
+        ).value.migrationSettings(source()).sharing(before)
+        #expect(merged.hasOthers && merged.mayBeShared(target: theirs))
+        #expect(!merged.mayBeShared(target: one))
+        // They are what they were otherwise.
+        #expect(merged.selects(one) && !merged.selects(theirs))
+        let alone = try report().value.migrationSettings(source()).sharing(before)
+        #expect(!alone.hasOthers && !alone.mayBeShared(target: theirs))
+    }
+
     /// A task with a filter for `shop.log` on a source with another one, and the same patterns.
     private func filtered(_ own: String, lowerCaseTableNames: Int) throws -> TableMapping {
         let task = try report(

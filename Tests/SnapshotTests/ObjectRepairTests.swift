@@ -410,5 +410,13 @@ import Testing
         #expect(named("CREATE DEFINER=`p`@`%` PROCEDURE `p`()", .function) == nil)
         #expect(named("CREATE DEFINER=`p`@`%` PROCEDURE `p") == nil)
         #expect(named("CREATE PROCEDURE `p`()") == nil)
+        // As a server shows one that was made under ANSI_QUOTES.
+        #expect(
+            named(#"CREATE DEFINER="p"@"%" PROCEDURE "p"("p" INT) CALL "p"(1)"#)
+                == #"CREATE DEFINER="p"@"%" PROCEDURE `a``b`("p" INT) CALL "p"(1)"#)
+        #expect(
+            named(#"CREATE DEFINER="a`"" FUNCTION "@"h" FUNCTION "p"""() RETURNS INT"#, .function)
+                == #"CREATE DEFINER="a`"" FUNCTION "@"h" FUNCTION `a``b`() RETURNS INT"#)
+        #expect(named(#"CREATE DEFINER="p"@"%" PROCEDURE "p`("#) == nil)
     }
 }

@@ -118,6 +118,90 @@ import Testing
         #expect(try merged.ids() == "1,2,7,8\n")
     }
 
+    @Test(arguments: ["p", "c"])
+    func `a whole table that starts over takes along what is read in one view with it`(
+        _ first: String
+    ) async throws {
+        let f = try await CopyFixture(
+            "snap_anew_group_\(first)", meta: "meta_anew_group_\(first)",
+            """
+            CREATE TABLE p (id INT PRIMARY KEY);
+            CREATE TABLE c (id INT PRIMARY KEY, p INT,
+                FOREIGN KEY (p) REFERENCES p (id) ON DELETE CASCADE);
+            CREATE TABLE other (id INT PRIMARY KEY);
+            INSERT INTO p VALUES (1),(2); INSERT INTO c VALUES (1,1),(2,2);
+            INSERT INTO other VALUES (1);
+            """)
+        let exact: Set<TableName> = [f.table("p"), f.table("c")]
+        try await f.copy(exact: exact)
+        let meta = f.configuration.meta
+        let stored = StoredObjects(meta: meta, key: f.configuration.key)
+        let connection = try Connection(f.configuration.target)
+        try connection.execute("UPDATE \(meta.name).subtask SET phase='copy', low_water=NULL")
+        try connection.execute(
+            stored.storeStatement(
+                StoredObject(kind: .restart, name: f.table(first), definition: [])))
+        // What the action does to the child no binlog tells.
+        try f.source.sql(
+            "DELETE FROM p WHERE id=1; INSERT INTO p VALUES (3); INSERT INTO c VALUES (3,3); "
+                + "INSERT INTO other VALUES (2)", database: f.schema)
+        try await f.copy(exact: exact)
+        #expect(try f.agree("p"))
+        #expect(try f.agree("c"))
+        let views = try (f.chunks("p") + f.chunks("c")).map(\.snapshot)
+        #expect(Set(views).count == 1)
+        // What is not tied to it stays as it was read.
+        #expect(try f.rows("other").target.count == 1)
+    }
+
+    @Test(arguments: [true, false])
+    func `what others may write to is emptied where the stream has changed it before`(
+        isRecorded: Bool
+    ) async throws {
+        let f = try await CopyFixture(
+            "snap_anew_shared_\(isRecorded)", meta: "meta_anew_shared_\(isRecorded)",
+            """
+            CREATE TABLE a (id INT PRIMARY KEY, v INT); INSERT INTO a VALUES (1,1),(2,2);
+            CREATE TABLE b (id INT PRIMARY KEY); INSERT INTO b VALUES (1);
+            """)
+        try await f.copy()
+        let meta = f.configuration.meta
+        let stored = StoredObjects(meta: meta, key: f.configuration.key)
+        let connection = try Connection(f.configuration.target)
+        // As if the stream had altered or created it since.
+        let made = "CREATE TABLE `a` (\n  `id` int(11) NOT NULL,\n  PRIMARY KEY (`id`)\n)"
+        try connection.execute(
+            isRecorded
+                ? stored.storeStatement(
+                    StoredObject(
+                        kind: .table, name: f.table("a"), definition: Array(made.utf8)))
+                : stored.removeStatement(.table, f.table("a")))
+        if !isRecorded {
+            try connection.execute("DELETE FROM \(meta.name).chunk WHERE table_name='a'")
+        }
+        try connection.execute("UPDATE \(meta.name).subtask SET phase='copy'")
+        try connection.execute(
+            stored.storeStatement(
+                StoredObject(kind: .restart, name: f.table("a"), definition: [])))
+        try f.source.sql(
+            "DELETE FROM a WHERE id=1; INSERT INTO a VALUES (3,3)", database: f.schema)
+        try f.target.sql("ALTER TABLE a COMMENT='there'", database: f.schema)
+        let pattern = try #require(TablePattern("\(quoteIdentifier(f.schema)).*"))
+        let selection = TableSelection(tables: [pattern])
+        var mapping = TableMapping(selection)
+        mapping.share(with: ["other": TableMapping(selection)])
+        let plan = try SnapshotPlan.read(Connection(f.configuration.source), mapping)
+        _ = try await SnapshotEngine(
+            configuration: f.configuration, plan: plan, progress: f.progress
+        ).run(epoch: .next, token: RunToken(randomToken()))
+        #expect(try f.agree("a"))
+        // It was never dropped.
+        #expect(
+            try f.target.sql(
+                "SELECT TABLE_COMMENT FROM information_schema.TABLES "
+                    + "WHERE TABLE_SCHEMA='\(f.schema)' AND TABLE_NAME='a'") == "there\n")
+    }
+
     @Test(arguments: ["copy", "follow"])
     func `a fresh start that ends in the middle loses no rows`(phase: String) async throws {
         let f = try await CopyFixture(
