@@ -118,6 +118,11 @@ public struct DumpFileName: Sendable, Hashable, Comparable {
             }
     }
 
+    /// By name, whose bytes count: file systems tell names apart that Swift's strings do not.
+    public static func == (a: DumpFileName, b: DumpFileName) -> Bool {
+        a.text.utf8.elementsEqual(b.text.utf8)
+    }
+
     /// By name.
     public static func < (a: DumpFileName, b: DumpFileName) -> Bool {
         a.text.utf8.lexicographicallyPrecedes(b.text.utf8)

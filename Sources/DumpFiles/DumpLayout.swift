@@ -32,8 +32,11 @@ public struct DumpLayout: Sendable {
         public var triggers: [DumpFileName] = []
     }
 
-    /// The databases, by name.
-    public private(set) var schemas: [String: Schema] = [:]
+    /// The databases, in the order of their names' bytes.
+    public var schemas: [Schema] {
+        schemasByName.values.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
+    }
+    private var schemasByName: [ExactText: Schema] = [:]
     /// Tables and views, by name.
     public private(set) var tables: [TableName: Table] = [:]
 
@@ -58,26 +61,28 @@ public struct DumpLayout: Sendable {
             }
         }
         try Self.requireUnique(names)
-        var rawSchemas: Set<String> = []
+        var rawSchemas: Set<ExactText> = []
         for file in names where file.kind == .database {
-            rawSchemas.insert(file.stem)
+            let stem = ExactText(file.stem)
+            rawSchemas.insert(stem)
             let name = try Self.name(file.stem, file, created)
-            schemas[name] = Schema(name: name, definition: file)
-            schemaNames[file.stem] = name
+            schemasByName[ExactText(name)] = Schema(name: name, definition: file)
+            schemaNames[stem] = name
         }
         let stems = names.filter { $0.kind == .table || $0.kind == .view }
-        var knownStems: Set<String> = []
+        var knownStems: Set<ExactText> = []
         for file in stems {
+            let stem = ExactText(file.stem)
             let (schema, raw) = try Self.split(file.stem, file, rawSchemas)
-            knownStems.insert(file.stem)
+            knownStems.insert(stem)
             let name: String
-            if let known = tableNames[file.stem] {
+            if let known = tableNames[stem] {
                 name = known.name
             } else {
                 name = try Self.name(raw, file, created)
             }
             let table = TableName(schema: schemaName(schema), name: name)
-            tableNames[file.stem] = table
+            tableNames[stem] = table
             if file.kind == .table {
                 tables[table, default: Table(name: table)].definition = file
             } else {
@@ -91,34 +96,36 @@ public struct DumpLayout: Sendable {
                 tables[table, default: Table(name: table)].rows.append(file)
             case .routines:
                 let name = schemaName(file.stem)
-                schemas[name, default: Schema(name: name)].routines.append(file)
-            case .triggers where rawSchemas.contains(file.stem) || !Self.hasDot(file.stem):
+                schemasByName[ExactText(name), default: Schema(name: name)].routines.append(file)
+            case .triggers
+            where rawSchemas.contains(ExactText(file.stem)) || !Self.hasDot(file.stem):
                 let name = schemaName(file.stem)
-                schemas[name, default: Schema(name: name)].triggers.append(file)
+                schemasByName[ExactText(name), default: Schema(name: name)].triggers.append(file)
             case .triggers:
                 let table = try owner(file, rawSchemas)
                 tables[table, default: Table(name: table)].triggers.append(file)
             default: break
             }
         }
-        for table in tables.keys where schemas[table.schema] == nil {
-            schemas[table.schema] = Schema(name: table.schema)
+        for table in tables.keys where schemasByName[ExactText(table.schema)] == nil {
+            schemasByName[ExactText(table.schema)] = Schema(name: table.schema)
         }
     }
 
     /// What encoded names turned out to be.
-    private var schemaNames: [String: String] = [:]
-    private var tableNames: [String: TableName] = [:]
+    private var schemaNames: [ExactText: String] = [:]
+    private var tableNames: [ExactText: TableName] = [:]
 
     private func schemaName(_ raw: String) -> String {
-        schemaNames[raw] ?? DumpFileName.decode(raw)
+        schemaNames[ExactText(raw)] ?? DumpFileName.decode(raw)
     }
 
     /// The same content must not be there twice, as `t.sql` and `t.sql.gz`.
     private static func requireUnique(_ names: [DumpFileName]) throws {
-        var seen: [String: String] = [:]
+        var seen: [ExactText: String] = [:]
         for name in names {
-            let plain = String(name.text.dropLast(name.compression.suffix.count))
+            let plain = ExactText(
+                String(name.text.unicodeScalars.dropLast(name.compression.suffix.utf8.count)))
             if let other = seen[plain] {
                 throw DumpFileError(
                     "\(other) is there, too: one of them is too many", file: name.text)
@@ -141,7 +148,7 @@ public struct DumpLayout: Sendable {
 
     /// The database's and the table's part of `db.table`.
     private static func split(
-        _ stem: String, _ file: DumpFileName, _ schemas: Set<String>
+        _ stem: String, _ file: DumpFileName, _ schemas: Set<ExactText>
     ) throws -> (String, String) {
         var found: [(String, String)] = []
         // Not by characters: a dot is one with marks that the table's name begins with.
@@ -150,7 +157,9 @@ public struct DumpLayout: Sendable {
             let schema = String(scalars[..<place])
             let table = String(scalars[scalars.index(after: place)...])
             guard !schema.isEmpty, !table.isEmpty else { continue }
-            if schemas.isEmpty || schemas.contains(schema) { found.append((schema, table)) }
+            if schemas.isEmpty || schemas.contains(ExactText(schema)) {
+                found.append((schema, table))
+            }
         }
         guard let first = found.first else {
             throw DumpFileError("no database of the dump has a table of this name", file: file.text)
@@ -169,15 +178,15 @@ public struct DumpLayout: Sendable {
                 + "they are; dump with Skein or Dumpling, which encode them", file: file.text)
     }
 
-    private func owner(_ file: DumpFileName, _ schemas: Set<String>) throws -> TableName {
-        if let known = tableNames[file.stem] { return known }
+    private func owner(_ file: DumpFileName, _ schemas: Set<ExactText>) throws -> TableName {
+        if let known = tableNames[ExactText(file.stem)] { return known }
         let (schema, table) = try Self.split(file.stem, file, schemas)
         return TableName(schema: schemaName(schema), name: DumpFileName.decode(table))
     }
 
     /// The table of a file of rows: its name may end with up to two numbers of parts.
     private func owner(
-        rows file: DumpFileName, _ stems: Set<String>, _ schemas: Set<String>
+        rows file: DumpFileName, _ stems: Set<ExactText>, _ schemas: Set<ExactText>
     ) throws -> TableName {
         var candidates = [Substring(file.stem)]
         for _ in 0..<2 {
@@ -187,9 +196,9 @@ public struct DumpLayout: Sendable {
             guard !number.isEmpty, number.allSatisfy({ ("0"..."9").contains($0) }) else { break }
             candidates.append(Substring(last[..<dot]))
         }
-        let known = candidates.filter { stems.contains(String($0)) }
+        let known = candidates.map { ExactText(String($0)) }.filter { stems.contains($0) }
         if known.count > 1 { throw Self.ambiguous(file) }
-        if let stem = known.first, let table = tableNames[String(stem)] { return table }
+        if let stem = known.first, let table = tableNames[stem] { return table }
         // Without a definition the name alone counts: the shortest that is still a table's.
         guard let stem = candidates.last(where: { Self.hasDot($0) }) else {
             throw DumpFileError("its name says no table", file: file.text)
@@ -197,4 +206,14 @@ public struct DumpLayout: Sendable {
         let (schema, table) = try Self.split(String(stem), file, schemas)
         return TableName(schema: schemaName(schema), name: DumpFileName.decode(table))
     }
+}
+
+/// A text that is told from others by its bytes. An `é` of one scalar and one of two are the same
+/// to Swift's strings, and two names to servers and file systems.
+private struct ExactText: Hashable, Sendable {
+    private let text: String
+
+    init(_ text: String) { self.text = text }
+
+    static func == (a: ExactText, b: ExactText) -> Bool { a.text.utf8.elementsEqual(b.text.utf8) }
 }

@@ -66,13 +66,15 @@ public struct SchemaReader {
     /// - Throws: ``MySQLError``, ``UnknownColumnType``.
     public func shapes(of tables: some Sequence<TableName>) throws -> [TableName: TableShape] {
         var out: [TableName: TableShape] = [:]
-        let bySchema = Dictionary(grouping: tables, by: \.schema)
-        for (schema, names) in bySchema {
+        // By their bytes, by which servers tell names apart.
+        let bySchema = Dictionary(grouping: tables) { Array($0.schema.utf8) }
+        for names in bySchema.values {
+            let schema = names[0].schema
             // A long list of names costs more than reading the schema whole.
-            let wanted = Set(names.map(\.name))
+            let wanted = Set(names)
             var filter = "TABLE_SCHEMA=\(utf8Literal(schema))"
             if wanted.count <= 100 {
-                let list = wanted.map { utf8Literal($0) }.joined(separator: ",")
+                let list = wanted.map { utf8Literal($0.name) }.joined(separator: ",")
                 filter += " AND TABLE_NAME IN (\(list))"
             }
             try readTables(schema, filter, wanted, &out)
@@ -89,7 +91,7 @@ public struct SchemaReader {
     }
 
     private func readTables(
-        _ schema: String, _ filter: String, _ wanted: Set<String>,
+        _ schema: String, _ filter: String, _ wanted: Set<TableName>,
         _ out: inout [TableName: TableShape]
     ) throws {
         for row in try connection.rows(
@@ -101,8 +103,9 @@ public struct SchemaReader {
             WHERE \(filter) AND TABLE_TYPE IN ('BASE TABLE','SYSTEM VERSIONED')
             """)
         {
-            guard let name = row[0], wanted.contains(name) else { continue }
+            guard let name = row[0] else { continue }
             let table = TableName(schema: schema, name: name)
+            guard wanted.contains(table) else { continue }
             out[table] = TableShape(
                 name: table, columns: [], engine: row[1], charset: row[3]?.lowercased(),
                 collation: row[2]?.lowercased())

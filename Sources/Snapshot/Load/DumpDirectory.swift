@@ -31,7 +31,8 @@ struct DumpDirectory: Sendable {
             }
             if name != ".", name != ".." { out.append(name) }
         }
-        return out.sorted()
+        // The dump's fingerprint depends on the order, which must be the same in every run.
+        return out.sorted { $0 == $1 ? $0.utf8.lexicographicallyPrecedes($1.utf8) : $0 < $1 }
     }
 
     /// A file's size in bytes.

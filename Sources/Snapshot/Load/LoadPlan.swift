@@ -110,8 +110,8 @@ struct LoadPlan: Sendable {
         for name in layout.tables.keys.sorted() where selection.isOpen(name) {
             throw Self.open("\(name)", path)
         }
-        for name in layout.schemas.keys.sorted() where selection.isOpen(schema: name) {
-            throw Self.open("the database \(name)", path)
+        for schema in layout.schemas where selection.isOpen(schema: schema.name) {
+            throw Self.open("the database \(schema.name)", path)
         }
         for table in layout.tables.values.sorted(by: { $0.name < $1.name })
         where selection.selects(table.name) {
@@ -159,7 +159,7 @@ struct LoadPlan: Sendable {
             }
         }
         let begun = Set(tables.map(\.name.schema))
-        for schema in layout.schemas.values.sorted(by: { $0.name < $1.name })
+        for schema in layout.schemas
         where begun.contains(schema.name) || selection.mayHold(schema: schema.name) {
             schemas.append(schema)
             for file in schema.triggers {

@@ -5,44 +5,6 @@ internal import MySQLCore
 internal import MySQLSyntax
 internal import Rules
 
-/// The tables that a load makes itself: each is recorded before, and again when it is there.
-struct OwnTables {
-    /// Tables that it has made.
-    var made: Set<TableName> = []
-    /// Tables that it was about to make, without having seen that they are made: what has the name
-    /// now may be another's.
-    private var intended: Set<TableName> = []
-    /// Tables of records of earlier versions, which say the same before and behind CREATE TABLE.
-    private var unseen: Set<TableName> = []
-
-    init(_ objects: [StoredObject]) {
-        for object in objects where object.kind == .table {
-            switch object.definition.first {
-            case 0: intended.insert(object.name)
-            case 1: made.insert(object.name)
-            default:
-                made.insert(object.name)
-                unseen.insert(object.name)
-            }
-        }
-    }
-
-    func isIntended(_ table: TableName) -> Bool { intended.contains(table) }
-
-    /// Whether it has made the table, and seen that it has.
-    func isSurelyMade(_ table: TableName) -> Bool {
-        made.contains(table) && !unseen.contains(table)
-    }
-
-    /// What is recorded: the name of the table's file, behind a zero until the table is there, and
-    /// a one from then on. Records of earlier versions have the name alone.
-    static func record(_ table: LoadPlan.Table, isMade: Bool) -> StoredObject {
-        StoredObject(
-            kind: .table, name: table.name,
-            definition: [isMade ? 1 : 0] + Array((table.definition?.text ?? "").utf8))
-    }
-}
-
 /// Creates what a load needs on the target, and decides what is left to do. Used by one thread.
 struct LoadSchema {
     let plan: LoadPlan
@@ -87,7 +49,10 @@ struct LoadSchema {
         var there = try look(&begun, tables)
         // Another load may have looked at the same moment, and seen the same.
         if try claim() { there = try look(&begun, tables) }
-        let adopted = plan.tables.filter { there.contains($0.name) && tables.isIntended($0.name) }
+        // What earlier runs may have left rows in; any other table was seen to have none.
+        let own = there.filter { tables.isSurelyMade($0) || begun[$0]?.isEmpty == false }
+        // Before it has rows: a try that is killed must not take them for another's.
+        let adopted = plan.tables.filter { there.contains($0.name) && tables.isUnsettled($0.name) }
         try stored.write(
             adopted.map { stored.storeStatement(OwnTables.record($0, isMade: true)) },
             by: coordinator)
@@ -95,7 +60,7 @@ struct LoadSchema {
         try createTables(missing)
         tables.made.formUnion((adopted + missing).map(\.name))
         let now = try shapes()
-        let lasting = try startOver(begun, now)
+        let lasting = try startOver(begun, now, own: own)
         var prepared = jobs(begun, now, lasting, made: tables.made)
         let recorded = Set(objects.map(Self.identity))
         prepared.isComplete =
@@ -121,11 +86,11 @@ struct LoadSchema {
                 there.insert(table.name)
                 let isSafe = safe.contains(shape.engine?.lowercased() ?? "")
                 try look(table, shape, begun[table.name] ?? [], own, isSafe: isSafe)
-            } else if try isThere(table, own) {
+            } else if try isThere(table, begun[table.name] ?? [], own) {
                 there.insert(table.name)
             } else if begun[table.name] != nil {
                 // It was dropped, with what was loaded.
-                try forget([table.name])
+                try forget(table, isBegun: false)
                 begun[table.name] = nil
             }
         }
@@ -191,8 +156,12 @@ struct LoadSchema {
     }
 
     /// Whether the target has something of the name that tells no shape: a sequence, or a table
-    /// where the server keeps names in another case.
-    private func isThere(_ table: LoadPlan.Table, _ own: OwnTables) throws -> Bool {
+    /// that the server keeps under another name, or that comes at this moment.
+    ///
+    /// - Parameter records: what was loaded into it.
+    private func isThere(
+        _ table: LoadPlan.Table, _ records: [ChunkRecord], _ own: OwnTables
+    ) throws -> Bool {
         let isOwn = own.made.contains(table.name) || own.isIntended(table.name)
         guard table.isSequence || isOwn, try exists(table.name) else { return false }
         if table.isSequence {
@@ -204,7 +173,13 @@ struct LoadSchema {
                 object: "sequence \(table.name)",
                 detail: "the target has it; drop it there, or leave it out (--exclude)")
         }
-        return try own.made.contains(table.name) || isEmpty(table.name)
+        let isWhole = records.count { Self.isDone($0) } == table.rows.count
+        if try isWhole && own.made.contains(table.name) || isEmpty(table.name) { return true }
+        // Another's would be emptied, or get rows twice.
+        throw SnapshotError.unsupported(
+            object: "table \(table.name)",
+            detail: "the target has something of this name, with rows, that is no table of this "
+                + "load's as far as can be told; drop it there, or leave it out (--exclude)")
     }
 
     private func isFresh(sequence: TableName) throws -> Bool {
@@ -414,11 +389,15 @@ struct LoadSchema {
     // MARK: What is left
 
     /// Empties tables whose engine has no transactions and that are not whole: what a killed run
-    /// has written of them is not known. It is forgotten before it is deleted.
+    /// has written of them is not known. It is forgotten before it is deleted, and that they are
+    /// begun is recorded before they have rows: those of a killed run are none of somebody else's.
     ///
+    /// - Parameter own: tables that killed runs may have written to. Nothing is deleted of others:
+    ///   what they have come to hold since they were looked at is not this load's.
     /// - Returns: tables whose engine has transactions.
     private func startOver(
-        _ begun: [TableName: [ChunkRecord]], _ shapes: [TableName: TableShape]
+        _ begun: [TableName: [ChunkRecord]], _ shapes: [TableName: TableShape],
+        own: Set<TableName>
     ) throws -> Set<TableName> {
         let safe = try transactionalEngines()
         var out: Set<TableName> = []
@@ -430,10 +409,12 @@ struct LoadSchema {
             }
             let done = (begun[table.name] ?? []).filter { Self.isDone($0) }
             if done.count == table.rows.count { continue }
-            // The transaction proves the run, and keeps the coordinator's session open.
-            try forget([table.name])
             // Writing a sequence's row replaces it.
-            if table.isSequence { continue }
+            let isOwn = own.contains(table.name) && shapes[table.name] != nil
+            if !isOwn, !table.isSequence { try requireEmpty(table.name) }
+            // The transaction proves the run, and keeps the coordinator's session open.
+            try forget(table, isBegun: true)
+            guard isOwn, !table.isSequence else { continue }
             try target.execute("DELETE FROM \(table.name.quoted)")
             try target.execute("COMMIT")
         }
@@ -448,10 +429,18 @@ struct LoadSchema {
         return Set(engines.compactMap { $0[0]?.lowercased() })
     }
 
-    private func forget(_ tables: [TableName]) throws {
+    /// Forgets what was loaded into a table.
+    ///
+    /// - Parameter isBegun: whether it is loaded from its first file now.
+    private func forget(_ table: LoadPlan.Table, isBegun: Bool) throws {
         try coordinator.transaction { connection in
             try coordinator.update("phase='\(LoadEngine.openPhase)'", connection)
-            for table in tables { try connection.execute(ledger.forgetStatement(table)) }
+            try connection.execute(ledger.forgetStatement(table.name))
+            guard isBegun, let file = table.rows.first else { return }
+            let record = ChunkRecord(
+                table: table.name, chunk: 1, snapshot: 0,
+                from: [file.name.text, String(file.bytes)], to: ["0", "part"], rows: 0)
+            try connection.execute(ledger.progressStatement(record))
         }
     }
 
@@ -498,12 +487,13 @@ struct LoadSchema {
             kind: object.kind.stored, name: object.name, definition: Array(object.file.utf8))
     }
 
-    private static func identity(_ object: StoredObject) -> String {
-        "\(object.kind.rawValue) \(object.name)"
+    /// Bytes, as servers tell names apart.
+    private static func identity(_ object: StoredObject) -> [UInt8] {
+        Array("\(object.kind.rawValue) \(object.name)".utf8)
     }
 
-    private static func identity(_ object: LoadObject) -> String {
-        "\(object.kind.stored.rawValue) \(object.name)"
+    private static func identity(_ object: LoadObject) -> [UInt8] {
+        Array("\(object.kind.stored.rawValue) \(object.name)".utf8)
     }
 
     /// What the target has of the same name, and this load has not made, is in the way: better
