@@ -1,4 +1,5 @@
 internal import Checkpoint
+internal import DumpFiles
 internal import MySQLCore
 
 /// The tables that a load makes itself: each is recorded before, and again when it is there.
