@@ -136,6 +136,15 @@ public struct SourcePosition: Sendable, Hashable, CustomStringConvertible {
             || place.gtids != .none && gtids.holds(place.gtids)
     }
 
+    /// Whether no transaction can lie between two positions. On one server file and offset tell it:
+    /// transactions without a GTID may stand beside others, and who has begun at a position need not
+    /// hold all GTIDs of before. Elsewhere only GTIDs do, and not by how high they are: numbers of
+    /// MariaDB need not rise.
+    public func isSamePlace(as other: SourcePosition) -> Bool {
+        if origin.server == other.origin.server { return binlog == other.binlog }
+        return gtids != .none && gtids == other.gtids
+    }
+
     /// Moves the GTIDs over one transaction; file and offset are the caller's.
     public mutating func include(_ identity: TransactionIdentity) {
         switch (identity.stream, gtids) {
