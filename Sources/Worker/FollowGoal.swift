@@ -24,6 +24,9 @@ struct FollowGoal: Sendable {
     let relay: MigrationRelay
     /// Where the run ends in any case.
     let end: SourcePosition?
+    /// Whether the mark is to be at that very place, as far as file and offset tell it: GTIDs hold
+    /// it before events that are none of a transaction are read, and before transactions without one.
+    var isExact = false
     /// The relay log's when the run began.
     let generation: Int?
 
@@ -58,7 +61,10 @@ struct FollowGoal: Sendable {
             guard let mark = now.mark else { continue }
             relay.hasRead(mark.binlog.file, of: mark.origin.server)
             if let end {
-                if mark.reaches(end) { return .reached(mark.description) }
+                let isThere =
+                    isExact && mark.origin.server == end.origin.server
+                    ? mark.binlog >= end.binlog : mark.reaches(end)
+                if isThere { return .reached(mark.description) }
                 continue
             }
             let until: MigrationSettings.Until =

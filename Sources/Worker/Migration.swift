@@ -224,11 +224,15 @@ public final class Migration: Sendable {
 
     /// Pre-checks, the meta schema, and the subtask's row.
     private func prepare() async throws {
+        var meetings = 0
         while true {
             do {
                 return try await prepareOnce()
             } catch let old as UnfinishedRules {
                 try await finish(by: old)
+            } catch let unmet as UnmetTables {
+                meetings += 1
+                try await meet(unmet, time: meetings)
             }
         }
     }
@@ -251,6 +255,7 @@ public final class Migration: Sendable {
                         detail: "it was started before, and the row of \(self.key) in "
                             + "\(self.meta.name) is gone; nothing is begun anew silently")
                 }
+                try self.requireBegun()
                 try self.precheck(source, target)
                 let isIncremental = self.settings.mode == .incremental
                 // "Now" is the first start: what comes before a later try succeeds is not lost.
@@ -311,6 +316,7 @@ public final class Migration: Sendable {
         }
         if known.phase == "start" {
             // Nothing has been done, and what is migrated may be another choice than it was.
+            try requireBegun()
             try precheck(source, target)
         } else if settings.finish {
             // What only the end asks for may have been no more than a warning at the start.
@@ -324,6 +330,9 @@ public final class Migration: Sendable {
                 throw MigrationError.otherMigration(
                     name: settings.name, detail: "\(difference) (--change-rules takes them)")
             }
+            if let name = settings.takeOver {
+                return try takeOver(name, known, from: stored, to: identity, source, target)
+            }
             return try changeRules(
                 known, from: stored, to: identity, because: difference, source, target)
         }
@@ -332,6 +341,7 @@ public final class Migration: Sendable {
 
     /// Drops what an earlier migration of this name has left on the target, and forgets it.
     private func startOver() async throws {
+        try requireBegun()
         let known = try await withThread("control") {
             let target = try Connection(self.settings.target)
             guard try self.meta.exists(target),
@@ -427,8 +437,10 @@ public final class Migration: Sendable {
     /// - Parameters:
     ///   - end: nothing behind it is applied, and there the migration is complete.
     ///   - rules: those that are followed by; `nil` for the settings'.
+    ///   - isExact: whether it ends at that very place and no earlier one of the same GTIDs.
     func follow(
-        to end: SourcePosition?, by rules: TableMapping? = nil, _ succeeded: @escaping () -> Void
+        to end: SourcePosition?, by rules: TableMapping? = nil, isExact: Bool = false,
+        _ succeeded: @escaping () -> Void
     ) async throws -> MigrationOutcome? {
         board.update { $0.phase = .following }
         var configuration = ReplicationConfiguration(
@@ -454,7 +466,7 @@ public final class Migration: Sendable {
         if stopRequest.isSet { engine.stop() }
         let goal = FollowGoal(
             settings: settings, board: board, progress: progress, base: base, relay: relay,
-            end: end, generation: generation)
+            end: end, isExact: isExact, generation: generation)
         return try await withThrowingTaskGroup(of: FollowEvent.self) {
             group -> MigrationOutcome? in
             group.addTask {

@@ -16,6 +16,8 @@ public enum MigrationError: Error, Sendable, Hashable, CustomStringConvertible {
     case targetLacks(TableName, detail: String)
     /// A task of DM's can't be gone on with.
     case adoption(task: String, detail: String)
+    /// The tables of another task can't be taken over.
+    case handOver(from: String, detail: String)
 
     /// One sentence, with what to do.
     public var description: String {
@@ -36,6 +38,8 @@ public enum MigrationError: Error, Sendable, Hashable, CustomStringConvertible {
                 + "followed from (\(detail)): make it so, with its rows, or exclude it"
         case .adoption(let task, let detail):
             "DM's task \(task) can't be taken over: \(detail)"
+        case .handOver(let name, let detail):
+            "the tables of the task \(name) can't be taken over: \(detail)"
         }
     }
 }

@@ -18,7 +18,7 @@ extension Migration {
         case RelayError.inUse where binding != nil: "\(error)"
         // By the worker that had the source before, until it ends.
         case _ where binding != nil && DumpClaim.isInUse(error): "\(error)"
-        case is StaleLook: "\(error)"
+        case is StaleLook, is DonorRuns: "\(error)"
         case CheckpointError.fenced where relay.fences.take():
             "the relay log asks what the target holds"
         default: nil

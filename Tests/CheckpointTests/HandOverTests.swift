@@ -97,11 +97,9 @@ private struct Pair {
 
     /// As the product does it: both on one session.
     func handOver(
-        _ handOver: Coordinator.HandOver = Self.all, main n: UInt8 = 1, donor m: UInt8 = 11,
-        by proxy: FaultProxy? = nil
+        _ handOver: Coordinator.HandOver = Self.all, main n: UInt8 = 1, donor m: UInt8 = 11
     ) throws -> Coordinator.HandOverOutcome {
-        let session = try TargetSession(
-            Servers.plain(main.server, proxy), role: .coordinator)
+        let session = try TargetSession(main.options, role: .coordinator)
         return try coordinator(main.key, n, session).take(
             over: coordinator(donor, m, session), handOver)
     }
@@ -266,14 +264,14 @@ struct HandOverTests {
                 "INSERT INTO \(meta.table("ddl")) (task, source, identity, step, statement, "
                     + "before_state, context) VALUES (\(key.values),x'01',0,x'01',x'01',x'01')")
         }
-        func copy(_ key: SubtaskKey, _ high: Int?) throws {
+        func readUp(_ key: SubtaskKey, _ high: Int?) throws {
             try pair.execute(
                 CopyLedger(meta: meta, key: key).storeStatement(
                     SnapshotRecord(
                         id: 1, low: Subtask.position(3), high: high.map { Subtask.position($0) },
                         isExact: false)))
         }
-        func set(_ assignment: String) throws {
+        func assign(_ assignment: String) throws {
             try pair.execute(
                 "UPDATE \(meta.table("subtask")) SET \(assignment) WHERE \(donor.condition)")
         }
@@ -284,18 +282,18 @@ struct HandOverTests {
         case .donorCarries: try write(donor, 11, 5, Subtask.set(7))
         case .mainChangesTables: try intend(main)
         case .donorChangesTables: try intend(donor)
-        case .mainCopyOpen: try copy(main, 6)
-        case .donorCopyOpen: try copy(donor, 6)
-        case .donorCopyWithoutEnd: try copy(donor, nil)
+        case .mainCopyOpen: try readUp(main, 6)
+        case .donorCopyOpen: try readUp(donor, 6)
+        case .donorCopyWithoutEnd: try readUp(donor, nil)
         case .donorWholeLater:
-            try set("consistent_from=\(hexLiteral(Subtask.position(6).encoded))")
+            try assign("consistent_from=\(hexLiteral(Subtask.position(6).encoded))")
         case .mainHasMore: try add("c", to: main)
         case .donorHasMore: try add("c", to: donor)
         case .bothFollow:
             try add("a", to: donor)
             handOver.tables.insert(Pair.table("a"))
-        case .donorCopies: try set("phase='copy'")
-        case .donorIsComplete: try set("phase='complete'")
+        case .donorCopies: try assign("phase='copy'")
+        case .donorIsComplete: try assign("phase='complete'")
         case .identity: try add(Pair.object(.identity, "t"), to: donor)
         case .coming: try add(Pair.object(.coming, "t"), to: donor)
         case .restart: try add(Pair.object(.restart, "t"), to: donor)

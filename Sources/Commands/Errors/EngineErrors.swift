@@ -48,6 +48,11 @@ extension OperatorError {
                 "migration.position", error,
                 do: "give --until as file:offset, as GTIDs, or as caught-up")
         case .adoption: self.init("migration.adopt", error)
+        case .handOver:
+            self.init(
+                "migration.take-over", error,
+                do: "nothing has changed: do what it says, or give this task its settings of "
+                    + "before, with which it goes on; the other one keeps its tables")
         case .targetLacks(let table, _): self.init("migration.target", error, table)
         }
     }

@@ -1,0 +1,40 @@
+public import MySQLClient
+internal import MySQLCore
+
+/// What is seen of a subtask by others, who own no run of it: to decide what to do, and never a base
+/// for writing.
+///
+/// Calls must have a connection without an open transaction.
+public struct SubtaskLook: Sendable {
+    private let meta: MetaSchema
+    private let key: SubtaskKey
+
+    /// Looks at one subtask.
+    public init(meta: MetaSchema, key: SubtaskKey) {
+        self.meta = meta
+        self.key = key
+    }
+
+    /// Whether a run that stored this state goes on, as far as the target knows: its coordinator's
+    /// session has the run's lock.
+    public func isRunning(_ state: SubtaskState, _ connection: Connection) throws -> Bool {
+        try connection.value("SELECT IS_USED_LOCK(\(state.run.lockName("c")))") != nil
+    }
+
+    /// Whether a DDL statement of it is not decided.
+    public func hasOpenStatement(_ connection: Connection) throws -> Bool {
+        let found = try connection.value(
+            "SELECT COUNT(*) FROM \(meta.table("ddl")) WHERE \(key.condition)")
+        try connection.execute("COMMIT")
+        return found != "0"
+    }
+
+    /// Whether its task has begun on other sources, too.
+    public func hasOtherSources(_ connection: Connection) throws -> Bool {
+        let found = try connection.value(
+            "SELECT COUNT(*) FROM \(meta.table("subtask")) WHERE task=\(utf8Literal(key.task)) "
+                + "AND source<>\(utf8Literal(key.source))")
+        try connection.execute("COMMIT")
+        return found != "0"
+    }
+}
