@@ -18,8 +18,9 @@ public struct DDLLock {
 
     /// Takes it: ends an idle holder, waits for one that still executes.
     ///
-    /// - Throws: `MySQLError`, `CancellationError`.
-    public func take() throws {
+    /// - Parameter meanwhile: called every few seconds while it waits.
+    /// - Throws: `MySQLError`, `CancellationError`, and what `meanwhile` throws.
+    public func take(meanwhile: () throws -> Void = {}) throws {
         let connection = session.connection
         while true {
             if try connection.value("SELECT GET_LOCK(\(name), 5)") == "1" {
@@ -35,6 +36,7 @@ public struct DDLLock {
             }
             try connection.execute("COMMIT")
             try Task.checkCancellation()
+            try meanwhile()
         }
     }
 

@@ -15,7 +15,8 @@ public struct TableClaims {
         /// All tables were this subtask's before.
         case unchanged
         /// They are now. What the target has of them must be looked at again, behind the DDL locks
-        /// of those subtasks from which some were taken over.
+        /// of those subtasks from which some were taken over; when all of those were had,
+        /// ``TableClaims/settle(_:by:)`` says so. Until then every claim names them again.
         case taken(from: [SubtaskKey])
         /// Nothing was claimed: a table is another subtask's, which is running, or has rows in it.
         case held(TableName, by: SubtaskKey, isRunning: Bool)
@@ -24,8 +25,19 @@ public struct TableClaims {
     private struct Holder: Codable {
         var task: String
         var source: String
+        /// From whom it was taken, until their DDL locks were had: a definition of theirs may
+        /// still be under way when whoever took it is killed and begins again.
+        var former: [Former]?
 
         var key: SubtaskKey { SubtaskKey(task: task, source: source) }
+        var formerKeys: Set<SubtaskKey> {
+            Set((former ?? []).map { SubtaskKey(task: $0.task, source: $0.source) })
+        }
+    }
+
+    private struct Former: Codable {
+        var task: String
+        var source: String
     }
 
     private struct Held: Error {
@@ -70,6 +82,23 @@ public struct TableClaims {
         return outcome
     }
 
+    /// Records that no definition of those from whom tables were taken is under way any more.
+    ///
+    /// - Parameters:
+    ///   - tables: tables that are claimed.
+    ///   - coordinator: of the subtask's run; it must be the run that has claimed them.
+    /// - Throws: ``CheckpointError``, `MySQLError`.
+    public func settle(_ tables: [TableName], by coordinator: Coordinator) throws {
+        try coordinator.transaction { connection in
+            // Who takes a table ends the run first, so that no claim of another's is replaced.
+            try coordinator.update("phase=phase", connection)
+            let folds = try connection.value("SELECT @@lower_case_table_names") != "0"
+            for table in Set(tables.map { claimed($0, folds: folds) }).sorted() {
+                try connection.execute(records.storeStatement(try record(table)))
+            }
+        }
+    }
+
     private func claim(
         _ tables: [TableName], _ connection: Connection, _ isEmpty: (TableName) throws -> Bool
     ) throws -> Outcome {
@@ -81,25 +110,36 @@ public struct TableClaims {
         let added = try insert(wanted, connection)
         if added == wanted.count { return .taken(from: []) }
         let known = try records.readLocked(connection).filter { $0.kind == .claim }
-        var holders: [TableName: SubtaskKey] = [:]
-        for record in known { holders[record.name] = try record.decoded(as: Holder.self).key }
+        var holders: [TableName: Holder] = [:]
+        for record in known { holders[record.name] = try record.decoded(as: Holder.self) }
         var others: [SubtaskKey: [TableName]] = [:]
+        // Whose definitions may be under way: also of those from whom a holder that was killed has
+        // taken them.
+        var former: Set<SubtaskKey> = []
         for table in tables {
             guard let holder = holders[claimed(table, folds: folds)] else {
                 throw CheckpointError.inconsistent(detail: "the claim of \(table) is gone")
             }
-            if holder != key { others[holder, default: []].append(table) }
+            former.formUnion(holder.formerKeys)
+            guard holder.key != key else { continue }
+            others[holder.key, default: []].append(table)
+            former.insert(holder.key)
         }
-        if others.isEmpty { return added == 0 ? .unchanged : .taken(from: []) }
-        let sorted = others.keys.sorted { ($0.task, $0.source) < ($1.task, $1.source) }
-        for other in sorted {
+        // Its own lock is what the run holds.
+        former.remove(key)
+        if others.isEmpty, former.isEmpty { return added == 0 ? .unchanged : .taken(from: []) }
+        for other in sorted(others.keys) {
             try end(other, others[other] ?? [], folds: folds, connection, isEmpty)
         }
         let taken = others.values.flatMap { $0 }.map { claimed($0, folds: folds) }
         for table in Set(taken).sorted() {
-            try connection.execute(records.storeStatement(try record(table)))
+            try connection.execute(records.storeStatement(try record(table, former: former)))
         }
-        return .taken(from: sorted)
+        return .taken(from: sorted(former))
+    }
+
+    private func sorted(_ keys: some Sequence<SubtaskKey>) -> [SubtaskKey] {
+        keys.sorted { ($0.task, $0.source) < ($1.task, $1.source) }
     }
 
     private func claimed(_ table: TableName, folds: Bool) -> TableName {
@@ -107,9 +147,14 @@ public struct TableClaims {
             ? TableName(schema: table.schema.lowercased(), name: table.name.lowercased()) : table
     }
 
-    private func record(_ table: TableName) throws -> StoredObject {
-        try StoredObject(
-            kind: .claim, name: table, encoding: Holder(task: key.task, source: key.source))
+    private func record(
+        _ table: TableName, former: Set<SubtaskKey> = []
+    ) throws -> StoredObject {
+        var holder = Holder(task: key.task, source: key.source)
+        if !former.isEmpty {
+            holder.former = sorted(former).map { Former(task: $0.task, source: $0.source) }
+        }
+        return try StoredObject(kind: .claim, name: table, encoding: holder)
     }
 
     /// Claims what nobody has claimed; what another load is just claiming is waited for.

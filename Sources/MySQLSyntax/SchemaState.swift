@@ -163,6 +163,15 @@ public struct SchemaState: Sendable, Hashable {
         generatedKeys[table] = nil
     }
 
+    /// Makes a table what another state has of it; where that has none, it is not held.
+    public mutating func restore(_ table: TableName, from other: SchemaState) {
+        forget(table)
+        guard let shape = other.tables[table] else { return }
+        tables[table] = shape
+        if other.implicitlyVersioned.contains(table) { implicitlyVersioned.insert(table) }
+        generatedKeys[table] = other.generatedKeys[table]
+    }
+
     /// Renames a table with everything that refers to it; a table that is not held leaves its new
     /// name unknown.
     mutating func rename(_ from: TableName, to: TableName, _ context: SyntaxContext) {

@@ -58,16 +58,20 @@ final class Catalog: Sendable {
     init(_ directory: RelayDirectory) { self.directory = directory }
 
     /// Reads what is there; the last file as it is, without a look at its events.
-    func load() {
-        let shelves = directory.folders().map { folder in
-            let names = directory.files(folder)
-            return Shelf(
-                folder: folder,
-                files: names.map { name in
-                    let size = (try? OpenFile(directory.file(folder, name), O_RDONLY))?.size ?? 0
-                    return Entry(name: name, size: size, isClosed: true, index: nil)
-                })
+    ///
+    /// - Throws: when something of it can't be read; what was known before stays known.
+    func load() throws(RelayError) {
+        var found: [Shelf] = []
+        for folder in try directory.folders() {
+            var shelf = Shelf(folder: folder, files: [])
+            for name in try directory.files(folder) {
+                // An archive's may just have been removed.
+                let size = try Folder.length(directory.file(folder, name)) ?? 0
+                shelf.files.append(Entry(name: name, size: size, isClosed: true, index: nil))
+            }
+            found.append(shelf)
         }
+        let shelves = found
         state.withLock { $0.shelves = shelves }
         countAside()
     }
@@ -76,6 +80,13 @@ final class Catalog: Sendable {
 
     var bytes: UInt64 {
         state.withLock { $0.shelves.reduce(0) { $0 + $1.files.reduce(0) { $0 + $1.size } } }
+    }
+
+    /// Whether a file is here.
+    func holds(_ file: (folder: RelayFolder, file: String)) -> Bool {
+        shelves.contains { shelf in
+            shelf.folder == file.folder && shelf.files.contains { $0.name == file.file }
+        }
     }
 
     /// Bytes of files that were put aside: they are no part of the log, nor of its limit.

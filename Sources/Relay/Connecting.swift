@@ -186,7 +186,11 @@ extension RelayWriter {
     }
 
     /// Whether a subtask, which may be paused, still needs a file that is here.
-    var hasNeeds: Bool { !log.needs.isEmpty }
+    var hasNeeds: Bool {
+        // What can't be read does not say that nobody does.
+        guard let needs = try? log.catalog.directory.needsForRemoval() else { return true }
+        return needs.values.contains { log.catalog.holds($0) }
+    }
 
     /// Begins a folder at the file that the options ask for.
     private func beginAnew(_ session: UpstreamSession) throws -> Upstream {

@@ -109,7 +109,14 @@ enum Folder {
         }
         defer { unsafe closedir(folder) }
         var out: [String] = []
-        while let entry = unsafe readdir(folder) {
+        while true {
+            // The end of the folder and a failure look alike, but for this.
+            errno = 0
+            guard let entry = unsafe readdir(folder) else {
+                let code = errno
+                if code != 0 { throw .system("read", path: path, errno: code) }
+                return out
+            }
             let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) { pointer in
                 unsafe pointer.withMemoryRebound(to: CChar.self, capacity: 256) {
                     unsafe String(cString: $0)
@@ -117,7 +124,6 @@ enum Folder {
             }
             if name != ".", name != ".." { out.append(name) }
         }
-        return out
     }
 
     /// Makes a folder and those above it.
@@ -134,6 +140,28 @@ enum Folder {
 
     /// Whether something is there.
     static func exists(_ path: String) -> Bool { unsafe access(path, F_OK) == 0 }
+
+    /// Bytes of a file or folder; `nil` when there is none. What can't be looked at is not gone.
+    static func length(_ path: String) throws(RelayError) -> UInt64? {
+        var status = stat()
+        if unsafe stat(path, &status) == 0 { return UInt64(status.st_size) }
+        let code = errno
+        if code == ENOENT || code == ENOTDIR { return nil }
+        throw .system("look at", path: path, errno: code)
+    }
+
+    /// A small file's bytes; `nil` when there is none.
+    static func contents(_ path: String) throws(RelayError) -> [UInt8]? {
+        let file: OpenFile
+        do throws(RelayError) {
+            file = try OpenFile(path, O_RDONLY)
+        } catch {
+            if case .system(_, _, let code) = error, code == ENOENT { return nil }
+            throw error
+        }
+        // Something else than a file may say that it has no bytes; to read it tells.
+        return try file.bytes(Int(min(max(file.size, 4096), 256 << 20)), at: 0)
+    }
 
     /// Whether a plain file is there.
     static func isFile(_ path: String) -> Bool {

@@ -7,6 +7,8 @@ struct PurgeRules: Sendable {
     var keepSeconds: Int64?
     /// What was put aside longer ago; `nil` keeps it.
     var keepAsideSeconds: Int64?
+    /// What was put aside earlier counts as if it were then, seconds since 1970.
+    var asideSinceSeconds: Int64 = 0
     /// When less of the disk is free.
     var minimumFreeBytes: UInt64 = 0
     /// When the files take more than half of this, or, when pressed, all of it.
@@ -17,6 +19,8 @@ struct PurgeRules: Sendable {
     var upTo: (folder: RelayFolder?, file: String)?
     /// Also what is needed.
     var isForced = false
+    /// Somebody waits for what comes of it.
+    var isByHand = false
     /// Only to say what would be removed.
     var isDry = false
 }
@@ -25,8 +29,13 @@ struct PurgeRules: Sendable {
 /// reads, or one that a subtask needs.
 struct Purge {
     private let catalog: Catalog
+    private let warn: (String) -> Void
 
-    init(_ catalog: Catalog) { self.catalog = catalog }
+    /// - Parameter warn: told of what was put aside and can't be removed.
+    init(_ catalog: Catalog, warn: @escaping (String) -> Void = { _ in }) {
+        self.catalog = catalog
+        self.warn = warn
+    }
 
     /// Removes, and returns what.
     ///
@@ -46,6 +55,7 @@ struct Purge {
     ) throws -> [String] {
         var rules = PurgeRules()
         rules.isDry = isDry
+        rules.isByHand = true
         rules.isForced = isForced
         rules.keepSeconds = olderSeconds
         // It has no place among the files that one could name.
@@ -69,25 +79,38 @@ struct Purge {
 
     private func remove(_ rules: PurgeRules, _ now: Int64) throws(RelayError) -> [String] {
         let files = try removeFiles(rules, now)
-        return try files + removeAside(rules, now)
+        return try removeAside(rules, now, after: files)
     }
 
     /// Removes what was put aside, by its age alone, however short of room the log is: it may be all
-    /// that is left of transactions that clients were told are committed.
-    private func removeAside(_ rules: PurgeRules, _ now: Int64) throws(RelayError) -> [String] {
-        guard let keep = rules.keepAsideSeconds else { return [] }
+    /// that is left of transactions that clients were told are committed. What can't be removed
+    /// hinders nothing else; who purges by hand is told when nothing could be done at all.
+    ///
+    /// - Returns: the files that went before, and what has gone now.
+    private func removeAside(
+        _ rules: PurgeRules, _ now: Int64, after files: [String]
+    ) throws(RelayError) -> [String] {
+        guard let keep = rules.keepAsideSeconds else { return files }
         let directory = catalog.directory
-        var removed: [String] = []
+        var removed = files
+        var failure: RelayError?
         var isChanged = false
         defer { if isChanged { catalog.countAside() } }
-        for aside in directory.aside() where now - aside.changedSeconds > keep {
+        for aside in directory.aside()
+        where now - max(aside.changedSeconds, rules.asideSinceSeconds) > keep {
             if !rules.isDry {
                 isChanged = true
-                let isGone = try directory.removeAside(aside.name)
-                guard isGone else { continue }
+                do throws(RelayError) {
+                    guard try directory.removeAside(aside.name) else { continue }
+                } catch {
+                    failure = error
+                    warn("what was put aside can't be removed: \(error)")
+                    continue
+                }
             }
-            removed.append("skein/lost/\(aside.name)")
+            removed.append("\(RelayDirectory.lostName)/\(aside.name)")
         }
+        if let failure, rules.isByHand, removed.isEmpty { throw failure }
         return removed
     }
 

@@ -19,7 +19,7 @@ struct Recovery {
             guard let entry = shelf.files.last else {
                 // A folder that was begun, and got no file.
                 try catalog.directory.remove(shelf.folder)
-                catalog.load()
+                try catalog.load()
                 continue
             }
             let path = catalog.directory.file(shelf.folder, entry.name)
@@ -39,7 +39,7 @@ struct Recovery {
                 } else {
                     try catalog.remove(shelf.folder, entry.name)
                 }
-                catalog.load()
+                try catalog.load()
                 continue
             }
             if let warning = try cut(file, entry, outcome) { warnings.append(warning) }

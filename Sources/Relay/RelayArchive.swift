@@ -38,7 +38,8 @@ public struct RelayArchive {
 
     /// Opens a folder.
     ///
-    /// - Throws: ``RelayError/unusable`` when it is no relay log.
+    /// - Throws: ``RelayError/unusable`` when it is no relay log; ``RelayError/system`` when it can't
+    ///   be read.
     public init(path: String) throws(RelayError) {
         self.path = path
         let directory = RelayDirectory(path: path)
@@ -47,7 +48,7 @@ public struct RelayArchive {
         }
         isWritten = directory.isLocked
         catalog = Catalog(directory)
-        catalog.load()
+        try catalog.load()
         guard isWritten, let shelf = catalog.shelves.last, let entry = shelf.files.last,
             let meta = directory.meta(shelf.folder), meta.file == entry.name
         else { return }
@@ -107,7 +108,7 @@ public struct RelayArchive {
     }
 
     /// Who has noted a need, also of a file that was removed all the same: what follows it stays.
-    public var needers: Set<String> { Set(catalog.directory.needs().keys) }
+    public var needers: Set<String> { catalog.directory.needers() }
 
     /// All files, oldest first.
     public func files() -> [File] {
@@ -202,7 +203,7 @@ public struct RelayArchive {
         }
         // Nobody begins to write meanwhile.
         return try withExtendedLifetime(lock) {
-            catalog.load()
+            try catalog.load()
             return try Purge(catalog).run(
                 before: file, olderSeconds: olderSeconds, isForced: isForced, now: now)
         }

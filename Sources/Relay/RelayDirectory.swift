@@ -12,6 +12,7 @@ internal import MySQLCore
 ///     <path>/skein/needs/<name>           the oldest file that a subtask still needs
 ///     <path>/skein/requests/              what other processes ask the one that writes to remove
 ///     <path>/skein/lost/                  what was cut because the source has lost it, or is damaged
+///     <path>/skein/aside-since            when the log was first opened with some of that
 ///     <path>/skein/lock                   held by the process that writes
 struct RelayDirectory: Sendable, Hashable {
     let path: String
@@ -19,17 +20,26 @@ struct RelayDirectory: Sendable, Hashable {
     static let magic: [UInt8] = [0xFE, 0x62, 0x69, 0x6E]
 
     /// The folders, oldest first.
-    func folders() -> [RelayFolder] {
-        guard let text = Folder.text(path + "/server-uuid.index") else { return [] }
-        return text.split(separator: "\n").compactMap { line in
-            let name = line.filter { $0 != "\r" && $0 != " " }
-            return RelayFolder(name)
-        }.filter { Folder.exists(path + "/\($0)") }.sorted()
+    ///
+    /// - Throws: when that can't be read, because there are too many open files perhaps: to take it
+    ///   for none would be to forget what is there.
+    func folders() throws(RelayError) -> [RelayFolder] {
+        guard let bytes = try Folder.contents(path + "/server-uuid.index") else { return [] }
+        var out: [RelayFolder] = []
+        for line in String(decoding: bytes, as: UTF8.self).split(separator: "\n") {
+            guard let folder = RelayFolder(line.filter { $0 != "\r" && $0 != " " }) else {
+                continue
+            }
+            if try Folder.length(path + "/\(folder)") != nil { out.append(folder) }
+        }
+        return out.sorted()
     }
 
     /// Binlog files of a folder, oldest first.
-    func files(_ folder: RelayFolder) -> [String] {
-        Folder.names(path + "/\(folder)").filter { name in
+    ///
+    /// - Throws: as ``folders()`` does.
+    func files(_ folder: RelayFolder) throws(RelayError) -> [String] {
+        try Folder.list(path + "/\(folder)").filter { name in
             guard let dot = name.lastIndex(of: "."), dot != name.startIndex else { return false }
             let digits = name[name.index(after: dot)...]
             return digits.count >= 6 && digits.allSatisfy(\.isWholeNumber)
@@ -43,12 +53,12 @@ struct RelayDirectory: Sendable, Hashable {
     /// Adds a folder to the index, and makes it.
     func add(_ folder: RelayFolder) throws(RelayError) {
         try Folder.make(path + "/\(folder)")
-        try writeIndex(folders().filter { $0 != folder } + [folder])
+        try writeIndex(try folders().filter { $0 != folder } + [folder])
     }
 
     /// Removes a folder that holds no binlog file any more.
     func remove(_ folder: RelayFolder) throws(RelayError) {
-        try writeIndex(folders().filter { $0 != folder })
+        try writeIndex(try folders().filter { $0 != folder })
         try Folder.remove(path + "/\(folder)/relay.meta")
         Folder.removeEmpty(path + "/\(folder)")
         Folder.removeEmpty(path + "/skein/index/\(folder)")
@@ -95,23 +105,36 @@ struct RelayDirectory: Sendable, Hashable {
         return out
     }
 
-    /// The same, for whoever removes files: what can't be read, because there are too many open files
-    /// perhaps, does not say that nothing is needed.
+    /// Who has noted a need, also one that can't be read.
+    func needers() -> Set<String> {
+        Set(
+            Folder.names(path + "/skein/needs").filter { !$0.hasSuffix(".tmp") }
+                .map { Self.decoded($0) })
+    }
+
+    /// The same as ``needs()``, for whoever removes files: what can't be read, because there are too
+    /// many open files perhaps, does not say that nothing is needed, nor does what is damaged.
     func needsForRemoval() throws(RelayError) -> [String: (folder: RelayFolder, file: String)] {
         var out: [String: (folder: RelayFolder, file: String)] = [:]
         for name in try Folder.list(path + "/skein/needs") where !name.hasSuffix(".tmp") {
-            let file: OpenFile
-            do throws(RelayError) {
-                file = try OpenFile(path + "/skein/needs/\(name)", O_RDONLY)
-            } catch {
-                // It was forgotten just now.
-                if case .system(_, _, let code) = error, code == ENOENT { continue }
-                throw error
+            let note = path + "/skein/needs/\(name)"
+            // It was forgotten just now.
+            guard let bytes = try Folder.contents(note) else { continue }
+            guard let need = Self.need(String(decoding: bytes, as: UTF8.self)) else {
+                throw .damaged(
+                    path: note, offset: 0,
+                    detail: "it does not say which file a task needs; nothing is removed before "
+                        + "the task has gone on, or the file is removed")
             }
-            let text = String(decoding: try file.bytes(4096, at: 0), as: UTF8.self)
-            out[Self.decoded(name)] = Self.need(text)
+            out[Self.decoded(name)] = need
         }
         return out
+    }
+
+    /// What one subtask needs; `nil`: nothing, or what says so is damaged, and says nothing any more.
+    func need(of name: String) throws(RelayError) -> (folder: RelayFolder, file: String)? {
+        let bytes = try Folder.contents(path + "/skein/needs/\(Self.encoded(name))")
+        return bytes.flatMap { Self.need(String(decoding: $0, as: UTF8.self)) }
     }
 
     private static func need(_ text: String) -> (folder: RelayFolder, file: String)? {

@@ -1,3 +1,5 @@
+internal import Glibc
+
 /// What is wrong with a relay log.
 public enum RelayError: Error, Sendable, Hashable, CustomStringConvertible {
     /// A file or folder can't be read or written.
@@ -16,6 +18,13 @@ public enum RelayError: Error, Sendable, Hashable, CustomStringConvertible {
     case unreachable(peer: String, detail: String)
     /// Another worker's relay log is not of the server that is to be read.
     case otherServer(peer: String, detail: String)
+
+    /// Whether the machine lacked something for a moment, files that may be open or memory: what
+    /// could not be read is neither gone nor damaged.
+    public var isMomentary: Bool {
+        guard case .system(_, _, let code) = self else { return false }
+        return [EMFILE, ENFILE, ENOMEM, EAGAIN, EINTR].contains(code)
+    }
 
     /// One sentence, with what to do.
     public var description: String {

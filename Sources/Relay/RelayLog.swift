@@ -68,6 +68,8 @@ public final class RelayLog: EventSource {
     let isReady = Awaited<Void>()
     let repair: Repair
     private let copying: Mutex<Copying>
+    /// From when on the age of what is put aside counts, seconds since 1970.
+    let asideSince: Int64
 
     /// Asked of those who read, while it is open whether what is here is still true.
     private struct Question {
@@ -93,13 +95,14 @@ public final class RelayLog: EventSource {
         try Folder.make(options.path)
         let directory = RelayDirectory(path: options.path)
         lock = Mutex(OpenFileBox(file: try directory.lock()))
+        asideSince = directory.asideSince(now: wallClockMicroseconds() / 1_000_000)
         catalog = Catalog(directory)
         window = LiveWindow(budget: options.windowBytes)
         repair = Repair(
             source: options.source, serverID: options.serverID ^ 0x1000_0000,
             peers: options.peers + (options.original.map { [$0] } ?? []))
         PurgeRequests(directory).clear()
-        catalog.load()
+        try catalog.load()
         let recovery = Recovery(catalog)
         for warning in try recovery.run() { board.warn(warning) }
         if !directory.aside().isEmpty {
@@ -186,7 +189,7 @@ public final class RelayLog: EventSource {
     public static func defaultLimit(_ path: String) throws -> UInt64 {
         try Folder.make(path)
         let catalog = Catalog(RelayDirectory(path: path))
-        catalog.load()
+        try catalog.load()
         return (Folder.freeBytes(path) / 2) + catalog.bytes
     }
 
@@ -405,7 +408,7 @@ public final class RelayLog: EventSource {
             guard let place = catalog.place(at: position, of: server),
                 let folder = catalog.folder(place.segment)
             else { return }
-            if orOlder, needsOlder(name, than: file, of: server) { return }
+            if orOlder, try notesOlder(name, than: file, of: server) { return }
             try catalog.directory.setNeed(name, folder, file)
         }
     }
@@ -420,9 +423,9 @@ public final class RelayLog: EventSource {
     }
 
     /// Where those are who need something: where they read, as far as they have said.
-    var readPlaces: [String: (folder: RelayFolder, file: String)] {
+    func readPlaces() throws(RelayError) -> [String: (folder: RelayFolder, file: String)] {
         let known = read.withLock { $0 }
-        return catalog.directory.needs().reduce(into: [:]) { places, need in
+        return try catalog.directory.needsForRemoval().reduce(into: [:]) { places, need in
             let here = known[need.key]
             let isFurther = here.map { Self.place(need.value) < Self.place($0) } ?? false
             places[need.key] = isFurther ? here : need.value
@@ -434,10 +437,17 @@ public final class RelayLog: EventSource {
             segment: file.folder.number, position: BinlogPosition(file: file.file, offset: 4))
     }
 
-    /// Whether a subtask has said that it needs an older file of the same server, which is here.
+    /// Whether a subtask has said that it needs an older file of the same server, which is here;
+    /// also when what it has said can't be read just now.
     public func needsOlder(_ name: String, than file: String, of server: ServerUUID) -> Bool {
+        (try? notesOlder(name, than: file, of: server)) ?? true
+    }
+
+    private func notesOlder(
+        _ name: String, than file: String, of server: ServerUUID
+    ) throws(RelayError) -> Bool {
         let position = BinlogPosition(file: file, offset: 4)
-        guard let known = catalog.directory.needs()[name] else { return false }
+        guard let known = try catalog.directory.need(of: name) else { return false }
         let older = BinlogPosition(file: known.file, offset: 4)
         guard older < position, let held = catalog.place(at: older, of: server),
             let place = catalog.place(at: position, of: server)
@@ -456,16 +466,28 @@ public final class RelayLog: EventSource {
     }
 
     /// Who has noted a need, also of a file that was removed all the same: what follows it stays.
-    public var needers: Set<String> { Set(catalog.directory.needs().keys) }
+    public var needers: Set<String> { catalog.directory.needers() }
 
     /// Whether somebody reads its files, and is not at its end.
     public var isRead: Bool { catalog.oldestReader != nil }
 
     /// Forgets needs of files that were removed all the same: they are no reason to keep others.
-    public func forgetLostNeeds() throws {
-        let here = needs
-        for name in catalog.directory.needs().keys where here[name] == nil {
-            try catalog.directory.removeNeed(name)
+    ///
+    /// - Returns: who needs a file that is here.
+    /// - Throws: when it can't be read who needs what: then nothing is forgotten.
+    @discardableResult
+    public func forgetLostNeeds() throws -> Set<String> {
+        // No need is noted, and no file removed, between the two looks.
+        try catalog.maintained {
+            var needers: Set<String> = []
+            for (name, need) in try catalog.directory.needsForRemoval() {
+                if catalog.holds(need) {
+                    needers.insert(name)
+                } else {
+                    try catalog.directory.removeNeed(name)
+                }
+            }
+            return needers
         }
     }
 
@@ -487,7 +509,7 @@ public final class RelayLog: EventSource {
     public func purge(
         before file: String?, olderSeconds: Int64? = nil, isForced: Bool
     ) throws -> [String] {
-        try Purge(catalog).run(
+        try Purge(catalog, warn: { [board] in board.warn($0) }).run(
             before: file, olderSeconds: olderSeconds, isForced: isForced,
             now: wallClockMicroseconds() / 1_000_000)
     }
@@ -497,7 +519,7 @@ public final class RelayLog: EventSource {
     public func purge(olderSeconds: Int64) throws {
         let rules = PurgeRules(
             keepSeconds: olderSeconds, keepAsideSeconds: options.keepAsideSeconds)
-        _ = try Purge(catalog).run(rules, now: wallClockMicroseconds() / 1_000_000)
+        try purge(rules)
     }
 
     /// Removes what the rules of the options say.
@@ -507,7 +529,7 @@ public final class RelayLog: EventSource {
             minimumFreeBytes: options.minimumFreeBytes, limitBytes: options.limitBytes,
             isPressed: isPressed)
         do {
-            _ = try Purge(catalog).run(rules, now: wallClockMicroseconds() / 1_000_000)
+            try purge(rules)
         } catch {
             board.warn("\(error)")
         }

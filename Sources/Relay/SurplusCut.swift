@@ -132,11 +132,10 @@ extension Catalog {
                 // What was moved stays; of the file that is not cut yet there is no second copy.
                 try? Folder.remove(tail)
                 Folder.removeEmpty(aside)
-                load()
-                _ = try? Recovery(self).run()
+                if (try? load()) != nil { _ = try? Recovery(self).run() }
                 throw error
             }
-            load()
+            try load()
             _ = try Recovery(self).run()
             return aside
         }
@@ -160,7 +159,7 @@ extension Catalog {
     /// The same for what is in a folder that is to begin: a crash, or a lost list of folders, leaves
     /// one that nobody knows, and what is in it is of another time.
     func putAsideFiles(of folder: RelayFolder) throws -> String? {
-        let names = directory.files(folder).filter { name in
+        let names = try directory.files(folder).filter { name in
             Folder.isFile(directory.file(folder, name))
         }
         return names.isEmpty ? nil : try putAside(folder, names)

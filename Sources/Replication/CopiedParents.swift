@@ -125,16 +125,32 @@ extension StatementHandler {
     func copyingAgain(
         _ table: TableName, _ position: SourcePosition
     ) throws -> ReplicationError {
-        guard let rows = try catalog.otherRows(beside: table) else {
+        guard let (kept, rows) = try catalog.keptFromCopying(with: table) else {
             return .changedDuringCopy(table, position)
         }
         return .unsupported(
             position,
-            detail: "\(table) would have to be copied again before a statement on what was copied "
+            detail: "\(kept) would have to be copied again before a statement on what was copied "
                 + "behind it, or is tied to that by foreign keys, and that would delete \(rows): "
                 + "exclude the tables that came since, without leaving them on the target, and "
                 + "take them in again when the statement has been followed; or say what is to run "
                 + "in its place (skein task ddl)")
+    }
+
+    /// The error that sends a table back to its copy since a statement changes it inside that; an
+    /// error of the statement where the target's can't be emptied.
+    func changedInside(
+        _ table: TableName, _ position: SourcePosition
+    ) throws -> ReplicationError {
+        // It may be what it was again for the copy: it is not made anew in any case.
+        guard let rows = try catalog.otherRows(beside: table, isRemade: false) else {
+            return .changedDuringCopy(table, position)
+        }
+        return .unsupported(
+            position,
+            detail: "\(table) is changed by a statement while it was copied, and would have to be "
+                + "copied again, which would delete \(rows): see what the copy has made of it, and "
+                + "say what is to run in the statement's place (skein task ddl)")
     }
 
     /// A followed table that refers to one which a statement renames, where that is passed over since
@@ -151,13 +167,45 @@ extension StatementHandler {
 
 extension TableCatalog {
     /// Which rows may be in a table's place on the target beside its own; `nil` for none.
-    func otherRows(beside table: TableName) throws -> String? {
+    ///
+    /// - Parameter isRemade: whether the copy finds the table gone, or with another definition. Then
+    ///   it drops it, which it never does where others may write, whether they have or not.
+    func otherRows(beside table: TableName, isRemade: Bool) throws -> String? {
         let target = try target(of: table)
-        if mapping.mayBeShared(target: target), try othersWrite(target) {
-            return "rows of other sources"
+        if mapping.mayBeShared(target: target) {
+            let isTheirs = try isRemade || othersWrite(target)
+            if isTheirs { return "rows of other sources" }
         }
         guard let ownTargets, !ownTargets.contains(target) else { return nil }
         return "rows that were there before"
+    }
+
+    /// The table, if one must be copied again, that can't be emptied for it, and why: itself, or a
+    /// followed table that refers to it, and may have to be copied with it.
+    func keptFromCopying(with table: TableName) throws -> (TableName, rows: String)? {
+        if let rows = try otherRows(beside: table, isRemade: true) { return (table, rows) }
+        var seen: Set<TableName> = [table]
+        var parents = [table]
+        while let parent = parents.popLast() {
+            for name in state.tables.keys.sorted() where !seen.contains(name) {
+                let keys = state.tables[name]?.foreignKeys.filter { $0.parent == parent } ?? []
+                guard !keys.isEmpty, mapping.selects(name), use(of: name) == .exact else {
+                    continue
+                }
+                seen.insert(name)
+                parents.append(name)
+                // Without an action it is only made anew, for what its parent has become; a task
+                // that goes into existing tables makes none of them anew.
+                let isActedOn = keys.contains {
+                    $0.onDelete.changesChildren || $0.onUpdate.changesChildren
+                }
+                guard try isActedOn || mapping.mayBeShared(target: target(of: name)) else {
+                    continue
+                }
+                if let rows = try otherRows(beside: name, isRemade: true) { return (name, rows) }
+            }
+        }
+        return nil
     }
 
     /// Whether a table, and those tied to it, can't be followed in the current transaction, if tables

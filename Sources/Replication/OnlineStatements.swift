@@ -29,7 +29,7 @@ extension StatementHandler {
             isToolTable($0.from) || isToolTable($0.to)
         }
         if isTools, let table = real.sorted().first(where: { catalog.use(of: $0) == .converge }) {
-            throw ReplicationError.changedDuringCopy(table, event.position)
+            throw try changedInside(table, event.position)
         }
         let actions: [OnlineSchemaChangeStateMachine.Action]
         do throws(OnlineSchemaChangeStateMachine.Failure) {

@@ -99,6 +99,7 @@ extension ShapeAgreement {
 
 extension TableCatalog {
     /// Carries the shapes over a statement that the target holds, and returns those that changed.
+    /// Tables that were copied behind it keep what the copy has found.
     ///
     /// - Parameters:
     ///   - target: the tables that the statement left, as the target has them, by their names
@@ -112,7 +113,8 @@ extension TableCatalog {
     ) throws -> [(TableName, TableShape?)] {
         noteTarget(target)
         var there: [TableName: TableShape] = [:]
-        for name in ddl.flatMap({ $0.tablesBefore + $0.tablesAfter }) where mapping.selects(name) {
+        let named = ddl.flatMap { $0.tablesBefore + $0.tablesAfter }
+        for name in named where mapping.selects(name) {
             guard var shape = target[try self.target(of: name)] else { continue }
             shape.name = name
             there[name] = shape
@@ -120,19 +122,38 @@ extension TableCatalog {
         var out: [TableName: TableShape?] = [:]
         // What the target has is what all of them have left: a table is compared with it behind the
         // last one that names it.
-        let before = state.tables
+        let before = state
+        // Also of those that it does not name: a rename changes the foreign keys of children.
+        let later: Set<TableName> =
+            hasWindows
+            ? Set(state.tables.keys).union(named).filter {
+                wasCopied($0) && use(of: $0) == .skip
+            } : []
         for (i, statement) in ddl.enumerated() {
             try carryLoose(over: statement)
             try carryStale(over: statement)
-            let later = Set(ddl[(i + 1)...].flatMap { $0.tablesBefore + $0.tablesAfter })
+            let unfinished = later.union(
+                ddl[(i + 1)...].flatMap { $0.tablesBefore + $0.tablesAfter })
             let (changed, isCarried) = change { state in
                 // A target that is not to become what the source has tells nothing of it.
-                Self.carry(statement, context, &state, target: isCompared ? there : [:], mapping)
+                let carried = Self.carry(
+                    statement, context, &state, target: isCompared ? there : [:], mapping)
+                for name in later { state.restore(name, from: before) }
+                return carried
             }
             if isCarried, isCompared {
-                try check(statement, before, there.filter { !later.contains($0.key) }, position)
+                try check(
+                    statement, before.tables, there.filter { !unfinished.contains($0.key) },
+                    position)
             }
-            for name in changed { out[name] = state.tables[name] }
+            for name in changed where !later.contains(name) { out[name] = state.tables[name] }
+        }
+        // Children follow their parents' new names in what is stored, too.
+        for (name, shape) in state.tables where !later.contains(name) && mapping.selects(name) {
+            guard let old = before.tables[name], old.foreignKeys != shape.foreignKeys else {
+                continue
+            }
+            out[name] = shape
         }
         return out.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
     }

@@ -124,7 +124,7 @@ struct StatementHandler {
         if wanted.isEmpty, !named.isEmpty { return .pass }
         let uses = Dictionary(uniqueKeysWithValues: wanted.map { ($0, catalog.use(of: $0)) })
         if let changing = uses.first(where: { $0.value == .converge }) {
-            throw ReplicationError.changedDuringCopy(changing.key, position)
+            throw try changedInside(changing.key, position)
         }
         if !uses.isEmpty, uses.values.allSatisfy({ $0 == .skip }) {
             if let child = childLeftBehind(ddl) {
@@ -488,7 +488,7 @@ struct StatementHandler {
     private func tables(in schema: String, _ event: Event) throws -> [TableName] {
         let all = catalog.state.tables.keys.filter { $0.schema == schema }.sorted()
         if let changing = all.first(where: { catalog.use(of: $0) == .converge }) {
-            throw ReplicationError.changedDuringCopy(changing, event.position)
+            throw try changedInside(changing, event.position)
         }
         return all.filter { catalog.use(of: $0) == .exact }
     }

@@ -50,29 +50,50 @@ public struct DumpRules: Sendable {
     public let earlierDigest: String
 }
 
+/// Elements in one order, each once. Texts are told apart by their bytes: two that Swift takes for
+/// the same are not the same pattern.
+private func once<Element>(
+    _ elements: [Element], _ texts: (Element) -> [String]
+) -> [Element] {
+    var seen: Set<[[UInt8]]> = []
+    var kept: [(key: [[UInt8]], element: Element)] = []
+    for element in elements {
+        let key = texts(element).map { Array($0.utf8) }
+        if seen.insert(key).inserted { kept.append((key: key, element: element)) }
+    }
+    kept.sort { one, other in
+        for (a, b) in zip(one.key, other.key) where a != b {
+            return a.lexicographicallyPrecedes(b)
+        }
+        return one.key.count < other.key.count
+    }
+    return kept.map { $0.element }
+}
+
+private func once(_ texts: [String]) -> [String] { once(texts) { [$0] } }
+
 extension BlockAllowList {
     fileprivate var inOneOrder: BlockAllowList {
         func sorted(_ tables: [Table]) -> [Table] {
-            Set(tables).sorted { ($0.schema, $0.name) < ($1.schema, $1.name) }
+            once(tables) { [$0.schema, $0.name] }
         }
         return BlockAllowList(
-            doSchemas: Set(doSchemas).sorted(), doTables: sorted(doTables),
-            ignoreSchemas: Set(ignoreSchemas).sorted(), ignoreTables: sorted(ignoreTables))
+            doSchemas: once(doSchemas), doTables: sorted(doTables),
+            ignoreSchemas: once(ignoreSchemas), ignoreTables: sorted(ignoreTables))
     }
 }
 
 extension OnlineSchemaChangeRules {
     fileprivate var inOneOrder: OnlineSchemaChangeRules {
         OnlineSchemaChangeRules(
-            shadowPatterns: Set(shadowPatterns).sorted(),
-            trashPatterns: Set(trashPatterns).sorted())
+            shadowPatterns: once(shadowPatterns), trashPatterns: once(trashPatterns))
     }
 }
 
 extension TableSelection {
     fileprivate var inOneOrder: TableSelection {
         func sorted(_ patterns: [TablePattern]) -> [TablePattern] {
-            Set(patterns).sorted { $0.description < $1.description }
+            once(patterns) { [$0.description] }
         }
         return TableSelection(
             tables: sorted(tables), excluded: sorted(excluded), isCaseSensitive: isCaseSensitive)

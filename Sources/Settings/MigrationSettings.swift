@@ -183,6 +183,13 @@ public struct MigrationSettings: Sendable {
         openZone.map { mapping.requireZone(insteadOf: $0) }
     }
 
+    /// Other rules of this source, that know the task's other sources as ``mapping`` does.
+    public func sharing(_ mapping: TableMapping) -> TableMapping {
+        var mapping = mapping
+        mapping.share(with: others)
+        return mapping
+    }
+
     /// Names the task's other sources; to be called when rules have been taken.
     mutating func share(with others: [String: TableMapping]) {
         sharesTargets = !others.isEmpty

@@ -260,15 +260,22 @@ struct CopyRun: Sendable {
         var changed = try await schema.changed(owned.filter { !settled.contains($0.key) })
         anew.formUnion(changed)
         // What needs one view has it as long as the run lives, and no longer.
-        for group in plan.exactGroups {
-            let begun = group.filter { byTable[$0] != nil }
-            guard !begun.isEmpty else { continue }
-            let done = whole.isSuperset(of: group)
-            let snapshots = Set(begun.flatMap { byTable[$0]!.map(\.snapshot) })
-            if !done || snapshots.count > 1 { anew.formUnion(begun) }
-        }
-        // Tables that are merged into one start over together: their rows can't be told apart.
-        for table in anew { anew.formUnion(try plan.merged(with: table)) }
+        var count: Int
+        repeat {
+            count = anew.count
+            for group in plan.exactGroups {
+                let begun = group.filter { byTable[$0] != nil }
+                guard !begun.isEmpty else { continue }
+                let done = whole.isSuperset(of: group)
+                let snapshots = Set(begun.flatMap { byTable[$0]!.map(\.snapshot) })
+                // One that is to start over is whole as yet, and takes the others along.
+                if !done || snapshots.count > 1 || !anew.isDisjoint(with: group) {
+                    anew.formUnion(begun)
+                }
+            }
+            // Tables that are merged into one start over together: their rows can't be told apart.
+            for table in anew { anew.formUnion(try plan.merged(with: table)) }
+        } while anew.count > count
         // What was whole, and starts over because of others, is read as it is now.
         let late = anew.intersection(settled)
         changed += try await schema.changed(owned.filter { late.contains($0.key) })
@@ -360,10 +367,10 @@ struct CopyRun: Sendable {
             }
             let present = try plan.merged(with: table).union([table])
             let all = present.union(recorded[target] ?? [])
+            // What others go to, too, may be its users', which a run that was killed has emptied.
             let isFollowed =
-                !configuration.intoExisting
-                && (only?.contains(table) == true
-                    || only != nil && half.contains(table) && all.count == 1)
+                !configuration.intoExisting && all.count == 1
+                && (only.map { $0.contains(table) || half.contains(table) } ?? false)
             if isFollowed || all.contains(where: { owned[$0] != nil }) {
                 targets.insert(target)
             } else if !configuration.intoExisting {

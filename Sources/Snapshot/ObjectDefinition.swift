@@ -47,7 +47,9 @@ enum ObjectDefinition {
             self = .hidden
             return
         }
-        self = .shown(SourceObject(SourceObject.Kind(id.kind), id.name, text, row: row))
+        var object = SourceObject(SourceObject.Kind(id.kind), id.name, text, row: row)
+        object.charset = row["character_set_client"] ?? nil
+        self = .shown(object)
     }
 
     /// What tells it from another definition on this server.
@@ -82,6 +84,22 @@ extension SourceObject {
         statement == other.statement && sqlMode == other.sqlMode && collation == other.collation
     }
 
+    /// The same under another name, in its schema; `nil` where its text is not one that servers show
+    /// of a procedure or function. What calls it in its own body calls it by the old name.
+    func named(_ other: String) -> SourceObject? {
+        let text = Array(statement.utf8)
+        var rest = text[...]
+        guard rest.drop("CREATE DEFINER="), rest.dropQuoted(), rest.drop("@"),
+            rest.dropQuoted(), rest.drop(" \(kind.rawValue.uppercased()) ")
+        else { return nil }
+        let before = text[..<rest.startIndex]
+        guard rest.dropQuoted(), rest.first == UInt8(ascii: "(") else { return nil }
+        var out = self
+        out.statement = String(
+            decoding: before + Array(quoteIdentifier(other).utf8) + rest, as: UTF8.self)
+        return out
+    }
+
     /// The same, put in the place of what is there; `nil` where the server has no such statement.
     func replacing(on target: Connection) -> SourceObject? {
         guard kind == .view || target.family == .mariadb, statement.hasPrefix("CREATE ") else {
@@ -90,5 +108,30 @@ extension SourceObject {
         var out = self
         out.statement = "CREATE OR REPLACE " + statement.dropFirst("CREATE ".count)
         return out
+    }
+}
+
+extension ArraySlice<UInt8> {
+    /// Drops what it begins with; false where that is something else.
+    fileprivate mutating func drop(_ prefix: String) -> Bool {
+        guard starts(with: prefix.utf8) else { return false }
+        self = self[(startIndex + prefix.utf8.count)...]
+        return true
+    }
+
+    /// Drops the quoted name that it begins with, in backticks, or in double quotes as under
+    /// ANSI_QUOTES; false where there is none.
+    fileprivate mutating func dropQuoted() -> Bool {
+        guard let quote = first, quote == UInt8(ascii: "`") || quote == UInt8(ascii: "\"") else {
+            return false
+        }
+        self = dropFirst()
+        while let end = firstIndex(of: quote) {
+            self = self[(end + 1)...]
+            // Doubled, it is part of the name.
+            guard first == quote else { return true }
+            self = dropFirst()
+        }
+        return false
     }
 }

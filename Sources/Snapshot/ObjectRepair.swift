@@ -47,8 +47,8 @@ extension SwitchOver {
         var replacement = try ObjectReplacement(
             StoredObjects(meta: meta, key: key), target, by: coordinator)
         var repair = ObjectRepair()
-        let known = Set(try StaleObjects(meta: meta, key: key).read(target).map(\.id))
-        repair.refused = try replacement.settle(except: known.union(stale.map(\.id)))
+        let known = try StaleObjects(meta: meta, key: key).read(target)
+        repair.refused = try replacement.settle(except: Set(stale.map(\.id)), known)
         var left = stale
         var reasons: [StaleObject.ID: String] = [:]
         // One may need another one.

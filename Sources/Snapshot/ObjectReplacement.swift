@@ -15,6 +15,9 @@ struct ReplacedObject: Sendable, Codable {
     var had: SourceObject
     /// What was granted on it alone.
     var grants: [RoutineGrant]
+    /// When it was made, by the target's clock, in seconds; `nil` where one that is made behind this
+    /// record could have been made then, too.
+    var created: Int?
 
     /// Those that were not made good.
     static func read(_ stored: StoredObjects, _ target: Connection) throws -> [ReplacedObject] {
@@ -36,11 +39,12 @@ struct RoutineGrant: Sendable, Hashable, Codable {
     /// There is no such account: GRANT makes none.
     static let noAccount: Set<UInt32> = [1133, 1410]
 
-    /// All that is granted on a routine to others; nothing of a view, where privileges outlive it.
+    /// All that is granted on a routine to others, and whether its user may grant it because of a
+    /// grant on it alone; nothing of a view, where privileges outlive it.
     static func read(
         _ id: StaleObject.ID, _ target: Connection
-    ) throws(MySQLError) -> [RoutineGrant] {
-        guard id.kind != .view else { return [] }
+    ) throws(MySQLError) -> (others: [RoutineGrant], isOwnGrantable: Bool) {
+        guard id.kind != .view else { return ([], false) }
         let schema = utf8Literal(id.name.schema)
         let rows = try target.rows(
             "SELECT User, Host, Proc_priv FROM mysql.procs_priv "
@@ -50,12 +54,21 @@ struct RoutineGrant: Sendable, Hashable, Codable {
         // MySQL gives its creator what he needs.
         let own = try target.value("SELECT CURRENT_USER()")
         try target.execute("COMMIT")
-        return rows.filter { "\($0[0] ?? "")@\($0[1] ?? "")" != own }.map { row in
+        var others: [RoutineGrant] = []
+        var isOwnGrantable = false
+        for row in rows {
             let names = (row[2] ?? "").uppercased().split(separator: ",").map(String.init)
-            return RoutineGrant(
-                user: row[0] ?? "", host: row[1] ?? "", privileges: names.filter { $0 != "GRANT" },
-                isGrantable: names.contains("GRANT"))
+            if "\(row[0] ?? "")@\(row[1] ?? "")" == own {
+                isOwnGrantable = names.contains("GRANT")
+                continue
+            }
+            others.append(
+                RoutineGrant(
+                    user: row[0] ?? "", host: row[1] ?? "",
+                    privileges: names.filter { $0 != "GRANT" },
+                    isGrantable: names.contains("GRANT")))
         }
+        return (others, isOwnGrantable)
     }
 
     /// The statement that gives it.
@@ -79,6 +92,8 @@ struct ObjectReplacement {
     private let coordinator: Coordinator
     /// What was dropped, by this run or one before it, and is not made good.
     private var begun: [StaleObject.ID: ReplacedObject] = [:]
+    /// What this run has dropped, or brought back: that is nobody else's work.
+    private var touched: Set<StaleObject.ID> = []
 
     /// - Parameters:
     ///   - target: holds the subtask's DDL lock, with no transaction open.
@@ -91,19 +106,32 @@ struct ObjectReplacement {
     }
 
     /// Makes good what an earlier run has dropped and a statement of the stream has made again, or
-    /// dropped, since.
+    /// dropped, since; or which the rules leave out since: that is again what it was.
     ///
-    /// - Parameter open: those of which the target still has refused something.
+    /// - Parameters:
+    ///   - open: those that are made what the source has.
+    ///   - known: those of which the target still has refused something.
     /// - Returns: those of which that is refused, and why.
     mutating func settle(
-        except open: Set<StaleObject.ID>
+        except open: Set<StaleObject.ID>, _ known: [StaleObject]
     ) throws -> [(id: StaleObject.ID, reason: String)] {
         var refused: [(id: StaleObject.ID, reason: String)] = []
         let ids = begun.keys.filter { !open.contains($0) }
         for id in ids.sorted(by: { $0.description < $1.description }) {
             if try !isThere(id) {
-                try forget(id)
-            } else if let reason = try giveBack(id) {
+                let object = known.first { $0.id == id }
+                guard let replaced = begun[id], let stale = object else {
+                    try forget(id)
+                    continue
+                }
+                try unask(stale)
+                let what = "it was dropped to be replaced, and can't be created again"
+                if let reason = try restore(replaced.had, refused: what) {
+                    refused.append((id, reason))
+                    continue
+                }
+            }
+            if let reason = try giveBack(id) {
                 refused.append((id, reason))
             }
         }
@@ -140,18 +168,22 @@ struct ObjectReplacement {
         case .absent:
             let reason = try create(wanted, refused: Self.refusesDefinition)
             // It may have been dropped to be replaced.
-            return try reason.map { try bringBack(object.id, because: $0) }
+            guard let why = reason, begun[object.id] != nil else { return reason }
+            try unask(object)
+            return try bringBack(object.id, because: why)
         case .shown(let now):
             if wanted.isSame(as: now) { return nil }
             // Somebody was asked to do something about it, and did.
             let asked = there.asked(on: target)
-            if let before = object.asked, before.version == asked.version, before != asked {
+            if !touched.contains(object.id), let before = object.asked,
+                before.version == asked.version, before != asked
+            {
                 return nil
             }
             if let replacing = wanted.replacing(on: target) {
                 return try create(replacing, refused: Self.refusesDefinition)
             }
-            return try replace(object.id, now, by: wanted)
+            return try replace(object, now, by: wanted)
         case .hidden:
             if let replacing = wanted.replacing(on: target) {
                 return try create(replacing, refused: Self.refusesDefinition)
@@ -163,21 +195,37 @@ struct ObjectReplacement {
 
     /// Drops one and creates the source's, where the target has no statement that does both.
     private mutating func replace(
-        _ id: StaleObject.ID, _ now: SourceObject, by wanted: SourceObject
+        _ object: StaleObject, _ now: SourceObject, by wanted: SourceObject
     ) throws -> String? {
-        let has: [RoutineGrant]
+        let id = object.id
+        let granted: (others: [RoutineGrant], isOwnGrantable: Bool)
         do throws(MySQLError) {
-            has = try RoutineGrant.read(id, target)
+            granted = try RoutineGrant.read(id, target)
         } catch {
             guard error.retry == .no else { throw error }
             return "it would be dropped first, and what is granted on it can't be read: grant the "
                 + "target's user SELECT on mysql.procs_priv, or create the \(id.kind.rawValue) "
                 + "there by hand (\(error.message))"
         }
+        let has = granted.others
         // Who may not grant it now may not afterwards, when it is needed.
         if let reason = try grant(has, on: id) { return reason }
-        let lost = (begun[id]?.grants ?? []).filter { !has.contains($0) }
-        try keep(ReplacedObject(id: id, had: now, grants: has + lost))
+        let (created, isOlder) = try age(of: id)
+        // What was taken from one that is the same since the record is not given again.
+        let isUntouched = created != nil && begun[id]?.created == created
+        let lost =
+            isUntouched ? [] : (begun[id]?.grants ?? []).filter { !has.contains($0) }
+        if granted.isOwnGrantable, !(has + lost).isEmpty {
+            return "it would be dropped first, and with it the grant on it alone by which the "
+                + "target's user may grant it to others: grant the user GRANT OPTION on the schema "
+                + "and revoke that on the \(id.kind.rawValue), or create it there by hand"
+        }
+        if let reason = try refusesAgain(id, now) { return reason }
+        try keep(
+            ReplacedObject(
+                id: id, had: now, grants: has + lost,
+                created: isOlder && lost.isEmpty ? created : nil),
+            of: object)
         if let reason = try drop(id, refused: "the target does not let the one go that it has") {
             let lacking = try giveBack(id)
             return [reason, lacking].compactMap { $0 }.joined(separator: "; ")
@@ -187,7 +235,7 @@ struct ObjectReplacement {
             reason = try create(wanted, refused: Self.refusesDefinition)
         } catch {
             // It is tried again; meanwhile the target has what it had.
-            try? now.create(on: target)
+            try? now.create(on: target, asItWas: true)
             _ = try? giveBack(id)
             throw error
         }
@@ -201,7 +249,7 @@ struct ObjectReplacement {
         _ id: StaleObject.ID, because reason: String
     ) throws -> String {
         guard let object = begun[id] else { return reason }
-        let lost = try create(
+        let lost = try restore(
             object.had, refused: "and what the target had can't be created again")
         let lacking = lost == nil ? try giveBack(id) : nil
         return [reason, lost, lacking].compactMap { $0 }.joined(separator: "; ")
@@ -249,17 +297,75 @@ struct ObjectReplacement {
         try Self.tell(what) { try object.create(on: target) }
     }
 
+    /// Creates what the target had.
+    private func restore(_ object: SourceObject, refused what: String) throws -> String? {
+        try Self.tell(what) { try object.create(on: target, asItWas: true) }
+    }
+
+    /// Whether what the target has could not come back once it is dropped: its definer or its kind
+    /// may not be allowed any more. It is made under another name to see that, and dropped there.
+    ///
+    /// - Returns: why the target refuses it.
+    private func refusesAgain(_ id: StaleObject.ID, _ now: SourceObject) throws -> String? {
+        // One name for each, so that what a killed run leaves goes with the next one's.
+        let digest = hexLiteral(Digest.digest(text: id.key.name)).dropFirst(2).dropLast()
+        let name = "skein probe \(digest.prefix(32))"
+        guard let probe = now.named(name) else { return nil }
+        var other = id
+        other.name.name = name
+        let what = "once it is dropped, what the target has could not be created again"
+        if let reason = try drop(other, refused: what) { return reason }
+        if let reason = try restore(probe, refused: what) { return reason }
+        return try drop(other, refused: "the target does not let a new \(other) go")
+    }
+
+    /// When the target's was made, in seconds, and whether that is over.
+    private func age(of id: StaleObject.ID) throws -> (created: Int?, isOlder: Bool) {
+        guard id.kind != .view else { return (nil, false) }
+        let rows = try target.rows(
+            "SELECT FLOOR(UNIX_TIMESTAMP(CREATED)), "
+                + "UNIX_TIMESTAMP(CREATED)<UNIX_TIMESTAMP(SYSDATE())-1 "
+                + "FROM information_schema.ROUTINES "
+                + "WHERE ROUTINE_SCHEMA=\(utf8Literal(id.name.schema)) "
+                + "AND ROUTINE_NAME=\(utf8Literal(id.name.name)) "
+                + "AND ROUTINE_TYPE='\(id.kind.rawValue.uppercased())'")
+        try target.execute("COMMIT")
+        guard let row = rows.first else { return (nil, false) }
+        return (row[0].flatMap { Int($0) }, row[1] == "1")
+    }
+
     private func drop(_ id: StaleObject.ID, refused what: String) throws -> String? {
         try Self.tell(what) {
             try target.execute("DROP \(id.kind.rawValue.uppercased()) IF EXISTS \(id.name.quoted)")
         }
     }
 
-    private mutating func keep(_ object: ReplacedObject) throws {
+    /// Records what is to be dropped.
+    ///
+    /// - Parameter stale: what is known of it. That somebody was asked about it counts no more: what
+    ///   comes back may be worded otherwise, though nobody has made it.
+    private mutating func keep(_ object: ReplacedObject, of stale: StaleObject) throws {
         let record = try StoredObject(
             kind: object.id.kind.replaced, name: object.id.key, encoding: object)
-        try stored.write([stored.storeStatement(record)], by: coordinator)
+        try stored.write(
+            [stored.storeStatement(record)] + unasking(stale), by: coordinator)
         begun[object.id] = object
+        touched.insert(object.id)
+    }
+
+    /// What comes back next is nobody's answer to what was asked.
+    private mutating func unask(_ stale: StaleObject) throws {
+        try stored.write(unasking(stale), by: coordinator)
+        touched.insert(stale.id)
+    }
+
+    private func unasking(_ stale: StaleObject) throws -> [String] {
+        guard stale.asked != nil else { return [] }
+        var stale = stale
+        stale.asked = nil
+        let record = try StoredObject(
+            kind: stale.id.kind.stored, name: stale.id.key, encoding: stale)
+        return [stored.storeStatement(record)]
     }
 
     private mutating func forget(_ id: StaleObject.ID) throws {

@@ -14,6 +14,8 @@ struct SourceObject: Sendable, Codable {
     var statement: String
     var sqlMode: String?
     var collation: String?
+    /// The character set of the client that has made it; only of what comes back where it was.
+    var charset: String?
     var timeZone: String?
     /// Place among the triggers of one table, event and time.
     var order = 0
@@ -60,7 +62,10 @@ struct SourceObject: Sendable, Codable {
     }
 
     /// Creates it, under its settings. The session's own are not restored.
-    func create(on target: Connection) throws {
+    ///
+    /// - Parameter asItWas: on the server that it was read from, so that it tells the same of it
+    ///   again, word by word.
+    func create(on target: Connection, asItWas: Bool = false) throws {
         var settings = ["foreign_key_checks=0"]
         if let sqlMode {
             settings.append("sql_mode=\(utf8Literal(try mode(sqlMode, for: target.family)))")
@@ -68,18 +73,32 @@ struct SourceObject: Sendable, Codable {
         try target.execute("SET NAMES utf8mb4")
         try target.execute("USE \(quoteIdentifier(name.schema))")
         try target.execute("SET SESSION \(settings.joined(separator: ", "))")
-        if let collation, collation.hasPrefix("utf8mb4") {
-            do throws(MySQLError) {
-                try target.execute("SET collation_connection=\(utf8Literal(collation))")
-            } catch {
-                if error.isConnectionLost { throw error }
+        if let collation, asItWas || collation.hasPrefix("utf8mb4") {
+            try Self.assign("collation_connection=\(utf8Literal(collation))", on: target)
+        }
+        if asItWas {
+            if let sqlMode { try Self.assign("sql_mode=\(utf8Literal(sqlMode))", on: target) }
+            // The text is sent in UTF-8.
+            let isUTF8 = charset?.hasPrefix("utf8") == true
+            if let charset, isUTF8 || statement.utf8.allSatisfy({ $0 < 0x80 }) {
+                try Self.assign("character_set_client=\(utf8Literal(charset))", on: target)
             }
         }
+        defer { if asItWas { _ = try? target.execute("SET NAMES utf8mb4") } }
         if let timeZone {
             try target.execute("SET SESSION time_zone=\(utf8Literal(timeZone))")
         }
         defer { _ = try? target.execute("SET SESSION time_zone='+00:00'") }
         try target.execute(statement)
+    }
+
+    /// Sets what the server may not know.
+    private static func assign(_ assignment: String, on target: Connection) throws(MySQLError) {
+        do throws(MySQLError) {
+            try target.execute("SET SESSION \(assignment)")
+        } catch {
+            if error.isConnectionLost { throw error }
+        }
     }
 
     /// Modes that one family lacks and that change nothing for objects of the other.

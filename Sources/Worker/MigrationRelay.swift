@@ -142,6 +142,7 @@ final class MigrationRelay: Sendable {
         } catch let error as RelayError where !mustHaveRelay(error) {
             // Another migration's readers may hold on to a log that has ended.
             if isShared, case .inUse = error { throw error }
+            if isShared, error.isMomentary { throw error }
             state.withLock { $0.isDecided = true }
             warn("no relay log is kept (\(error)); the source must keep its binlog")
             return true

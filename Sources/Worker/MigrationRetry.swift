@@ -16,6 +16,7 @@ extension Migration {
             StreamError.behind:
             "\(error)"
         case RelayError.inUse where binding != nil: "\(error)"
+        case let error as RelayError where binding != nil && error.isMomentary: "\(error)"
         // By the worker that had the source before, until it ends.
         case _ where binding != nil && DumpClaim.isInUse(error): "\(error)"
         case is StaleLook, is DonorRuns: "\(error)"

@@ -30,7 +30,8 @@ extension Migration {
         guard known.phase == "follow" || known.phase == "complete" || isCopying else {
             throw refuse("they may change when the copy is done")
         }
-        guard let old = try stored.mapping(source) else {
+        // What is unfinished is finished by them, beside the other sources' rows.
+        guard let old = try stored.mapping(source).map({ settings.sharing($0) }) else {
             throw refuse("those can't be read any more")
         }
         let new = settings.mapping

@@ -232,12 +232,77 @@ struct RelayHandTests {
                 runner.order(order)
                 try await Task.sleep(for: .milliseconds(500))
                 #expect(try isNeeded("paused"))
+                // Nor is it known what its target has applied: who must know has to wait.
+                let ask = try #require(runner.relayOptions?.checkpoints)
+                await #expect(throws: UnansweredTarget.self) { try await ask(false, ["other"]) }
+                #expect(try await ask(false, ["other", "paused"]).isEmpty)
                 // Of the others it is known that they have gone.
                 #expect(try !isNeeded("removed"))
                 // It can be read: there is no such subtask.
                 order.unreadTasks = []
                 runner.order(order)
                 try await Self.wait(for: "its end") { try !isNeeded("paused") }
+            }
+        }
+    }
+
+    @Test("a task whose record can't be read does not hold up the others when the log is full")
+    func unreadableAtLimit() async throws {
+        try await TestServer.with(.mariadb) { server in
+            let folder = NSTemporaryDirectory() + "skein-hands-\(UUID().uuidString)"
+            defer { try? FileManager.default.removeItem(atPath: folder) }
+            let source = ConnectionOptions(
+                port: server.port, user: TestServer.user, password: Password(TestServer.password))
+            try await Self.write(folder, server, source)
+            // It runs, and tries for ever to reach its servers.
+            func nowhere(_ port: UInt16) -> ConnectionOptions {
+                ConnectionOptions(port: port, user: "nobody", password: Password(""))
+            }
+            var busy = MigrationSettings(
+                source: nowhere(1), target: nowhere(2), selection: TableSelection(tables: []))
+            busy.name = "busy"
+            busy.sourceID = "shop"
+            busy.keepsRelay = false
+            var order = SourceOrder(
+                epoch: 1,
+                subtasks: [
+                    "busy": SubtaskOrder(
+                        wanted: .running, settings: .success(busy), settingsRevision: 1,
+                        requestRevision: 1)
+                ])
+            order.unreadTasks = ["paused"]
+            let runner = SourceRunner(
+                source: "shop", order: order, folder: folder, exchange: nil,
+                describe: {
+                    SubtaskError(
+                        code: "", message: "\($0)", remedy: nil, isRetryable: false, time: 0)
+                }, logger: Logger(label: "test"))
+            var settings = MigrationSettings(
+                source: source, target: source, selection: TableSelection(tables: []))
+            settings.name = "other"
+            settings.sourceID = "shop"
+            settings.relayLimitBytes = 100_000
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { await runner.run() }
+                defer { group.cancelAll() }
+                let relay = try #require(runner.relay(settings))
+                let log = try await relay.open(for: "other", needed: nil).log
+                try await log.ready()
+                #expect(log.needers == ["paused"])
+                try server.sql("CREATE TABLE d.big (a LONGTEXT)")
+                for _ in 1...6 {
+                    try server.sql(
+                        "INSERT INTO d.big VALUES (REPEAT('x', 60000)); FLUSH BINARY LOGS")
+                }
+                // The limit is looked at now and then, when something comes.
+                try await Self.wait(for: "its need to be given up") {
+                    try server.sql("INSERT INTO d.big VALUES ('y')")
+                    return log.needers.isEmpty
+                }
+                let end = try SourceSession(try Connection(source)).currentPosition()
+                try await Self.wait(for: "the end of the binlog") {
+                    log.status.position.map { $0 >= end } ?? false
+                }
             }
         }
     }

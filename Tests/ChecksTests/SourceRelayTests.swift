@@ -12,6 +12,32 @@ import Testing
 
 @testable import Worker
 
+/// Another worker, whose relay log is in this process.
+private struct Neighbours: RelayExchange {
+    private struct Neighbour: RelayConnection {
+        let name = "neighbour"
+        let log: RelayLog
+
+        func contents() async throws -> [RelayContents] { log.contents }
+        func locate(_ place: StreamPlace) async throws -> (folder: RelayFolder, file: String) {
+            try log.locate(place)
+        }
+        func reader(
+            from position: BinlogPosition, in folder: RelayFolder, behind tail: EventTail
+        ) async throws -> any EventReader {
+            try log.reader(from: position, in: folder)
+        }
+        func run() async throws { try await Task.sleep(for: .seconds(3600)) }
+    }
+    let log: RelayLog
+
+    func serve(_ log: RelayLog, as source: String) {}
+    func withdraw(_ source: String) {}
+    func connection(to address: String, source: String) throws -> any RelayConnection {
+        Neighbour(log: log)
+    }
+}
+
 @Suite("A source's relay log in a worker", .serialized) struct SourceRelayTests {
     private struct Overdue: Error {}
 
@@ -236,6 +262,57 @@ import Testing
                 again.expect(["task"], of: ["task"])
                 let log = try await again.open(for: "task", needed: nil).log
                 #expect(log.needers == [])
+            }
+        }
+    }
+
+    @Test("a copy at its limit gives up what is needed of a file that is not there, too")
+    func lostNeedOfCopy() async throws {
+        try await TestServer.with(.mariadb) { server in
+            let data = NSTemporaryDirectory() + "skein-source-\(UUID().uuidString)"
+            defer { try? FileManager.default.removeItem(atPath: data) }
+            try server.sql("CREATE DATABASE d; CREATE TABLE d.t (a LONGTEXT)")
+            let source = Self.options(server)
+            let original = try RelayLog(
+                RelayOptions(
+                    path: data + "/original", source: source, serverID: .random(in: 1...9999)))
+            var settings = SourceSettings(name: "shop", server: source)
+            settings.relayLimitBytes = 100_000
+            let copier = RelayCopyRunner(
+                source: "shop",
+                order: RelayCopyOrder(
+                    settings: .success(settings), settingsRevision: 1,
+                    original: RelayHolder(worker: "v", address: "")),
+                rest: .unknown, folder: data + "/copy", exchange: Neighbours(log: original),
+                logger: Logger(label: "test"))
+            func files() -> [RelayArchive.File] {
+                (try? RelayArchive(path: data + "/copy"))?.files() ?? []
+            }
+            func wait(_ condition: () -> Bool) async throws {
+                let deadline = ContinuousClock.now + .seconds(60)
+                while !condition() {
+                    guard ContinuousClock.now < deadline else { throw Overdue() }
+                    try await Task.sleep(for: .milliseconds(20))
+                }
+            }
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { try await original.run() }
+                group.addTask { await copier.run() }
+                defer { group.cancelAll() }
+                try await wait { !files().isEmpty }
+                let folder = try #require(files().first?.folder)
+                let needs = data + "/copy/skein/needs"
+                try FileManager.default.createDirectory(
+                    atPath: needs, withIntermediateDirectories: true)
+                try Data("\(folder)\nbin.000000\n".utf8).write(
+                    to: URL(filePath: needs + "/gone"))
+                for _ in 1...6 {
+                    try server.sql("INSERT INTO d.t VALUES (REPEAT('x', 60000)); FLUSH BINARY LOGS")
+                }
+                let end = try Self.place(server)
+                // Until it is given up nothing goes, and the copy stands still at its limit.
+                try await wait { files().last?.name == end.file }
+                #expect(!FileManager.default.fileExists(atPath: needs + "/gone"))
             }
         }
     }

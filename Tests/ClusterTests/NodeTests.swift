@@ -36,11 +36,20 @@ struct NodeTests {
             defer { running.cancel() }
             try await cluster.addSource("s")
             try await within("it is known") { node.host.knownSources == ["s"] }
-            let key = KeyLayout.task("t")
-            try await cluster.client.put(key, Array("{".utf8))
-            try await within("it is not known") { node.host.knownSources == nil }
-            try await cluster.client.put(key, TaskRecord(settings: "").bytes())
-            try await within("it is known again") { node.host.knownSources == ["s"] }
+            // One that could be read, and one that never could.
+            let keys = [KeyLayout.source("s"), KeyLayout.source("n"), KeyLayout.task("t")]
+            for key in keys { try await cluster.client.put(key, Array("{".utf8)) }
+            try await within("it is seen") { node.node.cluster.unreadable == Set(keys) }
+            // It is known of the others all the same.
+            try await cluster.addSource("a")
+            try await within("they are there") { node.host.knownSources == ["s", "n", "a"] }
+            try await cluster.client.delete(.key(KeyLayout.source("n")))
+            try await within("one has gone") { node.host.knownSources == ["s", "a"] }
+            try await cluster.addSource("s")
+            try await within("it can be read") {
+                node.node.cluster.unreadable == [KeyLayout.task("t")]
+            }
+            #expect(node.host.knownSources == ["s", "a"])
         }
     }
 
@@ -50,13 +59,16 @@ struct NodeTests {
             let node = try TestNode("w", store: cluster.endpoint)
             let running = Task { try await node.node.run() }
             defer { running.cancel() }
-            let sources = ["s", "a", "b", "c"]
+            let sources = ["s", "a", "b", "c", "d"]
             for source in sources { try await cluster.addSource(source) }
+            // A task's record names the folder, too.
+            try await cluster.client.put(
+                KeyLayout.stage(task: "t", source: "d"), Stage.paused.bytes)
             func isSaid(_ source: String) -> Bool {
                 node.node.cluster.relays[source]?.contains("w") == true
             }
-            node.host.setKept(["s", "c"])
-            try await within("they are said") { isSaid("s") && isSaid("c") }
+            node.host.setKept(["s", "c", "d"])
+            try await within("they are said") { isSaid("s") && isSaid("c") && isSaid("d") }
             let key = KeyLayout.source("s")
             let before = try SourceRecord(settings: "").bytes()
             for damaged in [key, KeyLayout.task("t")] {
@@ -71,9 +83,13 @@ struct NodeTests {
             #expect(isSaid("s"))
             // Nothing hides where the others are.
             try await within("another one is said to have gone") { !isSaid("c") }
-            #expect(isSaid("s"))
+            #expect(isSaid("s") && isSaid("d"))
             try await cluster.client.put(key, before)
             try await within("it is said to have gone") { !isSaid("s") }
+            #expect(isSaid("a") && isSaid("b") && isSaid("d"))
+            try await cluster.client.put(
+                KeyLayout.task("t"), TaskRecord(settings: "").bytes())
+            try await within("the task's is said to have gone") { !isSaid("d") }
             #expect(isSaid("a") && isSaid("b"))
         }
     }

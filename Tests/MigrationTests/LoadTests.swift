@@ -387,8 +387,17 @@ extension MigrationTests {
             "what has a table's name and was not made by the load is not taken for it",
             arguments: ["", "IF NOT EXISTS "])
         func madeByAnother(_ condition: String) async throws {
-            let trial = try await Trial(
-                .mariadb, condition.isEmpty ? "load_others" : "load_others_if")
+            // Here the server gives no notes unless a session asks for them.
+            var quiet: TestServer?
+            if !condition.isEmpty {
+                quiet = try await TestServer.start(.mariadb, name: "load-notes")
+            }
+            try quiet?.sql("SET GLOBAL sql_notes=0")
+            let source = try await SharedServers.all.server(.mariadb, "source")
+            let shared = try await SharedServers.all.server(.mariadb, "target")
+            let trial = try Trial(
+                source: source, target: quiet ?? shared,
+                condition.isEmpty ? "load_others" : "load_others_if")
             let schema = trial.schema
             let folder = Folder()
             try folder.write([
@@ -411,6 +420,75 @@ extension MigrationTests {
             let last = try await Self.load(trial, folder).end()
             #expect(last.status == 0, "\(last.text)")
             #expect(try trial.onTarget("SELECT COUNT(*) FROM t") == "2\n")
+            await quiet?.discard()
+        }
+
+        @Test("killed when a table is made and not recorded yet, it takes the table for its own")
+        func madeByItself() async throws {
+            let trial = try await Trial(.mariadb, "load_own")
+            let (schema, meta) = (trial.schema, trial.meta)
+            let folder = Folder()
+            let head = "/*!40101 SET SQL_MODE='ANSI_QUOTES'*/;\n"
+            try folder.write([
+                "metadata": "Started dump at: a\nFinished dump at: b\n",
+                "\(schema)-schema-create.sql": "CREATE DATABASE `\(schema)`;\n",
+                "\(schema).t-schema.sql": head
+                    + "CREATE TABLE \"t\" (\"id\" int, \"v w\" varchar(9)) ENGINE=InnoDB;\n",
+                "\(schema).t.sql": head + "INSERT INTO \"t\" VALUES (1,'a'),(1,'a');\n",
+            ])
+            let whole = try await Self.load(trial, folder).end()
+            #expect(whole.status == 0, "\(whole.text)")
+            // What is durable at that moment.
+            try trial.target.sql(
+                """
+                UPDATE `\(meta)`.subtask SET phase='load';
+                DELETE FROM `\(meta)`.chunk;
+                UPDATE `\(meta)`.object SET definition=CONCAT(x'0100', SUBSTRING(definition, 3))
+                  WHERE kind='table';
+                TRUNCATE `\(schema)`.t
+                """)
+            let outcome = try await Self.load(trial, folder).end()
+            #expect(outcome.status == 0, "\(outcome.text)")
+            #expect(try trial.onTarget("SELECT id, `v w` FROM t") == "1\ta\n1\ta\n")
+        }
+
+        @Test("rows of which no record tells stay, and end the load")
+        func rowsWithoutRecord() async throws {
+            let trial = try await Trial(.mariadb, "load_unrecorded")
+            let (schema, meta) = (trial.schema, trial.meta)
+            let folder = Folder()
+            try folder.write([
+                "metadata": "Started dump at: a\nFinished dump at: b\n",
+                "\(schema)-schema-create.sql": "CREATE DATABASE `\(schema)`;\n",
+                "\(schema).t-schema.sql": "CREATE TABLE t (id INT);\n",
+                "\(schema).t.sql": "INSERT INTO t VALUES (1),(2);\n",
+            ])
+            try trial.target.sql("CREATE DATABASE \(schema)")
+            try trial.onTarget("CREATE VIEW t AS SELECT 1 AS id")
+            let first = try await Self.load(trial, folder).end()
+            #expect(first.status == 1)
+            // An earlier version recorded a table before it was there.
+            try trial.target.sql(
+                """
+                REPLACE INTO `\(meta)`.object
+                  (task, source, kind, schema_name, table_name, definition)
+                  SELECT task, source, 'table', '\(schema)', 't',
+                    CONCAT(x'01', '\(schema).t-schema.sql') FROM `\(meta)`.subtask
+                """)
+            try trial.onTarget("DROP VIEW t")
+            for engine in ["InnoDB", "MyISAM"] {
+                try trial.onTarget(
+                    "DROP TABLE IF EXISTS t; CREATE TABLE t (id INT) ENGINE=\(engine); "
+                        + "INSERT INTO t VALUES (9)")
+                let outcome = try await Self.load(trial, folder).end()
+                #expect(outcome.status == 1)
+                #expect(outcome.text.contains("did not write"), "\(outcome.text)")
+                #expect(try trial.onTarget("SELECT id FROM t") == "9\n")
+            }
+            try trial.onTarget("DROP TABLE t")
+            let last = try await Self.load(trial, folder).end()
+            #expect(last.status == 0, "\(last.text)")
+            #expect(try trial.onTarget("SELECT id FROM t ORDER BY id") == "1\n2\n")
         }
 
         @Test("rows larger than a packet are refused by name; large statements are taken apart")

@@ -70,7 +70,7 @@ extension MigrationTests {
                     trial.source, schema: trial.schema, threads: 1, seed: seed &+ UInt64(number),
                     pause: .milliseconds(15), Shop.step)
             }
-            let faults = MigrationTests.isFull ? Fault.rounds(30, &dice) : Fault.allCases
+            let faults = MigrationTests.isFull ? Fault.rounds(240, &dice) : Fault.allCases
             let rolls = dice
             try await cluster.running {
                 var dice = rolls

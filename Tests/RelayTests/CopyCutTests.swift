@@ -94,7 +94,7 @@ extension InTurn {
                     try await wait(for: "the relay") { log.reached(end) }
                 }
                 let catalog = Catalog(RelayDirectory(path: one.path))
-                catalog.load()
+                try catalog.load()
                 let shelf = try #require(catalog.shelves.first)
                 let index = try catalog.index(shelf.folder, shelf.files[0])
                 let begin = index.newest

@@ -214,7 +214,7 @@ extension InTurn {
                 bytes[bad.start + 22] ^= 0x10
                 try Data(bytes).write(to: URL(filePath: path))
                 let catalog = Catalog(RelayDirectory(path: scratch.path))
-                catalog.load()
+                try catalog.load()
                 let warnings = try Recovery(catalog).run()
                 #expect(warnings.count == 1 && warnings[0].contains("at offset \(bad.start)"))
                 #expect(catalog.shelves.last?.end?.position.offset == UInt64(bytes.count))
@@ -236,7 +236,7 @@ extension InTurn {
                 }
                 let folder = try #require(RelayFolder(try FileTests.folder(server)))
                 let directory = RelayDirectory(path: scratch.path)
-                let names = directory.files(folder)
+                let names = try directory.files(folder)
                 try Folder.remove(directory.file(folder, names[1]))
                 let end = try server.end()
                 func missing(from place: BinlogPosition) async throws -> RelayError? {
@@ -271,7 +271,7 @@ extension InTurn {
             try Folder.make(path)
             try Data("old".utf8).write(to: URL(filePath: path + "/bin.000010"))
             try RelayWriter(log).beginFolder(server: "0-4242", file: "bin.000009")
-            #expect(log.catalog.directory.files(folder) == ["bin.000009"])
+            #expect(try log.catalog.directory.files(folder) == ["bin.000009"])
             let kept = "\(scratch.path)/skein/lost/bin.000010.4/\(folder).bin.000010"
             #expect(try String(contentsOfFile: kept, encoding: .utf8) == "old")
         }

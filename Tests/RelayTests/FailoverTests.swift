@@ -94,7 +94,7 @@ struct FailoverTests {
                     }
                     #expect(log.status.warnings.contains { $0.contains("upstream") })
                 }
-                let folders = RelayDirectory(path: scratch.path).folders().map(\.description)
+                let folders = try RelayDirectory(path: scratch.path).folders().map(\.description)
                 #expect(folders == names)
                 try FileTests.expectEqual(scratch, second, folder: names[1])
             }

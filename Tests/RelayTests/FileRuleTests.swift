@@ -15,7 +15,7 @@ struct FileRuleTests {
     ) throws -> RelayDirectory {
         let directory = RelayDirectory(path: scratch.path)
         for (folder, number, file) in files {
-            if !directory.folders().contains(folder) { try directory.add(folder) }
+            if try !directory.folders().contains(folder) { try directory.add(folder) }
             try Folder.replace(directory.file(folder, "bin.00000\(number)"), file.bytes)
         }
         return directory
@@ -41,7 +41,7 @@ struct FileRuleTests {
         try Folder.replace(path, bytes)
         if let meta { try directory.write(meta, folder) }
         let catalog = Catalog(directory)
-        catalog.load()
+        try catalog.load()
         let warnings = try Recovery(catalog).run()
         let size = Folder.size(path)
         #expect((catalog.shelves.last?.end?.position.offset ?? 0) == size)
@@ -202,7 +202,7 @@ struct FileRuleTests {
         let directory = try Self.write(
             scratch, [(Self.folder, 1, first), (Self.folder, 2, second)])
         let catalog = Catalog(directory)
-        catalog.load()
+        try catalog.load()
         func place(_ text: String) throws -> BinlogPosition {
             try catalog.place(behind: .mariadb(try #require(MariaDBGTIDPosition(text)))).position
         }

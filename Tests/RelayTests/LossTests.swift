@@ -88,7 +88,7 @@ struct LossTests {
             for n in stride(from: 0, through: whole.count, by: 37) {
                 try whole.prefix(n).write(to: URL(filePath: path))
                 let catalog = Catalog(RelayDirectory(path: scratch.path))
-                catalog.load()
+                try catalog.load()
                 _ = try Recovery(catalog).run()
                 let size = (try? Data(contentsOf: URL(filePath: path)))?.count ?? 0
                 #expect(size <= n)
@@ -97,7 +97,7 @@ struct LossTests {
                     catalog.shelves.last?.end?.position.offset ?? 0 == UInt64(size) || size == 0)
                 let again = Catalog(RelayDirectory(path: scratch.path))
                 if size > 0 {
-                    again.load()
+                    try again.load()
                     _ = try Recovery(again).run()
                     #expect(again.shelves.last?.end?.position.offset == UInt64(size))
                 }
@@ -134,7 +134,7 @@ struct LossTests {
                 let end = try server.end()
                 try await wait(for: "the relay") { log.reached(end) }
             }
-            let files = RelayDirectory(path: scratch.path).files(RelayFolder(folder)!)
+            let files = try RelayDirectory(path: scratch.path).files(RelayFolder(folder)!)
             let name = files[0]
             let path = "\(scratch.path)/\(folder)/\(name)"
             let good = try Data(contentsOf: URL(filePath: path))

@@ -174,7 +174,7 @@ extension InTurn {
                         bytes[Int(place.offset) + 25] ^= 0x10
                         try bytes.write(to: url)
                     }
-                    let folders = RelayDirectory(path: scratch.path).folders().count
+                    let folders = try RelayDirectory(path: scratch.path).folders().count
                     #expect(folders == (flaw == .hole ? 2 : 1))
                     try await FailoverTests.caughtUp(second, first)
                     try second.sql("STOP SLAVE")
@@ -261,7 +261,7 @@ extension InTurn {
                     try writer.beginFolder(server: "0-4242", file: "bin.000009")
                 }
                 #expect(log.contents == before)
-                #expect(RelayDirectory(path: scratch.path).folders().count == 1)
+                #expect(try RelayDirectory(path: scratch.path).folders().count == 1)
                 try FileManager.default.removeItem(atPath: path)
                 try writer.beginFolder(server: "0-4242", file: "bin.000009")
                 #expect(log.contents.map(\.folder.number) == [1, 2])

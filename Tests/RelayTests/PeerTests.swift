@@ -247,7 +247,7 @@ extension InTurn {
                         }
                     }
                     #expect(try differences(one, two) == [])
-                    #expect(RelayDirectory(path: two.path).folders().count == 2)
+                    #expect(try RelayDirectory(path: two.path).folders().count == 2)
                 }
             }
         }

@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import MySQLClient
 import MySQLCore
 import Runtime
@@ -106,7 +107,7 @@ extension LossTests {
                 Issue.record("\(String(describing: error))")
                 return
             }
-            #expect(directory.files(folder).count == 3)
+            #expect(try directory.files(folder).count == 3)
             #expect(Folder.names(scratch.path + "/skein/requests").isEmpty)
             withExtendedLifetime(lock) {}
         }
@@ -150,7 +151,7 @@ extension LossTests {
             #expect(throws: RelayError.self) {
                 try archive.purge(before: "bin.000003", olderSeconds: nil, isForced: false, now: 0)
             }
-            #expect(directory.files(folder).count == 3)
+            #expect(try directory.files(folder).count == 3)
             #expect(
                 try archive.purge(before: "bin.000002", olderSeconds: nil, isForced: true, now: 0)
                     .count == 1)
@@ -159,7 +160,7 @@ extension LossTests {
             #expect(throws: RelayError.self) {
                 try again.purge(before: "bin.000003", olderSeconds: nil, isForced: false, now: 0)
             }
-            #expect(directory.files(folder).count == 2 && !directory.isOurs)
+            #expect(try directory.files(folder).count == 2 && !directory.isOurs)
         }
 
         @Test("when it can't be read what is needed, nothing is removed, unless told so")
@@ -180,7 +181,7 @@ extension LossTests {
                 Issue.record("\(String(describing: error))")
                 return
             }
-            #expect(directory.files(folder).count == 3)
+            #expect(try directory.files(folder).count == 3)
             Folder.removeEmpty(need)
             try directory.setNeed("task", folder, "bin.000002")
             #expect(try purge(isForced: false) == ["\(folder)/bin.000001"])
@@ -205,10 +206,10 @@ extension LossTests {
             let scratch = Scratch()
             let (directory, folder) = try Self.threeFiles(scratch)
             let catalog = Catalog(directory)
-            catalog.load()
+            try catalog.load()
             #expect(catalog.asideBytes == 0)
             let path = try catalog.putAside(folder, ["bin.000001"])
-            catalog.load()
+            try catalog.load()
             #expect(catalog.asideBytes == 4 && catalog.bytes == 8)
             // The file itself is old: what counts is when it was put there.
             try Self.age("\(path)/\(folder).bin.000001", seconds: 100 * Self.day)
@@ -228,7 +229,7 @@ extension LossTests {
                 try Purge(catalog).run(rules, now: Self.now) == ["skein/lost/bin.000001.4"])
             #expect(!Folder.exists(path) && catalog.asideBytes == 0)
             // Of the log nothing has gone.
-            #expect(directory.files(folder) == ["bin.000002", "bin.000003"])
+            #expect(try directory.files(folder) == ["bin.000002", "bin.000003"])
         }
 
         @Test("who purges by hand removes what was put aside with an age, and is told of it")
@@ -237,7 +238,7 @@ extension LossTests {
             let (directory, folder) = try Self.threeFiles(scratch)
             _ = try directory.lock()
             let catalog = Catalog(directory)
-            catalog.load()
+            try catalog.load()
             let path = try catalog.putAside(folder, ["bin.000001"])
             try Self.age(path, seconds: 7200)
             let archive = try RelayArchive(path: scratch.path)
@@ -264,6 +265,166 @@ extension LossTests {
             try Self.age(path, seconds: 7200)
             #expect(try purge(olderSeconds: 3600) == gone)
             #expect(!Folder.exists(path) && archive.lost.isEmpty)
+        }
+
+        @Test("only what was put aside goes from there, not what others keep or where links lead")
+        func asideOfOthers() throws {
+            let scratch = Scratch()
+            let (directory, folder) = try Self.threeFiles(scratch)
+            let catalog = Catalog(directory)
+            try catalog.load()
+            let path = try catalog.putAside(folder, ["bin.000001"])
+            try Folder.replace(path + "/readme.txt", [1])
+            let others = ["notes", "backup.2024", "bin.000001.4-", "bin.000001.4-2-3"]
+                .map { directory.lost + "/" + $0 }
+            for other in others {
+                try Folder.make(other)
+                try Folder.replace(other + "/bin.000001", [1])
+            }
+            for old in others + [path] { try Self.age(old, seconds: 40 * Self.day) }
+            let rules = PurgeRules(keepAsideSeconds: 30 * Self.day)
+            #expect(try Purge(catalog).run(rules, now: Self.now) == [])
+            #expect(Folder.names(path) == ["readme.txt"])
+            for other in others { #expect(Folder.names(other) == ["bin.000001"], "\(other)") }
+            // All of it is somewhere else.
+            let elsewhere = scratch.path + "/elsewhere"
+            try Folder.replace(path + "/\(folder).bin.000001", [1])
+            try Self.age(path, seconds: 40 * Self.day)
+            try Folder.move(directory.lost, to: elsewhere)
+            try FileManager.default.createSymbolicLink(
+                atPath: directory.lost, withDestinationPath: elsewhere)
+            #expect(directory.aside().isEmpty)
+            #expect(try Purge(catalog).run(rules, now: Self.now) == [])
+            #expect(Folder.names(elsewhere + "/bin.000001.4").count == 2)
+        }
+
+        @Test(
+            "what was put aside and can't be removed ends no purge, and is told of",
+            .enabled(if: geteuid() != 0, "the superuser may remove everything"))
+        func asideKept() throws {
+            let scratch = Scratch()
+            let (directory, folder) = try Self.threeFiles(scratch)
+            let catalog = Catalog(directory)
+            try catalog.load()
+            let paths = try (1...2).map { try catalog.putAside(folder, ["bin.00000\($0)"]) }
+            try catalog.load()
+            for path in paths { try Self.age(path, seconds: 40 * Self.day) }
+            func allow(_ permissions: Int) throws {
+                try FileManager.default.setAttributes(
+                    [.posixPermissions: NSNumber(value: permissions)], ofItemAtPath: paths[0])
+            }
+            try allow(0o500)
+            defer { try? allow(0o700) }
+            let warnings = Mutex<[String]>([])
+            let rules = PurgeRules(keepAsideSeconds: 30 * Self.day)
+            let purge = Purge(catalog) { text in warnings.withLock { $0.append(text) } }
+            #expect(try purge.run(rules, now: Self.now) == ["skein/lost/bin.000002.4"])
+            #expect(warnings.withLock { $0.count } == 1)
+            // Who asks, and gets nothing, is told why.
+            #expect(throws: RelayError.self) {
+                try purge.run(
+                    before: nil, olderSeconds: Self.day, isForced: false, now: Self.now)
+            }
+            try allow(0o700)
+            #expect(try purge.run(rules, now: Self.now) == ["skein/lost/bin.000001.4"])
+        }
+
+        @Test("what was put aside before a log was opened stays as long as what is put aside then")
+        func asideSince() throws {
+            let scratch = Scratch()
+            let path = scratch.path + "/skein/lost/bin.000007.4"
+            try Folder.make(path)
+            try Folder.replace(path + "/0-1.000001.bin.000007", [1])
+            try Self.age(path, seconds: 400 * Self.day)
+            let source = ConnectionOptions(port: 1, user: "nobody", password: Password(""))
+            func purged() throws -> [String] {
+                let log = try RelayLog(
+                    RelayOptions(path: scratch.path, source: source, serverID: 1))
+                try log.purge(olderSeconds: Self.day)
+                return log.status.warnings.filter { $0.contains("are removed") }
+            }
+            #expect(try purged() == [] && Folder.exists(path))
+            // It was long ago that it was opened first.
+            let since = scratch.path + "/skein/aside-since"
+            func note(days: Int64) throws {
+                try Folder.replace(since, Array("\(Self.now - days * Self.day)\n".utf8))
+            }
+            try note(days: 29)
+            #expect(try purged() == [] && Folder.exists(path))
+            try note(days: 31)
+            let warnings = try purged()
+            #expect(warnings.count == 1 && warnings.first?.contains("bin.000007.4") == true)
+            #expect(!Folder.exists(path))
+        }
+
+        @Test("what can't be read is not taken for empty: the log does not open, and loses nothing")
+        func unreadable() throws {
+            let scratch = Scratch()
+            let directory = RelayDirectory(path: scratch.path)
+            let folders = (1...2).map { RelayFolder(server: "0-\($0)", number: $0) }
+            for folder in folders {
+                try directory.add(folder)
+                var file = MadeFile()
+                file.add(1...3)
+                try Folder.replace(directory.file(folder, "bin.000001"), file.bytes)
+            }
+            let source = ConnectionOptions(port: 1, user: "nobody", password: Password(""))
+            func open() throws -> [RelayContents] {
+                try RelayLog(
+                    RelayOptions(path: scratch.path, source: source, serverID: 1)
+                ).contents
+            }
+            let whole = try open()
+            #expect(whole.map(\.folder) == folders && whole.allSatisfy { $0.files.count == 1 })
+            for name in folders.map(\.description) + ["server-uuid.index"] {
+                let path = scratch.path + "/" + name
+                try Folder.move(path, to: path + "-away")
+                // It leads to itself: the superuser can't read that either.
+                try FileManager.default.createSymbolicLink(
+                    atPath: path, withDestinationPath: path)
+                #expect(throws: RelayError.self, "\(name)") { try open() }
+                try Folder.remove(path)
+                try Folder.move(path + "-away", to: path)
+                #expect(try open() == whole, "\(name)")
+            }
+        }
+
+        @Test("a need that can't be read is no lost one, nor one that is not there")
+        func unreadableNeed() throws {
+            let scratch = Scratch()
+            let (directory, folder) = try Self.threeFiles(scratch)
+            var file = MadeFile()
+            file.add(1...3)
+            try Folder.replace(directory.file(folder, "bin.000003"), file.bytes)
+            let server = try #require(folder.serverName)
+            let source = ConnectionOptions(port: 1, user: "nobody", password: Password(""))
+            let log = try RelayLog(RelayOptions(path: scratch.path, source: source, serverID: 1))
+            try log.need("old", "bin.000001", of: server)
+            try log.need("task", "bin.000002", of: server)
+            try directory.setNeed("lost", folder, "bin.000000")
+            let need = scratch.path + "/skein/needs/task"
+            try Folder.move(need, to: need + ".tmp")
+            try FileManager.default.createSymbolicLink(atPath: need, withDestinationPath: need)
+            #expect(throws: RelayError.self) { try log.forgetLostNeeds() }
+            #expect(throws: RelayError.self) {
+                try log.need("task", "bin.000003", of: server, orOlder: true)
+            }
+            #expect(log.needsOlder("task", than: "bin.000003", of: server))
+            try Folder.remove(need)
+            // Nor one that is damaged: nothing goes, and who rests can give it up.
+            try Folder.replace(need, Array("?".utf8))
+            #expect(throws: RelayError.self) { try log.forgetLostNeeds() }
+            try log.forgetNeed("old")
+            #expect(throws: RelayError.self) {
+                try log.purge(before: "bin.000002", isForced: false)
+            }
+            #expect(log.needers == ["task", "lost"])
+            // It can be read again.
+            try log.need("task", "bin.000002", of: server)
+            #expect(try log.forgetLostNeeds() == ["task"])
+            #expect(log.needers == ["task"])
+            #expect(
+                try log.purge(before: "bin.000002", isForced: false) == ["\(folder)/bin.000001"])
         }
 
         @Test("a log says what was put aside, in its size and a warning; its limit is for the rest")

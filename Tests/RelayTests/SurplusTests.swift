@@ -400,10 +400,10 @@ extension LossTests {
                     try await wait(for: "the relay") { log.reached(end) }
                 }
                 // Another server was read after that.
-                let first = try #require(RelayDirectory(path: whole.path).folders().first)
+                let first = try #require(try RelayDirectory(path: whole.path).folders().first)
                 let next = RelayFolder(server: first.server, number: first.number + 1)
                 try RelayDirectory(path: whole.path).add(next)
-                for name in RelayDirectory(path: whole.path).files(first).suffix(2) {
+                for name in try RelayDirectory(path: whole.path).files(first).suffix(2) {
                     try FileManager.default.copyItem(
                         atPath: "\(whole.path)/\(first)/\(name)",
                         toPath: "\(whole.path)/\(next)/\(name)")
@@ -414,7 +414,7 @@ extension LossTests {
                     let scratch = Scratch()
                     try FileManager.default.copyItem(atPath: whole.path, toPath: scratch.path)
                     let catalog = Catalog(RelayDirectory(path: scratch.path))
-                    catalog.load()
+                    try catalog.load()
                     _ = try Recovery(catalog).run()
                     var steps = 0
                     var last: CutStep?
@@ -433,7 +433,7 @@ extension LossTests {
                     }
                     // What the catalog says is what is there.
                     let fresh = Catalog(RelayDirectory(path: scratch.path))
-                    fresh.load()
+                    try fresh.load()
                     #expect(
                         catalog.shelves.map { "\($0.folder) \($0.files.map(\.name))" }
                             == fresh.shelves.map { "\($0.folder) \($0.files.map(\.name))" })

@@ -35,11 +35,14 @@ struct CopiedParentTests {
 
     /// - Parameters:
     ///   - copied: tables by where they were copied; others are followed.
+    ///   - inside: one that the statement meets inside its copy.
     ///   - own: tables without rows of others on the target; `nil` for all.
-    ///   - isShared: whether other sources write to the same tables.
+    ///   - isShared: whether other sources may write to the same tables.
+    ///   - othersWrite: whether they have.
     private static func catalog(
-        _ tables: [TableShape], copied: [String: Int], objectsFrom: Int? = nil,
-        own: [String]? = nil, isShared: Bool = false
+        _ tables: [TableShape], copied: [String: Int], inside: String? = nil,
+        objectsFrom: Int? = nil, own: [String]? = nil, isShared: Bool = false,
+        othersWrite: Bool = false
     ) throws -> TableCatalog {
         let selection = TableSelection(tables: [try #require(TablePattern("shop.*"))])
         var mapping = TableMapping(selection)
@@ -54,13 +57,17 @@ struct CopiedParentTests {
             windows[name(table)] = CopyRange(
                 low: TargetRig.position(place), high: TargetRig.position(place))
         }
+        if let inside {
+            windows[name(inside)] = CopyRange(
+                low: TargetRig.position(4), high: TargetRig.position(9))
+        }
         let catalog = TableCatalog(
             sourceVersion: rig.source.version,
             mapping: mapping, state: state, windows: windows, consistentFrom: TargetRig.position(9),
             objectsFrom: objectsFrom.map { TargetRig.position($0) },
             session: StatementSession(source: rig.source, target: rig.target),
             ownTargets: own.map { Set($0.map(name)) })
-        catalog.othersWrite = { _ in isShared }
+        catalog.othersWrite = { _ in othersWrite }
         return catalog
     }
 
@@ -184,9 +191,10 @@ struct CopiedParentTests {
     func kept() throws {
         func outcome(
             _ sql: String, _ tables: [TableShape], _ copied: [String: Int], own: [String]? = nil,
-            isShared: Bool = false
+            isShared: Bool = false, othersWrite: Bool = false
         ) throws -> String {
-            let catalog = try Self.catalog(tables, copied: copied, own: own, isShared: isShared)
+            let catalog = try Self.catalog(
+                tables, copied: copied, own: own, isShared: isShared, othersWrite: othersWrite)
             do {
                 _ = try Self.decide(sql, catalog)
                 return "carried"
@@ -216,12 +224,90 @@ struct CopiedParentTests {
             #expect(
                 try outcome(sql, tables, copied, own: ["c", "d"]) == "rows that were there before",
                 "\(sql)")
-            #expect(
-                try outcome(sql, tables, copied, isShared: true) == "rows of other sources",
-                "\(sql)")
+            // Whether they have or not: it would have to be made anew.
+            for othersWrite in [false, true] {
+                #expect(
+                    try outcome(sql, tables, copied, isShared: true, othersWrite: othersWrite)
+                        == "rows of other sources", "\(sql)")
+            }
         }
+        // It goes with what refers to it.
+        let rename = "RENAME TABLE f TO g"
+        let child = tied + [Self.table("k", ["f"], .cascade)]
+        #expect(
+            try outcome(rename, child, ["c": 9, "f": 1], own: ["f"])
+                == "rows that were there before")
+        #expect(try outcome(rename, child, ["c": 9, "f": 1], own: ["f", "k"]) == "f again")
+        #expect(try outcome(rename, child, ["c": 9, "f": 1, "k": 9], own: ["f"]) == "f again")
+        let untouched = tied + [Self.table("k", ["f"])]
+        #expect(try outcome(rename, untouched, ["c": 9, "f": 1], own: ["f"]) == "f again")
         // What needs no copy is carried as ever.
         #expect(try outcome("TRUNCATE TABLE f", tied, ["c": 9, "f": 1], own: []) == "carried")
+    }
+
+    @Test("what is changed inside its own copy, and can't be emptied, is refused there")
+    func inside() throws {
+        func outcome(
+            _ sql: String, own: [String]?, isShared: Bool = false, othersWrite: Bool = false
+        ) throws -> String {
+            let catalog = try Self.catalog(
+                [Self.table("f")], copied: [:], inside: "f", own: own, isShared: isShared,
+                othersWrite: othersWrite)
+            do {
+                _ = try Self.decide(sql, catalog)
+                return "carried"
+            } catch ReplicationError.changedDuringCopy(let table, _) {
+                return "\(table.name) again"
+            } catch ReplicationError.unsupported(_, let detail) {
+                for rows in ["rows that were there before", "rows of other sources"]
+                where detail.contains("would delete \(rows)") { return rows }
+                return detail
+            }
+        }
+        for sql in ["ALTER TABLE f ADD x INT", "TRUNCATE TABLE f", "DROP DATABASE shop"] {
+            #expect(try outcome(sql, own: nil) == "f again", "\(sql)")
+            #expect(try outcome(sql, own: ["f"]) == "f again", "\(sql)")
+            #expect(try outcome(sql, own: []) == "rows that were there before", "\(sql)")
+            #expect(try outcome(sql, own: nil, isShared: true) == "f again", "\(sql)")
+            #expect(
+                try outcome(sql, own: nil, isShared: true, othersWrite: true)
+                    == "rows of other sources", "\(sql)")
+        }
+    }
+
+    @Test("a decided statement leaves what was copied behind it as the copy has found it")
+    func decided() throws {
+        var later = Self.table("g", ["f"])
+        later.columns.append(ColumnShape(name: "more", type: ColumnType(.int)))
+        var moved = later
+        moved.name = Self.name("d")
+        let statements: [(String, [TableShape], [String: Int], TableShape)] = [
+            ("RENAME TABLE f TO g", [Self.table("f"), later], ["g": 9, "f": 1], later),
+            ("RENAME TABLE c TO d", [Self.table("f", ["c"]), moved], ["d": 9], moved),
+            // It refers to another f than the one that gets a name here.
+            ("RENAME TABLE f TO h", [Self.table("f"), later], ["g": 9, "f": 1], later),
+        ]
+        let decisions: [StatementDecision] = [.skip, .replace(["ALTER TABLE f ADD KEY k (n)"])]
+        for (sql, tables, copied, kept) in statements {
+            for decision in decisions {
+                let catalog = try Self.catalog(tables, copied: copied, own: ["c", "d"])
+                catalog.decisions = [TargetRig.identity(5).decisionKey: decision]
+                let effects: [DDL]
+                let context: SyntaxContext
+                switch try Self.decide(sql, catalog) {
+                case .filtered(let ddl, let its): (effects, context) = (ddl, its)
+                case .run(_, let ddl, let its): (effects, context) = (ddl, its)
+                default:
+                    Issue.record("\(sql) has no effects")
+                    continue
+                }
+                #expect(effects.count == 1, "\(sql)")
+                let changed = try catalog.carry(
+                    effects, context, TargetRig.position(5), target: [:], isCompared: false)
+                #expect(catalog.state.tables[kept.name] == kept, "\(sql), \(decision)")
+                #expect(!changed.contains { $0.0 == kept.name }, "\(sql), \(decision)")
+            }
+        }
     }
 
     @Test("DROP DATABASE takes views along that were not copied with the tables that came")

@@ -149,6 +149,13 @@ extension TaskFileTests {
                 != rules("do-dbs: [a]", "shadow-table-rules: ['^_(.+)_x$']").digest)
         // Lists are not each other's.
         #expect(try rules("do-dbs: [a, b]").digest != rules("ignore-dbs: [a, b]").digest)
+        // A letter with its accent, and the same of two code points: two names to a server.
+        let (whole, apart) = ("\u{e9}", "e\u{301}")
+        let both = try rules("do-dbs: [\(whole), \(apart)]").digest
+        #expect(try rules("do-dbs: [\(apart), \(whole)]").digest == both)
+        for name in [whole, apart] {
+            #expect(try rules("do-dbs: [\(name)]").digest != both)
+        }
     }
 
     @Test("migrations have no files")

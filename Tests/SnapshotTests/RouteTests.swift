@@ -211,36 +211,39 @@ import Testing
         }
     }
 
+    /// Copies tables by their names; those of `part_*` go to one.
+    private func copy(_ f: CopyFixture, parts patterns: [String]) async throws {
+        let new = "\(f.schema)_new"
+        let mapping = try TableMapping(
+            SourceRules(
+                tables: BlockAllowList(
+                    doTables: patterns.map {
+                        BlockAllowList.Table(schema: f.schema, name: $0)
+                    }),
+                routes: [
+                    RouteRule(
+                        name: "parts", schemaPattern: f.schema, tablePattern: "part_*",
+                        targetSchema: new, targetTable: "parts"),
+                    RouteRule(name: "all", schemaPattern: f.schema, targetSchema: new),
+                ]))
+        let plan = try SnapshotPlan.read(Connection(f.configuration.source), mapping)
+        _ = try await SnapshotEngine(
+            configuration: f.configuration, plan: plan, progress: f.progress
+        ).run(epoch: .next, token: RunToken(randomToken()))
+    }
+
     @Test(arguments: [false, true])
     func `half a copy that goes takes along what it was merged with and has gone, too`(
         hasThird: Bool
     ) async throws {
         let f = try await fixture("snap_merge_half_\(hasThird)")
         let new = "\(f.schema)_new"
-        func copy(_ patterns: [String]) async throws {
-            let mapping = try TableMapping(
-                SourceRules(
-                    tables: BlockAllowList(
-                        doTables: patterns.map {
-                            BlockAllowList.Table(schema: f.schema, name: $0)
-                        }),
-                    routes: [
-                        RouteRule(
-                            name: "parts", schemaPattern: f.schema, tablePattern: "part_*",
-                            targetSchema: new, targetTable: "parts"),
-                        RouteRule(name: "all", schemaPattern: f.schema, targetSchema: new),
-                    ]))
-            let plan = try SnapshotPlan.read(Connection(f.configuration.source), mapping)
-            _ = try await SnapshotEngine(
-                configuration: f.configuration, plan: plan, progress: f.progress
-            ).run(epoch: .next, token: RunToken(randomToken()))
-        }
         if hasThird {
             try f.source.sql(
                 "CREATE TABLE part_3 LIKE part_1; INSERT INTO part_3 VALUES (9,'x')",
                 database: f.schema)
         }
-        try await copy(["part_1", "part_3", "parent"])
+        try await copy(f, parts: ["part_1", "part_3", "parent"])
         // As it is when part_2 has come since, and a run was ended in the middle of its copy.
         let reader = SchemaReader(try Connection(f.configuration.source))
         let shape = try #require(try reader.shape(of: f.table("part_2")))
@@ -259,7 +262,7 @@ import Testing
         try f.target.sql("INSERT INTO parts VALUES (4,'x')", database: new)
         // The first one was followed: the stream has its DROP, and what was done to it before.
         try f.source.sql("DROP TABLE part_1, part_2", database: f.schema)
-        try await copy(["part_*", "parent"])
+        try await copy(f, parts: ["part_*", "parent"])
         #expect(
             try f.target.sql("SHOW TABLES", database: new)
                 == (hasThird ? "parent\nparts\n" : "parent\n"))
@@ -270,6 +273,38 @@ import Testing
             try f.target.sql(
                 "SELECT table_name FROM skein_meta.shape WHERE task='\(f.schema)' ORDER BY 1")
                 == (hasThird ? "parent\npart_3\n" : "parent\n"))
+    }
+
+    @Test func `a merged table of its users stays when what went there goes, also after a kill`()
+        async throws
+    {
+        let f = try await fixture("snap_merge_users")
+        let new = "\(f.schema)_new"
+        try f.target.sql(
+            "CREATE DATABASE IF NOT EXISTS \(new); USE \(new); "
+                + "CREATE TABLE parts (id INT PRIMARY KEY, e ENUM('x','y'))")
+        try f.source.sql(
+            "CREATE TABLE part_3 LIKE part_1; INSERT INTO part_3 VALUES (9,'x')",
+            database: f.schema)
+        let tables = ["part_1", "part_3", "parent"]
+        try await copy(f, parts: tables)
+        #expect(
+            try f.target.sql("SELECT id FROM parts ORDER BY id", database: new) == "1\n2\n9\n")
+        let stored = StoredObjects(meta: f.configuration.meta, key: f.configuration.key)
+        let connection = try Connection(f.configuration.target)
+        // As a run leaves it that was killed when it had emptied the table.
+        for table in ["part_1", "part_3"] {
+            try connection.execute(
+                stored.storeStatement(
+                    StoredObject(kind: .restart, name: f.table(table), definition: [])))
+        }
+        try connection.execute(
+            "UPDATE skein_meta.subtask SET phase='copy' WHERE task='\(f.schema)'")
+        try f.source.sql("DROP TABLE part_1, part_3", database: f.schema)
+        try await copy(f, parts: tables)
+        #expect(try f.target.sql("SHOW TABLES", database: new) == "parent\nparts\n")
+        #expect(try f.target.sql("SELECT id FROM parts", database: new) == "")
+        #expect(try f.chunks("part_1").isEmpty)
     }
 
     /// Another source's chunk, as its copy records it with its rows.

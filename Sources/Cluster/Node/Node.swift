@@ -473,8 +473,10 @@ public final class Node: Sendable {
             let cluster = cluster
             let kept = host.keptRelays.filter { cluster.sources[$0] != nil }
             let known = Set(cluster.relays.filter { $0.value.contains(name) }.keys)
-            // Of a source whose record can't be read it is not known where its log lies.
+            // Of a source whose record can't be read it is not known where its log lies, nor of one
+            // whose tasks' can't, which name its folder.
             let gone = known.subtracting(kept).subtracting(cluster.unreadSources)
+                .subtracting(cluster.unreadSubtasks.map(\.source))
             do {
                 for source in kept.subtracting(known) {
                     try await client.put(KeyLayout.relay(source: source, worker: name), [])

@@ -112,9 +112,10 @@ final class PeerWatch: Sendable {
             peer.wasConnected = true
             return false
         case .closed:
-            // It may only have been idle for too long: whether it is accepted anew tells.
+            // It may only have been idle for too long: whether it is accepted anew tells. At once,
+            // but not again and again where something accepts and closes for ever.
             peer.connection = nil
-            peer.nextTry = .now
+            peer.nextTry = connection.begun + .seconds(1)
             return false
         case .refused:
             peer.connection = nil

@@ -16,7 +16,8 @@ final class ProbeConnection: Sendable {
         case failed
     }
     private let socket: Int32
-    private let begun = ContinuousClock.now
+    /// When it was begun.
+    let begun = ContinuousClock.now
     private let wasOpen = Atomic(false)
 
     /// Begins to connect; `nil` when the address can't be used. Returns at once for an address; the
@@ -65,6 +66,8 @@ final class ProbeConnection: Sendable {
         var size = socklen_t(MemoryLayout<Int32>.size)
         unsafe getsockopt(socket, SOL_SOCKET, SO_ERROR, &code, &size)
         if code == ECONNREFUSED { return .refused }
+        // Reading tells nothing any more once the error was taken.
+        if code != 0 { return code == ECONNRESET || code == EPIPE ? .closed : .failed }
         var byte: UInt8 = 0
         let count = unsafe recv(socket, &byte, 1, Int32(MSG_DONTWAIT))
         if count > 0 { return .open }

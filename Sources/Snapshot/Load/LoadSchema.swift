@@ -12,25 +12,34 @@ struct OwnTables {
     /// Tables that it was about to make, without having seen that they are made: what has the name
     /// now may be another's.
     private var intended: Set<TableName> = []
+    /// Tables of records of earlier versions, which say the same before and behind CREATE TABLE.
+    private var unseen: Set<TableName> = []
 
     init(_ objects: [StoredObject]) {
         for object in objects where object.kind == .table {
-            if object.definition.first == 0 {
-                intended.insert(object.name)
-            } else {
+            switch object.definition.first {
+            case 0: intended.insert(object.name)
+            case 1: made.insert(object.name)
+            default:
                 made.insert(object.name)
+                unseen.insert(object.name)
             }
         }
     }
 
     func isIntended(_ table: TableName) -> Bool { intended.contains(table) }
 
-    /// What is recorded: the name of the table's file, behind a zero until the table is there.
-    /// Records of earlier versions have none, from before it was.
+    /// Whether it has made the table, and seen that it has.
+    func isSurelyMade(_ table: TableName) -> Bool {
+        made.contains(table) && !unseen.contains(table)
+    }
+
+    /// What is recorded: the name of the table's file, behind a zero until the table is there, and
+    /// a one from then on. Records of earlier versions have the name alone.
     static func record(_ table: LoadPlan.Table, isMade: Bool) -> StoredObject {
         StoredObject(
             kind: .table, name: table.name,
-            definition: (isMade ? [] : [0]) + Array((table.definition?.text ?? "").utf8))
+            definition: [isMade ? 1 : 0] + Array((table.definition?.text ?? "").utf8))
     }
 }
 
@@ -72,6 +81,8 @@ struct LoadSchema {
         try requireFree(objects)
         try target.execute("SET NAMES utf8mb4")
         try applyDDLSettings(target, from: nil)
+        // A note is how the server says that a table was there.
+        try target.execute("SET SESSION sql_notes=1, max_error_count=65535")
         try createSchemas()
         var there = try look(&begun, tables)
         // Another load may have looked at the same moment, and seen the same.
@@ -83,8 +94,7 @@ struct LoadSchema {
         let missing = plan.tables.filter { !there.contains($0.name) }
         try createTables(missing)
         tables.made.formUnion((adopted + missing).map(\.name))
-        let now = try SchemaReader(target).shapes(of: plan.tables.map(\.name))
-        try target.execute("COMMIT")
+        let now = try shapes()
         let lasting = try startOver(begun, now)
         var prepared = jobs(begun, now, lasting, made: tables.made)
         let recorded = Set(objects.map(Self.identity))
@@ -102,16 +112,15 @@ struct LoadSchema {
         _ begun: inout [TableName: [ChunkRecord]], _ own: OwnTables
     ) throws -> Set<TableName> {
         var there: Set<TableName> = []
-        let shapes = try SchemaReader(target).shapes(of: plan.tables.map(\.name))
-        try target.execute("COMMIT")
+        let shapes = try self.shapes()
+        let safe = try transactionalEngines()
         for table in plan.tables {
+            // A server may end sessions that are idle for as long as this takes.
+            try session.connection.ping()
             if let shape = shapes[table.name] {
                 there.insert(table.name)
-                if let records = begun[table.name] {
-                    try requireRows(table.name, records)
-                } else if !own.made.contains(table.name) {
-                    try check(table, shape)
-                }
+                let isSafe = safe.contains(shape.engine?.lowercased() ?? "")
+                try look(table, shape, begun[table.name] ?? [], own, isSafe: isSafe)
             } else if try isThere(table, own) {
                 there.insert(table.name)
             } else if begun[table.name] != nil {
@@ -123,6 +132,64 @@ struct LoadSchema {
         return there
     }
 
+    /// Looks at a table that is there.
+    ///
+    /// - Parameter records: what was loaded into it.
+    /// - Parameter isSafe: whether its engine has transactions.
+    private func look(
+        _ table: LoadPlan.Table, _ shape: TableShape, _ records: [ChunkRecord], _ own: OwnTables,
+        isSafe: Bool
+    ) throws {
+        if records.contains(where: { $0.rows > 0 }) { return try requireRows(table.name) }
+        let isWhole = records.count { Self.isDone($0) } == table.rows.count
+        // Nothing more is written to it: what it has now was written behind the load.
+        if isWhole, own.made.contains(table.name) || !records.isEmpty { return }
+        // Rows that no record tells of may be a killed run's: all are deleted before it is loaded.
+        if !isSafe, own.isSurelyMade(table.name) || !records.isEmpty { return }
+        if own.isSurelyMade(table.name) {
+            // A row and its record come together: without the one, the other is somebody else's.
+            try requireEmpty(table.name)
+        } else {
+            try check(table, shape)
+        }
+    }
+
+    /// The shapes of tables that are there, by the names that the dump has for them.
+    private func shapes() throws -> [TableName: TableShape] {
+        let reader = SchemaReader(target)
+        let names = plan.tables.map(\.name)
+        var found = try reader.shapes(of: names)
+        let missing = names.filter { found[$0] == nil }
+        // A server that does not tell case apart may keep names otherwise than the dump has them.
+        if !missing.isEmpty, try target.value("SELECT @@lower_case_table_names") != "0" {
+            var kept: [TableName: TableName] = [:]
+            for schema in Set(missing.map { $0.schema.lowercased() }).sorted() {
+                let rows = try target.rows(
+                    "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES "
+                        + "WHERE LOWER(TABLE_SCHEMA)=\(utf8Literal(schema))")
+                for row in rows {
+                    let name = TableName(schema: row[0] ?? "", name: row[1] ?? "")
+                    kept[Self.folded(name)] = name
+                }
+            }
+            let shapes = try reader.shapes(of: missing.compactMap { kept[Self.folded($0)] })
+            for name in missing {
+                guard let other = kept[Self.folded(name)], let shape = shapes[other] else {
+                    continue
+                }
+                var renamed = shape
+                renamed.name = name
+                found[name] = renamed
+            }
+        }
+        try target.execute("COMMIT")
+        return found
+    }
+
+    private static func folded(_ table: TableName) -> TableName {
+        TableName(schema: table.schema.lowercased(), name: table.name.lowercased())
+    }
+
     /// Whether the target has something of the name that tells no shape: a sequence, or a table
     /// where the server keeps names in another case.
     private func isThere(_ table: LoadPlan.Table, _ own: OwnTables) throws -> Bool {
@@ -130,12 +197,21 @@ struct LoadSchema {
         guard table.isSequence || isOwn, try exists(table.name) else { return false }
         if table.isSequence {
             // It has no rows that could be doubled: its own one is replaced.
-            if isOwn { return true }
+            if own.made.contains(table.name) { return true }
+            // One that was about to be made is as new, unless it is another's.
+            if own.isIntended(table.name), try isFresh(sequence: table.name) { return true }
             throw SnapshotError.unsupported(
                 object: "sequence \(table.name)",
                 detail: "the target has it; drop it there, or leave it out (--exclude)")
         }
         return try own.made.contains(table.name) || isEmpty(table.name)
+    }
+
+    private func isFresh(sequence: TableName) throws -> Bool {
+        let rows = try target.rows(
+            "SELECT next_not_cached_value=start_value AND cycle_count=0 FROM \(sequence.quoted)")
+        try target.execute("COMMIT")
+        return rows.allSatisfy { $0[0] == "1" }
     }
 
     /// Makes sure that no other load writes to the tables.
@@ -149,9 +225,10 @@ struct LoadSchema {
             for other in others {
                 // A definition of it may still be under way.
                 let lock = DDLLock(session: ddl, meta: meta, key: other)
-                try lock.take()
+                try lock.take { try coordinator.beat() }
                 try lock.release()
             }
+            if !others.isEmpty { try claims.settle(plan.tables.map(\.name), by: coordinator) }
             return true
         case .held(let table, by: let other, isRunning: true):
             throw SnapshotError.unsupported(
@@ -216,14 +293,21 @@ struct LoadSchema {
                 "the dump does not create the table \(table.name), and the target has none: "
                     + "create it there", file: plan.directory.path)
         }
-        // Before any is made: whose a table is must be known whenever it is there.
-        try stored.write(
-            tables.map { stored.storeStatement(OwnTables.record($0, isMade: false)) },
-            by: coordinator)
         for table in tables {
             guard let create = table.create else { continue }
             try target.execute("USE \(quoteIdentifier(table.name.schema))")
-            guard try run(create, "table \(table.name)", existing: 1050) else {
+            // Right before it is made: what comes to have the name of one that this load does not
+            // get to is not its own.
+            try stored.write(
+                [stored.storeStatement(OwnTables.record(table, isMade: false))], by: coordinator)
+            var isMade = false
+            do {
+                isMade = try run(create, "table \(table.name)", existing: 1050)
+            } catch let refusal as SnapshotError {
+                try stored.write([stored.removeStatement(.table, table.name)], by: coordinator)
+                throw refusal
+            }
+            guard isMade else {
                 try stored.write([stored.removeStatement(.table, table.name)], by: coordinator)
                 throw SnapshotError.unsupported(
                     object: "table \(table.name)",
@@ -270,14 +354,7 @@ struct LoadSchema {
 
     /// Whether a table that was there may be used.
     private func check(_ table: LoadPlan.Table, _ shape: TableShape) throws {
-        let rows = try target.rows("SELECT 1 FROM \(table.name.quoted) LIMIT 1")
-        try target.execute("COMMIT")
-        guard rows.isEmpty else {
-            throw SnapshotError.unsupported(
-                object: "table \(table.name)",
-                detail: "the target has it, with rows that this load did not write; drop or empty "
-                    + "it there, or leave it out (--exclude)")
-        }
+        try requireEmpty(table.name)
         let triggers = try target.rows(
             "SELECT 1 FROM information_schema.TRIGGERS "
                 + "WHERE EVENT_OBJECT_SCHEMA=\(utf8Literal(table.name.schema)) "
@@ -290,17 +367,10 @@ struct LoadSchema {
                     + "them, or the table")
         }
         guard let create = table.create else { return }
-        let names = (CreateTableText(create.text)?.items ?? []).compactMap { item in
-            let first = DefinitionToken.parse(item).first
-            return first?.kind == .identifier ? first?.text : nil
-        }
-        guard names == shape.columns.map({ quoteIdentifier($0.name) }) else {
-            throw SnapshotError.unsupported(
-                object: "table \(table.name)",
-                detail: "the target has it, empty, but with other columns than the dump's; drop it "
-                    + "there")
-        }
-        let defaults = try SchemaReader(target).defaults()[table.name.schema]
+        let all = try SchemaReader(target).defaults()
+        let schema = table.name.schema
+        let same = all.keys.first { $0.lowercased() == schema.lowercased() }
+        let defaults = all[schema] ?? same.flatMap { all[$0] }
         try target.execute("COMMIT")
         if let why = ExistingTable.difference(shape, create, defaults: defaults, context) {
             throw SnapshotError.unsupported(
@@ -310,9 +380,19 @@ struct LoadSchema {
         }
     }
 
+    private func requireEmpty(_ table: TableName) throws {
+        let rows = try target.rows("SELECT 1 FROM \(table.quoted) LIMIT 1")
+        try target.execute("COMMIT")
+        guard rows.isEmpty else {
+            throw SnapshotError.unsupported(
+                object: "table \(table)",
+                detail: "the target has it, with rows that this load did not write; drop or empty "
+                    + "it there, or leave it out (--exclude)")
+        }
+    }
+
     /// What was loaded must be there, or somebody has emptied the table, or made it anew.
-    private func requireRows(_ table: TableName, _ records: [ChunkRecord]) throws {
-        guard records.contains(where: { $0.rows > 0 }) else { return }
+    private func requireRows(_ table: TableName) throws {
         let rows = try target.rows("SELECT 1 FROM \(table.quoted) LIMIT 1")
         try target.execute("COMMIT")
         guard rows.isEmpty else { return }
@@ -340,10 +420,7 @@ struct LoadSchema {
     private func startOver(
         _ begun: [TableName: [ChunkRecord]], _ shapes: [TableName: TableShape]
     ) throws -> Set<TableName> {
-        let engines = try target.rows(
-            "SELECT ENGINE FROM information_schema.ENGINES WHERE TRANSACTIONS='YES'")
-        try target.execute("COMMIT")
-        let safe = Set(engines.compactMap { $0[0]?.lowercased() })
+        let safe = try transactionalEngines()
         var out: Set<TableName> = []
         for table in plan.tables {
             let engine = shapes[table.name]?.engine?.lowercased() ?? ""
@@ -353,6 +430,7 @@ struct LoadSchema {
             }
             let done = (begun[table.name] ?? []).filter { Self.isDone($0) }
             if done.count == table.rows.count { continue }
+            // The transaction proves the run, and keeps the coordinator's session open.
             try forget([table.name])
             // Writing a sequence's row replaces it.
             if table.isSequence { continue }
@@ -360,6 +438,14 @@ struct LoadSchema {
             try target.execute("COMMIT")
         }
         return out
+    }
+
+    /// Names of engines, in lower case.
+    private func transactionalEngines() throws -> Set<String> {
+        let engines = try target.rows(
+            "SELECT ENGINE FROM information_schema.ENGINES WHERE TRANSACTIONS='YES'")
+        try target.execute("COMMIT")
+        return Set(engines.compactMap { $0[0]?.lowercased() })
     }
 
     private func forget(_ tables: [TableName]) throws {
@@ -425,6 +511,7 @@ struct LoadSchema {
     private func requireFree(_ objects: [StoredObject]) throws {
         let owned = Set(objects.map(Self.identity))
         for object in plan.objects where !owned.contains(Self.identity(object)) {
+            try session.connection.ping()
             guard try object.exists(on: target) else { continue }
             throw SnapshotError.unsupported(
                 object: "\(object.kind.rawValue) \(object.name)",

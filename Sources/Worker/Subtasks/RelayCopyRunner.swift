@@ -157,12 +157,18 @@ final class RelayCopyRunner: Sendable {
     /// Lets go what subtasks needed when the source ran here, once nobody needs it of this copy; and
     /// when the copy has to pause at its limit: to be no copy any more helps nobody.
     private func keepRoom(_ log: RelayLog) async throws -> Bool {
+        var warned: Set<String> = []
         while true {
             try await Task.sleep(for: .seconds(1))
-            guard !log.needs.isEmpty else { continue }
+            // Nobody else looks.
+            for warning in log.status.warnings where warned.insert(warning).inserted {
+                logger.warning("the relay log warns", metadata: ["reason": "\(warning)"])
+            }
+            guard !log.needers.isEmpty else { continue }
             try log.forgetNeeds(rests.value)
             guard log.status.state == .paused else { continue }
-            for task in log.needs.keys {
+            // Also one of a file that was removed by force: it holds up all that follows.
+            for task in log.needers {
                 try log.forgetNeed(task)
                 logger.warning(
                     "the relay log's copy is at its limit, and gives up what a task needs",

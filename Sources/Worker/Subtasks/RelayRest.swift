@@ -21,6 +21,8 @@ final class RelayRest: Sendable {
     private struct State {
         var shown: MigrationStatus.Relay?
         var log: RelayLog?
+        /// What the log has warned of, and was said: nobody else looks.
+        var warned: Set<String> = []
         /// Whether it has ended since nothing is left that anybody can want.
         var isUseless = false
     }
@@ -151,10 +153,10 @@ final class RelayRest: Sendable {
     ///
     /// - Returns: whether there is still something that anybody can want.
     private func purge(_ log: RelayLog) throws -> Bool {
-        try log.forgetLostNeeds()
+        let needers = try log.forgetLostNeeds()
         try log.purge(olderSeconds: Self.keepSeconds)
         show(log)
-        if log.isRead || !log.needs.isEmpty { return true }
+        if log.isRead || !needers.isEmpty { return true }
         let now = wallClockMicroseconds() / 1_000_000
         return try RelayArchive(path: options.folder).files()
             .contains { $0.changedSeconds + Self.keepSeconds > now }
@@ -172,7 +174,15 @@ final class RelayRest: Sendable {
             + (tasks.isEmpty ? "others, for a day" : tasks.joined(separator: ", "))
         shown.isCopy = true
         let new = shown
-        state.withLock { $0.shown = new }
+        let warnings = log.status.warnings
+        let unsaid = state.withLock { state in
+            defer { state.warned.formUnion(warnings) }
+            state.shown = new
+            return warnings.filter { !state.warned.contains($0) }
+        }
+        for warning in unsaid {
+            logger.warning("the relay log warns", metadata: ["reason": "\(warning)"])
+        }
     }
 
     private func showProblem(_ reason: String) {

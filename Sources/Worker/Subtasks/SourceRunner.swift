@@ -168,19 +168,37 @@ final class SourceRunner: Sendable {
         }
     }
 
-    /// Keeps subtasks that rest from holding up the others. What they need of the relay log stays
-    /// for as long as there is room; when the log has to pause, it is given up, and they read it
-    /// from the source when they go on.
+    /// Keeps subtasks that rest, and tasks of which nobody knows whether they have one, from holding
+    /// up the others. What they need of the relay log stays for as long as there is room; when the
+    /// log has to pause, it is given up, and they read it from the source when they go on.
     private func keepRoom() async {
         while !Task.isCancelled {
             try? await Task.sleep(for: .milliseconds(500))
             let (runners, relay) = state.withLock { ($0.subtasks, $0.relay?.relay) }
             guard let relay, relay.log?.status.state == .paused else { continue }
             let resting = runners.filter { $0.value.isAtRest }
-            guard !resting.isEmpty, resting.count < runners.count else { continue }
-            let names = Set(resting.keys)
-            let lost = try? await withThread("relay-needs") { try relay.giveUpNeeds(of: names) }
-            for task in lost ?? [] { resting[task]?.warnOfLostNeed() }
+            guard resting.count < runners.count else { continue }
+            var names = Set(resting.keys)
+            if let order = orders.value {
+                // A task that has no runner just now may be about to get one.
+                names.formUnion(
+                    order.unreadTasks.subtracting(runners.keys).subtracting(order.subtasks.keys))
+            }
+            let given = names
+            guard !given.isEmpty else { continue }
+            let lost = try? await withThread("relay-needs") { try relay.giveUpNeeds(of: given) }
+            for task in (lost ?? []).sorted() {
+                if let runner = resting[task] {
+                    runner.warnOfLostNeed()
+                } else {
+                    logger.warning(
+                        """
+                        the relay log has reached its limit, and has given up what a task needs \
+                        whose record can't be read: it reads that from the source, if it is there
+                        """,
+                        metadata: ["source": "\(source)", "task": "\(task)"])
+                }
+            }
         }
     }
 
@@ -230,9 +248,11 @@ final class SourceRunner: Sendable {
         let asked = try order.subtasks.filter {
             $0.value.history.finish == nil && !known.contains($0.key) && $0.value.files == nil
         }.map { (task: $0.key, settings: try $0.value.settings.get()) }
+        // Nobody knows their targets: what these have applied is not known to be nothing.
+        let unread = order.unreadTasks.subtracting(known).subtracting(order.subtasks.keys).sorted()
         return try await withThread("checkpoint") {
             var answered: [RelayCheckpoint] = []
-            var failures: [String] = []
+            var failures = unread.map { "task '\($0)': a record of it can't be read" }
             for (task, settings) in asked {
                 let runner = self.state.withLock { $0.subtasks[task] }
                 do {
