@@ -11,7 +11,8 @@ public import MySQLCore
 // subtask that has the tables now would apply it once more.
 //
 // The other one's row is deleted, not marked: whoever starts it again finds no checkpoint, and must
-// not find one by which its tables may be dropped.
+// not find one by which its tables may be dropped. That it has handed them over stays known
+// (`HandedTask`), so that it does not begin anew on them either.
 
 extension Coordinator {
     /// What a subtask takes over from another one.
@@ -26,6 +27,9 @@ extension Coordinator {
         public var loose: [TableName] = []
         /// Views and routines that the rules of both have left out until now.
         public var stale: [StaleObject] = []
+        /// Whether this subtask never drops or empties tables that it has not created
+        /// (`into-existing`). Without that none may come that the other one has found there.
+        public var keepsExisting = false
 
         /// Describes one that leaves nothing out.
         public init(identity: [UInt8], known: Set<TableName>, tables: Set<TableName>) {
@@ -61,23 +65,36 @@ extension Coordinator {
                 detail: "\(donor.key) is no subtask that \(key) can take tables over from")
         }
         var outcome = HandOverOutcome.done
-        try transaction { connection in
-            // This one's row first, wherever both are locked.
-            try update("phase=phase", connection)
-            do {
-                try donor.update("phase=phase", connection)
-            } catch CheckpointError.fenced {
-                return outcome = .outdated
+        do {
+            try transaction { connection in
+                // This one's row first, wherever both are locked.
+                try update("phase=phase", connection)
+                do {
+                    try donor.update("phase=phase", connection)
+                } catch CheckpointError.fenced {
+                    return outcome = .outdated
+                }
+                if let obstacle = try obstacle(to: donor, handOver, connection) {
+                    return outcome = obstacle
+                }
+                try move(from: donor, handOver, connection)
+                try update("identity=\(hexLiteral(handOver.identity))", connection)
+                try donor.remove(connection)
+                try HandedTask(donor.key.task, meta: meta).note(connection)
+                // Whoever begins behind this look waits for the record.
+                let others = try connection.rows(
+                    "SELECT source FROM \(meta.table("subtask")) "
+                        + "WHERE task=\(utf8Literal(donor.key.task)) FOR UPDATE")
+                guard others.isEmpty else { throw OtherSourcesBegun() }
             }
-            if let obstacle = try obstacle(to: donor, handOver, connection) {
-                return outcome = obstacle
-            }
-            try move(from: donor, handOver, connection)
-            try update("identity=\(hexLiteral(handOver.identity))", connection)
-            try donor.remove(connection)
+        } catch is OtherSourcesBegun {
+            return .refused("\(donor.key.task) has begun on other sources, too")
         }
         return outcome
     }
+
+    /// Takes back all that the transaction has written.
+    private struct OtherSourcesBegun: Error {}
 
     /// Why it can't be now; `nil` when it can. The rows of both are locked.
     private func obstacle(
@@ -105,7 +122,7 @@ extension Coordinator {
         for (subtask, place) in [(self, mine), (donor, theirs)] {
             if let why = try subtask.openCopy(place, connection) { return .refused(why) }
         }
-        return try openRecord(of: donor, at: other, connection).map { .refused($0) }
+        return try openRecord(of: donor, at: other, handOver, connection).map { .refused($0) }
     }
 
     /// A subtask's row, as far as it tells where it is.
@@ -150,16 +167,14 @@ extension Coordinator {
             WHERE \(key.condition))
             """
         ).map { row in try row[0].map { try SourcePosition(encoded: unhex($0)) } }
-        let isPassed = (ends + [place.wholeFrom]).allSatisfy { end in
-            guard let end, let mark = place.mark else { return false }
-            return CopyRange(low: end, high: end).isPassed(by: mark)
-        }
+        let isPassed = SubtaskLook.isPassed(ends + [place.wholeFrom], by: place.mark)
         return isPassed ? nil : "\(key.task) has not passed its copy yet"
     }
 
     /// Says so where a record of the other one means that something of it is not over.
     private func openRecord(
-        of donor: Coordinator, at mark: SourcePosition, _ connection: Connection
+        of donor: Coordinator, at mark: SourcePosition, _ handOver: HandOver,
+        _ connection: Connection
     ) throws -> String? {
         let objects = try StoredObjects(meta: meta, key: donor.key).readLocked(connection)
         let name = donor.key.task
@@ -178,10 +193,15 @@ extension Coordinator {
                 else {
                     return "\(name) has not passed what DM may have applied already"
                 }
-            case .taken, .claim:
+            case .taken, .claim, .handed:
                 throw CheckpointError.inconsistent(
                     detail: "\(donor.key) has a record of no subtask (\(object.kind.rawValue))")
             }
+        }
+        let made = objects.filter { $0.kind == .table }.map(\.name)
+        let found = handOver.tables.subtracting(made)
+        if !handOver.keepsExisting, let table = found.min() {
+            return "\(name) has not created \(table), whose rows may be its users'"
         }
         let own = try StoredObjects(meta: meta, key: key).readLocked(connection)
         let mine = Set(own.filter { $0.kind == .online }.map(\.name))
@@ -210,6 +230,9 @@ extension Coordinator {
                 // What it has made and does not follow any more is nobody's.
                 guard handOver.tables.contains(object.name) else { continue }
             case .online: break
+            case .left:
+                // The target may have rows of it still, beside which none must be copied.
+                guard !handOver.known.contains(object.name) else { continue }
             case .view, .procedure, .function, .trigger, .event, .staleView, .staleProcedure,
                 .staleFunction:
                 guard !known.contains(Recorded(kind: object.kind, name: object.name)) else {

@@ -62,6 +62,9 @@ public struct StoredObject: Sendable, Hashable {
         case taken
         /// A table of the target that one load writes to: of ``TableClaims``. It is of no subtask.
         case claim
+        /// A task that has handed tables over to another one: of ``HandedTask``. It is of no
+        /// subtask.
+        case handed
     }
 
     /// What it is.

@@ -29,6 +29,24 @@ public struct SubtaskLook: Sendable {
         return found != "0"
     }
 
+    /// Whether rows of its copy may hold what comes behind its mark: it has tables then of which it
+    /// is not certain yet what comes twice.
+    public func hasOpenCopy(_ state: SubtaskState, _ connection: Connection) throws -> Bool {
+        let ledger = CopyLedger(meta: meta, key: key)
+        // Of attempts that have copied nothing a view without an end may be left.
+        let used = Set(try ledger.chunks(connection).map(\.snapshot))
+        let ends = try ledger.snapshots(connection).filter { used.contains($0.id) }.map(\.high)
+        return !Self.isPassed(ends + [state.consistentFrom], by: state.lowWater)
+    }
+
+    /// Whether a mark has passed the ends of all views.
+    static func isPassed(_ ends: [SourcePosition?], by mark: SourcePosition?) -> Bool {
+        ends.allSatisfy { end in
+            guard let end, let mark else { return false }
+            return CopyRange(low: end, high: end).isPassed(by: mark)
+        }
+    }
+
     /// Whether its task has begun on other sources, too.
     public func hasOtherSources(_ connection: Connection) throws -> Bool {
         let found = try connection.value(

@@ -43,10 +43,11 @@ private struct Pair {
             donor, 11, ["t", "u"],
             [
                 Self.object(.view, "v", 2), Self.object(.view, "w", 2),
-                Self.object(.table, "t", 2), Self.object(.table, "gone", 2),
+                Self.object(.table, "t", 2), Self.object(.table, "u", 2),
+                Self.object(.table, "gone", 2),
                 Self.object(.loose, "u", 2), Self.object(.online, "_u_gho", 2),
                 Self.object(.trigger, "tr", 2), Self.object(.staleFunction, "f", 2),
-                Self.object(.left, "x"), Self.object(.defaults, "d", 2),
+                Self.object(.left, "x"), Self.object(.left, "a"), Self.object(.defaults, "d", 2),
                 Self.object(.decision, "k", 2),
             ])
     }
@@ -153,7 +154,9 @@ struct HandOverTests {
         let known = try #require(try pair.peek(pair.main.key))
         #expect(try pair.handOver() == .done)
         let after = try pair.contents()
-        #expect(!after.contains { $0[1] == pair.donor.task })
+        #expect(
+            after.filter { $0[1] == pair.donor.task }
+                == [["object", pair.donor.task, "", "handed", "", "", "01"]])
         // Shapes are what they were, byte for byte.
         func shapes(_ rows: [[String?]]) -> [[String?]] {
             rows.filter { $0[0] == "shape" }.map { Array($0.dropFirst(3)) }
@@ -181,6 +184,7 @@ struct HandOverTests {
         #expect(
             Set(objects) == [
                 Pair.object(.view, "v", 1), Pair.object(.view, "w", 2), Pair.object(.table, "t", 2),
+                Pair.object(.table, "u", 2), Pair.object(.left, "x"),
                 Pair.object(.loose, "u", 2), Pair.object(.online, "_u_gho", 2),
                 Pair.object(.trigger, "tr", 2), Pair.object(.staleFunction, "f", 2),
             ])
@@ -190,6 +194,46 @@ struct HandOverTests {
             Issue.record("\(String(describing: error))")
             return
         }
+        let handed = HandedTask(pair.donor.task, meta: pair.main.meta)
+        #expect(try handed.hasHandedOver(connection))
+        let others = try handed.tablesOfOthers(connection)
+        #expect(others.allSatisfy { $0.owner == pair.main.key })
+        #expect(others.map(\.table) == ["a", "b", "t", "u"].map { Pair.table($0) })
+        let main = HandedTask(pair.main.key.task, meta: pair.main.meta)
+        #expect(try !main.hasHandedOver(connection) && main.tablesOfOthers(connection).isEmpty)
+    }
+
+    @Test(
+        "who begins waits for a hand-over that is not decided yet", arguments: Servers.families,
+        [true, false])
+    func handing(family: TestServer.Family, isCommitted: Bool) async throws {
+        let pair = try await Pair(family, "handover_begun\(isCommitted)")
+        let handed = HandedTask(pair.donor.task, meta: pair.main.meta)
+        let options = pair.main.options
+        let connection = try Connection(options)
+        try connection.execute("START TRANSACTION")
+        try handed.note(connection)
+        async let found = aside {
+            try? handed.hasHandedOver(Connection(options))
+        }
+        try await Task.sleep(for: .milliseconds(300))
+        try connection.execute(isCommitted ? "COMMIT" : "ROLLBACK")
+        #expect(await found == isCommitted)
+    }
+
+    @Test(
+        "tables that the other one has found there come to who keeps such",
+        arguments: Servers.families)
+    func existing(family: TestServer.Family) async throws {
+        let pair = try await Pair(family, "handover_there")
+        let stored = StoredObjects(meta: pair.main.meta, key: pair.donor)
+        try pair.execute(stored.removeStatement(.table, Pair.table("u")))
+        var handOver = Pair.all
+        handOver.keepsExisting = true
+        #expect(try pair.handOver(handOver) == .done)
+        let objects = try StoredObjects(meta: pair.main.meta, key: pair.main.key).read(
+            Connection(pair.main.options))
+        #expect(objects.filter { $0.kind == .table }.map(\.name) == [Pair.table("t")])
     }
 
     @Test(
@@ -228,7 +272,7 @@ struct HandOverTests {
         case mainHasMore, donorHasMore, bothFollow
         case donorCopies, donorIsComplete
         case identity, coming, restart, stopped, replacing, adopted, bothOnline
-        case donorReplaced
+        case donorReplaced, wasThere, otherSource
 
         /// `nil`: it is refused in words.
         var outcome: Coordinator.HandOverOutcome? {
@@ -305,6 +349,13 @@ struct HandOverTests {
                 StoredObject(kind: .adopted, name: Adoption.name, encoding: adoption), to: donor)
         case .bothOnline: try add(Pair.object(.online, "_u_gho"), to: main)
         case .donorReplaced: try pair.take(donor, 12)
+        case .wasThere:
+            try pair.execute(
+                StoredObjects(meta: meta, key: donor).removeStatement(.table, Pair.table("u")))
+        case .otherSource:
+            _ = try Takeover(meta: meta, key: SubtaskKey(task: donor.task, source: "second"))
+                .create(
+                    TargetSession(pair.main.options, role: .coordinator), identity: [5], rules: [3])
         }
         let before = try pair.contents()
         let outcome = try pair.handOver(handOver)
