@@ -21,6 +21,15 @@ public struct SubtaskLook: Sendable {
         try connection.value("SELECT IS_USED_LOCK(\(state.run.lockName("c")))") != nil
     }
 
+    /// How often runs of it have shown that they live, as text; another one than before tells that
+    /// one still does.
+    public func beat(_ connection: Connection) throws -> String? {
+        let found = try connection.value(
+            "SELECT beat FROM \(meta.table("subtask")) WHERE \(key.condition)")
+        try connection.execute("COMMIT")
+        return found
+    }
+
     /// Whether a DDL statement of it is not decided.
     public func hasOpenStatement(_ connection: Connection) throws -> Bool {
         let found = try connection.value(

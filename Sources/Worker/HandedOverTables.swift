@@ -25,12 +25,12 @@ struct HandedOverTables {
     let areMet: Bool
 }
 
-/// The other task runs: nothing is taken over before it rests.
-struct DonorRuns: Error, CustomStringConvertible {
+/// A run of the other task goes on, as far as the target knows: nothing is taken over before it
+/// rests.
+struct DonorRuns: Error {
     let name: String
-    var description: String {
-        "its tables are taken over when \(name) rests: pause that task, whose run has not ended yet"
-    }
+    /// How often its runs have shown that they live.
+    let beat: String?
 }
 
 extension Migration {
@@ -52,7 +52,8 @@ extension Migration {
         guard known.phase == "follow", let mark = known.lowWater else {
             throw refuse("this task must follow changes, and nothing of it may be being copied")
         }
-        guard let old = try stored.mapping(source) else {
+        // It goes on by them beside the other sources' rows until the two meet.
+        guard let old = try stored.mapping(source).map({ settings.sharing($0) }) else {
             throw refuse("the rules of this task can't be read any more")
         }
         let donor = SubtaskKey(task: name, source: key.source)
@@ -71,10 +72,17 @@ extension Migration {
                 throw refuse(
                     "\(key.task) has not passed \(end), up to where DM may have applied changes")
             }
+            // In a run that ends where the other one is, a statement on such a table would send it
+            // back to its copy, and all would begin again.
+            guard try !SubtaskLook(meta: meta, key: key).hasOpenCopy(state, target) else {
+                throw refuse(
+                    "\(key.task) has not passed its copy yet: let it go on until it has caught up")
+            }
         }
         let own = try StoredShapes(meta: meta, key: key).read(target)
         let come = try StoredShapes(meta: meta, key: donor).read(target)
-        try requireSameTables(own, come, old, theirs, source, target, refuse)
+        try requireSameTables(own, come, of: donor, old, theirs, source, target, refuse)
+        try requireCreated(come, by: donor, target, refuse)
         try requireOwnPlaces(own, come, refuse)
         try requireUntied(own, come, source, target, refuse)
         // What a first start would be told of all that it has then.
@@ -86,6 +94,7 @@ extension Migration {
         if !areMet { try requireNear(place, to: mark, source, refuse) }
         var change = Coordinator.HandOver(
             identity: identity.encoded, known: Set(own.map(\.name)), tables: Set(come.map(\.name)))
+        change.keepsExisting = settings.intoExisting
         change.loose =
             (own.map(\.name).filter { old.leavesOutRows(of: $0) }
             + come.map(\.name).filter { theirs.leavesOutRows(of: $0) }).sorted()
@@ -124,7 +133,9 @@ extension Migration {
                 "it was run by another cluster or process last, whose epoch is \(state.epoch) and "
                     + "not \(epoch): let this cluster run it first")
         }
-        if try look.isRunning(state, target) { throw DonorRuns(name: donor.task) }
+        if try look.isRunning(state, target) {
+            throw DonorRuns(name: donor.task, beat: try look.beat(target))
+        }
         guard try !look.hasOtherSources(target) else {
             throw refuse("it has other sources, too: give the tables of each a task of their own")
         }
@@ -140,8 +151,9 @@ extension Migration {
 
     /// Refuses rules that do not want exactly what both have, each where it is.
     private func requireSameTables(
-        _ own: [TableShape], _ come: [TableShape], _ old: TableMapping, _ theirs: TableMapping,
-        _ source: Connection, _ target: Connection, _ refuse: (String) -> MigrationError
+        _ own: [TableShape], _ come: [TableShape], of donor: SubtaskKey, _ old: TableMapping,
+        _ theirs: TableMapping, _ source: Connection, _ target: Connection,
+        _ refuse: (String) -> MigrationError
     ) throws {
         let new = settings.mapping
         let (mine, others) = (Set(own.map(\.name)), Set(come.map(\.name)))
@@ -178,7 +190,27 @@ extension Migration {
                 "\(someNames(lacking)) would come in too, and nobody has copied it: let it come to "
                     + "one of the two tasks before, or afterwards")
         }
-        try requireEmptyWhereLeft(mine.union(others), [], target, refuse)
+        for left in [key, donor] {
+            try requireEmptyWhereLeft(mine.union(others), [], of: left, target, refuse)
+        }
+    }
+
+    /// Refuses tables that the other one has not created where this one may drop and empty all that
+    /// it has: whether they were there before is known to the other one's settings only.
+    private func requireCreated(
+        _ come: [TableShape], by donor: SubtaskKey, _ target: Connection,
+        _ refuse: (String) -> MigrationError
+    ) throws {
+        guard !settings.intoExisting else { return }
+        let made = try StoredObjects(meta: meta, key: donor).read(target)
+            .filter { $0.kind == .table }.map(\.name)
+        let found = Set(come.map(\.name)).subtracting(made).sorted()
+        guard found.isEmpty else {
+            throw refuse(
+                "\(someNames(found)) may have been on the target before it, with rows of others: "
+                    + "give this task into-existing, so that it never drops or empties what it has "
+                    + "not created")
+        }
     }
 
     /// Refuses tables that go where rows of others are, or may be.

@@ -41,6 +41,8 @@ public final class Migration: Sendable {
     let binding: Bound?
     let own: OwnRuns
     private let trouble = Mutex<Trouble?>(nil)
+    /// What is waited for while this task and another one come to one place; `nil` otherwise.
+    let meetingText = Mutex<String?>(nil)
     /// Where a copy alone ends when that is not where it is whole.
     let laterEnd = Mutex<SourcePosition?>(nil)
 
@@ -225,6 +227,7 @@ public final class Migration: Sendable {
     /// Pre-checks, the meta schema, and the subtask's row.
     private func prepare() async throws {
         var meetings = 0
+        var rest = DonorRest()
         while true {
             do {
                 return try await prepareOnce()
@@ -232,7 +235,11 @@ public final class Migration: Sendable {
                 try await finish(by: old)
             } catch let unmet as UnmetTables {
                 meetings += 1
+                // What it shows of itself from here on may be of this process' own run.
+                rest = DonorRest()
                 try await meet(unmet, time: meetings)
+            } catch let runs as DonorRuns {
+                try await wait(for: runs, &rest)
             }
         }
     }
@@ -256,6 +263,7 @@ public final class Migration: Sendable {
                             + "\(self.meta.name) is gone; nothing is begun anew silently")
                 }
                 try self.requireBegun()
+                try self.requireNotHandedOver(source, target)
                 try self.precheck(source, target)
                 let isIncremental = self.settings.mode == .incremental
                 // "Now" is the first start: what comes before a later try succeeds is not lost.
@@ -270,6 +278,9 @@ public final class Migration: Sendable {
                 _ = try takeover.create(
                     session, identity: identity.encoded, rules: [1],
                     phase: isIncremental ? "start" : "copy", from: place)
+                // Of another source of the task it may have come in between: who hands over looks
+                // at the row, or is seen here.
+                try self.requireNotHandedOver(source, target)
             }
             return known.map { $0.phase != "copy" && $0.phase != "start" } ?? false
         }
@@ -314,6 +325,9 @@ public final class Migration: Sendable {
         if known.phase == "finished" {
             throw MigrationError.alreadyFinished(name: settings.name)
         }
+        if known.phase == "start" || known.phase == "copy" && known.lowWater == nil {
+            try requireNotHandedOver(source, target)
+        }
         if known.phase == "start" {
             // Nothing has been done, and what is migrated may be another choice than it was.
             try requireBegun()
@@ -347,6 +361,7 @@ public final class Migration: Sendable {
             guard try self.meta.exists(target),
                 try Takeover(meta: self.meta, key: self.key).peek(target) != nil
             else { return false }
+            try self.requireNotHandedOver(Connection(self.settings.source), target)
             // What is refused must not cost the checkpoint that there is.
             if self.settings.adoption != nil {
                 try self.precheck(Connection(self.settings.source), target)
@@ -429,7 +444,8 @@ public final class Migration: Sendable {
     func didTakeOver(_ state: SubtaskState) {
         own.took(state.epoch)
         trouble.withLock { $0?.isOver = true }
-        board.update { $0.waiting = nil }
+        let meeting = meetingText.withLock { $0 }
+        board.update { $0.waiting = meeting }
     }
 
     // MARK: following

@@ -18,6 +18,8 @@ public enum MigrationError: Error, Sendable, Hashable, CustomStringConvertible {
     case adoption(task: String, detail: String)
     /// The tables of another task can't be taken over.
     case handOver(from: String, detail: String)
+    /// The task has handed its tables over, and would begin anew on them.
+    case handedOver(task: String, to: String, TableName)
 
     /// One sentence, with what to do.
     public var description: String {
@@ -40,6 +42,9 @@ public enum MigrationError: Error, Sendable, Hashable, CustomStringConvertible {
             "DM's task \(task) can't be taken over: \(detail)"
         case .handOver(let name, let detail):
             "the tables of the task \(name) can't be taken over: \(detail)"
+        case .handedOver(let task, let owner, let table):
+            "\(task) has handed its tables over, and \(owner) has \(table) now: begun anew, it would "
+                + "write to the same rows once more, or drop them"
         }
     }
 }

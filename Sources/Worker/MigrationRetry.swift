@@ -19,7 +19,7 @@ extension Migration {
         case let error as RelayError where binding != nil && error.isMomentary: "\(error)"
         // By the worker that had the source before, until it ends.
         case _ where binding != nil && DumpClaim.isInUse(error): "\(error)"
-        case is StaleLook, is DonorRuns: "\(error)"
+        case is StaleLook: "\(error)"
         case CheckpointError.fenced where relay.fences.take():
             "the relay log asks what the target holds"
         default: nil

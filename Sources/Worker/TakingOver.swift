@@ -6,6 +6,7 @@ internal import Rules
 internal import Runtime
 internal import Settings
 internal import Stream
+internal import Synchronization
 
 // A task may take over the tables of another one of the same source (`take-over`): large tables are
 // copied, and followed, by a task of their own while the main one goes on, and join it then. Both rest
@@ -40,6 +41,71 @@ extension Migration {
                 + "changes: start it without take-over, and without those tables")
     }
 
+    /// Refuses to begin, or to start over, with a task that has handed its tables over, as long as
+    /// another task has one of those that it would write to. Tasks that have never done so are free to
+    /// share tables with others.
+    func requireNotHandedOver(_ source: Connection, _ target: Connection) throws {
+        guard try meta.exists(target) else { return }
+        let handed = HandedTask(settings.name, meta: meta)
+        guard try handed.hasHandedOver(target) else { return }
+        let mapping = settings.mapping
+        let tables = try source.baseTables().filter { mapping.selects($0) }
+        let places = Set(try tables.map { try mapping.target(of: $0) })
+        for (owner, table) in try handed.tablesOfOthers(target) {
+            let isWanted: Bool
+            if owner.source == key.source {
+                // Under its name of now, or in its place.
+                let place = try mappingOf(owner, source, target)?.target(of: table)
+                isWanted = mapping.selects(table) || place.map { places.contains($0) } ?? false
+            } else {
+                // As this task would have it go: nothing else tells its sources' rows apart.
+                let place = mapping.target(of: table, source: owner.source)
+                isWanted = place.map { places.contains($0) } ?? false
+            }
+            guard !isWanted else {
+                throw MigrationError.handedOver(
+                    task: settings.name, to: owner.task, table)
+            }
+        }
+    }
+
+    /// The rules that another subtask of the source goes by; `nil` when they can't be read.
+    private func mappingOf(
+        _ other: SubtaskKey, _ source: Connection, _ target: Connection
+    ) throws -> TableMapping? {
+        guard let state = try Takeover(meta: meta, key: other).peek(target),
+            let identity = MigrationIdentity(encoded: state.identity)
+        else { return nil }
+        return try identity.mapping(source)
+    }
+
+    /// How a task that seems to run is looked at.
+    struct DonorRest {
+        var seen: DonorRuns?
+        var since = ContinuousClock.now
+    }
+
+    /// For how long the sessions of a run may outlive its process on the target: as long as it lets
+    /// them be idle, and some.
+    private static let sessionsEnd = Duration.seconds(45)
+
+    /// Waits a moment for sessions of a run that is over; refuses to wait for one that goes on, which
+    /// shows that it lives.
+    func wait(for runs: DonorRuns, _ rest: inout DonorRest) async throws {
+        let isAlive = rest.seen.map { $0.beat != runs.beat } ?? false
+        if rest.seen == nil { rest.since = .now }
+        rest.seen = runs
+        guard !isAlive, rest.since.duration(to: .now) < Self.sessionsEnd else {
+            throw MigrationError.handOver(
+                from: runs.name,
+                detail: "it is running: pause that task, and change this one when its run has ended"
+            )
+        }
+        board.update { $0.waiting = "\(runs.name) seems to run: its tables come when it rests" }
+        defer { board.update { $0.waiting = nil } }
+        try await Task.sleep(for: .milliseconds(500))
+    }
+
     /// Takes over another task's tables, which the new rules want, where both rest at one place.
     ///
     /// - Returns: false, with nothing changed, where one of them is not as it was found any more.
@@ -49,7 +115,16 @@ extension Migration {
         _ name: String, _ known: SubtaskState, from stored: MigrationIdentity,
         to identity: MigrationIdentity, _ source: Connection, _ target: Connection
     ) throws -> Bool {
-        let tables = try tablesToTakeOver(from: name, known, stored, to: identity, source, target)
+        let tables: HandedOverTables
+        do {
+            tables = try tablesToTakeOver(from: name, known, stored, to: identity, source, target)
+        } catch let error as MigrationError {
+            // The COMMIT of an earlier try, whose reply was lost, may have taken effect meanwhile:
+            // what is read behind that shows it, and the other one's rows are gone by it.
+            let now = try Takeover(meta: meta, key: key).peek(target)
+            guard now?.identity == known.identity else { return false }
+            throw error
+        }
         guard tables.areMet else { throw UnmetTables(tables) }
         // Each lock is taken before its token is stored: whoever looks finds that somebody is at it.
         let session = try TargetSession(settings.target, role: .coordinator)
@@ -141,14 +216,30 @@ extension Migration {
         let isOwn = isMeeting ? mark.isBehind(place) : own.isOpen
         let end = isMeeting ? (isOwn ? place : mark) : now
         let who = isOwn ? settings.name : unmet.name
-        board.update {
-            $0.waiting = "\(who) comes to \(end.binlog), where \(unmet.name) hands its tables over"
+        guard end.isHeld(by: now) else {
+            throw MigrationError.handOver(
+                from: unmet.name,
+                detail:
+                    "\(who) can't come to \(end): the source, which is at \(now), does not have "
+                    + "everything that was applied up to there")
         }
-        defer { board.update { $0.waiting = nil } }
+        let text = "\(who) comes to \(end.binlog), where \(unmet.name) hands its tables over"
+        // Also when its run has taken over.
+        meetingText.withLock { $0 = text }
+        board.update { $0.waiting = text }
+        defer {
+            meetingText.withLock { $0 = nil }
+            board.update { $0.waiting = nil }
+        }
         logger.notice("two tasks come to one place", metadata: ["task": "\(who)", "to": "\(end)"])
         if isOwn {
             try await openRelay(own.state)
-            _ = try await follow(to: end, by: unmet.ownRules, isExact: isMeeting) {}
+            do {
+                _ = try await follow(to: end, by: unmet.ownRules, isExact: isMeeting) {}
+            } catch let error as UnreachedPlace {
+                throw MigrationError.handOver(
+                    from: unmet.name, detail: "\(who) does not come to one place with it: \(error)")
+            }
         } else {
             try await bring(unmet, to: end, isExact: isMeeting)
         }

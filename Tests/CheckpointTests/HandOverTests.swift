@@ -198,7 +198,7 @@ struct HandOverTests {
         #expect(try handed.hasHandedOver(connection))
         let others = try handed.tablesOfOthers(connection)
         #expect(others.allSatisfy { $0.owner == pair.main.key })
-        #expect(others.map(\.table) == ["a", "b", "t", "u"].map { Pair.table($0) })
+        #expect(others.map { $0.table } == ["a", "b", "t", "u"].map { Pair.table($0) })
         let main = HandedTask(pair.main.key.task, meta: pair.main.meta)
         #expect(try !main.hasHandedOver(connection) && main.tablesOfOthers(connection).isEmpty)
     }

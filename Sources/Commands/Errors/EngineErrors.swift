@@ -53,6 +53,11 @@ extension OperatorError {
                 "migration.take-over", error,
                 do: "nothing has changed: do what it says, or give this task its settings of "
                     + "before, with which it goes on; the other one keeps its tables")
+        case .handedOver(_, _, let table):
+            self.init(
+                "migration.handed-over", error, table,
+                do: "remove this task; to migrate other tables, give it another name, or leave "
+                    + "out those that the other task has")
         case .targetLacks(let table, _): self.init("migration.target", error, table)
         }
     }
