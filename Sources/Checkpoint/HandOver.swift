@@ -181,7 +181,8 @@ extension Coordinator {
         for object in objects {
             switch object.kind {
             case .table, .loose, .online, .view, .procedure, .function, .trigger, .event,
-                .staleView, .staleProcedure, .staleFunction, .left, .objects, .defaults, .decision:
+                .staleView, .staleProcedure, .staleFunction, .left, .found, .objects, .defaults,
+                .decision:
                 continue
             case .identity, .coming, .restart: return "\(name) is copying \(object.name)"
             case .stopped: return "\(name) has stopped at a statement, about which a person decides"
@@ -253,6 +254,12 @@ extension Coordinator {
                 detail: "\(moved) shapes of \(donor.key) have come, not \(tables.count)")
         }
         try settle(tables, connection)
+        // Whoever has it once keeps it, whatever its settings are later.
+        let made = Set(stored.filter { $0.kind == .table }.map(\.name))
+        for table in tables where !made.contains(table) {
+            try connection.execute(
+                objects.storeStatement(StoredObject(kind: .found, name: table, definition: [])))
+        }
         for table in handOver.loose {
             let object = try StoredObject(kind: .loose, name: table, encoding: true)
             try connection.execute(objects.storeStatement(object))

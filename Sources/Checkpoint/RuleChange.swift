@@ -133,7 +133,7 @@ extension Coordinator {
     /// Forgets what is recorded of a table by its name, in a transaction that proves the run.
     func forgetRecords(of table: TableName, _ connection: Connection) throws {
         let objects = StoredObjects(meta: meta, key: key)
-        for kind in [StoredObject.Kind.loose, .table, .restart, .identity, .coming, .left] {
+        for kind in [StoredObject.Kind.loose, .table, .restart, .identity, .coming, .left, .found] {
             try connection.execute(objects.removeStatement(kind, table))
         }
     }

@@ -39,6 +39,9 @@ public struct StoredObject: Sendable, Hashable {
         case coming
         /// A table that other rules have let go: what the target has of it is nobody's.
         case left
+        /// A table that was taken over from another task, which has not created it: the subtask never
+        /// empties or drops it to copy it again.
+        case found
         /// Up to where views and routines were copied, once tables were copied behind that: an
         /// encoded position.
         case objects

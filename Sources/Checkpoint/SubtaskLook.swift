@@ -1,5 +1,5 @@
 public import MySQLClient
-internal import MySQLCore
+public import MySQLCore
 
 /// What is seen of a subtask by others, who own no run of it: to decide what to do, and never a base
 /// for writing.
@@ -28,6 +28,17 @@ public struct SubtaskLook: Sendable {
             "SELECT beat FROM \(meta.table("subtask")) WHERE \(key.condition)")
         try connection.execute("COMMIT")
         return found
+    }
+
+    /// A table that it has taken over, and that the other task had not created; `nil` where there is
+    /// none.
+    public func foundTable(_ connection: Connection) throws -> TableName? {
+        let found = try connection.rows(
+            "SELECT schema_name, table_name FROM \(meta.table("object")) WHERE \(key.condition) "
+                + "AND kind='\(StoredObject.Kind.found.rawValue)' "
+                + "ORDER BY schema_name, table_name LIMIT 1")
+        try connection.execute("COMMIT")
+        return found.first.map { TableName(schema: $0[0] ?? "", name: $0[1] ?? "") }
     }
 
     /// Whether a DDL statement of it is not decided.

@@ -328,6 +328,7 @@ public final class Migration: Sendable {
         if known.phase == "start" || known.phase == "copy" && known.lowWater == nil {
             try requireNotHandedOver(source, target)
         }
+        try requireKept(target)
         if known.phase == "start" {
             // Nothing has been done, and what is migrated may be another choice than it was.
             try requireBegun()
@@ -374,6 +375,7 @@ public final class Migration: Sendable {
             try await requireAdoptable()
             return try await forgetCheckpoint()
         }
+        try await withThread("control") { try self.requireNoneFound() }
         let (origin, plan) = try await withThread("control") { try self.planCopy() }
         guard !settings.sharesTargets else {
             throw SnapshotError.targetExists(

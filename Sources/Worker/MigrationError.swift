@@ -20,6 +20,8 @@ public enum MigrationError: Error, Sendable, Hashable, CustomStringConvertible {
     case handOver(from: String, detail: String)
     /// The task has handed its tables over, and would begin anew on them.
     case handedOver(task: String, to: String, TableName)
+    /// A table was taken over that must stay on the target, and would not.
+    case takenOver(TableName, detail: String)
 
     /// One sentence, with what to do.
     public var description: String {
@@ -45,6 +47,9 @@ public enum MigrationError: Error, Sendable, Hashable, CustomStringConvertible {
         case .handedOver(let task, let owner, let table):
             "\(task) has handed its tables over, and \(owner) has \(table) now: begun anew, it would "
                 + "write to the same rows once more, or drop them"
+        case .takenOver(let table, let detail):
+            "\(table) was taken over from a task that had not created it, and rows of others may be "
+                + "in it: \(detail)"
         }
     }
 }

@@ -69,6 +69,26 @@ extension Migration {
         }
     }
 
+    /// Refuses settings by which tables may be dropped or emptied that this task has taken over, and
+    /// that were, or may have been, on the target before any task.
+    func requireKept(_ target: Connection) throws {
+        guard !settings.intoExisting,
+            let table = try SubtaskLook(meta: meta, key: key).foundTable(target)
+        else { return }
+        throw MigrationError.takenOver(
+            table,
+            detail: "into-existing, by which it stays as it is, was taken out of the settings; put "
+                + "it back")
+    }
+
+    /// Refuses to start over, which drops all tables, where such are among them.
+    func requireNoneFound() throws {
+        let look = SubtaskLook(meta: meta, key: key)
+        guard let table = try look.foundTable(Connection(settings.target)) else { return }
+        throw MigrationError.takenOver(
+            table, detail: "to start over would drop it; exclude it before (--change-rules)")
+    }
+
     /// The rules that another subtask of the source goes by; `nil` when they can't be read.
     private func mappingOf(
         _ other: SubtaskKey, _ source: Connection, _ target: Connection

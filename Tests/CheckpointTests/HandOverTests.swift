@@ -234,6 +234,9 @@ struct HandOverTests {
         let objects = try StoredObjects(meta: pair.main.meta, key: pair.main.key).read(
             Connection(pair.main.options))
         #expect(objects.filter { $0.kind == .table }.map(\.name) == [Pair.table("t")])
+        // So they stay, whatever the settings are later.
+        let look = SubtaskLook(meta: pair.main.meta, key: pair.main.key)
+        #expect(try look.foundTable(Connection(pair.main.options)) == Pair.table("u"))
     }
 
     @Test(

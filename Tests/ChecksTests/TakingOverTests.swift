@@ -171,6 +171,42 @@ struct TakingOverTests {
         }
     }
 
+    @Test(
+        "tables that the other one has found there are never dropped", .timeLimit(.minutes(5)))
+    func found() async throws {
+        try await TestServer.with(.mariadb) { server in
+            let tasks = try TwoTasks(server)
+            var keeping = tasks.settings
+            keeping.intoExisting = true
+            keeping.keepsRelay = false
+            keeping.until = .caughtUp
+            let settings = keeping
+            try await withThread("test") {
+                let objects = StoredObjects(meta: tasks.meta, key: tasks.big)
+                try tasks.execute(objects.removeStatement(.table, TwoTasks.t))
+                let known = try #require(try tasks.peek(tasks.main))
+                let taken = try tasks.migration(settings).takeOver(
+                    "big", known, from: tasks.stored, to: tasks.wanted(settings),
+                    Connection(tasks.options), Connection(tasks.options))
+                #expect(taken)
+                try tasks.execute("INSERT INTO shop.t VALUES (7)")
+            }
+            for isFresh in [true, false] {
+                var careless = settings
+                careless.fresh = isFresh
+                careless.intoExisting = isFresh
+                do {
+                    _ = try await tasks.migration(careless).run()
+                    Issue.record("it has begun")
+                } catch {
+                    #expect("\(error)".contains("had not created it"), "\(error)")
+                }
+            }
+            let rows = try Connection(tasks.options).value("SELECT COUNT(*) FROM shop.t")
+            #expect(rows == "1")
+        }
+    }
+
     @Test("what the other one has let go, and lies there, must not come beside its rows")
     func left() async throws {
         try await TestServer.with(.mariadb) { server in

@@ -58,6 +58,7 @@ extension OperatorError {
                 "migration.handed-over", error, table,
                 do: "remove this task; to migrate other tables, give it another name, or leave "
                     + "out those that the other task has")
+        case .takenOver(let table, _): self.init("migration.taken-over", error, table)
         case .targetLacks(let table, _): self.init("migration.target", error, table)
         }
     }
