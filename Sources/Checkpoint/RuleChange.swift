@@ -130,9 +130,10 @@ extension Coordinator {
                 + "AND snapshot_id NOT IN (\((used + ["\(id)"]).joined(separator: ",")))")
     }
 
-    private func forgetRecords(of table: TableName, _ connection: Connection) throws {
+    /// Forgets what is recorded of a table by its name, in a transaction that proves the run.
+    func forgetRecords(of table: TableName, _ connection: Connection) throws {
         let objects = StoredObjects(meta: meta, key: key)
-        for kind in [StoredObject.Kind.loose, .table, .restart, .identity, .coming, .left] {
+        for kind in [StoredObject.Kind.loose, .table, .restart, .identity, .coming, .left, .found] {
             try connection.execute(objects.removeStatement(kind, table))
         }
     }

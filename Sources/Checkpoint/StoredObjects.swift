@@ -39,6 +39,9 @@ public struct StoredObject: Sendable, Hashable {
         case coming
         /// A table that other rules have let go: what the target has of it is nobody's.
         case left
+        /// A table that was taken over from another task, which has not created it: the subtask never
+        /// empties or drops it to copy it again.
+        case found
         /// Up to where views and routines were copied, once tables were copied behind that: an
         /// encoded position.
         case objects
@@ -62,6 +65,9 @@ public struct StoredObject: Sendable, Hashable {
         case taken
         /// A table of the target that one load writes to: of ``TableClaims``. It is of no subtask.
         case claim
+        /// A task that has handed tables over to another one: of ``HandedTask``. It is of no
+        /// subtask.
+        case handed
     }
 
     /// What it is.

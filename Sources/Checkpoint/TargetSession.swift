@@ -136,4 +136,10 @@ public final class TargetSession {
                 detail: "the named lock of a fresh run is held by somebody else")
         }
     }
+
+    /// Gives it back before the session ends: whoever looks next must not find the run going on.
+    package func releaseLock(_ token: RunToken) throws(MySQLError) {
+        _ = try connection.value("SELECT RELEASE_LOCK(\(token.lockName(role.lockRole)))")
+        try connection.execute("COMMIT")
+    }
 }

@@ -136,6 +136,27 @@ public struct SourcePosition: Sendable, Hashable, CustomStringConvertible {
             || place.gtids != .none && gtids.holds(place.gtids)
     }
 
+    /// Whether no transaction can lie between two positions. On one server file and offset tell it:
+    /// transactions without a GTID may stand beside others, and who has begun at a position need not
+    /// hold all GTIDs of before. Where each holds one that the other one lacks, a binlog that has
+    /// begun anew has got the same file again. Elsewhere only GTIDs tell it, and not by how high they
+    /// are: numbers of MariaDB need not rise.
+    public func isSamePlace(as other: SourcePosition) -> Bool {
+        guard origin.server == other.origin.server else {
+            return gtids != .none && gtids == other.gtids
+        }
+        guard binlog == other.binlog else { return false }
+        guard gtids != .none, other.gtids != .none else { return true }
+        return gtids.holds(other.gtids) || other.gtids.holds(gtids)
+    }
+
+    /// Whether a mark that reads on is at this place, or behind it, when it is where the source is
+    /// now: errant transactions of a server that is not the source any more never come.
+    public func isHeld(by now: SourcePosition) -> Bool {
+        origin.server == now.origin.server
+            ? binlog <= now.binlog : gtids != .none && now.gtids.holds(gtids)
+    }
+
     /// Moves the GTIDs over one transaction; file and offset are the caller's.
     public mutating func include(_ identity: TransactionIdentity) {
         switch (identity.stream, gtids) {

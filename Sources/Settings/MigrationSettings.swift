@@ -109,6 +109,9 @@ public struct MigrationSettings: Sendable {
     public var fresh = false
     /// Takes other tables and rules than those that the migration was begun with.
     public var changesRules = false
+    /// Another task of the source whose tables this one takes over, when rules want them; `nil`: what
+    /// comes is copied.
+    public var takeOver: String?
     /// Creates triggers and enables events on the target, and ends the migration.
     public var finish = false
     /// Pre-checks that must not stop the run, by name.

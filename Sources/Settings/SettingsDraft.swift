@@ -53,6 +53,8 @@ public struct SettingsDraft: Sendable, Hashable {
     public var fresh: Bool?
     /// Takes other tables and rules than those that the migration was begun with.
     public var changesRules: Bool?
+    /// Another task whose tables are taken over.
+    public var takeOver: String?
     /// Creates triggers, enables events, ends the migration.
     public var finish: Bool?
     /// Pre-checks that must not stop the run.
@@ -101,6 +103,7 @@ public struct SettingsDraft: Sendable, Hashable {
         safeMode = other.safeMode ?? safeMode
         fresh = other.fresh ?? fresh
         changesRules = other.changesRules ?? changesRules
+        takeOver = other.takeOver ?? takeOver
         finish = other.finish ?? finish
         ignoredChecks = other.ignoredChecks ?? ignoredChecks
         stateFolder = other.stateFolder ?? stateFolder
@@ -185,6 +188,22 @@ public struct SettingsDraft: Sendable, Hashable {
         return adoption
     }
 
+    /// Names the task whose tables are taken over.
+    private func settleTakeOver(in settings: inout MigrationSettings) throws(SettingsError) {
+        guard let takeOver else { return }
+        settings.takeOver = try checkedName(takeOver, "take-over", limit: 255)
+        guard takeOver != settings.name else {
+            throw SettingsError("take-over names the task itself")
+        }
+        guard settings.mode != .full else {
+            throw SettingsError("take-over contradicts the mode full, which ends with the copy")
+        }
+        guard !settings.fresh else {
+            throw SettingsError(
+                "take-over contradicts --fresh: tables come to a task that follows changes")
+        }
+    }
+
     /// The finished settings, defaults filled in and every limit checked.
     ///
     /// - Parameter passwords: asked for each server that has its options.
@@ -237,6 +256,7 @@ public struct SettingsDraft: Sendable, Hashable {
         settings.safeMode = safeMode ?? false
         settings.fresh = fresh ?? false
         settings.changesRules = changesRules ?? false
+        try settleTakeOver(in: &settings)
         settings.finish = finish ?? false
         settings.ignoredChecks = Set(ignoredChecks ?? [])
         settings.stateFolder = stateFolder

@@ -8,8 +8,8 @@ extension SettingsDraft {
         "source", "target", "tables", "exclude", "name", "source-id", "meta-schema", "mode",
         "start-position", "start-gtid", "start-time", "adopt", "adopt-meta", "adopt-wait", "lanes",
         "readers", "memory", "chunk-rows",
-        "chunk-bytes", "until", "into-existing", "safe-mode", "finish", "ignore-checks",
-        "state-dir",
+        "chunk-bytes", "until", "into-existing", "safe-mode", "take-over", "finish",
+        "ignore-checks", "state-dir",
         "relay", "relay-dir", "relay-limit", "server-id",
     ]
 
@@ -80,6 +80,7 @@ extension SettingsDraft {
         until = try map.parsed("until", MigrationSettings.Until.forms) { .init($0) }
         intoExisting = try map.flag("into-existing")
         safeMode = try map.flag("safe-mode")
+        takeOver = try map.text("take-over")
         finish = try map.flag("finish")
         ignoredChecks = try map.list("ignore-checks", CheckNames.rule) {
             CheckNames.isKnown($0) ? $0 : nil

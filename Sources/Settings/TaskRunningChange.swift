@@ -13,7 +13,7 @@ extension TaskSettings {
     private var withoutRunningChanges: Content {
         switch content {
         case .short(var draft):
-            (draft.tables, draft.exclude) = (nil, nil)
+            (draft.tables, draft.exclude, draft.takeOver) = (nil, nil, nil)
             (draft.lanes, draft.readers, draft.memoryBudget) = (nil, nil, nil)
             (draft.chunkRows, draft.chunkBytes, draft.ignoredChecks) = (nil, nil, nil)
             return .short(draft)
@@ -25,7 +25,7 @@ extension TaskSettings {
                 file.instances[index].loadThreads = nil
                 file.instances[index].dumpThreads = nil
             }
-            (file.memoryBudget, file.chunkBytes) = (nil, nil)
+            (file.memoryBudget, file.chunkBytes, file.takeOver) = (nil, nil, nil)
             (file.ignoredItems, file.ignoredChecks) = ([], [])
             return .file(file)
         }

@@ -28,7 +28,7 @@ public struct TaskSettings: Sendable, Hashable {
         "name", "tables", "exclude", "meta-schema", "mode", "start-position", "start-gtid",
         "start-time", "adopt", "adopt-meta", "adopt-wait", "lanes", "readers", "memory",
         "chunk-rows", "chunk-bytes", "until",
-        "into-existing", "safe-mode", "finish", "ignore-checks",
+        "into-existing", "safe-mode", "take-over", "finish", "ignore-checks",
     ]
     static let keys = ["target", "sources"] + sharedKeys
     /// Keys that only DM's form has: one is enough to tell it.
@@ -351,6 +351,7 @@ public struct TaskSettings: Sendable, Hashable {
         out["until"] = draft.until?.text.map { .text($0) }
         set("into-existing", draft.intoExisting)
         set("safe-mode", draft.safeMode)
+        out["take-over"] = draft.takeOver.map { .text($0) }
         set("finish", draft.finish)
         out["ignore-checks"] = draft.ignoredChecks.map { .list($0.map { .text($0) }) }
         return .object(out)

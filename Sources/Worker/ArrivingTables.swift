@@ -75,11 +75,14 @@ extension Migration {
     }
 
     /// Refuses tables that come by a CREATE while the rows that they had before they left lie there.
+    ///
+    /// - Parameter other: the subtask that they have left; `nil` for this one.
     func requireEmptyWhereLeft(
-        _ copied: Set<TableName>, _ coming: [TableName], _ target: Connection,
-        _ refuse: (String) -> MigrationError
+        _ copied: Set<TableName>, _ coming: [TableName], of other: SubtaskKey? = nil,
+        _ target: Connection, _ refuse: (String) -> MigrationError
     ) throws {
-        let left = try StoredObjects(meta: meta, key: key).read(target).filter { $0.kind == .left }
+        let stored = StoredObjects(meta: meta, key: other ?? key)
+        let left = try stored.read(target).filter { $0.kind == .left }
             .map(\.name).filter {
                 settings.mapping.selects($0) && !copied.contains($0) && !coming.contains($0)
             }

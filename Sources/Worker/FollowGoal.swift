@@ -24,6 +24,12 @@ struct FollowGoal: Sendable {
     let relay: MigrationRelay
     /// Where the run ends in any case.
     let end: SourcePosition?
+    /// Whether the mark is to be at that very place, as far as file and offset tell it: GTIDs hold
+    /// it before events that are none of a transaction are read, and before transactions without one.
+    var isExact = false
+    /// For how long a run that has nothing to do may be short of such a place: what is left between
+    /// comes in moments, or never.
+    var patience = Duration.seconds(60)
     /// The relay log's when the run began.
     let generation: Int?
 
@@ -36,6 +42,7 @@ struct FollowGoal: Sendable {
         var rounds = 0
         var asked: ContinuousClock.Instant?
         var floor: PreparedFloor?
+        var standstill = Standstill()
         while true {
             try await Task.sleep(for: .milliseconds(100))
             show()
@@ -58,7 +65,14 @@ struct FollowGoal: Sendable {
             guard let mark = now.mark else { continue }
             relay.hasRead(mark.binlog.file, of: mark.origin.server)
             if let end {
-                if mark.reaches(end) { return .reached(mark.description) }
+                let isThere =
+                    isExact && mark.origin.server == end.origin.server
+                    ? mark.binlog >= end.binlog : mark.reaches(end)
+                if isThere { return .reached(mark.description) }
+                let isIdle = isExact && now.isIdle && relay.isConnected
+                if standstill.lasts(patience, at: mark, isIdle: isIdle, now: .now) {
+                    throw UnreachedPlace(place: end, mark: mark)
+                }
                 continue
             }
             let until: MigrationSettings.Until =
@@ -132,5 +146,32 @@ struct FollowGoal: Sendable {
                 status.warnings.append(warning)
             }
         }
+    }
+}
+
+/// A run has nothing more to do, and is not at the place where it is to end.
+struct UnreachedPlace: Error, CustomStringConvertible {
+    let place: SourcePosition
+    let mark: SourcePosition
+    var description: String {
+        "everything that the source has is applied up to \(mark), and \(place) is not reached"
+    }
+}
+
+/// For how long a mark has not moved in a run that has nothing to do.
+struct Standstill {
+    private var mark: SourcePosition?
+    private var since: ContinuousClock.Instant?
+
+    /// Whether it has not for as long as that.
+    mutating func lasts(
+        _ limit: Duration, at mark: SourcePosition, isIdle: Bool, now: ContinuousClock.Instant
+    ) -> Bool {
+        guard isIdle, let since, self.mark == mark else {
+            self.mark = mark
+            self.since = isIdle ? now : nil
+            return false
+        }
+        return since.duration(to: now) >= limit
     }
 }

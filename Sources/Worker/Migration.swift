@@ -41,6 +41,8 @@ public final class Migration: Sendable {
     let binding: Bound?
     let own: OwnRuns
     private let trouble = Mutex<Trouble?>(nil)
+    /// What is waited for while this task and another one come to one place; `nil` otherwise.
+    let meetingText = Mutex<String?>(nil)
     /// Where a copy alone ends when that is not where it is whole.
     let laterEnd = Mutex<SourcePosition?>(nil)
 
@@ -224,11 +226,20 @@ public final class Migration: Sendable {
 
     /// Pre-checks, the meta schema, and the subtask's row.
     private func prepare() async throws {
+        var meetings = 0
+        var rest = DonorRest()
         while true {
             do {
                 return try await prepareOnce()
             } catch let old as UnfinishedRules {
                 try await finish(by: old)
+            } catch let unmet as UnmetTables {
+                meetings += 1
+                // What it shows of itself from here on may be of this process' own run.
+                rest = DonorRest()
+                try await meet(unmet, time: meetings)
+            } catch let runs as DonorRuns {
+                try await wait(for: runs, &rest)
             }
         }
     }
@@ -251,6 +262,8 @@ public final class Migration: Sendable {
                         detail: "it was started before, and the row of \(self.key) in "
                             + "\(self.meta.name) is gone; nothing is begun anew silently")
                 }
+                try self.requireBegun()
+                try self.requireNotHandedOver(source, target)
                 try self.precheck(source, target)
                 let isIncremental = self.settings.mode == .incremental
                 // "Now" is the first start: what comes before a later try succeeds is not lost.
@@ -265,6 +278,9 @@ public final class Migration: Sendable {
                 _ = try takeover.create(
                     session, identity: identity.encoded, rules: [1],
                     phase: isIncremental ? "start" : "copy", from: place)
+                // Of another source of the task it may have come in between: who hands over looks
+                // at the row, or is seen here.
+                try self.requireNotHandedOver(source, target)
             }
             return known.map { $0.phase != "copy" && $0.phase != "start" } ?? false
         }
@@ -309,8 +325,13 @@ public final class Migration: Sendable {
         if known.phase == "finished" {
             throw MigrationError.alreadyFinished(name: settings.name)
         }
+        if known.phase == "start" || known.phase == "copy" && known.lowWater == nil {
+            try requireNotHandedOver(source, target)
+        }
+        try requireKept(target)
         if known.phase == "start" {
             // Nothing has been done, and what is migrated may be another choice than it was.
+            try requireBegun()
             try precheck(source, target)
         } else if settings.finish {
             // What only the end asks for may have been no more than a warning at the start.
@@ -324,6 +345,9 @@ public final class Migration: Sendable {
                 throw MigrationError.otherMigration(
                     name: settings.name, detail: "\(difference) (--change-rules takes them)")
             }
+            if let name = settings.takeOver {
+                return try takeOver(name, known, from: stored, to: identity, source, target)
+            }
             return try changeRules(
                 known, from: stored, to: identity, because: difference, source, target)
         }
@@ -332,11 +356,13 @@ public final class Migration: Sendable {
 
     /// Drops what an earlier migration of this name has left on the target, and forgets it.
     private func startOver() async throws {
+        try requireBegun()
         let known = try await withThread("control") {
             let target = try Connection(self.settings.target)
             guard try self.meta.exists(target),
                 try Takeover(meta: self.meta, key: self.key).peek(target) != nil
             else { return false }
+            try self.requireNotHandedOver(Connection(self.settings.source), target)
             // What is refused must not cost the checkpoint that there is.
             if self.settings.adoption != nil {
                 try self.precheck(Connection(self.settings.source), target)
@@ -349,6 +375,7 @@ public final class Migration: Sendable {
             try await requireAdoptable()
             return try await forgetCheckpoint()
         }
+        try await withThread("control") { try self.requireNoneFound() }
         let (origin, plan) = try await withThread("control") { try self.planCopy() }
         guard !settings.sharesTargets else {
             throw SnapshotError.targetExists(
@@ -419,7 +446,8 @@ public final class Migration: Sendable {
     func didTakeOver(_ state: SubtaskState) {
         own.took(state.epoch)
         trouble.withLock { $0?.isOver = true }
-        board.update { $0.waiting = nil }
+        let meeting = meetingText.withLock { $0 }
+        board.update { $0.waiting = meeting }
     }
 
     // MARK: following
@@ -427,8 +455,10 @@ public final class Migration: Sendable {
     /// - Parameters:
     ///   - end: nothing behind it is applied, and there the migration is complete.
     ///   - rules: those that are followed by; `nil` for the settings'.
+    ///   - isExact: whether it ends at that very place and no earlier one of the same GTIDs.
     func follow(
-        to end: SourcePosition?, by rules: TableMapping? = nil, _ succeeded: @escaping () -> Void
+        to end: SourcePosition?, by rules: TableMapping? = nil, isExact: Bool = false,
+        _ succeeded: @escaping () -> Void
     ) async throws -> MigrationOutcome? {
         board.update { $0.phase = .following }
         var configuration = ReplicationConfiguration(
@@ -454,7 +484,7 @@ public final class Migration: Sendable {
         if stopRequest.isSet { engine.stop() }
         let goal = FollowGoal(
             settings: settings, board: board, progress: progress, base: base, relay: relay,
-            end: end, generation: generation)
+            end: end, isExact: isExact, generation: generation)
         return try await withThrowingTaskGroup(of: FollowEvent.self) {
             group -> MigrationOutcome? in
             group.addTask {

@@ -16,6 +16,12 @@ public enum MigrationError: Error, Sendable, Hashable, CustomStringConvertible {
     case targetLacks(TableName, detail: String)
     /// A task of DM's can't be gone on with.
     case adoption(task: String, detail: String)
+    /// The tables of another task can't be taken over.
+    case handOver(from: String, detail: String)
+    /// The task has handed its tables over, and would begin anew on them.
+    case handedOver(task: String, to: String, TableName)
+    /// A table was taken over that must stay on the target, and would not.
+    case takenOver(TableName, detail: String)
 
     /// One sentence, with what to do.
     public var description: String {
@@ -36,6 +42,14 @@ public enum MigrationError: Error, Sendable, Hashable, CustomStringConvertible {
                 + "followed from (\(detail)): make it so, with its rows, or exclude it"
         case .adoption(let task, let detail):
             "DM's task \(task) can't be taken over: \(detail)"
+        case .handOver(let name, let detail):
+            "the tables of the task \(name) can't be taken over: \(detail)"
+        case .handedOver(let task, let owner, let table):
+            "\(task) has handed its tables over, and \(owner) has \(table) now: begun anew, it would "
+                + "write to the same rows once more, or drop them"
+        case .takenOver(let table, let detail):
+            "\(table) was taken over from a task that had not created it, and rows of others may be "
+                + "in it: \(detail)"
         }
     }
 }

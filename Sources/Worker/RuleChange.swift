@@ -154,7 +154,7 @@ extension Migration {
     }
 
     /// Views and routines that the source has.
-    private func objects(
+    func objects(
         of source: Connection, where isWanted: (TableName) -> Bool
     ) throws -> [StaleObject.ID] {
         let schemas = Set(try SchemaReader(source).schemas())

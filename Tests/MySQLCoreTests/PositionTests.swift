@@ -85,6 +85,79 @@ import Testing
         #expect(!place(1, 3, 900, try position("0-1-10")).continues(maria))
     }
 
+    @Test func placesAreTheSameWhereNoTransactionCanLieBetween() throws {
+        func place(
+            _ server: UInt64, _ file: Int, _ offset: UInt64, _ gtids: GTIDState = .none,
+            life: UInt64 = 1
+        ) -> SourcePosition {
+            SourcePosition(
+                origin: Origin(server: ServerUUID(high: 0, low: server), life: life),
+                binlog: BinlogPosition(file: "b.00000\(file)", offset: offset), gtids: gtids)
+        }
+        func set(_ text: String) throws -> GTIDState {
+            .mysql(try #require(MySQLGTIDSet("\(Self.uuid):\(text)")))
+        }
+        func position(_ text: String) throws -> GTIDState {
+            .mariadb(try #require(MariaDBGTIDPosition(text)))
+        }
+        let cases: [(SourcePosition, SourcePosition, Bool)] = [
+            (place(1, 3, 500), place(1, 3, 500), true),
+            (place(1, 3, 500), place(1, 3, 501), false),
+            (place(1, 3, 500), place(1, 4, 500), false),
+            // Files of one server have lives of their own.
+            (place(1, 3, 500, life: 1), place(1, 3, 500, life: 2), true),
+            // Without GTIDs nothing tells it across servers.
+            (place(1, 3, 500), place(2, 3, 500), false),
+            // One has begun at a position, and does not hold what was before.
+            (place(1, 3, 500, try set("1-9")), place(1, 3, 500, try set("5-9")), true),
+            (place(1, 3, 500, try set("1-9")), place(1, 3, 500), true),
+            // The binlog has begun anew, and the file has got its name again.
+            (place(1, 3, 500, try set("1-9")), place(1, 3, 500, try set("5-12")), false),
+            (place(1, 3, 500, try position("0-1-9")), place(1, 3, 500, try set("1-9")), false),
+            // Transactions without a GTID may lie between.
+            (place(1, 3, 500, try set("1-9")), place(1, 3, 900, try set("1-9")), false),
+            (place(1, 3, 500, try set("1-9")), place(2, 7, 4, try set("1-9")), true),
+            (place(1, 3, 500, try set("1-9")), place(2, 3, 500, try set("1-8")), false),
+            (place(1, 3, 500, try set("1-9")), place(2, 3, 500), false),
+            (
+                place(1, 3, 500, try position("0-1-9,5-1-2")),
+                place(2, 7, 4, try position("5-1-2,0-1-9")), true
+            ),
+            (
+                place(1, 3, 500, try position("0-1-9,5-1-2")),
+                place(2, 7, 4, try position("0-1-9")), false
+            ),
+            // Two servers may have given one number: then one of them lies behind the other.
+            (place(1, 3, 500, try position("0-1-9")), place(2, 7, 4, try position("0-2-9")), false),
+            (place(1, 3, 500, try position("0-1-9")), place(2, 7, 4, try set("1-9")), false),
+        ]
+        for (a, b, isSame) in cases {
+            #expect(a.isSamePlace(as: b) == isSame, "\(a), \(b)")
+            #expect(b.isSamePlace(as: a) == isSame, "\(b), \(a)")
+        }
+    }
+
+    @Test func placesAreHeldByTheSourceWhereItHasAllOfThem() throws {
+        func place(
+            _ server: UInt64, _ offset: UInt64, _ gtids: String? = nil
+        ) throws -> SourcePosition {
+            SourcePosition(
+                origin: Origin(server: ServerUUID(high: 0, low: server), life: 1),
+                binlog: BinlogPosition(file: "b.000003", offset: offset),
+                gtids: try gtids.map {
+                    .mysql(try #require(MySQLGTIDSet("\(Self.uuid):\($0)")))
+                } ?? .none)
+        }
+        #expect(try place(1, 500).isHeld(by: place(1, 500)))
+        #expect(try !place(1, 501).isHeld(by: place(1, 500)))
+        // On one server file and offset decide, also where the mark lacks old GTIDs.
+        #expect(try place(1, 500, "1-9").isHeld(by: place(1, 500, "5-9")))
+        #expect(try place(1, 900, "1-9").isHeld(by: place(2, 500, "1-12")))
+        // Errant transactions of another server never come.
+        #expect(try !place(1, 4, "1-9:20").isHeld(by: place(2, 500, "1-12")))
+        #expect(try !place(1, 4).isHeld(by: place(2, 500)))
+    }
+
     @Test func positionsWithoutGTIDsCompareAlongTheFilesOfOneServer() {
         let server = ServerUUID(high: 0, low: 1)
         let first = Origin(server: server, life: 1)

@@ -120,7 +120,8 @@ struct EveryKeyTests {
             .init("memory", "64MiB"), .init("chunk-bytes", "1MiB"), .init("until", "caught-up"),
             .init("start-time", "2026-05-01 10:00:00", ["task-mode": "incremental"]),
             .init("adopt", true), .init("adopt-wait", "40s", ["adopt": true]),
-            .init("into-existing", true), .init("finish", true), .init("ignore-checks", ["gtid"]),
+            .init("into-existing", true), .init("take-over", "big"), .init("finish", true),
+            .init("ignore-checks", ["gtid"]),
         ] + named + inner + inline
 
     /// Blocks by name: a second one that is used.

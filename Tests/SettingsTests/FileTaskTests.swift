@@ -207,6 +207,7 @@ extension TaskFileTests {
             ("dump", "", "until: caught-up", "\"until\" contradicts \"task-mode: dump\""),
             ("load", "", "finish: true", "\"finish\" contradicts"),
             ("load", "", "into-existing: true", "\"into-existing\" contradicts"),
+            ("load", "", "take-over: big", "\"take-over\" contradicts"),
             ("dump", ", mydumper: {chunk-filesize: 1KiB}", "", "chunk-filesize must be"),
             ("dump", ", mydumper: {statement-size: 9}", "", "statement-size must be"),
             ("dump", ", mydumper: {extra-args: '-r many'}", "", "\"--rows\""),

@@ -52,6 +52,7 @@ struct SettingsFileTests {
                 chunk-bytes: 4 MiB
                 until: caught-up
                 into-existing: true
+                take-over: big
                 finish: true
                 ignore-checks: [gtid, table-keys]
                 state-dir: /var/lib/skein
@@ -73,6 +74,7 @@ struct SettingsFileTests {
         #expect(settings.memoryBudget == 256 << 20 && settings.chunkRows == 5000)
         #expect(settings.chunkBytes == 4 << 20 && settings.until == .caughtUp)
         #expect(settings.intoExisting && settings.finish && !settings.fresh)
+        #expect(settings.takeOver == "big")
         #expect(settings.ignoredChecks == ["gtid", "table-keys"])
         #expect(settings.stateFolder == "/var/lib/skein" && settings.serverID == 4711)
     }

@@ -189,8 +189,8 @@ enum APISchemas {
                 "mode": text, "start-position": text, "start-gtid": text, "start-time": text,
                 "adopt": text, "adopt-meta": text, "adopt-wait": text, "lanes": integer,
                 "readers": integer, "memory": size, "chunk-rows": integer, "chunk-bytes": size,
-                "until": text, "into-existing": flag, "safe-mode": flag, "finish": flag,
-                "ignore-checks": oneOrMore,
+                "until": text, "into-existing": flag, "safe-mode": flag, "take-over": text,
+                "finish": flag, "ignore-checks": oneOrMore,
             ], required: ["target", "sources", "tables"]),
         "Server": .object([
             "oneOf": .list([

@@ -48,6 +48,17 @@ extension OperatorError {
                 "migration.position", error,
                 do: "give --until as file:offset, as GTIDs, or as caught-up")
         case .adoption: self.init("migration.adopt", error)
+        case .handOver:
+            self.init(
+                "migration.take-over", error,
+                do: "nothing has changed: do what it says, or give this task its settings of "
+                    + "before, with which it goes on; the other one keeps its tables")
+        case .handedOver(_, _, let table):
+            self.init(
+                "migration.handed-over", error, table,
+                do: "remove this task; to migrate other tables, give it another name, or leave "
+                    + "out those that the other task has")
+        case .takenOver(let table, _): self.init("migration.taken-over", error, table)
         case .targetLacks(let table, _): self.init("migration.target", error, table)
         }
     }

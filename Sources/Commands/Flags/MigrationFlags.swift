@@ -105,6 +105,12 @@ struct MigrationFlags: ParsableArguments {
         ))
     var changeRules = false
 
+    @Option(
+        help: ArgumentHelp(
+            "With --change-rules: take over the tables of this task, which rests, as they are.",
+            valueName: "task"))
+    var takeOver: String?
+
     @Flag(help: "Create triggers and enable events on the target, and end the migration.")
     var finish = false
 
@@ -165,6 +171,7 @@ struct MigrationFlags: ParsableArguments {
         draft.safeMode = safeMode ? true : nil
         draft.fresh = fresh ? true : nil
         draft.changesRules = changeRules ? true : nil
+        draft.takeOver = takeOver
         draft.finish = finish ? true : nil
         draft.onlineDDL = onlineDdl ? true : nil
         draft.stateFolder = stateDir

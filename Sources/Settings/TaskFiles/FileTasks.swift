@@ -46,6 +46,7 @@ extension TaskFile {
         guard let fileTask else { return }
         for (key, isGiven) in [
             ("until", until != nil), ("finish", finish), ("into-existing", intoExisting),
+            ("take-over", takeOver != nil),
         ] where isGiven {
             throw map.error(
                 key,

@@ -39,6 +39,7 @@ extension TaskFile {
         draft.chunkBytes = chunkBytes
         draft.until = until
         draft.intoExisting = intoExisting
+        draft.takeOver = takeOver
         draft.finish = finish
         draft.ignoredChecks = checksToIgnore
         if let part {

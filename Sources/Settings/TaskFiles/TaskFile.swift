@@ -121,6 +121,8 @@ public struct TaskFile: SettingsBlock {
     public var until: MigrationSettings.Until?
     /// `into-existing`.
     public var intoExisting = false
+    /// `take-over`: another task, whose tables this one takes over.
+    public var takeOver: String?
     /// `finish`.
     public var finish = false
     /// `ignore-checks`, in Skein's names.
@@ -187,7 +189,8 @@ public struct TaskFile: SettingsBlock {
             "until", \.until, MigrationSettings.Until.forms,
             { MigrationSettings.Until($0).map { .some($0) } },
             { $0?.text.map { .text($0) } }),
-        .flag("into-existing", \.intoExisting), .flag("finish", \.finish),
+        .flag("into-existing", \.intoExisting), .text("take-over", \.takeOver),
+        .flag("finish", \.finish),
         .list(
             "ignore-checks", \.ignoredChecks, CheckNames.rule,
             { CheckNames.isKnown($0) ? $0 : nil }, { $0 }),

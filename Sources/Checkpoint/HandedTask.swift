@@ -1,0 +1,64 @@
+public import MySQLClient
+public import MySQLCore
+
+/// A task that has handed its tables over to another one.
+///
+/// Nothing else is left of its subtask, so that it could begin anew, and would write to the tables
+/// once more, or drop them. The record hangs on no subtask, and tells all of the task's sources of
+/// it: those that have not begun yet would write beside rows that the other task takes for its own.
+public struct HandedTask: Sendable {
+    private let meta: MetaSchema
+    private let task: String
+
+    /// Names one; nothing is touched.
+    public init(_ task: String, meta: MetaSchema) {
+        self.task = task
+        self.meta = meta
+    }
+
+    private var condition: String {
+        "task=\(utf8Literal(task)) AND source='' "
+            + "AND kind='\(StoredObject.Kind.handed.rawValue)' AND schema_name='' "
+            + "AND table_name=''"
+    }
+
+    /// Notes it in the open transaction. Before it is looked which sources have begun: whoever
+    /// begins behind that look waits for this record.
+    func note(_ connection: Connection) throws(MySQLError) {
+        try connection.execute(
+            """
+            INSERT IGNORE INTO \(meta.table("object")) (task, source, kind, schema_name, table_name, \
+            definition) VALUES (\(utf8Literal(task)),'',\
+            '\(StoredObject.Kind.handed.rawValue)','','',x'01')
+            """)
+    }
+
+    /// Whether it has, as it is decided: a transaction that is about to is waited for.
+    ///
+    /// The connection must have no transaction open, and the meta schema must be there.
+    public func hasHandedOver(_ connection: Connection) throws(MySQLError) -> Bool {
+        try connection.execute("START TRANSACTION")
+        let found = try connection.rows(
+            "SELECT kind FROM \(meta.table("object")) WHERE \(condition) FOR UPDATE")
+        try connection.execute("COMMIT")
+        return !found.isEmpty
+    }
+
+    /// Tables that other tasks follow, or have, by their names on their sources.
+    ///
+    /// The connection must have no transaction open.
+    public func tablesOfOthers(
+        _ connection: Connection
+    ) throws(MySQLError) -> [(owner: SubtaskKey, table: TableName)] {
+        let rows = try connection.rows(
+            "SELECT task, source, schema_name, table_name FROM \(meta.table("shape")) "
+                + "WHERE task<>\(utf8Literal(task)) ORDER BY task, source, schema_name, table_name")
+        try connection.execute("COMMIT")
+        return rows.map {
+            (
+                owner: SubtaskKey(task: $0[0] ?? "", source: $0[1] ?? ""),
+                table: TableName(schema: $0[2] ?? "", name: $0[3] ?? "")
+            )
+        }
+    }
+}
