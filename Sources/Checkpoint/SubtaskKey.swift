@@ -32,6 +32,10 @@ public struct RunToken: Sendable, Hashable {
     /// Sixteen bytes.
     public let bytes: [UInt8]
 
+    /// What a subtask's row has in place of a run's when there is none: it was made just now, or
+    /// ended to take a table over. None is ever this one.
+    package static let ended = RunToken([UInt8](repeating: 0, count: 16))
+
     /// Wraps sixteen bytes.
     public init(_ bytes: [UInt8]) {
         precondition(bytes.count == 16)

@@ -8,7 +8,7 @@ public import MySQLCore
 /// again afterwards: whoever comes later finds the claim, or what was done under it. A claim has no
 /// end. Another load takes it over when its holder is not running and has left the table empty, or
 /// when it was dropped; the holder's run is then over, and what it has recorded of the table is
-/// forgotten.
+/// forgotten. A holder that was between two tries claims again in its next one, and looks again.
 public struct TableClaims {
     /// What became of a claim.
     public enum Outcome: Sendable, Hashable {
@@ -20,7 +20,13 @@ public struct TableClaims {
         case taken(from: [SubtaskKey])
         /// Nothing was claimed: a table is another subtask's, which is running, or has rows in it.
         case held(TableName, by: SubtaskKey, isRunning: Bool)
+        /// Nothing was claimed: another load is at work that has no claims, as those of earlier
+        /// versions have none. To which tables it writes can't be told.
+        case silent(by: SubtaskKey)
     }
+
+    /// What the row of a load says that is not at its end.
+    package static let openPhase = "load"
 
     private struct Holder: Codable {
         var task: String
@@ -44,6 +50,10 @@ public struct TableClaims {
         var table: TableName
         var holder: SubtaskKey
         var isRunning: Bool
+    }
+
+    private struct Silent: Error {
+        var load: SubtaskKey
     }
 
     private let meta: MetaSchema
@@ -78,6 +88,8 @@ public struct TableClaims {
             }
         } catch let held as Held {
             return .held(held.table, by: held.holder, isRunning: held.isRunning)
+        } catch let silent as Silent {
+            return .silent(by: silent.load)
         }
         return outcome
     }
@@ -108,6 +120,7 @@ public struct TableClaims {
         // In one order, so that two loads wait for each other, and do not lock each other out.
         let wanted = Set(tables.map { claimed($0, folds: folds) }).sorted()
         let added = try insert(wanted, connection)
+        if added > 0, let load = try silentLoad(connection) { throw Silent(load: load) }
         if added == wanted.count { return .taken(from: []) }
         let known = try records.readLocked(connection).filter { $0.kind == .claim }
         var holders: [TableName: Holder] = [:]
@@ -136,6 +149,41 @@ public struct TableClaims {
             try connection.execute(records.storeStatement(try record(table, former: former)))
         }
         return .taken(from: sorted(former))
+    }
+
+    /// A load that is at work, and has recorded something, but claimed nothing: what this version
+    /// records comes behind its claims.
+    private func silentLoad(_ connection: Connection) throws -> SubtaskKey? {
+        let rows = try connection.rows(
+            "SELECT task, source, HEX(run) FROM \(meta.table("subtask")) "
+                + "WHERE phase='\(Self.openPhase)' AND NOT (\(key.condition)) "
+                + "ORDER BY task, source")
+        var active: [SubtaskKey] = []
+        for row in rows {
+            guard try isRunning(row[2], connection) else { continue }
+            let other = SubtaskKey(task: row[0] ?? "", source: row[1] ?? "")
+            let chunk = try connection.value(
+                "SELECT 1 FROM \(meta.table("chunk")) WHERE \(other.condition) LIMIT 1")
+            let object = try connection.value(
+                "SELECT 1 FROM \(meta.table("object")) WHERE \(other.condition) LIMIT 1")
+            if chunk != nil || object != nil { active.append(other) }
+        }
+        guard !active.isEmpty else { return nil }
+        var claiming: Set<SubtaskKey> = []
+        for record in try records.readLocked(connection) where record.kind == .claim {
+            claiming.insert(try record.decoded(as: Holder.self).key)
+        }
+        return active.first { !claiming.contains($0) }
+    }
+
+    /// Whether the session lives that holds the lock of a run.
+    ///
+    /// - Parameter run: the run as its subtask's row has it, in hexadecimal digits.
+    private func isRunning(_ run: String?, _ connection: Connection) throws -> Bool {
+        let token = unhex(run)
+        guard token.count == 16 else { return false }
+        let lock = RunToken(token).lockName("c")
+        return try connection.value("SELECT IS_USED_LOCK(\(lock))") != nil
     }
 
     private func sorted(_ keys: some Sequence<SubtaskKey>) -> [SubtaskKey] {
@@ -187,18 +235,15 @@ public struct TableClaims {
             "SELECT HEX(run) FROM \(meta.table("subtask")) WHERE \(other.condition) FOR UPDATE")
         // One that was forgotten writes nothing, and finds the claim gone if it is begun anew.
         guard let run else { return }
-        let token = unhex(run)
-        if token.count == 16,
-            try connection.value("SELECT IS_USED_LOCK(\(RunToken(token).lockName("c")))") != nil
-        {
+        if try isRunning(run, connection) {
             throw Held(table: tables[0], holder: other, isRunning: true)
         }
         // As a takeover does it, which also waits for transactions under way: lanes may outlive
         // the session that holds the run's lock.
         try connection.execute("DELETE FROM \(meta.table("lane")) WHERE \(other.condition)")
         try connection.execute(
-            "UPDATE \(meta.table("subtask")) SET run=\(hexLiteral([UInt8](repeating: 0, count: 16)))"
-                + ", beat=beat+1 WHERE \(other.condition)")
+            "UPDATE \(meta.table("subtask")) SET run=\(RunToken.ended.literal), beat=beat+1 "
+                + "WHERE \(other.condition)")
         for table in tables {
             guard try isEmpty(table) else {
                 throw Held(table: table, holder: other, isRunning: false)

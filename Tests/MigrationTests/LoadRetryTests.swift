@@ -66,6 +66,58 @@ extension MigrationTests {
             #expect(try trial.onTarget("SELECT id FROM t ORDER BY id") == "1\n2\n")
         }
 
+        @Test("a load that loses an empty table between two tries claims it again")
+        func betweenTries() async throws {
+            let near = try await Trial(.mariadb, "load_between")
+            let schema = near.schema
+            let proxy = try FaultProxy(to: near.target)
+            defer { proxy.close() }
+            var far = near
+            far.targetURL = proxy.url
+            let folder = LoadTests.Folder()
+            // The larger file comes first, and waits for a lock of the whole empty table.
+            let values = (1...200).map { "(\($0))" }.joined(separator: ",")
+            try folder.write([
+                "metadata": "Started dump at: one\nFinished dump at: b\n",
+                "\(schema)-schema-create.sql": "CREATE DATABASE `\(schema)`;\n",
+                "\(schema).heavy-schema.sql": "CREATE TABLE heavy (id INT) ENGINE=InnoDB;\n",
+                "\(schema).heavy.sql": "INSERT INTO heavy VALUES \(values);\n",
+                "\(schema).t-schema.sql": "CREATE TABLE t (id INT) ENGINE=InnoDB;\n",
+                "\(schema).t.sql": "INSERT INTO t VALUES (1),(2);\n",
+            ])
+            try near.target.sql("CREATE DATABASE \(schema)")
+            try near.onTarget("CREATE TABLE heavy (id INT) ENGINE=InnoDB")
+            let blocker = try near.target.connect()
+            try blocker.execute("START TRANSACTION")
+            _ = try blocker.rows("SELECT * FROM \(schema).heavy FOR UPDATE")
+            let skein = try LoadTests.load(far, folder, ["--lanes", "1"])
+            try await skein.waiting(for: "a waiting row") {
+                try near.target.sql(
+                    "SELECT COUNT(*) FROM information_schema.PROCESSLIST "
+                        + "WHERE INFO LIKE 'INSERT INTO `\(schema)`.`heavy`%'") != "0\n"
+            }
+            // Its tries end before they have a session.
+            proxy.refuseConnections()
+            proxy.cut()
+            try blocker.execute("ROLLBACK")
+            let small = try Self.folder(schema, "InnoDB")
+            let deadline = ContinuousClock.now + .seconds(180)
+            var other = try await LoadTests.load(near, small).end()
+            // The server may not have seen yet that the sessions are gone.
+            while other.text.contains("is at work on it") {
+                try #require(ContinuousClock.now < deadline)
+                other = try await LoadTests.load(near, small).end()
+            }
+            #expect(other.status == 0, "\(other.text)")
+            #expect(try near.onTarget("SELECT COUNT(*) FROM t") == "2\n")
+            try near.onTarget("DROP TABLE t")
+            proxy.acceptConnections()
+            let outcome = try await skein.end()
+            #expect(outcome.status == 0, "\(outcome.text)")
+            let counts = "SELECT COUNT(*) FROM heavy UNION ALL SELECT COUNT(*) FROM t"
+            #expect(try near.onTarget(counts) == "200\n2\n")
+        }
+
         @Test("what has the name of a table that it has made, and is none, is not emptied")
         func noTable() async throws {
             let trial = try await Trial(.mariadb, "load_no_table")

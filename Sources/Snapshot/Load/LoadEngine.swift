@@ -19,7 +19,7 @@ public final class LoadEngine: Sendable {
     /// What the subtask's row says when all is loaded.
     static let completePhase = "loaded"
     /// And before.
-    static let openPhase = "load"
+    static let openPhase = TableClaims.openPhase
 
     /// Makes an engine; nothing is touched.
     public init(configuration: LoadConfiguration, progress: TransferProgress) {
@@ -33,7 +33,9 @@ public final class LoadEngine: Sendable {
     /// - Throws: `DumpFileError`, ``SnapshotError``, ``CheckpointError``, `MySQLError`;
     ///   `CancellationError` within seconds after the task was cancelled.
     public func run(token: () -> RunToken) async throws -> LoadResult {
-        var own: Set<RunToken> = []
+        // Also none: another load has ended the try before to take a table over. Then the next one
+        // claims again before it writes a row, and either has the table or says who has it.
+        var own: Set<RunToken> = [.ended]
         var backoff = Backoff()
         var epoch: UInt64?
         while true {
@@ -57,11 +59,21 @@ public final class LoadEngine: Sendable {
                     epoch = try await took.value {}
                     backoff.reset()
                 }
-                guard let reason = Self.retryReason(error) else { throw error }
+                // As above, where a session outlived the one that holds the run's lock. Where it is
+                // a later run of this load, the next try finds another epoch, and ends.
+                let isEnded = took.isGiven && bound == nil && Self.isFenced(error)
+                guard let reason = isEnded ? "\(error)" : Self.retryReason(error) else {
+                    throw error
+                }
                 progress.update { $0.waiting = reason }
                 try await Task.sleep(for: backoff.delay())
             }
         }
+    }
+
+    private static func isFenced(_ error: any Error) -> Bool {
+        if case CheckpointError.fenced = error { return true }
+        return false
     }
 
     private static func retryReason(_ error: any Error) -> String? {

@@ -61,9 +61,9 @@ struct LoadPlan: Sendable {
     /// A selection that names nothing of the dump is a slip: success would say that it is loaded.
     private func requireSomething() throws {
         guard tables.isEmpty, objects.isEmpty else { return }
-        let filled = Set(layout.tables.keys.map(\.schema))
+        let filled = Set(layout.tables.keys.map { Array($0.schema.utf8) })
         let hasEmpty = schemas.contains {
-            !filled.contains($0.name) && $0.routines.isEmpty && $0.triggers.isEmpty
+            !filled.contains(Array($0.name.utf8)) && $0.routines.isEmpty && $0.triggers.isEmpty
         }
         guard !hasEmpty else { return }
         throw DumpFileError(
@@ -158,9 +158,9 @@ struct LoadPlan: Sendable {
                 }
             }
         }
-        let begun = Set(tables.map(\.name.schema))
+        let begun = Set(tables.map { Array($0.name.schema.utf8) })
         for schema in layout.schemas
-        where begun.contains(schema.name) || selection.mayHold(schema: schema.name) {
+        where begun.contains(Array(schema.name.utf8)) || selection.mayHold(schema: schema.name) {
             schemas.append(schema)
             for file in schema.triggers {
                 objects += try objects(in: file, of: schema.name, context) { object in

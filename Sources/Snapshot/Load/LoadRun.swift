@@ -51,7 +51,7 @@ struct LoadRun: Sendable {
         let ddl = try TargetSession(configuration.target, role: .ddl(configuration.lanes))
         try interrupts.add(ddl.connection.interrupter)
         let takeover = Takeover(meta: configuration.meta, key: subtask)
-        try createRow(takeover, session)
+        try createRow(takeover, session, epoch)
         try await configuration.begun()
         try await barrier.allOpen(session)
         try session.holdLock(token)
@@ -71,7 +71,9 @@ struct LoadRun: Sendable {
     }
 
     /// Writes the load's row where there is none; one that is there must be of this dump.
-    private func createRow(_ takeover: Takeover, _ session: TargetSession) throws {
+    private func createRow(
+        _ takeover: Takeover, _ session: TargetSession, _ epoch: EpochPolicy
+    ) throws {
         let meta = configuration.meta
         if configuration.isBegun {
             guard try meta.exists(session.connection),
@@ -88,6 +90,10 @@ struct LoadRun: Sendable {
             session, identity: identity, rules: [], phase: LoadEngine.openPhase)
         guard let known = try takeover.peek(session.connection) else {
             throw CheckpointError.missing(detail: "the row of \(key) is gone")
+        }
+        // Seen here, no session of the newer run is taken for one that stands in the way.
+        if case .keep(let mine, own: _) = epoch, known.epoch != mine {
+            throw CheckpointError.fenced(detail: "epoch \(known.epoch), mine is \(mine)")
         }
         guard known.identity == identity,
             [LoadEngine.openPhase, LoadEngine.completePhase].contains(known.phase)

@@ -198,13 +198,19 @@ struct LoadSchema {
         case .unchanged: return false
         case .taken(from: let others):
             for other in others {
-                // A definition of it may still be under way.
+                // A definition of it may still be under way; it may also be at work again, on other
+                // tables.
                 let lock = DDLLock(session: ddl, meta: meta, key: other)
-                try lock.take { try coordinator.beat() }
-                try lock.release()
+                try lock.awaitEndedRuns { try coordinator.beat() }
             }
             if !others.isEmpty { try claims.settle(plan.tables.map(\.name), by: coordinator) }
             return true
+        case .silent(by: let other):
+            throw SnapshotError.unsupported(
+                object: "load \(key)",
+                detail: "another load (\(other)) is at work and does not say on which tables, as "
+                    + "earlier versions do not: wait for its end, or end it and go on with this "
+                    + "version")
         case .held(let table, by: let other, isRunning: true):
             throw SnapshotError.unsupported(
                 object: "table \(table)",
