@@ -201,8 +201,8 @@ enum Folder {
         var status = stat()
         if unsafe lstat(path, &status) == 0 { return nil }
         let code = errno
-        return code == ENOENT || code == ENOTDIR
-            ? nil : .system("look at", path: path, errno: code)
+        if code == ENOENT || code == ENOTDIR { return nil }
+        return RelayError.system("look at", path: path, errno: code)
     }
 
     /// Bytes of a plain file; 0 of anything else.

@@ -307,7 +307,7 @@ final class MigrationRelay: Sendable {
 
     /// The migration is over.
     func forget() {
-        try? state.withLock({ $0.log })?.forgetNeed(settings.name)
+        state.withLock { $0.log }?.forgetNeeds(of: [settings.name])
     }
 }
 
