@@ -18,19 +18,37 @@ extension RelayDirectory {
     /// Where files are put aside.
     var lost: String { "\(path)/\(Self.lostName)" }
 
-    /// What was put aside, by name. What else somebody keeps there is theirs, and so is all that a
-    /// link leads to.
-    func aside() -> [Aside] {
-        guard Folder.isFolder(lost) else { return [] }
-        return Folder.names(lost).sorted().compactMap { name -> Aside? in
-            let folder = lost + "/" + name
-            guard Self.isAsideName(name), Folder.isFolder(folder) else { return nil }
-            let bytes = Folder.names(folder).reduce(UInt64(0)) {
-                $0 + Folder.size(folder + "/" + $1)
-            }
-            // Of the folder: a file that is moved keeps its own time.
-            return Aside(name: name, bytes: bytes, changedSeconds: Folder.changed(folder))
+    /// What was put aside, by name, as far as that can be read. What else somebody keeps there is
+    /// theirs, and so is all that a link leads to.
+    func aside() -> [Aside] { lookAside().found }
+
+    /// The same, with what can't be read of it.
+    func lookAside() -> (found: [Aside], problems: [RelayError]) {
+        guard Folder.isFolder(lost) else {
+            return ([], Folder.obstacle(lost).map { [$0] } ?? [])
         }
+        var problems: [RelayError] = []
+        var found: [Aside] = []
+        do throws(RelayError) {
+            for name in try Folder.list(lost).sorted() {
+                let folder = lost + "/" + name
+                guard Self.isAsideName(name), Folder.isFolder(folder) else { continue }
+                var bytes: UInt64 = 0
+                do throws(RelayError) {
+                    for file in try Folder.list(folder) {
+                        bytes += Folder.size(folder + "/" + file)
+                    }
+                } catch {
+                    problems.append(error)
+                }
+                // Of the folder: a file that is moved keeps its own time.
+                found.append(
+                    Aside(name: name, bytes: bytes, changedSeconds: Folder.changed(folder)))
+            }
+        } catch {
+            problems.append(error)
+        }
+        return (found, problems)
     }
 
     /// Whether a name is one that files are put aside under: a file's or folder's, an offset, and a

@@ -50,8 +50,12 @@ final class Catalog: Sendable {
     /// The index of the file that is being written. Changes with the state, inside its lock, when
     /// another file begins.
     private let live = Mutex(Live())
-    /// Bytes of what is put aside. Counted inside the lock: who counted later is the one to believe.
-    private let aside = Mutex<UInt64>(0)
+    private struct PutAside {
+        var bytes: UInt64 = 0
+        var problems: [String] = []
+    }
+    /// What is put aside. Counted inside the lock: who counted later is the one to believe.
+    private let aside = Mutex(PutAside())
     /// What was found at the last look that can't be read of who needs what.
     private let unread = Mutex<[String]>([])
     /// Held by whoever removes files, or says which must stay.
@@ -104,17 +108,20 @@ final class Catalog: Sendable {
     }
 
     /// Bytes of files that were put aside: they are no part of the log, nor of its limit.
-    var asideBytes: UInt64 { aside.withLock { $0 } }
+    var asideBytes: UInt64 { aside.withLock { $0.bytes } }
 
-    /// What can't be read of who needs what, as of the last look, one sentence each.
-    var unreadNeeds: [String] { unread.withLock { $0 } }
+    /// What can't be read of who needs what, and of what is put aside, as of the last look, one
+    /// sentence each.
+    var problems: [String] { unread.withLock { $0 } + aside.withLock { $0.problems } }
 
     func setUnreadNeeds(_ sentences: [String]) { unread.withLock { $0 = sentences } }
 
     /// Looks what is put aside.
     func countAside() {
-        aside.withLock { bytes in
-            bytes = directory.aside().reduce(UInt64(0)) { $0 + $1.bytes }
+        aside.withLock { aside in
+            let look = directory.lookAside()
+            aside.bytes = look.found.reduce(UInt64(0)) { $0 + $1.bytes }
+            aside.problems = look.problems.map { "what was put aside can't be read: \($0)" }
         }
     }
 

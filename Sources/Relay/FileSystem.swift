@@ -196,6 +196,15 @@ enum Folder {
         return unsafe lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
     }
 
+    /// Why it can't be said whether something is there; `nil` when it can.
+    static func obstacle(_ path: String) -> RelayError? {
+        var status = stat()
+        if unsafe lstat(path, &status) == 0 { return nil }
+        let code = errno
+        if code == ENOENT || code == ENOTDIR { return nil }
+        return RelayError.system("look at", path: path, errno: code)
+    }
+
     /// Bytes of a plain file; 0 of anything else.
     static func size(_ path: String) -> UInt64 {
         var status = stat()

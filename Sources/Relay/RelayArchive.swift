@@ -43,7 +43,8 @@ public struct RelayArchive {
     public init(path: String) throws(RelayError) {
         self.path = path
         let directory = RelayDirectory(path: path)
-        guard Self.isThere(path) else {
+        // What can't be looked at is no other folder.
+        guard try Folder.length(path + "/server-uuid.index") != nil else {
             throw .unusable(path: path, detail: Self.reason(path))
         }
         isWritten = directory.isLocked
@@ -110,21 +111,61 @@ public struct RelayArchive {
     /// Who has noted a need, also of a file that was removed all the same: what follows it stays.
     public var needers: Set<String> { catalog.directory.needers() }
 
-    /// All files, oldest first.
-    public func files() -> [File] {
-        let needs = catalog.directory.needs()
-        return catalog.shelves.flatMap { shelf in
-            shelf.files.map { entry in
-                File(
-                    folder: shelf.folder, name: entry.name, size: entry.size,
-                    changedSeconds: Folder.changed(
-                        catalog.directory.file(shelf.folder, entry.name)),
-                    previous: (try? catalog.previous(shelf.folder, entry)) ?? .none,
-                    neededBy: needs.filter { _, need in
-                        need.folder == shelf.folder && need.file == entry.name
-                    }.keys.sorted())
+    /// All files, oldest first. Who needs something that can't be read needs the oldest one.
+    public func files() -> [File] { look().files }
+
+    /// What of it can't be read, and so is missing in what is said of it, one sentence each.
+    public func problems() -> [String] {
+        let directory = catalog.directory
+        var out = look().problems
+        out += directory.lookAside().problems.map { "what was put aside can't be read: \($0)" }
+        if let error = catalog.shelves.last.flatMap({ directory.metaProblem($0.folder) }) {
+            out.append("what was last saved can't be read: \(error)")
+        }
+        if let error = directory.lockProblem {
+            out.append("it can't be seen whether it is being written: \(error)")
+        }
+        return out
+    }
+
+    private func look() -> (files: [File], problems: [String]) {
+        let directory = catalog.directory
+        var files: [File] = []
+        var problems: [String] = []
+        var noted = NotedNeeds()
+        do throws(RelayError) {
+            noted = try directory.noted()
+            problems = noted.warnings
+        } catch {
+            problems.append("it can't be read who needs what: \(error)")
+        }
+        let oldest = catalog.oldest
+        for shelf in catalog.shelves {
+            for entry in shelf.files {
+                let path = directory.file(shelf.folder, entry.name)
+                var previous = GTIDState.none
+                do {
+                    previous = try catalog.previous(shelf.folder, entry)
+                } catch {
+                    // It may just have been removed.
+                    if Folder.exists(path) {
+                        problems.append("what is before \(path) can't be read: \(error)")
+                    }
+                }
+                var neededBy = noted.files.filter { _, need in
+                    need.folder == shelf.folder && need.file == entry.name
+                }.keys.sorted()
+                if let oldest, oldest.folder == shelf.folder, oldest.file == entry.name {
+                    neededBy = (neededBy + noted.unread.keys).sorted()
+                }
+                files.append(
+                    File(
+                        folder: shelf.folder, name: entry.name, size: entry.size,
+                        changedSeconds: Folder.changed(path), previous: previous,
+                        neededBy: neededBy))
             }
         }
+        return (files, problems)
     }
 
     /// Reads from a place on to the end of what is there.

@@ -79,6 +79,20 @@ struct RelayDirectory: Sendable, Hashable {
         Folder.text(path + "/\(folder)/relay.meta").flatMap { RelayMeta(text: $0) }
     }
 
+    /// Why ``meta(_:)`` is `nil`, when there is one all the same.
+    func metaProblem(_ folder: RelayFolder) -> RelayError? {
+        let path = path + "/\(folder)/relay.meta"
+        do throws(RelayError) {
+            guard let bytes = try Folder.contents(path),
+                RelayMeta(text: String(decoding: bytes, as: UTF8.self)) == nil
+            else { return nil }
+            return .damaged(
+                path: path, offset: 0, detail: "it does not say how far the log is written")
+        } catch {
+            return error
+        }
+    }
+
     func write(_ meta: RelayMeta, _ folder: RelayFolder) throws(RelayError) {
         try Folder.replace(path + "/\(folder)/relay.meta", Array(meta.text.utf8))
     }
@@ -244,6 +258,17 @@ struct RelayDirectory: Sendable, Hashable {
         try Folder.make(path + "/skein")
         let file = try OpenFile(path + "/skein/lock", O_RDWR | O_CREAT)
         return flock(file.descriptor, LOCK_EX | LOCK_NB) == 0 ? file : nil
+    }
+
+    /// Why it can't be said whether some process writes; `nil` when it can.
+    var lockProblem: RelayError? {
+        do throws(RelayError) {
+            _ = try OpenFile(path + "/skein/lock", O_RDONLY)
+            return nil
+        } catch {
+            if case .system(_, _, let code) = error, code == ENOENT { return nil }
+            return error
+        }
     }
 
     /// Whether some process writes.

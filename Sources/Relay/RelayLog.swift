@@ -103,6 +103,7 @@ public final class RelayLog: EventSource {
             peers: options.peers + (options.original.map { [$0] } ?? []))
         PurgeRequests(directory).clear()
         try catalog.load()
+        for problem in catalog.problems { board.warn(problem) }
         let recovery = Recovery(catalog)
         for warning in try recovery.run() { board.warn(warning) }
         if !directory.aside().isEmpty {
@@ -201,7 +202,7 @@ public final class RelayLog: EventSource {
         let use = window.use
         let files = shelves.reduce(0) { $0 + $1.files.count }
         let (bytes, aside) = (catalog.bytes, catalog.asideBytes)
-        let problems = catalog.unreadNeeds
+        let problems = catalog.problems
         let folder = shelves.last?.folder
         let position = shelves.last?.end?.position
         board.update { status in

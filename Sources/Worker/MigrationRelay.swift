@@ -307,27 +307,33 @@ final class MigrationRelay: Sendable {
 
     /// The migration is over.
     func forget() {
-        try? state.withLock({ $0.log })?.forgetNeed(settings.name)
+        state.withLock { $0.log }?.forgetNeeds(of: [settings.name])
     }
 }
 
 extension Relay.RelayStatus {
     /// For the status of whoever reads it.
     var shown: MigrationStatus.Relay {
-        // What can't be read hinders nothing that runs, and is not to look as if it were not there.
-        let unread = problems.isEmpty ? nil : problems.joined(separator: "; ")
-        return MigrationStatus.Relay(
-            state: state.rawValue, reason: reason ?? unread, bytes: bytes, limitBytes: limitBytes,
+        MigrationStatus.Relay(
+            state: state.rawValue, reason: reason, bytes: bytes, limitBytes: limitBytes,
             position: position?.description)
     }
 }
 
 extension RelayLog {
-    /// For the status of whoever keeps it.
-    var shown: MigrationStatus.Relay { status.shown }
+    /// For the status of whoever keeps it: with what can't be read of it, which hinders nothing, and
+    /// is not to look as if it were not there.
+    var shown: MigrationStatus.Relay {
+        let status = status
+        var shown = status.shown
+        if shown.reason == nil, !status.problems.isEmpty {
+            shown.reason = status.problems.joined(separator: "; ")
+        }
+        return shown
+    }
 }
 
 extension SourceRelay {
     /// How the log is, when there is one.
-    var shownStatus: MigrationStatus.Relay? { log?.status.shown }
+    var shownStatus: MigrationStatus.Relay? { log?.shown }
 }

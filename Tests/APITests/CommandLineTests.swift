@@ -217,6 +217,28 @@ struct CommandLineTests {
         #expect(throws: Never.self) { try open.check() }
     }
 
+    @Test("a relay log's status says what can't be read of it")
+    func unreadRelay() async throws {
+        let folder = try TestPlaces.newFolder("relay")
+        let needs = folder + "/skein/needs"
+        for path in [folder + "/0-1.000001", needs] {
+            try FileManager.default.createDirectory(
+                atPath: path, withIntermediateDirectories: true)
+        }
+        for (path, text) in [
+            ("server-uuid.index", "0-1.000001\n"), ("0-1.000001/bin.000001", "?"),
+            ("skein/needs/shop", "?"),
+        ] {
+            try text.write(toFile: folder + "/" + path, atomically: true, encoding: .utf8)
+        }
+        let line = SkeinCommandLine(environment: [:])
+        let lines = try await line.run(["relay", "status", folder])
+        #expect(lines.status == 0 && lines.output.contains("needed by shop"), "\(lines)")
+        #expect(lines.output.contains("warning: what shop needs"), "\(lines)")
+        let json = try await line.run(["relay", "status", folder, "--output", "json"])
+        #expect(json.output.contains("\"warnings\":[\"what shop needs"), "\(json)")
+    }
+
     @Test("a worker with a certificate that has expired, or is damaged, says so and does not start")
     func expired() async throws {
         let folder = try TestPlaces.newFolder("expired")

@@ -145,6 +145,46 @@ struct NeedTests {
         #expect(try log.giveUpNeeds(of: ["far"]) == [])
     }
 
+    @Test("who looks at a log is told what can't be read of it, not that it is not there")
+    func shown() throws {
+        let scratch = Scratch()
+        do {
+            let log = try Self.log(scratch)
+            try log.need("known", Self.file(3), of: Self.server)
+            #expect(log.status.problems.isEmpty)
+        }
+        func archive() throws -> RelayArchive { try RelayArchive(path: scratch.path) }
+        func says(_ words: String) throws -> Bool {
+            try archive().problems().contains { $0.contains(words) }
+        }
+        #expect(try archive().problems() == [])
+        try Unreadable.damaged.put(scratch, "unread")
+        #expect(try says("what unread needs"))
+        #expect(try archive().files().map(\.neededBy) == [["unread"], [], ["known"], [], []])
+        try Folder.replace("\(scratch.path)/\(Self.folder)/relay.meta", Array("?".utf8))
+        #expect(try says("what was last saved can't be read"))
+        // It leads to itself: the superuser can't read that either.
+        func hide(_ name: String) throws {
+            let path = scratch.path + "/" + name
+            try Folder.move(path, to: path + "-away")
+            try FileManager.default.createSymbolicLink(atPath: path, withDestinationPath: path)
+        }
+        try hide("skein")
+        #expect(try says("who needs what"))
+        #expect(try says("what was put aside"))
+        #expect(try says("being written"))
+        #expect(try archive().files().count == 5)
+        let catalog = Catalog(RelayDirectory(path: scratch.path))
+        try catalog.load()
+        #expect(catalog.problems.contains { $0.contains("what was put aside") })
+        try hide("server-uuid.index")
+        let error = #expect(throws: RelayError.self) { try archive() }
+        guard case .system? = error else {
+            Issue.record("\(String(describing: error))")
+            return
+        }
+    }
+
     @Test("a need that can't be read holds as much as can be held")
     func unreadableAtTheLimit() throws {
         let scratch = Scratch()

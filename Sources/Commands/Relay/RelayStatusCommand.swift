@@ -66,6 +66,9 @@ struct RelayStatusCommand: AsyncParsableCommand {
                 "saved at \(meta.file):\(meta.position)"
                     + (meta.gtids.isEmpty ? "" : " (\(meta.gtids))"))
         }
+        for problem in archive.problems() {
+            printData(TextFitting.printable("warning: \(problem)"))
+        }
     }
 
     private func size(_ file: RelayArchive.File) -> String { Wording.bytes(Double(file.size)) }
@@ -81,6 +84,7 @@ struct RelayStatusCommand: AsyncParsableCommand {
         out.set("bytes", files.reduce(lostBytes) { $0 + $1.size })
         out.set("lost", lost.map(\.path))
         out.set("lost_bytes", lostBytes)
+        out.set("warnings", archive.problems())
         out.set("upstream", archive.meta?.upstream)
         out.set("saved_file", archive.meta?.file)
         out.set("saved_position", archive.meta?.position)

@@ -155,7 +155,6 @@ final class RelayRest: Sendable {
     /// - Returns: whether there is still something that anybody can want.
     private func purge(_ log: RelayLog) -> Bool {
         defer { show(log) }
-        guard RelayArchive.isThere(options.folder) else { return false }
         do {
             let needers = try log.forgetLostNeeds()
             try log.purge(olderSeconds: Self.keepSeconds)
@@ -163,6 +162,9 @@ final class RelayRest: Sendable {
             let now = wallClockMicroseconds() / 1_000_000
             return try RelayArchive(path: options.folder).files()
                 .contains { $0.changedSeconds + Self.keepSeconds > now }
+        } catch RelayError.unusable {
+            // Somebody has removed it.
+            return false
         } catch {
             log.warn("old files of the relay log can't be removed: \(error)")
             return true
