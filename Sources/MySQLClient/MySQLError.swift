@@ -78,6 +78,8 @@ public enum MySQLErrorCode {
     public static let unknownTable: UInt32 = 1109
     /// ER_SPECIFIC_ACCESS_DENIED_ERROR: a privilege is missing that has a name.
     public static let privilegeMissing: UInt32 = 1227
+    /// ER_SP_ALREADY_EXISTS: there is a procedure or function of that name.
+    public static let routineExists: UInt32 = 1304
     /// Lock wait timeout; only the statement is rolled back.
     public static let lockWaitTimeout: UInt32 = 1205
     /// Deadlock; the transaction is rolled back.

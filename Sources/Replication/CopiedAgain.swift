@@ -58,7 +58,6 @@ struct CopyForecast {
     /// Whether a table will be gone, or another one.
     func differs(_ table: TableName) -> Bool {
         now[table]?.withNamelessForeignKeys != mark[table]?.withNamelessForeignKeys
-            || now[table] == nil
     }
 
     /// The followed tables that are copied with one, which is among them, and those that are since

@@ -147,14 +147,16 @@ extension StatementHandler {
         _ table: TableName, _ position: SourcePosition
     ) throws -> ReplicationError {
         // It may be what it was again for the copy: it is not made anew in any case.
-        guard let rows = try catalog.otherRows(beside: table, isRemade: false) else {
+        guard let (kept, rows) = try catalog.keptFromCopying(with: table, after: catalog.state)
+        else {
             return .changedDuringCopy(table, position)
         }
+        let others = kept == table ? "" : " with \(kept)"
         return .unsupported(
             position,
             detail: "\(table) is changed by a statement while it was copied, and would have to be "
-                + "copied again, which would delete \(rows): see what the copy has made of it, and "
-                + "say what is to run in the statement's place (skein task ddl)")
+                + "copied again\(others), which would delete \(rows): see what the copy has made of "
+                + "it, and say what is to run in the statement's place (skein task ddl)")
     }
 
     /// A followed table that refers to one which a statement renames, where that is passed over since

@@ -76,8 +76,8 @@ extension SwitchOver {
         return repair
     }
 
-    /// Whether a call of ``repair(_:from:on:by:)`` has dropped something and was ended before that
-    /// was made good.
+    /// Whether a call of ``repair(_:from:on:by:)`` has dropped something, or made something to try
+    /// whether it could come back, and was ended before that was made good.
     public func isReplacing(on target: Connection) throws -> Bool {
         try !ReplacedObject.read(StoredObjects(meta: meta, key: key), target).isEmpty
     }

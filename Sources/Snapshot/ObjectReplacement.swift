@@ -7,8 +7,12 @@ internal import MySQLCore
 // is dropped there is recorded before, in a transaction that proves the run, with what was granted on
 // it. The record goes when one is there again and has all that: whoever finds it goes on from what
 // the target has. Statements of the stream that come between two switch-overs leave it alone.
+//
+// Whether what is dropped could come back is tried under another name before, with that record there
+// already: a run that ends meanwhile leaves a routine of that name, and the next one drops it.
 
-/// A view or routine of the target that is dropped because no statement replaces it.
+/// A view or routine of the target that is dropped because no statement replaces it; its creation may
+/// only have been tried as yet.
 struct ReplacedObject: Sendable, Codable {
     var id: StaleObject.ID
     /// As the target had it.
@@ -118,6 +122,10 @@ struct ObjectReplacement {
         var refused: [(id: StaleObject.ID, reason: String)] = []
         let ids = begun.keys.filter { !open.contains($0) }
         for id in ids.sorted(by: { $0.description < $1.description }) {
+            if let reason = try dropProbe(of: id) {
+                refused.append((id, reason))
+                continue
+            }
             if try !isThere(id) {
                 let object = known.first { $0.id == id }
                 guard let replaced = begun[id], let stale = object else {
@@ -143,6 +151,7 @@ struct ObjectReplacement {
     /// - Parameter wanted: the source's; `nil` where it has none.
     /// - Returns: why the target refuses it; `nil` when it is done.
     mutating func make(_ object: StaleObject, as wanted: SourceObject?) throws -> String? {
+        if begun[object.id] != nil, let reason = try dropProbe(of: object.id) { return reason }
         guard let wanted else {
             guard try isThere(object.id) else {
                 try forget(object.id)
@@ -220,12 +229,19 @@ struct ObjectReplacement {
                 + "target's user may grant it to others: grant the user GRANT OPTION on the schema "
                 + "and revoke that on the \(id.kind.rawValue), or create it there by hand"
         }
-        if let reason = try refusesAgain(id, now) { return reason }
+        let wasBegun = begun[id] != nil
         try keep(
             ReplacedObject(
                 id: id, had: now, grants: has + lost,
-                created: isOlder && lost.isEmpty ? created : nil),
-            of: object)
+                created: isOlder && lost.isEmpty ? created : nil))
+        if let reason = try refusesAgain(id, now) {
+            // Nothing has been done to it; what it was tried under may be there still.
+            if !wasBegun, try !isThere(Self.probe(of: id)) { try forget(id) }
+            return reason
+        }
+        // That somebody was asked about it counts no more: what comes back may be worded otherwise,
+        // though nobody has made it.
+        try unask(object)
         if let reason = try drop(id, refused: "the target does not let the one go that it has") {
             let lacking = try giveBack(id)
             return [reason, lacking].compactMap { $0 }.joined(separator: "; ")
@@ -305,18 +321,56 @@ struct ObjectReplacement {
     /// Whether what the target has could not come back once it is dropped: its definer or its kind
     /// may not be allowed any more. It is made under another name to see that, and dropped there.
     ///
+    /// Nothing is dropped before unless it must: DROP of what is not there needs ALTER ROUTINE on the
+    /// schema, which a user may lack who gets it on what that user creates
+    /// (`automatic_sp_privileges`). Where that is off, too, the routine stays as it is: the one that
+    /// replaces it could not be dropped either.
+    ///
     /// - Returns: why the target refuses it.
     private func refusesAgain(_ id: StaleObject.ID, _ now: SourceObject) throws -> String? {
-        // One name for each, so that what a killed run leaves goes with the next one's.
-        let digest = hexLiteral(Digest.digest(text: id.key.name)).dropFirst(2).dropLast()
-        let name = "skein probe \(digest.prefix(32))"
-        guard let probe = now.named(name) else { return nil }
-        var other = id
-        other.name.name = name
+        let other = Self.probe(of: id)
+        guard let probe = now.named(other.name.name) else { return nil }
         let what = "once it is dropped, what the target has could not be created again"
-        if let reason = try drop(other, refused: what) { return reason }
-        if let reason = try restore(probe, refused: what) { return reason }
-        return try drop(other, refused: "the target does not let a new \(other) go")
+        var isLeft = false
+        let reason = try Self.tell(what) {
+            do {
+                try probe.create(on: target, asItWas: true)
+            } catch let error as MySQLError {
+                guard error.code == MySQLErrorCode.routineExists else { throw error }
+                isLeft = true
+            }
+        }
+        if let reason { return reason }
+        if isLeft {
+            if let reason = try drop(other, refused: Self.keepsProbe(other)) { return reason }
+            if let reason = try restore(probe, refused: what) { return reason }
+        }
+        return try drop(other, refused: Self.keepsProbe(other))
+    }
+
+    /// Drops what an earlier run has left of a routine's trial.
+    ///
+    /// - Returns: why the target refuses that.
+    private func dropProbe(of id: StaleObject.ID) throws -> String? {
+        // Others replace in one statement.
+        guard id.kind != .view, target.family == .mysql else { return nil }
+        let other = Self.probe(of: id)
+        guard try isThere(other) else { return nil }
+        return try drop(other, refused: Self.keepsProbe(other))
+    }
+
+    /// What a routine is tried under: one name for each, so that what a killed run leaves is found.
+    private static func probe(of id: StaleObject.ID) -> StaleObject.ID {
+        let digest = hexLiteral(Digest.digest(text: id.key.name)).dropFirst(2).dropLast()
+        var other = id
+        other.name.name = "skein probe \(digest.prefix(32))"
+        return other
+    }
+
+    private static func keepsProbe(_ other: StaleObject.ID) -> String {
+        "the target does not let the \(other) go, which Skein has made to see whether what there is "
+            + "could be created again: drop it by hand, and grant the target's user ALTER ROUTINE "
+            + "on the schema"
     }
 
     /// When the target's was made, in seconds, and whether that is over.
@@ -341,16 +395,11 @@ struct ObjectReplacement {
     }
 
     /// Records what is to be dropped.
-    ///
-    /// - Parameter stale: what is known of it. That somebody was asked about it counts no more: what
-    ///   comes back may be worded otherwise, though nobody has made it.
-    private mutating func keep(_ object: ReplacedObject, of stale: StaleObject) throws {
+    private mutating func keep(_ object: ReplacedObject) throws {
         let record = try StoredObject(
             kind: object.id.kind.replaced, name: object.id.key, encoding: object)
-        try stored.write(
-            [stored.storeStatement(record)] + unasking(stale), by: coordinator)
+        try stored.write([stored.storeStatement(record)], by: coordinator)
         begun[object.id] = object
-        touched.insert(object.id)
     }
 
     /// What comes back next is nobody's answer to what was asked.

@@ -334,11 +334,12 @@ struct CopiedParentTests {
     @Test("what is changed inside its own copy, and can't be emptied, is refused there")
     func inside() throws {
         func outcome(
-            _ sql: String, own: [String]?, isShared: Bool = false, othersWrite: Bool = false
+            _ sql: String, own: [String]?, isShared: Bool = false, othersWrite: Bool = false,
+            children: [TableShape] = []
         ) throws -> String {
             let catalog = try Self.catalog(
-                [Self.table("f")], copied: [:], inside: "f", own: own, isShared: isShared,
-                othersWrite: othersWrite)
+                [Self.table("f")] + children, copied: [:], inside: "f", own: own,
+                isShared: isShared, othersWrite: othersWrite)
             do {
                 _ = try Self.decide(sql, catalog)
                 return "carried"
@@ -359,6 +360,13 @@ struct CopiedParentTests {
                 try outcome(sql, own: nil, isShared: true, othersWrite: true)
                     == "rows of other sources", "\(sql)")
         }
+        // It goes with what its actions reach.
+        let child = [Self.table("k", ["f"], .cascade)]
+        let sql = "ALTER TABLE f ADD x INT"
+        #expect(try outcome(sql, own: ["f", "k"], children: child) == "f again")
+        #expect(
+            try outcome(sql, own: ["f"], children: child) == "rows that were there before")
+        #expect(try outcome(sql, own: ["f"], children: [Self.table("k", ["f"])]) == "f again")
     }
 
     @Test("a decided statement leaves what was copied behind it as the copy has found it")

@@ -393,6 +393,105 @@ import Testing
         try f.target.sql("DROP USER \(user)")
     }
 
+    /// Names and definitions of the schema's routines on the target.
+    private func routines(_ f: CopyFixture) throws -> [String] {
+        try f.target.sql(
+            """
+            SELECT IF(ROUTINE_NAME LIKE 'skein probe%','probe',ROUTINE_NAME), ROUTINE_DEFINITION
+            FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA='\(f.schema)' ORDER BY 1
+            """
+        ).split(separator: "\n").map(String.init)
+    }
+
+    @Test func `what a routine is tried under goes with the next run, whatever became of it`()
+        async throws
+    {
+        guard TestServer.isAvailable(.mysql) else { return }
+        let f = try await CopyFixture(
+            "snap_repair_probe", from: .mysql, to: .mysql,
+            "CREATE TABLE t (id INT PRIMARY KEY); CREATE PROCEDURE p() SELECT 1;")
+        try f.target.sql("SET GLOBAL local_infile=1")
+        try await f.copy()
+        try f.source.sql(
+            "DROP PROCEDURE p; CREATE PROCEDURE p() SELECT 2", database: f.schema)
+        let stale = ids(f, [(.procedure, "p")])
+        func cut() throws {
+            let proxy = try FaultProxy(to: f.target)
+            defer { proxy.close() }
+            proxy.cutNext(
+                .toServer,
+                matching: Array("DROP PROCEDURE IF EXISTS `\(f.schema)`.`skein probe".utf8))
+            #expect(throws: MySQLError.self) { try repair(f, stale, through: proxy.port) }
+            #expect(try routines(f) == ["p\tSELECT 1", "probe\tSELECT 1"])
+            #expect(try records(f) == "had.procedure\n")
+        }
+        // A statement of the stream has settled it since.
+        try cut()
+        #expect(try repair(f, []).refusal == nil)
+        #expect(try routines(f) == ["p\tSELECT 1"])
+        #expect(try records(f) == "")
+        // It is there without a record, which another task with the same one may have.
+        try cut()
+        try f.target.sql(
+            "DELETE FROM skein_meta.object WHERE task='\(f.schema)' AND kind LIKE 'had.%'")
+        #expect(try repair(f, stale).refusal == nil)
+        #expect(try routines(f) == ["p\tSELECT 2"])
+        // The source has dropped it since.
+        try f.target.sql(
+            "DROP PROCEDURE p; CREATE PROCEDURE p() SELECT 1", database: f.schema)
+        try cut()
+        try f.source.sql("DROP PROCEDURE p", database: f.schema)
+        #expect(try repair(f, stale).refusal == nil)
+        #expect(try routines(f) == [])
+        #expect(try records(f) == "")
+    }
+
+    @Test func `a user who may alter one routine, and what that user creates, has it replaced`()
+        async throws
+    {
+        guard TestServer.isAvailable(.mysql) else { return }
+        let user = "`snap_repair_narrow u`@`%`"
+        func procedure(_ n: Int) -> String {
+            "CREATE DEFINER=\(user) PROCEDURE p() SELECT \(n)"
+        }
+        var f = try await CopyFixture(
+            "snap_repair_narrow", from: .mysql, to: .mysql,
+            "CREATE TABLE t (id INT PRIMARY KEY); \(procedure(1));")
+        let target = f.target
+        try target.sql(
+            """
+            SET GLOBAL local_infile=1; DROP USER IF EXISTS \(user);
+            CREATE USER \(user) IDENTIFIED BY '\(TestServer.password)';
+            """)
+        try await f.copy()
+        try target.sql(
+            """
+            GRANT SELECT, INSERT, UPDATE, DELETE ON skein_meta.* TO \(user);
+            GRANT SELECT ON mysql.procs_priv TO \(user);
+            GRANT SELECT, CREATE ROUTINE ON \(f.schema).* TO \(user);
+            GRANT EXECUTE, ALTER ROUTINE ON PROCEDURE p TO \(user);
+            """, database: f.schema)
+        f.configuration.target.user = "snap_repair_narrow u"
+        let stale = ids(f, [(.procedure, "p")])
+        try f.source.sql("DROP PROCEDURE p; \(procedure(2))", database: f.schema)
+        let done = try repair(f, stale)
+        #expect(done.refusal == nil, "\(done.refused)")
+        #expect(try routines(f) == ["p\tSELECT 2"])
+        // Without that, what is tried can't be dropped, and what replaces it could not be.
+        defer { _ = try? target.sql("SET GLOBAL automatic_sp_privileges=1") }
+        try target.sql("SET GLOBAL automatic_sp_privileges=0")
+        try f.source.sql("DROP PROCEDURE p; \(procedure(3))", database: f.schema)
+        let refused = try repair(f, stale)
+        #expect("\(refused.refusal!)".contains("ALTER ROUTINE on the schema"))
+        #expect(try routines(f) == ["p\tSELECT 2", "probe\tSELECT 2"])
+        #expect(try records(f) == "had.procedure\n")
+        try target.sql("GRANT ALTER ROUTINE ON \(f.schema).* TO \(user)")
+        #expect(try repair(f, asked(refused)).refusal == nil)
+        #expect(try routines(f) == ["p\tSELECT 3"])
+        #expect(try records(f) == "")
+        try target.sql("DROP DATABASE \(f.schema); DROP USER \(user)")
+    }
+
     @Test func `a routine's definition gets another name where its own is, and nowhere else`() {
         func named(_ text: String, _ kind: SourceObject.Kind = .procedure) -> String? {
             SourceObject(kind, TableName(schema: "s", name: "p"), text, row: [:])
