@@ -32,7 +32,7 @@ public final class RelayReader: EventReader, @unchecked Sendable {
     /// Of the chunk that the place lay in when the window was joined.
     private var rest: EventChunk?
     /// Chunks that were taken from the window together with the one before, the next one last.
-    private var taken: ContiguousArray<(chunk: EventChunk, segment: Int)> = []
+    private var taken: LiveWindow.Chunks = []
     /// How often events since the last whole transaction became void: it follows again.
     public private(set) var restarts = 0
     /// The server whose files the last chunk's positions belong to.
@@ -136,14 +136,14 @@ public final class RelayReader: EventReader, @unchecked Sendable {
         _ ticket: LiveWindow.Ticket
     ) async throws -> (chunk: EventChunk, segment: Int)? {
         if let next = taken.popLast() { return next }
-        guard let next = try await window.next(ticket) else { return nil }
-        taken = window.following(ticket, upTo: Self.takenAtOnce - 1)
+        guard let chunks = try await window.next(ticket, upTo: Self.takenAtOnce) else { return nil }
+        taken = chunks
         taken.reverse()
-        return next
+        return taken.popLast()
     }
 
     /// Chunks that a reader takes at a time, and keeps in memory beside the window.
-    private static let takenAtOnce = 4
+    private static let takenAtOnce = 16
 
     private func fromFiles() async throws -> EventChunk? {
         if join() { return takeRest() }

@@ -80,6 +80,9 @@ public final class LiveWindow: Sendable {
     }
 
     private static let takenBytes = 1 << 20
+    /// How much comes, or how long it takes, before readers are woken while there is more to come.
+    private static let wokenChunks = 32
+    private static let wokenNanoseconds: UInt64 = 8_000_000
     private static let empty = EventChunk(capacity: 1, file: "")
 
     /// Bytes that are kept for readers.
@@ -142,7 +145,7 @@ public final class LiveWindow: Sendable {
         let now = monotonicNanoseconds()
         if state.unwoken == 0 { state.unwokenSince = now }
         state.unwoken += 1
-        return state.unwoken >= 16 || now - state.unwokenSince > 4_000_000
+        return state.unwoken >= Self.wokenChunks || now - state.unwokenSince > Self.wokenNanoseconds
     }
 
     private func evict(_ state: inout State, _ gone: inout ContiguousArray<Item>) {
@@ -313,39 +316,60 @@ public final class LiveWindow: Sendable {
         }
     }
 
+    /// Chunks with their segments.
+    public typealias Chunks = ContiguousArray<(chunk: EventChunk, segment: Int)>
+
     private enum Step {
-        case chunk(EventChunk, segment: Int)
+        case chunks(Chunks)
         case outrun
         case failed(any Error)
         case wait
     }
 
-    private func take(_ state: inout State, _ ticket: Ticket) -> Step {
+    private func take(_ state: inout State, _ ticket: Ticket, upTo limit: Int) -> Step {
         if let failure = state.failure { return .failed(failure) }
-        guard var reader = state.readers[ticket.id] else { return .failed(CancellationError()) }
+        guard let reader = state.readers[ticket.id] else { return .failed(CancellationError()) }
         if let failure = reader.failure { return .failed(failure) }
         guard reader.next < state.last else { return .wait }
         guard reader.next >= state.first else { return .outrun }
-        let index = state.head + Int(reader.next - state.first)
-        reader.next += 1
-        reader.seen = state.items[index].total
-        state.readers[ticket.id] = reader
-        return .chunk(state.items[index].chunk, segment: state.items[index].start.segment)
+        var index = state.head + Int(reader.next - state.first)
+        let end = min(state.items.count, index + max(limit, 1))
+        var chunks: Chunks = []
+        var cost = 0
+        repeat {
+            chunks.append((state.items[index].chunk, state.items[index].start.segment))
+            cost += state.items[index].cost
+            index += 1
+        } while index < end && cost < Self.takenBytes
+        let seen = state.items[index - 1].total
+        state.readers[ticket.id]?.next = reader.next + UInt64(chunks.count)
+        state.readers[ticket.id]?.seen = seen
+        return .chunks(chunks)
     }
 
     /// The next chunk with its segment; `nil` when the reader was outrun, and has to find its
     /// events elsewhere.
     public func next(_ ticket: Ticket) async throws -> (chunk: EventChunk, segment: Int)? {
+        try await next(ticket, upTo: 1)?.first
+    }
+
+    /// The next chunk, and what is there already behind it: a reader that goes on alone with them
+    /// keeps out of the others' way. What it holds is in no budget once the window has dropped it.
+    ///
+    /// - Parameter limit: at most that many chunks, and not much more than a MiB.
+    /// - Returns: at least one; `nil` when the reader was outrun, and has to find its events
+    ///   elsewhere.
+    public func next(_ ticket: Ticket, upTo limit: Int) async throws -> Chunks? {
         while true {
             var writer: CheckedContinuation<Void, Never>?
             let step = state.withLock { state in
-                let step = take(&state, ticket)
-                if case .chunk = step { writer = state.writer.take() }
+                let step = take(&state, ticket, upTo: limit)
+                if case .chunks = step { writer = state.writer.take() }
                 return step
             }
             writer?.resume()
             switch step {
-            case .chunk(let chunk, let segment): return (chunk, segment)
+            case .chunks(let chunks): return chunks
             case .outrun: return nil
             case .failed(let error): throw error
             case .wait: break
@@ -366,27 +390,6 @@ public final class LiveWindow: Sendable {
             }
             try Task.checkCancellation()
         }
-    }
-
-    /// What is there already behind the chunk that ``next(_:)`` returned, at most `limit` chunks and
-    /// not much more than a MiB: a reader that goes on alone with them keeps out of the others' way.
-    /// What it holds is in no budget once the window has dropped it.
-    public func following(
-        _ ticket: Ticket, upTo limit: Int
-    ) -> ContiguousArray<(chunk: EventChunk, segment: Int)> {
-        var out: ContiguousArray<(chunk: EventChunk, segment: Int)> = []
-        let writer = state.withLock { state in
-            var cost = 0
-            while out.count < limit, cost < Self.takenBytes,
-                case .chunk(let chunk, let segment) = take(&state, ticket)
-            {
-                out.append((chunk, segment))
-                cost += chunk.cost
-            }
-            return out.isEmpty ? nil : state.writer.take()
-        }
-        writer?.resume()
-        return out
     }
 
     /// Bytes that are held now, and readers.

@@ -370,9 +370,9 @@ private struct Neighbours: RelayExchange {
             func files() -> [RelayArchive.File] {
                 (try? RelayArchive(path: data + "/copy"))?.files() ?? []
             }
-            func wait(_ condition: () -> Bool) async throws {
+            func wait(_ condition: () throws -> Bool) async throws {
                 let deadline = ContinuousClock.now + .seconds(60)
-                while !condition() {
+                while try !condition() {
                     guard ContinuousClock.now < deadline else { throw Overdue() }
                     try await Task.sleep(for: .milliseconds(20))
                 }
@@ -383,6 +383,7 @@ private struct Neighbours: RelayExchange {
                 defer { group.cancelAll() }
                 try await wait { !files().isEmpty }
                 let folder = try #require(files().first?.folder)
+                let first = try #require(files().first?.name)
                 let needs = data + "/copy/skein/needs"
                 try FileManager.default.createDirectory(
                     atPath: needs, withIntermediateDirectories: true)
@@ -392,9 +393,13 @@ private struct Neighbours: RelayExchange {
                     try server.sql("INSERT INTO d.t VALUES (REPEAT('x', 60000)); FLUSH BINARY LOGS")
                 }
                 let end = try Self.place(server)
-                // Until it is given up nothing goes, and the copy stands still at its limit.
                 try await wait { files().last?.name == end.file }
-                #expect(!FileManager.default.fileExists(atPath: needs + "/gone"))
+                // Until it is given up nothing goes; the limit is looked at when something comes.
+                try await wait {
+                    try server.sql("INSERT INTO d.t VALUES ('more')")
+                    return !FileManager.default.fileExists(atPath: needs + "/gone")
+                }
+                try await wait { files().first?.name != first }
             }
         }
     }
