@@ -99,10 +99,12 @@ public final class Membership: Sendable {
     /// Announces the worker; returns when that is done.
     private func enter() async throws -> Lease {
         var backoff = Backoff(first: .milliseconds(50), limit: .seconds(2))
+        // Leases of the dead may last longer than they say while the store chooses a leader.
+        let patience = ContinuousClock.now + .seconds(4 * seconds)
         while true {
             do {
                 let lease = try await client.grantLease(seconds: seconds)
-                if try await announce(lease) { return lease }
+                if try await announce(lease, patience) { return lease }
                 try await client.revokeLease(lease.id)
             } catch let error as MetadataError where error.isTransient {
                 log.info("cannot enter the cluster yet", metadata: ["reason": "\(error)"])
@@ -114,8 +116,12 @@ public final class Membership: Sendable {
     /// Creates the worker's key, or takes it over: it is not deleted in between, as the leader would
     /// take that for the end of a worker whose sources have to go elsewhere.
     ///
+    /// - Parameter patience: until then the key of a worker that was at our own address is waited
+    ///   for: it can only be our predecessor, whose folder was lost with its identity.
     /// - Returns: whether it is ours now; otherwise it is worth trying again.
-    private func announce(_ lease: Lease) async throws -> Bool {
+    private func announce(
+        _ lease: Lease, _ patience: ContinuousClock.Instant
+    ) async throws -> Bool {
         let session = session
         let token = state.withLock { $0.token }.map { Array($0.utf8) }
         let isOurStore = token.map { Condition.value(KeyLayout.cluster, $0) }
@@ -134,6 +140,10 @@ public final class Membership: Sendable {
         }
         let known = WorkerSession(bytes: other.value)
         guard known?.identity == session.identity else {
+            if known?.address == session.address, ContinuousClock.now < patience {
+                log.info("the name is still in use by the worker that was here before")
+                return false
+            }
             try await client.revokeLease(lease.id)
             throw ClusterError.nameInUse(session.name, by: known?.address ?? "an unknown address")
         }

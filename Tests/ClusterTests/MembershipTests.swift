@@ -167,6 +167,23 @@ struct MembershipTests {
         }
     }
 
+    @Test("a worker that has lost its folder waits for its predecessor's end, at its own address")
+    func lostFolder() async throws {
+        try await TestCluster.with { cluster in
+            let first = try TestWorker("w", cluster.endpoint, identity: "a")
+            let running = Task { try await first.run() }
+            defer { running.cancel() }
+            try await cluster.eventually { try await cluster.state().sessions["w"] != nil }
+            try first.cutOff()
+            let again = try TestWorker("w", cluster.endpoint, identity: "b", leaseSeconds: 30)
+            let renewed = Task { try await again.run() }
+            defer { renewed.cancel() }
+            try await cluster.eventually {
+                try await cluster.state().sessions["w"]?.record.identity == "b"
+            }
+        }
+    }
+
     @Test("drained workers are emptied; removed and disabled sources leave their epoch behind")
     func drains() async throws {
         try await TestCluster.with { cluster in
