@@ -24,7 +24,7 @@ struct Recovery {
             }
             let path = catalog.directory.file(shelf.folder, entry.name)
             let file = try OpenFile(path, O_RDWR)
-            let limit = limit(shelf.folder, entry, file)
+            let limit = try limit(shelf.folder, entry, file)
             guard
                 let outcome = try FileScan(file: file, name: entry.name)
                     .run(upTo: limit, verifies: true)
@@ -53,13 +53,19 @@ struct Recovery {
     /// last noted nothing is known to be on the disk; the ones before were synced before it began.
     private func limit(
         _ folder: RelayFolder, _ entry: Catalog.Entry, _ file: OpenFile
-    ) -> UInt64 {
+    ) throws(RelayError) -> UInt64 {
         guard let format = try? FileScan.format(file), format.checksum == .none else {
             return entry.size
         }
+        // What can't be read may say that all of it is there; nothing is cut off for that.
+        if let problem = catalog.directory.metaProblem(folder), case .system = problem {
+            throw problem
+        }
         guard let meta = catalog.directory.meta(folder) else { return 4 }
         // Others (DM) do not say which boot it was.
-        guard let boot = meta.boot, boot != RelayDirectory.boot else { return entry.size }
+        guard let boot = meta.boot, try boot != RelayDirectory.currentBoot() else {
+            return entry.size
+        }
         return meta.file == entry.name ? min(entry.size, max(meta.synced ?? 4, 4)) : 4
     }
 

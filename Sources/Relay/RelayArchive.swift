@@ -62,6 +62,11 @@ public struct RelayArchive {
         Folder.exists(path + "/server-uuid.index")
     }
 
+    /// Whether a folder is certainly no relay log: one that can't be looked at may be.
+    public static func isGone(_ path: String) -> Bool {
+        (try? Folder.length(path + "/server-uuid.index")) == .some(nil)
+    }
+
     /// Whether a process writes to a relay log now; it is not opened.
     public static func isWritten(_ path: String) -> Bool { RelayDirectory(path: path).isLocked }
 

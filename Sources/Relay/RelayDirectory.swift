@@ -98,11 +98,16 @@ struct RelayDirectory: Sendable, Hashable {
     }
 
     /// Names this boot of the machine; `nil` where it can't be known.
-    static var boot: String? {
-        guard let file = try? OpenFile("/proc/sys/kernel/random/boot_id", O_RDONLY),
-            let bytes = try? file.bytes(64, at: 0)
-        else { return nil }
-        return String(decoding: bytes.filter { $0 > 32 }, as: UTF8.self)
+    ///
+    /// - Throws: when the machine lacks files or memory for a moment: that is no other boot.
+    static func currentBoot() throws(RelayError) -> String? {
+        do throws(RelayError) {
+            let file = try OpenFile("/proc/sys/kernel/random/boot_id", O_RDONLY)
+            return String(decoding: try file.bytes(64, at: 0).filter { $0 > 32 }, as: UTF8.self)
+        } catch {
+            if error.isMomentary { throw error }
+            return nil
+        }
     }
 
     // MARK: indexes

@@ -19,11 +19,11 @@ public enum RelayError: Error, Sendable, Hashable, CustomStringConvertible {
     /// Another worker's relay log is not of the server that is to be read.
     case otherServer(peer: String, detail: String)
 
-    /// Whether the machine lacked something for a moment, files that may be open or memory: what
-    /// could not be read is neither gone nor damaged.
+    /// Whether the machine lacked something for a moment, files that may be open, memory or room on
+    /// its disk: what could not be read or written is neither gone nor damaged.
     public var isMomentary: Bool {
         guard case .system(_, _, let code) = self else { return false }
-        return [EMFILE, ENFILE, ENOMEM, EAGAIN, EINTR].contains(code)
+        return [EMFILE, ENFILE, ENOMEM, EAGAIN, EINTR, ENOSPC, EDQUOT].contains(code)
     }
 
     /// One sentence, with what to do.

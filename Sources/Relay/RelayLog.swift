@@ -471,10 +471,10 @@ public final class RelayLog: EventSource {
                     catalog.directory.file(shelf.folder, end.position.file), 0
                 ).sync()
             }
-            let meta = RelayMeta(
+            let meta = try RelayMeta(
                 file: end.position.file, position: end.position.offset,
                 gtids: catalog.liveIndex.gtids.description,
-                synced: synced ? end.position.offset : nil, boot: RelayDirectory.boot,
+                synced: synced ? end.position.offset : nil, boot: RelayDirectory.currentBoot(),
                 upstream: board.current.upstream)
             try catalog.directory.write(meta, shelf.folder)
             lastMeta.withLock { $0 = meta }

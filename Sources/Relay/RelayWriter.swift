@@ -261,7 +261,13 @@ final class RelayWriter {
             // at rest would lose what it needs in a pause.
             let known = try? log.readPlaces()
             guard let places = known, isBehind(places) else {
-                if known != nil { warnOfWhatStays(limit) }
+                if known != nil {
+                    warnOfWhatStays(limit)
+                } else {
+                    log.board.warn(
+                        "the relay log takes more than its limit of \(limit) bytes, and grows: it "
+                            + "can't be read who needs what")
+                }
                 break
             }
             try await pause("the relay log's limit of \(limit) bytes is reached")

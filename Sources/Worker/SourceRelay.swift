@@ -98,6 +98,8 @@ final class SourceRelay: Sendable {
         let (log, known) = state.withLock { state in
             state.expected = names
             state.asked = state.asked.filter { names.contains($0.key) }
+            // One that has ended, or rests, reads nothing: its files are kept again.
+            state.skipping.formIntersection(names)
             let known = state.isReadersKnown ? state.readers : nil
             state.isReadersKnown = readers != nil
             state.readers = readers ?? state.readers

@@ -1,3 +1,4 @@
+import Foundation
 import MySQLBinlog
 import MySQLCore
 import Stream
@@ -73,7 +74,7 @@ struct FileRuleTests {
         #expect(try size(synced: all, of: "bin.000000") == 4)
         #expect(try Self.opened(file.bytes, nil).size == 4)
         // The machine runs since; or DM wrote it, which says nothing of that.
-        let boot = try #require(RelayDirectory.boot)
+        let boot = try #require(RelayDirectory.currentBoot())
         #expect(try size(synced: file.ends[0], boot: boot) == all)
         #expect(try size(synced: nil, boot: nil) == all)
         // Checksums tell by themselves.
@@ -83,6 +84,24 @@ struct FileRuleTests {
             file: "bin.000001", position: 4, gtids: "", synced: 4, boot: "another")
         #expect(try Self.opened(summed.bytes, meta).size == UInt64(summed.bytes.count))
         #expect(try Self.opened(summed.bytes, nil).size == UInt64(summed.bytes.count))
+    }
+
+    @Test("nothing is cut off because it can't be read how far the log was synced")
+    func unreadTrust() throws {
+        let scratch = Scratch()
+        let directory = RelayDirectory(path: scratch.path)
+        try directory.add(Self.folder)
+        var file = MadeFile(hasChecksums: false)
+        file.add(1...3)
+        let path = directory.file(Self.folder, "bin.000001")
+        try Folder.replace(path, file.bytes)
+        // It leads to itself: the superuser can't read that either.
+        let meta = scratch.path + "/\(Self.folder)/relay.meta"
+        try FileManager.default.createSymbolicLink(atPath: meta, withDestinationPath: meta)
+        let catalog = Catalog(directory)
+        try catalog.load()
+        #expect(throws: RelayError.self) { _ = try Recovery(catalog).run() }
+        #expect(Folder.size(path) == UInt64(file.bytes.count))
     }
 
     @Test("what a crash tore is cut to whole transactions; what is rotten in between is kept")

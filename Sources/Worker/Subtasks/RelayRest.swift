@@ -87,7 +87,7 @@ final class RelayRest: Sendable {
     /// - Returns: whether nothing is left that anybody can want; else it was stopped.
     private func serve() async throws -> Bool {
         // What the runner had is closed with the last reader of it.
-        guard RelayArchive.isThere(options.folder) else { return true }
+        if RelayArchive.isGone(options.folder) { return true }
         guard let log = try await open() else { return false }
         guard log.contents.contains(where: { !$0.files.isEmpty }) else { return true }
         state.withLock { $0.log = log }
