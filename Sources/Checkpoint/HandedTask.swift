@@ -33,13 +33,23 @@ public struct HandedTask: Sendable {
             """)
     }
 
-    /// Whether it has, as it is decided: a transaction that is about to is waited for.
+    /// Whether it has; in a meta schema that is half made, nobody has.
     ///
-    /// The connection must have no transaction open, and the meta schema must be there.
-    public func hasHandedOver(_ connection: Connection) throws(MySQLError) -> Bool {
+    /// The connection must have no transaction open.
+    ///
+    /// - Parameter isBinding: as it is decided: a transaction that is about to is waited for, which
+    ///   takes the right to write. Otherwise what is there is only read.
+    public func hasHandedOver(
+        _ connection: Connection, isBinding: Bool = true
+    ) throws(MySQLError) -> Bool {
+        let made = try connection.value(
+            "SELECT COUNT(*) FROM information_schema.TABLES "
+                + "WHERE TABLE_SCHEMA=\(utf8Literal(meta.name)) AND TABLE_NAME='object'")
+        guard made == "1" else { return false }
+        let lock = isBinding ? " FOR UPDATE" : ""
         try connection.execute("START TRANSACTION")
         let found = try connection.rows(
-            "SELECT kind FROM \(meta.table("object")) WHERE \(condition) FOR UPDATE")
+            "SELECT kind FROM \(meta.table("object")) WHERE \(condition)\(lock)")
         try connection.execute("COMMIT")
         return !found.isEmpty
     }
