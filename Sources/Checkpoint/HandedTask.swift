@@ -54,15 +54,31 @@ public struct HandedTask: Sendable {
         return !found.isEmpty
     }
 
-    /// Tables that other tasks follow, or have, by their names on their sources.
+    /// Subtasks of other tasks that have not copied all yet: what they want has no shape until then.
+    ///
+    /// The connection must have no transaction open.
+    public func copyingOthers(_ connection: Connection) throws(MySQLError) -> [SubtaskKey] {
+        let rows = try connection.rows(
+            "SELECT task, source FROM \(meta.table("subtask")) "
+                + "WHERE task<>\(utf8Literal(task)) AND phase IN ('start','copy')")
+        try connection.execute("COMMIT")
+        return rows.map { SubtaskKey(task: $0[0] ?? "", source: $0[1] ?? "") }
+    }
+
+    /// Tables that other tasks follow, copy, or have, by their names on their sources.
     ///
     /// The connection must have no transaction open.
     public func tablesOfOthers(
         _ connection: Connection
     ) throws(MySQLError) -> [(owner: SubtaskKey, table: TableName)] {
         let rows = try connection.rows(
-            "SELECT task, source, schema_name, table_name FROM \(meta.table("shape")) "
-                + "WHERE task<>\(utf8Literal(task)) ORDER BY task, source, schema_name, table_name")
+            """
+            SELECT task, source, schema_name, table_name FROM \(meta.table("shape")) \
+            WHERE task<>\(utf8Literal(task)) \
+            UNION SELECT task, source, schema_name, table_name FROM \(meta.table("object")) \
+            WHERE task<>\(utf8Literal(task)) AND kind IN ('table','restart','coming','identity') \
+            ORDER BY 1, 2, 3, 4
+            """)
         try connection.execute("COMMIT")
         return rows.map {
             (

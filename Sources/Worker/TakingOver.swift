@@ -53,6 +53,12 @@ extension Migration {
         let mapping = settings.mapping
         let tables = try source.baseTables().filter { mapping.selects($0) }
         let places = Set(try tables.map { try mapping.target(of: $0) })
+        for owner in try handed.copyingOthers(target) where owner.source == key.source {
+            let rules = try mappingOf(owner, source, target)
+            if let table = tables.first(where: { rules?.selects($0) ?? false }) {
+                throw MigrationError.handedOver(task: settings.name, to: owner.task, table)
+            }
+        }
         for (owner, table) in try handed.tablesOfOthers(target) {
             let isWanted: Bool
             if owner.source == key.source {
