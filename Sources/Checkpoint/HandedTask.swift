@@ -33,26 +33,52 @@ public struct HandedTask: Sendable {
             """)
     }
 
-    /// Whether it has, as it is decided: a transaction that is about to is waited for.
+    /// Whether it has; in a meta schema that is half made, nobody has.
     ///
-    /// The connection must have no transaction open, and the meta schema must be there.
-    public func hasHandedOver(_ connection: Connection) throws(MySQLError) -> Bool {
+    /// The connection must have no transaction open.
+    ///
+    /// - Parameter isBinding: as it is decided: a transaction that is about to is waited for, which
+    ///   takes the right to write. Otherwise what is there is only read.
+    public func hasHandedOver(
+        _ connection: Connection, isBinding: Bool = true
+    ) throws(MySQLError) -> Bool {
+        let made = try connection.value(
+            "SELECT COUNT(*) FROM information_schema.TABLES "
+                + "WHERE TABLE_SCHEMA=\(utf8Literal(meta.name)) AND TABLE_NAME='object'")
+        guard made == "1" else { return false }
+        let lock = isBinding ? " FOR UPDATE" : ""
         try connection.execute("START TRANSACTION")
         let found = try connection.rows(
-            "SELECT kind FROM \(meta.table("object")) WHERE \(condition) FOR UPDATE")
+            "SELECT kind FROM \(meta.table("object")) WHERE \(condition)\(lock)")
         try connection.execute("COMMIT")
         return !found.isEmpty
     }
 
-    /// Tables that other tasks follow, or have, by their names on their sources.
+    /// Subtasks of other tasks that have not copied all yet: what they want has no shape until then.
+    ///
+    /// The connection must have no transaction open.
+    public func copyingOthers(_ connection: Connection) throws(MySQLError) -> [SubtaskKey] {
+        let rows = try connection.rows(
+            "SELECT task, source FROM \(meta.table("subtask")) "
+                + "WHERE task<>\(utf8Literal(task)) AND phase IN ('start','copy')")
+        try connection.execute("COMMIT")
+        return rows.map { SubtaskKey(task: $0[0] ?? "", source: $0[1] ?? "") }
+    }
+
+    /// Tables that other tasks follow, copy, or have, by their names on their sources.
     ///
     /// The connection must have no transaction open.
     public func tablesOfOthers(
         _ connection: Connection
     ) throws(MySQLError) -> [(owner: SubtaskKey, table: TableName)] {
         let rows = try connection.rows(
-            "SELECT task, source, schema_name, table_name FROM \(meta.table("shape")) "
-                + "WHERE task<>\(utf8Literal(task)) ORDER BY task, source, schema_name, table_name")
+            """
+            SELECT task, source, schema_name, table_name FROM \(meta.table("shape")) \
+            WHERE task<>\(utf8Literal(task)) \
+            UNION SELECT task, source, schema_name, table_name FROM \(meta.table("object")) \
+            WHERE task<>\(utf8Literal(task)) AND kind IN ('table','restart','coming','identity') \
+            ORDER BY 1, 2, 3, 4
+            """)
         try connection.execute("COMMIT")
         return rows.map {
             (

@@ -263,7 +263,8 @@ public final class Migration: Sendable {
                             + "\(self.meta.name) is gone; nothing is begun anew silently")
                 }
                 try self.requireBegun()
-                try self.requireNotHandedOver(source, target)
+                // Only read: what can't be written to is told by the pre-checks.
+                try self.requireNotHandedOver(source, target, isBinding: false)
                 try self.precheck(source, target)
                 let isIncremental = self.settings.mode == .incremental
                 // "Now" is the first start: what comes before a later try succeeds is not lost.

@@ -44,13 +44,21 @@ extension Migration {
     /// Refuses to begin, or to start over, with a task that has handed its tables over, as long as
     /// another task has one of those that it would write to. Tasks that have never done so are free to
     /// share tables with others.
-    func requireNotHandedOver(_ source: Connection, _ target: Connection) throws {
+    func requireNotHandedOver(
+        _ source: Connection, _ target: Connection, isBinding: Bool = true
+    ) throws {
         guard try meta.exists(target) else { return }
         let handed = HandedTask(settings.name, meta: meta)
-        guard try handed.hasHandedOver(target) else { return }
+        guard try handed.hasHandedOver(target, isBinding: isBinding) else { return }
         let mapping = settings.mapping
         let tables = try source.baseTables().filter { mapping.selects($0) }
         let places = Set(try tables.map { try mapping.target(of: $0) })
+        for owner in try handed.copyingOthers(target) where owner.source == key.source {
+            let rules = try mappingOf(owner, source, target)
+            if let table = tables.first(where: { rules?.selects($0) ?? false }) {
+                throw MigrationError.handedOver(task: settings.name, to: owner.task, table)
+            }
+        }
         for (owner, table) in try handed.tablesOfOthers(target) {
             let isWanted: Bool
             if owner.source == key.source {

@@ -201,6 +201,10 @@ struct HandOverTests {
         #expect(others.map { $0.table } == ["a", "b", "t", "u"].map { Pair.table($0) })
         let main = HandedTask(pair.main.key.task, meta: pair.main.meta)
         #expect(try !main.hasHandedOver(connection) && main.tablesOfOthers(connection).isEmpty)
+        // A meta schema that is half made.
+        try connection.execute("DROP TABLE \(pair.main.meta.table("object"))")
+        #expect(try !handed.hasHandedOver(connection))
+        #expect(try !handed.hasHandedOver(connection, isBinding: false))
     }
 
     @Test(
