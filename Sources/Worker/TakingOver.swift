@@ -54,8 +54,9 @@ extension Migration {
         let tables = try source.baseTables().filter { mapping.selects($0) }
         let places = Set(try tables.map { try mapping.target(of: $0) })
         for owner in try handed.copyingOthers(target) where owner.source == key.source {
+            // Rules that can't be read may select anything.
             let rules = try mappingOf(owner, source, target)
-            if let table = tables.first(where: { rules?.selects($0) ?? false }) {
+            if let table = tables.first(where: { rules?.selects($0) ?? true }) {
                 throw MigrationError.handedOver(task: settings.name, to: owner.task, table)
             }
         }
