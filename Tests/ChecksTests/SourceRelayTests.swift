@@ -305,8 +305,8 @@ private struct Neighbours: RelayExchange {
     }
 
     @Test(
-        "a log that could not be opened keeps nothing for who reads the source instead, as long as "
-            + "it does", arguments: [false, true])
+        "a log that could not be opened keeps nothing for who reads the source instead meanwhile",
+        arguments: [false, true])
     func skipped(hasEnded: Bool) async throws {
         try await TestServer.with(.mariadb) { server in
             let folder = NSTemporaryDirectory() + "skein-source-\(UUID().uuidString)"

@@ -74,7 +74,7 @@ struct FileRuleTests {
         #expect(try size(synced: all, of: "bin.000000") == 4)
         #expect(try Self.opened(file.bytes, nil).size == 4)
         // The machine runs since; or DM wrote it, which says nothing of that.
-        let boot = try #require(RelayDirectory.currentBoot())
+        let boot = try #require(try RelayDirectory.currentBoot())
         #expect(try size(synced: file.ends[0], boot: boot) == all)
         #expect(try size(synced: nil, boot: nil) == all)
         // Checksums tell by themselves.
