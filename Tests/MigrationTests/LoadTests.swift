@@ -69,13 +69,27 @@ extension MigrationTests {
             guard outcome.status == 0 else { throw Overdue("\(program): \(outcome.text)") }
         }
 
+        /// Dumps a trial's schema with mydumper, of which a run that made nothing once stood still
+        /// for minutes: a second one tells whether that was the program or the server.
         static func mydumper(_ trial: Trial, _ folder: Folder, _ more: [String] = []) async throws {
-            try await run(
-                "mydumper",
+            let arguments =
                 [
                     "-S", trial.source.socket, "-u", "root", "-B", trial.schema, "-o", folder.path,
                     "-G", "-E", "-R",
-                ] + more)
+                ] + more
+            let dump = try SkeinProcess(arguments, program: "mydumper")
+            var status: Int32?
+            do {
+                try await dump.waiting(.seconds(90), for: "mydumper to end") {
+                    status = dump.status
+                    return status != nil
+                }
+            } catch let first as Overdue {
+                print("\(first)\n\(try trial.source.sql("SHOW FULL PROCESSLIST"))")
+                try? FileManager.default.removeItem(atPath: folder.path)
+                return try await run("mydumper", arguments)
+            }
+            guard status == 0 else { throw Overdue("mydumper: \(dump.text)") }
         }
 
         static func load(

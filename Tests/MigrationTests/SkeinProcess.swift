@@ -16,6 +16,7 @@ final class SkeinProcess: Sendable {
 
     /// Its process id.
     let pid: pid_t
+    private let program: String
     private let output: Int32
     private let errors: Int32
     private let state = Mutex<(ended: Int32?, peak: Int)>((nil, 0))
@@ -39,6 +40,7 @@ final class SkeinProcess: Sendable {
         _ arguments: [String], environment: [String: String] = [:], prefix: [String] = [],
         program: String = SkeinProcess.binary
     ) throws {
+        self.program = program.split(separator: "/").last.map(String.init) ?? program
         output = try Self.makeFile()
         errors = try Self.makeFile()
         let input = open("/dev/null", O_RDONLY | O_CLOEXEC)
@@ -81,6 +83,21 @@ final class SkeinProcess: Sendable {
             .joined().joined(separator: "\n")
     }
 
+    /// What its threads do: their names, states, and where the kernel lets them wait.
+    private var threads: String {
+        let folder = "/proc/\(pid)/task"
+        let tasks = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+        return tasks.sorted().map { task in
+            let stat = Self.kernelText("\(folder)/\(task)/stat").split(separator: " ")
+            let wait = Self.kernelText("\(folder)/\(task)/wchan")
+            return "\(stat.prefix(3).joined(separator: " ")) \(wait)"
+        }.joined(separator: "\n")
+    }
+
+    private static func kernelText(_ path: String) -> String {
+        (try? String(decoding: Data(contentsOf: URL(filePath: path)), as: UTF8.self)) ?? ""
+    }
+
     /// Sends a signal.
     func signal(_ number: Int32) {
         state.withLock { state in
@@ -120,8 +137,11 @@ final class SkeinProcess: Sendable {
         while !(try condition()) {
             samplePeak()
             guard ContinuousClock.now < deadline else {
+                let threads = threads
                 kill()
-                throw Overdue("waited \(limit) for \(what); skein printed at last:\n\(lastLines)")
+                throw Overdue(
+                    "waited \(limit) for \(what); \(program) printed at last:\n\(lastLines)\n"
+                        + "and its threads were:\n\(threads)")
             }
             if status != nil, !(try condition()) {
                 throw Overdue("waited for \(what), but skein ended (\(status!)):\n\(text)")
