@@ -15,6 +15,10 @@ public final class Membership: Sendable {
 
     private struct State {
         var session: WorkerSession
+        /// How often it was changed.
+        var version = 0
+        /// Of which version the store was told at the last entry.
+        var announced = 0
         var lease: Lease?
         /// The cluster's token, once it is known.
         var token: String?
@@ -67,22 +71,51 @@ public final class Membership: Sendable {
 
     /// Changes what the others see: that the worker is about to leave, say.
     public func update(_ change: (inout WorkerSession) -> Void) async throws {
-        let (session, lease) = state.withLock { state in
+        state.withLock { state in
             change(&state.session)
-            return (state.session, state.lease)
+            state.version += 1
         }
-        // Without a lease the next entry announces it.
-        guard let lease else { return }
-        try await client.put(key, try session.bytes(), lease: lease.id)
+        try await tell(after: nil)
+    }
+
+    /// Writes the record as it is now, again where it has changed meanwhile: of two changes at a
+    /// time the store may see the earlier one last, and who has written that notices it here.
+    ///
+    /// - Parameter version: what the store knows; `nil` when it has to be told in any case.
+    private func tell(after version: Int?) async throws {
+        var told = version
+        while true {
+            let (session, version, lease) = state.withLock { ($0.session, $0.version, $0.lease) }
+            // Without a lease the next entry announces it.
+            guard told != version, let lease else { return }
+            try await client.put(key, try session.bytes(), lease: lease.id)
+            told = version
+        }
+    }
+
+    /// Writes what has changed while the worker was announced, as soon as the store takes it.
+    private func tellAgain(after version: Int) async throws {
+        var backoff = Backoff(first: .milliseconds(50), limit: .seconds(2))
+        while true {
+            do {
+                return try await tell(after: version)
+            } catch let error as MetadataError where error.isTransient {
+                try await Task.sleep(for: backoff.delay())
+            }
+        }
     }
 
     private func hold(
         _ lease: Lease, _ asMember: @Sendable @escaping (Lease) async throws -> Void
     ) async throws {
-        state.withLock { $0.lease = lease }
+        let announced = state.withLock { state in
+            state.lease = lease
+            return state.announced
+        }
         defer { state.withLock { $0.lease = nil } }
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await self.client.keepAlive(lease) }
+            group.addTask { try await self.tellAgain(after: announced) }
             group.addTask { try await asMember(lease) }
             defer { group.cancelAll() }
             // `asMember` may end; the lease is kept until it is lost.
@@ -122,8 +155,9 @@ public final class Membership: Sendable {
     private func announce(
         _ lease: Lease, _ patience: ContinuousClock.Instant
     ) async throws -> Bool {
-        let session = session
-        let token = state.withLock { $0.token }.map { Array($0.utf8) }
+        let (session, version, named) = state.withLock { ($0.session, $0.version, $0.token) }
+        state.withLock { $0.announced = version }
+        let token = named.map { Array($0.utf8) }
         let isOurStore = token.map { Condition.value(KeyLayout.cluster, $0) }
         let entered = try await client.transaction(
             if: [.missing(key)] + [isOurStore].compactMap(\.self),

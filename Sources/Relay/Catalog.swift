@@ -366,6 +366,16 @@ final class Catalog: Sendable {
         return .none
     }
 
+    /// Where the newest file begins, as long as it does not say yet what is before it.
+    var justBegun: WindowPlace? {
+        guard let shelf = shelves.last, let entry = shelf.files.last, !entry.isClosed,
+            let live = current(shelf.folder, entry).live, live.previous == .none,
+            live.segments.isEmpty
+        else { return nil }
+        return WindowPlace(
+            segment: shelf.folder.number, position: BinlogPosition(file: entry.name, offset: 4))
+    }
+
     /// Where the first transaction is that is not in a set. At the end, when there is none.
     func place(behind gtids: GTIDState) throws -> WindowPlace {
         let shelves = shelves

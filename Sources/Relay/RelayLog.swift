@@ -321,9 +321,33 @@ public final class RelayLog: EventSource {
                 throw StreamError.unreadable("a start by GTID where there are no GTIDs")
             }
             return RelayReader(
-                catalog, window, at: try catalog.place(behind: gtids), skipping: gtids,
+                catalog, window, at: try await placed(behind: gtids, number), skipping: gtids,
                 crossesServers: crossesServers, repair: repair, number: number)
         }
+    }
+
+    /// Where the first transaction is that is not in a set. A file that has just begun does not say
+    /// yet what is before it; where no earlier one will do, its first events are waited for.
+    private func placed(behind gtids: GTIDState, _ number: Int) async throws -> WindowPlace {
+        while true {
+            // Asked first: it may say so just afterwards.
+            let begun = catalog.justBegun
+            do {
+                return try catalog.place(behind: gtids)
+            } catch RelayError.missing(let what, let asked) {
+                guard let begun else { throw RelayError.missing(what, asked: asked) }
+                try await firstEvents(of: begun, number)
+            }
+        }
+    }
+
+    /// Returns when a file that has just begun says what is before it, or has more than that.
+    private func firstEvents(of begun: WindowPlace, _ number: Int) async throws {
+        let events = RelayReader(
+            catalog, window, at: begun, skipping: nil, crossesServers: true, repair: repair,
+            number: number)
+        defer { events.close() }
+        while catalog.justBegun == begun { _ = try await events.next() }
     }
 
     /// A place in a file that the writer has not begun yet.

@@ -127,9 +127,9 @@ final class RowFilter {
                     return true
                 }
             case .update, .partialUpdate:
-                for each in updates {
-                    if let old = each.old, try !old.isTrue(event, before, map) { continue }
-                    if let new = each.new, try !new.isTrue(event, after, map) { continue }
+                for i in updates.indices {
+                    if let old = updates[i].old, try !old.isTrue(event, before, map) { continue }
+                    if let new = updates[i].new, try !new.isTrue(event, after, map) { continue }
                     return true
                 }
             }

@@ -48,6 +48,7 @@ struct HostileTests {
                     "PUT", "/api/v1/sources/x", TestAPI.source("x"), ["If-Match: no"], 400,
                     "request.malformed"
                 ),
+                ("DELETE", "/api/v1/sources/x", nil, ["If-Match: 7"], 400, "request.malformed"),
                 ("POST", "/api/v1/tasks/x/start", "[1]", [json], 400, "request.malformed"),
                 (
                     "POST", "/api/v1/tasks/x/start", #"{"source_name_list":5}"#, [json], 400,

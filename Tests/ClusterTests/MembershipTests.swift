@@ -184,6 +184,30 @@ struct MembershipTests {
         }
     }
 
+    @Test("of changes that are told at the same time none undoes another")
+    func changesAtOnce() async throws {
+        try await TestCluster.with { cluster in
+            let worker = try TestWorker("w", cluster.endpoint)
+            let running = Task { try await worker.run() }
+            defer { running.cancel() }
+            try await cluster.eventually { try await cluster.state().sessions["w"] != nil }
+            for round in 0..<50 {
+                let isDown = round % 2 == 0
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    group.addTask {
+                        try await worker.membership.update { $0.isMemberDown = isDown ? true : nil }
+                    }
+                    group.addTask {
+                        try await worker.membership.update { $0.isLeaving = isDown }
+                    }
+                    try await group.waitForAll()
+                }
+                let told = try await cluster.state().sessions["w"]?.record
+                #expect(told?.isLeaving == isDown && (told?.isMemberDown ?? false) == isDown)
+            }
+        }
+    }
+
     @Test("drained workers are emptied; removed and disabled sources leave their epoch behind")
     func drains() async throws {
         try await TestCluster.with { cluster in

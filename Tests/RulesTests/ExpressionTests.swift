@@ -231,6 +231,44 @@ struct ExpressionTests {
         }
     }
 
+    @Test("comparisons of whole columns with constants mean the same by their short way")
+    func wholeComparisons() throws {
+        var g = Seeded(0x5eed_0c0d)
+        let edges: [Int64] = [.min, .min + 1, -256, -1, 0, 1, 7, 255, .max - 1, .max]
+        let constants =
+            edges.map { "\($0)" } + ["9223372036854775808", "18446744073709551615", "65536"]
+        let operators = ["=", "<>", "<", "<=", ">", ">=", "<=>"]
+        func one() -> String {
+            let column = ["a", "b", "u"].randomElement(using: &g) ?? "a"
+            let other = constants.randomElement(using: &g) ?? "0"
+            let sign = operators.randomElement(using: &g) ?? "="
+            return Bool.random(using: &g)
+                ? "\(column) \(sign) \(other)" : "\(other) \(sign) \(column)"
+        }
+        func number() -> Int64? {
+            Int.random(in: 0..<6, using: &g) == 0 ? nil : edges.randomElement(using: &g)
+        }
+        var trues = 0
+        for _ in 0..<3000 {
+            let text = (0..<Int.random(in: 1...3, using: &g)).map { _ in one() }
+                .joined(separator: " AND ")
+            let row = HandmadeRow(
+                a: number(), b: number(), u: number().map { UInt64(bitPattern: $0) })
+            let expression = try RowExpression(
+                text, shape: HandmadeRow.shape, context: HandmadeRow.context)
+            let isTrue = try row.isTrue(expression)
+            #expect(isTrue == (try row.text(text) == "1"), "\(text): \(row)")
+            trues += isTrue ? 1 : 0
+        }
+        #expect(trues > 200)
+        // What the short way can't say is left to the other one.
+        var absent = HandmadeRow(a: 1)
+        absent.places[1] = .absent
+        let asks = try RowExpression(
+            "a > 0 AND b > 0", shape: HandmadeRow.shape, context: HandmadeRow.context)
+        #expect(throws: ExpressionFailure.absentColumn("b")) { try absent.isTrue(asks) }
+    }
+
     @Test("rules are bound by table; unknown columns sleep")
     func filters() throws {
         let rules = [

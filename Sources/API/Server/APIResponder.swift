@@ -43,7 +43,7 @@ struct APIResponder: HTTPResponder {
             try found.checkWords(of: body)
             let asked = APIRequest(
                 names: names, query: query, body: body,
-                contentType: request.headers[.contentType], seen: try seen(request),
+                contentType: request.headers[.contentType], seen: try seen(request, found),
                 isAdmin: isAdmin)
             reply = try await found.handler(asked)
         } catch let problem as WrongMethod {
@@ -109,9 +109,15 @@ struct APIResponder: HTTPResponder {
         return (route, names)
     }
 
-    private func seen(_ request: Request) throws(APIProblem) -> Int64? {
+    private func seen(_ request: Request, _ route: Route) throws(APIProblem) -> Int64? {
         guard let text = request.headers[.ifMatch] else { return nil }
         if text == "*" { return nil }
+        // A condition that nobody looks at would be taken for met.
+        guard route.isConditional else {
+            throw APIProblem(
+                .malformed, "\(route.method) \(route.path) takes no If-Match",
+                remedy: "leave the header out")
+        }
         guard let revision = Int64(text.filter { $0 != "\"" }) else {
             throw APIProblem(.malformed, "If-Match must be a revision, as ETag gives it")
         }

@@ -16,6 +16,8 @@ public struct RowExpression: Sendable {
 public struct RowEvaluator: ~Copyable {
     let program: ExpressionProgram
     private let lists: ProgramLists
+    /// Where the expression is nothing but such.
+    private let comparisons: WholeComparisons?
     /// Length of the literals' bytes.
     private let literalLength: Int
     /// The literals' bytes, then what is made while a row is looked at.
@@ -26,6 +28,7 @@ public struct RowEvaluator: ~Copyable {
     public init(_ expression: RowExpression) {
         program = expression.program
         lists = ProgramLists(expression.program)
+        comparisons = WholeComparisons(expression.program)
         literalLength = expression.program.bytes.count
         buffer = ByteBuffer(capacity: expression.program.bytes.count + 512)
         buffer.append(expression.program.bytes)
@@ -43,6 +46,11 @@ public struct RowEvaluator: ~Copyable {
     public mutating func isTrue(
         _ event: RawSpan, _ values: [ColumnValue], _ map: TableMap
     ) throws(ExpressionFailure) -> Bool {
+        switch comparisons?.answer(event, values.span, map.layouts) {
+        case .isTrue: return true
+        case .isNotTrue: return false
+        case .unknown, nil: break
+        }
         buffer.truncate(to: literalLength)
         let lists = self.lists
         let row = RowView(
