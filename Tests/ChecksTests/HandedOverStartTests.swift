@@ -213,6 +213,40 @@ struct HandedOverStartTests {
         }
     }
 
+    @Test("a run of the other task that ends in moments is waited for", .timeLimit(.minutes(5)))
+    func draining() async throws {
+        try await TestServer.with(.mariadb) { server in
+            let tasks = try TwoTasks(server)
+            var settings = tasks.settings
+            settings.takeOver = "big"
+            settings.changesRules = true
+            settings.keepsRelay = false
+            settings.until = .caughtUp
+            let run = try #require(try tasks.peek(tasks.big)).run
+            let session = try TargetSession(tasks.options, role: .coordinator)
+            try session.holdLock(run)
+            let migration = tasks.migration(settings)
+            async let outcome = migration.run()
+            let isShown = try await Self.eventually {
+                migration.board.current.waiting?.contains("big seems to run") == true
+            }
+            // It shows that it lives, and ends.
+            try Coordinator(session: session, meta: tasks.meta, key: tasks.big, token: run).beat()
+            try await Task.sleep(for: .seconds(1))
+            try session.releaseLock(run)
+            let end = try await outcome
+            guard isShown, case .reached = end else {
+                Issue.record("\(isShown): \(end)")
+                return
+            }
+            #expect(try tasks.peek(tasks.big) == nil)
+            #expect(migration.board.current.waiting == nil)
+            let shapes = try StoredShapes(meta: tasks.meta, key: tasks.main).read(
+                Connection(tasks.options))
+            #expect(Set(shapes.map(\.name)) == [TwoTasks.m, TwoTasks.t])
+        }
+    }
+
     @Test("a source of which the other task has nothing takes its rules alone")
     func sources() async throws {
         try await TestServer.with(.mariadb) { server in

@@ -80,7 +80,8 @@ struct FoundTableTests {
         #expect(try changes(whole, "DROP DATABASE shop") == ["-a", "-b"])
         // By rules, the source alone has dropped it.
         let filter = EventFilterRule(
-            name: "f", schemaPattern: "shop", events: [.dropTable], action: .ignore)
+            name: "f", schemaPattern: "shop", tablePattern: "a", events: [.dropTable],
+            action: .ignore)
         let kept = try rig("a", rules: SourceRules(eventFilters: [filter]))
         #expect(try changes(kept, "DROP TABLE a", there: [Self.table("a")]).isEmpty)
         #expect(kept.catalog.found == [Self.table("a")])
