@@ -18,6 +18,9 @@ extension Coordinator {
         public var leaving: [TableName] = []
         /// Tables that stay, of which rules have left something out until now.
         public var loose: [TableName] = []
+        /// Tables that were taken over from a task that had not created them, that are followed no
+        /// more, and that the rules leave out: nothing reaches them any more.
+        public var forgotten: [TableName] = []
         /// Views and routines that rules have left out until now.
         public var stale: [StaleObject] = []
         /// Tables whose rows are copied before anything else is applied.
@@ -71,6 +74,9 @@ extension Coordinator {
                 try forgetRecords(of: table, connection)
                 try connection.execute(
                     objects.storeStatement(StoredObject(kind: .left, name: table, definition: [])))
+            }
+            for table in change.forgotten {
+                try connection.execute(objects.removeStatement(.found, table))
             }
             for table in change.loose {
                 let object = try StoredObject(kind: .loose, name: table, encoding: true)

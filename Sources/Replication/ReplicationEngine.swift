@@ -239,7 +239,7 @@ public final class ReplicationEngine: Sendable {
         for shape in shapes { schemas.tables[shape.name] = shape }
         var online: [TableName: OnlineSchemaChangeStateMachine.Entry] = [:]
         let objects = StoredObjects(meta: configuration.meta, key: configuration.key)
-        var loose: Set<TableName> = []
+        var (loose, found): (Set<TableName>, Set<TableName>) = ([], [])
         var objectsFrom: SourcePosition?
         var ownTargets: Set<TableName> = []
         let stored = try objects.read(target)
@@ -249,6 +249,7 @@ public final class ReplicationEngine: Sendable {
                 online[object.name] = try object.decoded(
                     as: OnlineSchemaChangeStateMachine.Entry.self)
             case .loose: loose.insert(object.name)
+            case .found: found.insert(object.name)
             case .table where configuration.tables.selects(object.name):
                 if let place = try? configuration.tables.target(of: object.name) {
                     ownTargets.insert(place)
@@ -272,6 +273,7 @@ public final class ReplicationEngine: Sendable {
             adoptedUntil: try Adoption.read(stored)?.stretchEnd(),
             notedDefaults: defaults,
             ownTargets: configuration.intoExisting ? ownTargets : nil)
+        catalog.found = found
         let mapping = configuration.tables
         let others = OtherSources(meta: configuration.meta, key: configuration.key) {
             mapping.target(of: $0, source: $1)

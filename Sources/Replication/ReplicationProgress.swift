@@ -32,6 +32,9 @@ public final class ReplicationProgress: Sendable {
         public var needed: (origin: Origin, position: BinlogPosition)?
         /// Where the stream is.
         public var stream: BinlogPosition?
+        /// Up to where the source's binlog was read, also inside of a transaction that has not ended:
+        /// it stays where it is while a source has nothing to send but heartbeats.
+        public var read: BinlogPosition?
     }
 
     private let state = Mutex(Snapshot())

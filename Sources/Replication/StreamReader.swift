@@ -208,7 +208,9 @@ final class StreamReader {
             let bytes = UInt64(chunk.byteCount)
             let received = chunk.receivedMicroseconds
             let isIdle = run.scheduler.pendingTransactions == 0
+            let read = chunk.placeBehind
             progress.update {
+                if let read { $0.read = read }
                 $0.binlogBytes += bytes
                 $0.lastReceivedMicroseconds = received
                 $0.isIdle = isIdle

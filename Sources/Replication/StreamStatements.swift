@@ -70,6 +70,7 @@ extension StreamReader {
                 query, end, timestamp: Int64(header.timestamp), position: place.position)
         }
         let outcome = try await follow(decision, place, isOpening: isOpening)
+        try await forgetFound(outcome.shapes)
         tellWarnings()
         progress.update {
             $0.ddlStatements += outcome.hasRun ? 1 : 0
@@ -184,6 +185,15 @@ extension StreamReader {
         let reply = Reply<DDLOutcome>()
         run.ddlMailbox.send(.run(request, reply))
         return try await reply.value()
+    }
+
+    /// Forgets that tables were taken over from a task that had not created them, where a statement
+    /// has taken them from the target. The source may have dropped one alone, by rules.
+    private func forgetFound(_ changed: [(TableName, TableShape?)]) async throws {
+        let gone = catalog.foundTables(goneBy: changed)
+        guard !gone.isEmpty else { return }
+        let there = try await targetShapes(catalog.targets(gone))
+        try catalog.forgetFound(gone) { there[$0] != nil }
     }
 
     /// The tables that statements leave, as the target has them.

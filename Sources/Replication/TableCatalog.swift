@@ -83,7 +83,9 @@ final class TableCatalog {
     private var notedDefaults: StoredDefaults
     private var mayHaveOtherDefaults = false
     /// Records that are to come or go with the mark.
-    private var changes: [ObjectChange] = []
+    var changes: [ObjectChange] = []
+    /// Tables that were taken over from a task that had not created them.
+    var found: Set<TableName> = []
 
     /// What to tell of statements that were carried, until somebody does.
     var warnings: [String] = []

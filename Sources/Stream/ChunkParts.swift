@@ -1,4 +1,5 @@
 public import MySQLBinlog
+public import MySQLCore
 
 extension EventChunk {
     /// Whether the event takes room in its file: not a heartbeat, nor one that was made up.
@@ -9,6 +10,13 @@ extension EventChunk {
     public var range: (start: UInt64, end: UInt64) {
         guard let first = entries.first, let last = entries.last else { return (0, 0) }
         return (first.position, last.endPosition)
+    }
+
+    /// Where the last event that takes room in its file ends; `nil` where there is none.
+    public var placeBehind: BinlogPosition? {
+        entries.last(where: Self.isInFile).map {
+            BinlogPosition(file: file, offset: $0.endPosition)
+        }
     }
 
     /// Some of the events, in place; the chunk itself when it is all of them, `nil` when none.

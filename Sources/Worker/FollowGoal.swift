@@ -27,8 +27,8 @@ struct FollowGoal: Sendable {
     /// Whether the mark is to be at that very place, as far as file and offset tell it: GTIDs hold
     /// it before events that are none of a transaction are read, and before transactions without one.
     var isExact = false
-    /// For how long a run that has nothing to do may be short of such a place: what is left between
-    /// comes in moments, or never.
+    /// For how long a run that has nothing to do, and gets nothing, may be short of such a place: what
+    /// is left between comes in moments, or never.
     var patience = Duration.seconds(60)
     /// The relay log's when the run began.
     let generation: Int?
@@ -70,7 +70,9 @@ struct FollowGoal: Sendable {
                     ? mark.binlog >= end.binlog : mark.reaches(end)
                 if isThere { return .reached(mark.description) }
                 let isIdle = isExact && now.isIdle && relay.isConnected
-                if standstill.lasts(patience, at: mark, isIdle: isIdle, now: .now) {
+                if standstill.lasts(
+                    patience, at: mark, read: now.read, isIdle: isIdle, now: .now)
+                {
                     throw UnreachedPlace(place: end, mark: mark)
                 }
                 continue
@@ -158,17 +160,26 @@ struct UnreachedPlace: Error, CustomStringConvertible {
     }
 }
 
-/// For how long a mark has not moved in a run that has nothing to do.
+/// For how long a mark has not moved in a run that has nothing to do, and gets nothing: while a large
+/// transaction comes, only what is read of it shows that something does.
 struct Standstill {
-    private var mark: SourcePosition?
+    private struct Place: Equatable {
+        var mark: SourcePosition
+        var read: BinlogPosition?
+    }
+    private var place: Place?
     private var since: ContinuousClock.Instant?
 
     /// Whether it has not for as long as that.
+    ///
+    /// - Parameter read: up to where the binlog was read.
     mutating func lasts(
-        _ limit: Duration, at mark: SourcePosition, isIdle: Bool, now: ContinuousClock.Instant
+        _ limit: Duration, at mark: SourcePosition, read: BinlogPosition?, isIdle: Bool,
+        now: ContinuousClock.Instant
     ) -> Bool {
-        guard isIdle, let since, self.mark == mark else {
-            self.mark = mark
+        let place = Place(mark: mark, read: read)
+        guard isIdle, let since, self.place == place else {
+            self.place = place
             self.since = isIdle ? now : nil
             return false
         }

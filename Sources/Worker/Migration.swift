@@ -228,6 +228,7 @@ public final class Migration: Sendable {
     private func prepare() async throws {
         var meetings = 0
         var rest = DonorRest()
+        defer { endWait(&rest) }
         while true {
             do {
                 return try await prepareOnce()
@@ -236,7 +237,7 @@ public final class Migration: Sendable {
             } catch let unmet as UnmetTables {
                 meetings += 1
                 // What it shows of itself from here on may be of this process' own run.
-                rest = DonorRest()
+                endWait(&rest)
                 try await meet(unmet, time: meetings)
             } catch let runs as DonorRuns {
                 try await wait(for: runs, &rest)
@@ -346,10 +347,7 @@ public final class Migration: Sendable {
                 throw MigrationError.otherMigration(
                     name: settings.name, detail: "\(difference) (--change-rules takes them)")
             }
-            if let name = settings.takeOver {
-                return try takeOver(name, known, from: stored, to: identity, source, target)
-            }
-            return try changeRules(
+            return try takeRules(
                 known, from: stored, to: identity, because: difference, source, target)
         }
         return true

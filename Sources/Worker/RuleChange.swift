@@ -63,6 +63,10 @@ extension Migration {
         var change = Coordinator.RuleChange(identity: identity.encoded, known: copied)
         change.coming = coming.sorted()
         change.leaving = copied.filter { !new.selects($0) }.sorted()
+        // A record of what has gone would refuse changes of the settings for ever.
+        change.forgotten = try StoredObjects(meta: meta, key: key).read(target)
+            .filter { $0.kind == .found && !copied.contains($0.name) && !new.selects($0.name) }
+            .map(\.name)
         // What was left out is not on the target, or still there, whatever the new ones say.
         change.loose = copied.filter { new.selects($0) && old.leavesOutRows(of: $0) }.sorted()
         change.stale = try objects(of: source) { new.keeps(object: $0) && !old.keeps(object: $0) }

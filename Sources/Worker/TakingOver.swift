@@ -56,20 +56,29 @@ extension Migration {
         for owner in try handed.copyingOthers(target) where owner.source == key.source {
             // Rules that can't be read may select anything.
             let rules = try mappingOf(owner, source, target)
-            if let table = tables.first(where: { rules?.selects($0) ?? true }) {
+            let table = try tables.first { table in
+                guard let rules else { return true }
+                return try rules.selects(table)
+                    && rules.target(of: table) == mapping.target(of: table)
+            }
+            if let table {
                 throw MigrationError.handedOver(task: settings.name, to: owner.task, table)
             }
         }
         for (owner, table) in try handed.tablesOfOthers(target) {
             let isWanted: Bool
-            if owner.source == key.source {
-                // Under its name of now, or in its place.
-                let place = try mappingOf(owner, source, target)?.target(of: table)
-                isWanted = mapping.selects(table) || place.map { places.contains($0) } ?? false
-            } else {
+            if owner.source != key.source {
                 // As this task would have it go: nothing else tells its sources' rows apart.
                 let place = mapping.target(of: table, source: owner.source)
                 isWanted = place.map { places.contains($0) } ?? false
+            } else if let place = try mappingOf(owner, source, target)?.target(of: table) {
+                // Where it goes counts: a task may follow the same table to another place. The
+                // source need not have it any more, and may have it again.
+                isWanted =
+                    try places.contains(place)
+                    || mapping.selects(table) && mapping.target(of: table) == place
+            } else {
+                isWanted = mapping.selects(table)
             }
             guard !isWanted else {
                 throw MigrationError.handedOver(
@@ -117,22 +126,72 @@ extension Migration {
     /// For how long the sessions of a run may outlive its process on the target: as long as it lets
     /// them be idle, and some.
     private static let sessionsEnd = Duration.seconds(45)
+    /// For how long a run may show that it lives: one that was told to end applies first what it has
+    /// read.
+    private static let drainingEnd = Duration.seconds(10)
 
-    /// Waits a moment for sessions of a run that is over; refuses to wait for one that goes on, which
-    /// shows that it lives.
+    /// Waits a moment for a run that ends, or whose sessions are left; refuses to wait for one that
+    /// goes on. What is waited for is shown until ``endWait(_:)``.
     func wait(for runs: DonorRuns, _ rest: inout DonorRest) async throws {
         let isAlive = rest.seen.map { $0.beat != runs.beat } ?? false
         if rest.seen == nil { rest.since = .now }
         rest.seen = runs
-        guard !isAlive, rest.since.duration(to: .now) < Self.sessionsEnd else {
+        let waited = rest.since.duration(to: .now)
+        guard waited < (isAlive ? Self.drainingEnd : Self.sessionsEnd) else {
             throw MigrationError.handOver(
                 from: runs.name,
                 detail: "it is running: pause that task, and change this one when its run has ended"
             )
         }
         board.update { $0.waiting = "\(runs.name) seems to run: its tables come when it rests" }
-        defer { board.update { $0.waiting = nil } }
         try await Task.sleep(for: .milliseconds(500))
+    }
+
+    /// The other task is not waited for any more.
+    func endWait(_ rest: inout DonorRest) {
+        guard rest.seen != nil else { return }
+        rest = DonorRest()
+        board.update { $0.waiting = nil }
+    }
+
+    /// Takes other rules, with the tables of another task where that has some of this source.
+    ///
+    /// - Returns: whether they are in force; else nothing has changed, and one of the two is not as it
+    ///   was found any more.
+    /// - Throws: what ``takeOver(_:_:from:to:_:_:)`` and
+    ///   ``changeRules(_:from:to:because:_:_:)`` throw.
+    func takeRules(
+        _ known: SubtaskState, from stored: MigrationIdentity, to identity: MigrationIdentity,
+        because difference: String, _ source: Connection, _ target: Connection
+    ) throws -> Bool {
+        if let name = settings.takeOver, try isAwaited(name, known, stored, source, target) {
+            return try takeOver(name, known, from: stored, to: identity, source, target)
+        }
+        return try changeRules(
+            known, from: stored, to: identity, because: difference, source, target)
+    }
+
+    /// Whether something is to come from another task. A task of several sources names it for all of
+    /// them, and it may have tables of one only; where the new rules take no table in, nothing is
+    /// copied in the place of what it was to hand over.
+    private func isAwaited(
+        _ name: String, _ known: SubtaskState, _ stored: MigrationIdentity, _ source: Connection,
+        _ target: Connection
+    ) throws -> Bool {
+        let donor = SubtaskKey(task: name, source: key.source)
+        guard name != settings.name,
+            try Takeover(meta: meta, key: donor).peek(target) == nil,
+            // Else it may be gone by an earlier try, whose COMMIT had no reply: that is for the look
+            // at both to find.
+            try Takeover(meta: meta, key: key).peek(target)?.identity == known.identity,
+            let old = try stored.mapping(source)
+        else { return true }
+        let new = settings.mapping
+        let shapes = try StoredShapes(meta: meta, key: key).read(target)
+        let copied = Set(shapes.map(\.name))
+        return try source.baseTables().contains {
+            new.selects($0) && !copied.contains($0) && !old.selects($0)
+        }
     }
 
     /// Takes over another task's tables, which the new rules want, where both rest at one place.

@@ -110,6 +110,34 @@ struct RuleChangeTests {
     }
 
     @Test(
+        "that the target had tables before is forgotten with those that the rules do not reach",
+        arguments: Servers.families)
+    func forgotten(family: TestServer.Family) async throws {
+        let (subtask, coordinator, _) = try await Self.following(family, "rulesforget")
+        let connection = try Connection(subtask.options)
+        let objects = StoredObjects(meta: subtask.meta, key: subtask.key)
+        try objects.write(
+            ["a", "old", "gone", "away"].map {
+                objects.storeStatement(
+                    StoredObject(kind: .found, name: Self.table($0), definition: []))
+            }, by: coordinator)
+        func found() throws -> [String] {
+            try objects.read(connection).filter { $0.kind == .found }.map(\.name.name)
+        }
+        var change = Self.change(["a", "b", "c", "old"], coming: [], leaving: ["old"])
+        change.forgotten = [Self.table("gone")]
+        // Nothing of it where something is not as it was found.
+        var outdated = change
+        outdated.known = [Self.table("a")]
+        guard case .outdated = try coordinator.change(outdated) else {
+            return #expect(Bool(false))
+        }
+        #expect(try found() == ["a", "away", "gone", "old"])
+        guard case .done = try coordinator.change(change) else { return #expect(Bool(false)) }
+        #expect(try found() == ["a", "away"])
+    }
+
+    @Test(
         "what was found otherwise, or is not decided, changes nothing", arguments: Servers.families)
     func refused(family: TestServer.Family) async throws {
         let (subtask, coordinator, ledger) = try await Self.following(family, "notsettled")
