@@ -117,7 +117,7 @@ extension RelayWriter {
         log.board.update { $0.upstream = peer.name }
         guard let start = try await copyStart(peer, isNeededOnly: false) else { return }
         try await copy(peer, start, isOriginal: true) {
-            log.isReady.give(.success(()))
+            log.becomeReady()
             succeeded()
         } until: { _ in
             false

@@ -156,6 +156,9 @@ public final class RelayLog: EventSource {
         try await isReady.value(meanwhile: {})
     }
 
+    /// The source was reached, and everything was checked: readers may come.
+    func becomeReady() { isReady.give(.success(())) }
+
     /// A copy reads from the source from now on, after what its peers have and it lacks.
     public func takeOver() {
         let reader = copying.withLock { copying in

@@ -55,7 +55,7 @@ final class RelayWriter {
                     $0.reason = nil
                     $0.upstream = log.options.source.server
                 }
-                log.isReady.give(.success(()))
+                log.becomeReady()
                 log.readersMayGoOn()
                 (lackingSince, mended, mendedSince) = (nil, nil, nil)
                 try await follow(upstream) { backoff.reset() }

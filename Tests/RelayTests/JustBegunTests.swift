@@ -29,8 +29,7 @@ struct JustBegunTests {
         let log = try RelayLog(RelayOptions(path: scratch.path, source: source, serverID: 1))
         let writer = RelayWriter(log)
         try writer.beginFolder(server: "0-1", file: "bin.000001")
-        // The source was reached.
-        log.isReady.give(.success(()))
+        log.becomeReady()
         let start = GTIDState.mariadb(try #require(MariaDBGTIDPosition("0-1-\(newest)")))
         let opened = Task { try await log.reader(from: .gtids(start), crossesServers: false) }
         var file = MadeFile(hasChecksums: false, before: 8)

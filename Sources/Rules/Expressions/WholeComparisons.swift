@@ -27,7 +27,7 @@ final class WholeComparisons: Sendable {
 
         init(rawValue: UInt8) { self.rawValue = rawValue }
 
-        init?(_ operation: ExpressionStep.Operation) {
+        init?(_ operation: Operation) {
             switch operation {
             // NULL is equal to no constant that is a number.
             case .equal, .nullSafeEqual: self = .equal
