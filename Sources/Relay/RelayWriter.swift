@@ -32,6 +32,9 @@ final class RelayWriter {
     private var mendedSince: UInt64?
     /// What was read of another server, by domain, until this one has shown the same.
     var expected: [UInt32: MariaDBGTID] = [:]
+    /// Whether files are being cut, or that has failed: what is known of them may be old. A log that
+    /// ends then is opened anew, and looks.
+    var isCutting = false
     /// When a limit that is exceeded is looked at again.
     private var nextLook: UInt64 = 0
     private var isPaused = false
@@ -59,6 +62,7 @@ final class RelayWriter {
                 log.isReady.give(.success(()))
                 log.readersMayGoOn()
                 (lackingSince, mended, mendedSince) = (nil, nil, nil)
+                isCutting = false
                 try await follow(upstream) { backoff.reset() }
             } catch {
                 try Task.checkCancellation()
@@ -129,6 +133,8 @@ final class RelayWriter {
     /// How it waits where trying again can help; `nil` where it can't.
     func pause(after error: any Error) -> Pause? {
         if let error = error as? RelayError, error.isMomentary {
+            // A full disk hinders nobody from looking what is there.
+            guard error.isFullDisk || !isCutting else { return nil }
             return Pause(state: .paused, reason: "\(error)", needsRoom: error.isFullDisk)
         }
         return retryReason(error).map { Pause(reason: $0) }
