@@ -58,6 +58,8 @@ final class Catalog: Sendable {
     private let aside = Mutex(PutAside())
     /// What was found at the last look that can't be read of who needs what.
     private let unread = Mutex<[String]>([])
+    /// Who was given up, and whose notes can't be removed.
+    private let givenUp = Mutex<Set<String>>([])
     /// Held by whoever removes files, or says which must stay.
     private let maintenance = Mutex<Void>(())
 
@@ -129,6 +131,27 @@ final class Catalog: Sendable {
     func maintained<R>(_ body: () throws -> R) rethrows -> R {
         try maintenance.withLock { _ in try body() }
     }
+
+    // MARK: who needs what
+
+    /// What was noted, but for those who are given up.
+    ///
+    /// - Throws: as `RelayDirectory.noted()` does.
+    func noted() throws(RelayError) -> NotedNeeds {
+        var noted = try directory.noted()
+        for name in givenUp.withLock({ $0 }) {
+            noted.files[name] = nil
+            noted.unread[name] = nil
+        }
+        return noted
+    }
+
+    /// Lets a note count no more, which can't be removed, until ``takeBack(_:)`` or the log is
+    /// opened anew.
+    func giveUp(_ name: String) { givenUp.withLock { _ = $0.insert(name) } }
+
+    /// Lets it count again: who is given up has something to say, or its note is removed.
+    func takeBack(_ name: String) { givenUp.withLock { _ = $0.remove(name) } }
 
     // MARK: what the writer publishes
 

@@ -188,7 +188,7 @@ extension RelayWriter {
     /// Whether a subtask, which may be paused, still needs a file that is here.
     var hasNeeds: Bool {
         // What can't be read does not say that nobody does.
-        guard let noted = try? log.catalog.directory.noted() else { return true }
+        guard let noted = try? log.catalog.noted() else { return true }
         if !noted.unread.isEmpty, log.catalog.oldest != nil { return true }
         return noted.files.values.contains { log.catalog.holds($0) }
     }

@@ -79,8 +79,12 @@ struct Purge {
     }
 
     private func remove(_ rules: PurgeRules, _ now: Int64) throws(RelayError) -> [String] {
-        let files = try removeFiles(rules, now)
-        return try removeAside(rules, now, after: files)
+        var kept: RelayError?
+        let files = try removeFiles(rules, now, &kept)
+        let removed = try removeAside(rules, now, after: files)
+        // Who asks is told why nothing goes, where something is to be done about that.
+        if let kept, rules.isByHand, removed.isEmpty { throw kept }
+        return removed
     }
 
     /// Removes what was put aside, by its age alone, however short of room the log is: it may be all
@@ -115,7 +119,10 @@ struct Purge {
         return removed
     }
 
-    private func removeFiles(_ rules: PurgeRules, _ now: Int64) throws(RelayError) -> [String] {
+    /// - Parameter kept: what is to be said when a note that can't be read keeps everything.
+    private func removeFiles(
+        _ rules: PurgeRules, _ now: Int64, _ kept: inout RelayError?
+    ) throws(RelayError) -> [String] {
         var removed: [String] = []
         let noted = try rules.isForced ? NotedNeeds() : look(rules)
         let oldestReader = catalog.oldestReader
@@ -129,8 +136,11 @@ struct Purge {
                     position: BinlogPosition(file: entry.name, offset: 4))
                 if !rules.isForced {
                     if let needer = noted.needer(of: place) {
+                        let error = RelayError.needed(
+                            file: "\(shelf.folder)/\(entry.name)", by: needer)
+                        if !noted.unread.isEmpty { kept = error }
                         guard rules.upTo != nil, removed.isEmpty else { return removed }
-                        throw .needed(file: "\(shelf.folder)/\(entry.name)", by: needer)
+                        throw error
                     }
                     if let oldestReader, oldestReader < place || isIn(oldestReader, place) {
                         // Who names a file is told when nothing of it was done.
@@ -150,7 +160,7 @@ struct Purge {
     /// Who needs what; of notes that can't be read it is said.
     private func look(_ rules: PurgeRules) throws(RelayError) -> NotedNeeds {
         do throws(RelayError) {
-            let noted = try catalog.directory.noted()
+            let noted = try catalog.noted()
             catalog.setUnreadNeeds(noted.warnings)
             if !rules.isDry { for warning in noted.warnings { warn(warning) } }
             return noted

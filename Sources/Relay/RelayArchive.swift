@@ -114,7 +114,36 @@ public struct RelayArchive {
     }
 
     /// Who has noted a need, also of a file that was removed all the same: what follows it stays.
-    public var needers: Set<String> { catalog.directory.needers() }
+    ///
+    /// - Throws: when that can't be read.
+    public var needers: Set<String> {
+        get throws(RelayError) { try catalog.directory.needers() }
+    }
+
+    /// What was noted that can't be read, one sentence each: everything is kept because of that.
+    public var unreadNotes: [String] {
+        do throws(RelayError) {
+            return try catalog.directory.noted().warnings
+        } catch {
+            return ["it can't be read who needs what: \(error)"]
+        }
+    }
+
+    /// Forgets what one has noted that it needs, also where that can't be read: nothing is kept for
+    /// it any more, until it says again what it needs. Who writes finds that at its next look.
+    ///
+    /// - Parameter isDry: only looks whether there is a note.
+    /// - Throws: ``RelayError/missing(_:asked:)`` when there is none; ``RelayError/system`` when it
+    ///   can't be removed.
+    public func forget(_ name: String, isDry: Bool = false) throws(RelayError) {
+        let directory = catalog.directory
+        let isThere =
+            try isDry
+            ? directory.needers().contains(name) : directory.removeNeed(shownAs: name)
+        guard isThere else {
+            throw .missing("a note of what \(name) needs", asked: "the relay log \(path)")
+        }
+    }
 
     /// All files, oldest first. Who needs something that can't be read needs the oldest one.
     public func files() -> [File] { look().files }

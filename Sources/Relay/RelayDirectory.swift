@@ -125,10 +125,15 @@ struct RelayDirectory: Sendable, Hashable {
     }
 
     /// Who has noted a need, also one that can't be read.
-    func needers() -> Set<String> {
-        Set(
-            Folder.names(path + "/skein/needs").filter { !$0.hasSuffix(".tmp") }
-                .map { Self.decoded($0) })
+    ///
+    /// - Throws: when that can't be read: it does not say that nobody has.
+    func needers() throws(RelayError) -> Set<String> {
+        Set(try notes().map { Self.decoded($0) })
+    }
+
+    /// The files that needs are noted in.
+    private func notes() throws(RelayError) -> [String] {
+        try Folder.list(path + "/skein/needs").filter { !$0.hasSuffix(".tmp") }
     }
 
     /// The same as ``needs()``, with those whose notes can't be read, each for itself: what one does
@@ -138,7 +143,7 @@ struct RelayDirectory: Sendable, Hashable {
     ///   because there are too many open files perhaps.
     func noted() throws(RelayError) -> NotedNeeds {
         var out = NotedNeeds()
-        for name in try Folder.list(path + "/skein/needs") where !name.hasSuffix(".tmp") {
+        for name in try notes() {
             do throws(RelayError) {
                 // Without one it was forgotten just now.
                 if let need = try note(name) { out.files[Self.decoded(name)] = need }
@@ -183,6 +188,15 @@ struct RelayDirectory: Sendable, Hashable {
 
     func removeNeed(_ name: String) throws(RelayError) {
         try Folder.remove(path + "/skein/needs/\(Self.encoded(name))")
+    }
+
+    /// The same by the name that ``needers()`` gives, which of a very long one is another.
+    ///
+    /// - Returns: whether there was a note.
+    func removeNeed(shownAs name: String) throws(RelayError) -> Bool {
+        let found = try notes().filter { Self.decoded($0) == name }
+        for note in found { try Folder.remove(path + "/skein/needs/\(note)") }
+        return !found.isEmpty
     }
 
     /// A subtask's name as a file's: other bytes than letters, digits, `-` and `_` as `%xx`. Of a very

@@ -26,6 +26,12 @@ public enum RelayError: Error, Sendable, Hashable, CustomStringConvertible {
         return [EMFILE, ENFILE, ENOMEM, EAGAIN, EINTR, ENOSPC, EDQUOT].contains(code)
     }
 
+    /// Whether there was no room on the disk, or no more of it is allowed.
+    var isFullDisk: Bool {
+        guard case .system(_, _, let code) = self else { return false }
+        return code == ENOSPC || code == EDQUOT
+    }
+
     /// One sentence, with what to do.
     public var description: String {
         switch self {

@@ -205,7 +205,9 @@ public final class RelayLog: EventSource {
         let use = window.use
         let files = shelves.reduce(0) { $0 + $1.files.count }
         let (bytes, aside) = (catalog.bytes, catalog.asideBytes)
-        let problems = catalog.problems
+        var problems = catalog.problems
+        if let problem = metaProblem.withLock({ $0 }) { problems.append(problem) }
+        let known = problems
         let folder = shelves.last?.folder
         let position = shelves.last?.end?.position
         board.update { status in
@@ -214,7 +216,7 @@ public final class RelayLog: EventSource {
             status.files = files
             status.windowBytes = use.bytes
             status.readers = use.readers
-            status.problems = problems
+            status.problems = known
             status.folder = folder
             status.position = position
         }
@@ -505,11 +507,16 @@ public final class RelayLog: EventSource {
                 upstream: board.current.upstream)
             try catalog.directory.write(meta, shelf.folder)
             lastMeta.withLock { $0 = meta }
+            metaProblem.withLock { $0 = nil }
         } catch {
             board.warn("\(error)")
+            let problem = "it can't be saved how far the log is written: \(error)"
+            metaProblem.withLock { $0 = problem }
         }
     }
 
+    /// Why what is saved of the last folder is old; `nil` when it is not.
+    private let metaProblem = Mutex<String?>(nil)
     private let lastMeta = Mutex<RelayMeta?>(nil)
 }
 

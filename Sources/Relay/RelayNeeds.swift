@@ -15,15 +15,21 @@ public struct NotedNeeds: Sendable {
         unread.keys.sorted().compactMap { name in
             unread[name].map {
                 "what \(name) needs of the relay log can't be read, and everything is kept for it, "
-                    + "until it has gone on, or its note is removed: \($0)"
+                    + "until it has gone on, or its note is removed (\(Self.remedy(name))): \($0)"
             }
         }
+    }
+
+    /// How a person removes a note.
+    private static func remedy(_ name: String) -> String {
+        "skein relay purge FOLDER --forget \(name) --force"
     }
 
     /// Who needs the file that begins at a place; `nil`: nobody.
     func needer(of place: WindowPlace) -> String? {
         if let name = unread.keys.min(), let error = unread[name] {
-            return "\(name), whose note can't be read (\(error))"
+            return "\(name), whose note can't be read (\(error)), and which may name any file: "
+                + "\(Self.remedy(name)) forgets it"
         }
         return files.first { RelayLog.place($0.value) <= place }?.key
     }
@@ -53,6 +59,8 @@ extension RelayLog {
                 let folder = catalog.folder(place.segment)
             else { return }
             read.withLock { _ = $0.resting.remove(name) }
+            // Before it says more: what it has said last counts again.
+            catalog.takeBack(name)
             guard orOlder else { return try catalog.directory.setNeed(name, folder, file) }
             do throws(RelayError) {
                 if try notesOlder(name, than: file, of: server) { return }
@@ -85,6 +93,7 @@ extension RelayLog {
         guard let place = catalog.place(at: BinlogPosition(file: file, offset: 4), of: server),
             let folder = catalog.folder(place.segment)
         else { return }
+        catalog.takeBack(name)
         read.withLock {
             $0.files[name] = (folder, file)
             $0.resting.remove(name)
@@ -117,7 +126,7 @@ extension RelayLog {
     /// The file from which on each need holds what is here: one that was removed all the same is
     /// held no more, and a need that can't be read may be any.
     private func heldFrom() throws(RelayError) -> [String: (folder: RelayFolder, file: String)] {
-        let noted = try catalog.directory.noted()
+        let noted = try catalog.noted()
         guard let oldest = catalog.oldest else { return [:] }
         var held = noted.files.mapValues { need in
             Self.place(need) < Self.place(oldest) ? oldest : need
@@ -160,21 +169,25 @@ extension RelayLog {
     /// The oldest file that each subtask may have to read again, of those that are here, as far as
     /// that can be read.
     public var needs: [String: (folder: RelayFolder, file: String)] {
-        catalog.directory.needs().filter { catalog.holds($0.value) }
+        ((try? catalog.noted())?.files ?? [:]).filter { catalog.holds($0.value) }
     }
 
     /// The same, with those whose needs can't be read.
     ///
     /// - Throws: when nothing can be said of any of them.
     public func notedNeeds() throws(RelayError) -> NotedNeeds {
-        var noted = try catalog.directory.noted()
+        var noted = try catalog.noted()
         noted.files = noted.files.filter { catalog.holds($0.value) }
         return noted
     }
 
     /// Who has noted a need, also of a file that was removed all the same, or that can't be read:
     /// what follows it stays.
-    public var needers: Set<String> { catalog.directory.needers() }
+    ///
+    /// - Throws: when that can't be read: it does not say that nobody has.
+    public var needers: Set<String> {
+        get throws(RelayError) { try catalog.directory.needers() }
+    }
 
     /// Whether somebody reads its files, and is not at its end.
     public var isRead: Bool { catalog.oldestReader != nil }
@@ -187,7 +200,7 @@ extension RelayLog {
     public func forgetLostNeeds() throws -> Set<String> {
         // No need is noted, and no file removed, between the two looks.
         try catalog.maintained {
-            let noted = try catalog.directory.noted()
+            let noted = try catalog.noted()
             var needers = Set(noted.unread.keys)
             for (name, need) in noted.files {
                 if catalog.holds(need) {
@@ -207,6 +220,7 @@ extension RelayLog {
             $0.resting.remove(name)
         }
         try catalog.directory.removeNeed(name)
+        catalog.takeBack(name)
     }
 
     /// The same for some, of which nothing hangs: what can't be forgotten is warned of, and keeps
@@ -228,9 +242,10 @@ extension RelayLog {
 
     /// Makes room at the limit, as far as those allow who do not read now: what they need is
     /// forgotten where nobody else needs it. What others hold as well would not go for that, and the
-    /// writer waits for nobody because of it.
+    /// writer waits for nobody because of it. A note that can't be removed counts no more, as long
+    /// as the log is open and nobody asks for it again: no look would get any further.
     ///
-    /// - Returns: whose needs are forgotten.
+    /// - Returns: whose needs are given up now.
     /// - Throws: when it can't be read who needs what: then nothing is forgotten.
     public func giveUpNeeds(of names: Set<String>) throws -> Set<String> {
         read.withLock { $0.resting = names }
@@ -240,7 +255,19 @@ extension RelayLog {
             let bounds = [Self.lowest(held, without: names), catalog.newest.map { Self.place($0) }]
             guard let bound = bounds.compactMap({ $0 }).min() else { return [] }
             let given = held.filter { names.contains($0.key) && Self.place($0.value) < bound }
-            return forgetNeeds(of: Set(given.keys))
+            for name in given.keys { giveUp(name) }
+            return Set(given.keys)
+        }
+    }
+
+    private func giveUp(_ name: String) {
+        do {
+            try forgetNeed(name)
+        } catch {
+            catalog.giveUp(name)
+            board.warn(
+                "what \(name) needs of the relay log is given up, and its note, which counts again "
+                    + "when the log is opened anew, can't be removed: \(error)")
         }
     }
 

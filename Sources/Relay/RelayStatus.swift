@@ -12,6 +12,9 @@ public struct RelayStatus: Sendable, Hashable {
     public var state = State.connecting
     /// Why it is paused, or waits for the source; with what is tried next.
     public var reason: String?
+    /// Whether it is paused until there is room, which others can make by giving up what they need;
+    /// says nothing in other stages.
+    public var needsRoom = false
     /// Who is read: the source, or the worker whose relay log is copied.
     public var upstream: String?
     /// The folder that is written.

@@ -32,6 +32,9 @@ final class RelayWriter {
     private var mendedSince: UInt64?
     /// What was read of another server, by domain, until this one has shown the same.
     var expected: [UInt32: MariaDBGTID] = [:]
+    /// Whether files are being cut, or that has failed: what is known of them may be old. A log that
+    /// ends then is opened anew, and looks.
+    var isCutting = false
     /// When a limit that is exceeded is looked at again.
     private var nextLook: UInt64 = 0
     private var isPaused = false
@@ -53,11 +56,13 @@ final class RelayWriter {
                 log.board.update {
                     $0.state = .running
                     $0.reason = nil
+                    $0.needsRoom = false
                     $0.upstream = log.options.source.server
                 }
                 log.becomeReady()
                 log.readersMayGoOn()
                 (lackingSince, mended, mendedSince) = (nil, nil, nil)
+                isCutting = false
                 try await follow(upstream) { backoff.reset() }
             } catch {
                 try Task.checkCancellation()
@@ -84,14 +89,16 @@ final class RelayWriter {
                         error = it
                     }
                 }
-                guard let reason = retryReason(error) else { throw error }
+                guard let waiting = pause(after: error) else { throw error }
                 log.window.setDry(true)
                 let delay = backoff.delay()
                 log.board.update {
-                    $0.state = .connecting
-                    $0.reason = reason
+                    $0.state = waiting.state
+                    $0.reason = waiting.reason
+                    $0.needsRoom = waiting.needsRoom
                 }
                 try await Task.sleep(for: delay)
+                if waiting.needsRoom { log.purge(isPressed: true) }
             }
         }
     }
@@ -114,6 +121,25 @@ final class RelayWriter {
         }
     }
 
+    /// How it waits after an error.
+    struct Pause: Sendable, Hashable {
+        /// Paused when this machine lacks something; else it is on the way to its source.
+        var state = RelayStatus.State.connecting
+        var reason: String
+        /// Whether it is room on the disk.
+        var needsRoom = false
+    }
+
+    /// How it waits where trying again can help; `nil` where it can't.
+    func pause(after error: any Error) -> Pause? {
+        if let error = error as? RelayError, error.isMomentary {
+            // A full disk hinders nobody from looking what is there.
+            guard error.isFullDisk || !isCutting else { return nil }
+            return Pause(state: .paused, reason: "\(error)", needsRoom: error.isFullDisk)
+        }
+        return retryReason(error).map { Pause(reason: $0) }
+    }
+
     /// Why trying again can help; `nil` when it can't.
     private func retryReason(_ error: any Error) -> String? {
         switch error {
@@ -123,7 +149,6 @@ final class RelayWriter {
         case RelayError.unreachable: "\(error)"
         case StreamError.upstreamChanged where log.original != nil:
             "the relay log that is copied lets nobody read: its source may have lost something"
-        case RelayError.system(_, _, let code) where code == ENOSPC || code == EDQUOT: "\(error)"
         default: nil
         }
     }
@@ -209,7 +234,8 @@ final class RelayWriter {
         return file
     }
 
-    /// Writes a chunk's events. A full disk is waited for; what was read is in memory meanwhile.
+    /// Writes a chunk's events. A full disk is waited for, and so is what else the machine lacks for
+    /// a moment; what was read is in memory meanwhile.
     private func write(_ chunk: EventChunk) async throws {
         guard let file else { return }
         if let last = chunk.entries.last(where: { EventChunk.isInFile($0) }) {
@@ -228,11 +254,13 @@ final class RelayWriter {
                 log.catalog.publish(length)
                 resumed()
                 return
-            } catch RelayError.system(let what, let path, let code)
-                where code == ENOSPC || code == EDQUOT
-            {
+            } catch {
+                // Nothing that is half written is left behind: a part of an event is no place to go
+                // on from.
+                let failure: any Error = error
+                guard let lack = failure as? RelayError, lack.isMomentary else { throw failure }
                 log.catalog.publish(length)
-                try await pause("\(what) \(path): \(systemMessage(code))")
+                try await pause("\(lack)", needsRoom: lack.isFullDisk)
             }
         }
     }
@@ -249,7 +277,7 @@ final class RelayWriter {
 
     /// Waits while the files take more than they may and some of it is not read yet: not for what
     /// can't go before more is read.
-    private func waitForLimit() async throws {
+    func waitForLimit() async throws {
         guard let limit = log.options.limitBytes, log.catalog.bytes >= limit,
             monotonicNanoseconds() >= nextLook
         else { return }
@@ -257,20 +285,22 @@ final class RelayWriter {
         while log.catalog.bytes >= limit {
             log.purge(isPressed: true)
             guard log.catalog.bytes >= limit else { break }
-            // Where it can't be read who needs what, nothing goes, and nobody is waited for: who is
-            // at rest would lose what it needs in a pause.
-            let known = try? log.readPlaces()
-            guard let places = known, isBehind(places) else {
-                if known != nil {
-                    warnOfWhatStays(limit)
-                } else {
-                    log.board.warn(
-                        "the relay log takes more than its limit of \(limit) bytes, and grows: it "
-                            + "can't be read who needs what")
-                }
+            let reached = "the relay log's limit of \(limit) bytes is reached"
+            let places: [String: (folder: RelayFolder, file: String)]
+            do {
+                places = try log.readPlaces()
+            } catch {
+                // Nothing can go, and without a limit the disk would be full next. Nor is anybody to
+                // give up anything for that: perhaps all is read.
+                try await pause(
+                    "\(reached), and it can't be read who needs what: \(error)", needsRoom: false)
+                continue
+            }
+            guard isBehind(places) else {
+                warnOfWhatStays(limit)
                 break
             }
-            try await pause("the relay log's limit of \(limit) bytes is reached")
+            try await pause(reached, needsRoom: true)
         }
     }
 
@@ -296,12 +326,14 @@ final class RelayWriter {
         }
     }
 
-    private func pause(_ reason: String) async throws {
+    /// - Parameter needsRoom: whether it ends when others give up what they need.
+    private func pause(_ reason: String, needsRoom: Bool) async throws {
         log.window.setDry(true)
         isPaused = true
         log.board.update {
             $0.state = .paused
             $0.reason = reason
+            $0.needsRoom = needsRoom
         }
         log.board.warn("the relay log pauses: \(reason)")
         try await Task.sleep(for: .milliseconds(500))
@@ -314,6 +346,7 @@ final class RelayWriter {
         log.board.update {
             $0.state = .running
             $0.reason = nil
+            $0.needsRoom = false
         }
     }
 }

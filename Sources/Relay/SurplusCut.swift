@@ -94,11 +94,13 @@ extension RelayWriter {
     /// further on: then the same is found again.
     private func cut(_ surplus: Surplus, _ detail: String) throws {
         file = nil
+        isCutting = true
         let kept = try log.catalog.cut(to: surplus.place)
         folder = nil
         name = ""
         expected = [:]
         try open()
+        isCutting = false
         if let end = log.end { log.window.begin(at: end) }
         log.window.failReaders(StreamError.takenBack)
         log.saveMeta(synced: true)

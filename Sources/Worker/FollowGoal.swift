@@ -50,6 +50,8 @@ struct FollowGoal: Sendable {
                 throw StreamError.takenBack
             }
             let now = progress.snapshot
+            // Of a log nothing would have come in that way.
+            if generation == nil, now.lastReceivedMicroseconds > 0 { relay.readsDirectly() }
             if let needed = now.needed {
                 let (file, server) = (needed.position.file, needed.origin.server)
                 if floor == nil {

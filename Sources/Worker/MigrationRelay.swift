@@ -29,6 +29,8 @@ final class MigrationRelay: Sendable {
         var bypassed: ContinuousClock.Instant?
         /// How often that was.
         var bypasses = 0
+        /// Whether the source has begun to give what is needed, since the log was asked for last.
+        var isSourceRead = false
     }
     private let state = Mutex(State())
 
@@ -137,6 +139,7 @@ final class MigrationRelay: Sendable {
     ///   nowhere.
     private func isOpened(needed: SourcePosition?) async throws -> Bool {
         let opening: SourceRelay.Opening
+        state.withLock { $0.isSourceRead = false }
         do {
             opening = try await relay.open(for: settings.name, needed: needed)
         } catch let error as RelayError where !mustHaveRelay(error) {
@@ -213,16 +216,28 @@ final class MigrationRelay: Sendable {
     /// - Returns: whether that is possible.
     func bypass() -> Bool {
         guard isShared, events != nil else { return false }
-        // What is needed is not in the log: it need not keep anything for that.
-        forget()
+        // What it has of that stays until the source has begun to give it: see readsDirectly().
         state.withLock { state in
             state.log = nil
             (state.needed, state.read) = (nil, nil)
+            state.isSourceRead = false
             state.bypassed = .now
             state.bypasses += 1
         }
         warn(Self.bypassWarning)
         return true
+    }
+
+    /// A run that reads the source directly was given something by it. From here on the shared log
+    /// need not keep anything for that; before, the source may have been without what is needed,
+    /// and the log's files all that is left of it.
+    func readsDirectly() {
+        let isNew = state.withLock { state in
+            guard state.log == nil, !state.isSourceRead else { return false }
+            state.isSourceRead = true
+            return true
+        }
+        if isShared, isNew { relay.readsDirectly(settings.name) }
     }
 
     private static let bypassWarning =

@@ -36,12 +36,14 @@ final class SourceRelay: Sendable {
         var readers: Set<String>?
         /// Whether that is known now: what nobody is known to need may be forgotten.
         var isReadersKnown = false
+        /// Whether all is forgotten that nobody was known to need at the last look.
+        var isSwept = true
         /// Who has asked since the last log was opened, and from where on they must read. What they
         /// asked for then says nothing any more: they have gone on.
         var asked: [String: SourcePosition?] = [:]
         /// Who the log was opened for.
         var reason = Reason()
-        /// Who reads the source directly, since the log could not be opened.
+        /// Who reads the source directly: that has begun to give what they need.
         var skipping: Set<String> = []
     }
     /// Who a log was opened for, and from where on.
@@ -100,20 +102,22 @@ final class SourceRelay: Sendable {
             state.asked = state.asked.filter { names.contains($0.key) }
             // One that has ended, or rests, reads nothing: its files are kept again.
             state.skipping.formIntersection(names)
-            let known = state.isReadersKnown ? state.readers : nil
+            let known = state.isReadersKnown && state.isSwept ? state.readers : nil
             state.isReadersKnown = readers != nil
             state.readers = readers ?? state.readers
             return (state.log, known)
         }
         guard let readers, let log else { return }
-        // Some may have come and gone while it was not known: all needs are looked at then.
-        log.forgetNeeds(of: (known ?? needs()).subtracting(readers))
-    }
-
-    /// Who needs something of the files.
-    private func needs() -> Set<String> {
-        let archive = try? RelayArchive(path: options.folder)
-        return archive?.needers ?? []
+        var isSwept = false
+        do {
+            // Some may have come and gone while it was not known: all needs are looked at then.
+            let over = try (known ?? log.needers).subtracting(readers)
+            isSwept = log.forgetNeeds(of: over) == over
+        } catch {
+            log.warn("it can't be read who needs what of the relay log: \(error)")
+        }
+        let isDone = isSwept
+        state.withLock { $0.isSwept = isDone }
     }
 
     /// The log, opened if need be; it may not be connected yet.
@@ -144,14 +148,19 @@ final class SourceRelay: Sendable {
         }
     }
 
-    /// A migration reads the source directly, since the log can't be opened, until it asks for the log
-    /// again: once others have opened that, nobody would say when it need not keep anything for this
-    /// one any more.
+    /// A migration is to read the source directly, since the log can't be opened. What it needs of
+    /// the files stays until ``readsDirectly(_:)``: the source may not have that any more.
     func skip(_ name: String) {
+        // The next log is not to begin where this one would have.
+        state.withLock { $0.asked[name] = nil }
+    }
+
+    /// The source itself has begun to give a migration what it needs, which goes on so until it asks
+    /// for the log again: others may have opened that, or do so later, and nobody would say when it
+    /// need not keep anything for this one any more.
+    func readsDirectly(_ name: String) {
         state.withLock { state in
             state.skipping.insert(name)
-            // Nor is the next one to begin where this one would have.
-            state.asked[name] = nil
             state.log?.forgetNeeds(of: [name])
         }
     }
@@ -200,17 +209,18 @@ final class SourceRelay: Sendable {
             relay.start = .from(lowest.binlog, of: lowest.origin.server, gtids: lowest.gtids)
         }
         let (start, limit) = (relay, options.limitBytes)
-        let log = try await withThread("control") {
+        let (log, isSwept) = try await withThread("control") {
             var options = start
             options.limitBytes = try limit.map { UInt64($0) } ?? RelayLog.defaultLimit(options.path)
             let log = try RelayLog(options)
             try Self.settle(asked, in: log)
-            if let readers {
-                // Of tasks that went away while this worker did not look.
-                log.forgetNeeds(of: self.needs().subtracting(readers))
-            }
-            return log
+            guard let readers else { return (log, true) }
+            // Of tasks that went away while this worker did not look. When it can't be read who that
+            // is the log does not open, like one whose files can't be read.
+            let over = try log.needers.subtracting(readers)
+            return (log, log.forgetNeeds(of: over) == over)
         }
+        state.withLock { $0.isSwept = isSwept }
         return Opened(log: log, reason: Reason(asked: asked, lowest: lowest), peers: peers)
     }
 
@@ -239,9 +249,16 @@ final class SourceRelay: Sendable {
 
     /// Forgets what migrations need that do not run, where that makes room; blocks.
     ///
+    /// - Parameter known: who may be there; what anybody else has noted holds up nobody either.
+    ///   `nil` while that is not known.
     /// - Returns: those that have lost something.
-    func giveUpNeeds(of names: Set<String>) throws -> Set<String> {
-        try log?.giveUpNeeds(of: names) ?? []
+    func giveUpNeeds(
+        of names: Set<String>, known: Set<String>? = nil
+    ) throws -> Set<String> {
+        guard let log else { return [] }
+        var given = names
+        if let known { given.formUnion(try log.needers.subtracting(known)) }
+        return try log.giveUpNeeds(of: given)
     }
 
     private func run(_ opened: Opened) async throws {

@@ -288,7 +288,10 @@ struct RelayHandTests {
                 let relay = try #require(runner.relay(settings))
                 let log = try await relay.open(for: "other", needed: nil).log
                 try await log.ready()
-                #expect(log.needers == ["paused"])
+                #expect(try log.needers == ["paused"])
+                // Of this one nobody knows anything at all.
+                let note = folder + "/skein/needs/paused"
+                try FileManager.default.copyItem(atPath: note, toPath: note + "-before")
                 try server.sql("CREATE TABLE d.big (a LONGTEXT)")
                 for _ in 1...6 {
                     try server.sql(
@@ -297,7 +300,7 @@ struct RelayHandTests {
                 // The limit is looked at now and then, when something comes.
                 try await Self.wait(for: "its need to be given up") {
                     try server.sql("INSERT INTO d.big VALUES ('y')")
-                    return log.needers.isEmpty
+                    return try log.needers.isEmpty
                 }
                 let end = try SourceSession(try Connection(source)).currentPosition()
                 try await Self.wait(for: "the end of the binlog") {

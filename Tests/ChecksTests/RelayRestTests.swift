@@ -160,8 +160,12 @@ struct RelayRestTests {
         try await Self.with { left in
             let newest = try #require(left.files.last)
             let count = left.files.count
-            try Data("?".utf8).write(to: URL(filePath: left.folder + "/skein/needs/paused"))
-            try await Self.resting(left, Self.order(["paused"])) { rest in
+            let note = left.folder + "/skein/needs/paused"
+            // It goes on as long as this one needs something.
+            try FileManager.default.copyItem(
+                atPath: note, toPath: left.folder + "/skein/needs/other")
+            try Data("?".utf8).write(to: URL(filePath: note))
+            try await Self.resting(left, Self.order(["paused", "other"])) { rest in
                 let log = try #require(rest.log)
                 try await Self.wait(for: "the reason") {
                     rest.status?.log.reason?.contains("paused (whose note can't be read") == true
@@ -170,16 +174,50 @@ struct RelayRestTests {
                 try await Task.sleep(for: .seconds(1))
                 #expect(rest.log === log && rest.status?.log.state == "ended")
                 #expect(left.files.count == count)
+                // Its task is removed, and its note can't be: it is a folder.
+                try FileManager.default.removeItem(atPath: note)
+                try FileManager.default.createDirectory(
+                    atPath: note, withIntermediateDirectories: false)
                 rest.order(Self.order(["other"]))
+                try await Self.wait(for: "a try") {
+                    log.status.warnings.contains { $0.contains("can't be forgotten") }
+                }
+                // Nobody orders anything any more.
+                try FileManager.default.removeItem(atPath: note)
+                try Data("?".utf8).write(to: URL(filePath: note))
+                try await Self.wait(for: "another try") { try log.needers == ["other"] }
+                rest.order(Self.order([]))
             }
             #expect(left.files == [newest])
         }
+    }
+
+    /// A note that can't be read may name any file: it goes when the source's worker has the newest.
+    private static func coverUnread(_ left: Left, _ newest: String) throws {
+        let log = try RelayLog(
+            RelayOptions(path: left.folder, source: left.options.source, serverID: 4711))
+        let folder = try #require(log.contents.last?.folder)
+        let note = URL(filePath: left.folder + "/skein/needs/paused")
+        let known = try Data(contentsOf: note)
+        try Data("?".utf8).write(to: note)
+        func look(_ server: String, _ last: String, of task: String = "paused") throws {
+            let holding = RelayHolding(server: server, last: last, needs: [task: "bin.000001"])
+            try log.forgetNeeds(order(["paused"], holding))
+        }
+        try look(folder.server, "bin.000003")
+        try look("0-4712", newest)
+        try look(folder.server, newest, of: "other")
+        #expect(try log.needers == ["paused"])
+        try look(folder.server, newest)
+        #expect(try log.needers == [])
+        try known.write(to: note)
     }
 
     @Test("it goes when the source's worker has what the task needs")
     func covered() async throws {
         try await Self.with { left in
             let newest = try #require(left.files.last)
+            try Self.coverUnread(left, newest)
             try await Self.resting(left, Self.order(nil)) { rest in
                 let server = try #require(rest.log?.needs["paused"]?.folder.server)
                 // Not yet as far.

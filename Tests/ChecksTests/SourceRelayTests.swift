@@ -253,10 +253,10 @@ private struct Neighbours: RelayExchange {
                 #expect(try RelayArchive(path: folder).files().flatMap(\.neededBy) == [])
                 // What another one holds as well makes no room.
                 #expect(try relay.giveUpNeeds(of: ["resting", "other"]) == [])
-                #expect(log.needers == ["resting", "gone"])
+                #expect(try log.needers == ["resting", "gone"])
                 try log.need("gone", third, of: first.origin.server)
                 #expect(try relay.giveUpNeeds(of: ["resting", "other"]) == ["resting"])
-                #expect(log.needers == ["gone"])
+                #expect(try log.needers == ["gone"])
                 #expect(try log.purge(before: last.binlog.file, isForced: true).count == 2)
             }
             // A worker that was started again, after that task was removed.
@@ -267,7 +267,7 @@ private struct Neighbours: RelayExchange {
             try await Self.running(again) {
                 again.expect(["task"], of: ["task"])
                 let log = try await again.open(for: "task", needed: nil).log
-                #expect(log.needers == [])
+                #expect(try log.needers == [])
             }
         }
     }
@@ -299,57 +299,88 @@ private struct Neighbours: RelayExchange {
             }
             // Nobody has it any more.
             try await Self.opened(server, folder, ["task": first], readers: ["task"]) { log in
-                #expect(log.needers == ["task"])
+                #expect(try log.needers == ["task"])
             }
         }
     }
 
+    /// What happens, after a log could not be opened for a task, before it is for another one.
+    enum Meanwhile: CaseIterable, Sendable { case nothing, directlyRead, ended }
+
     @Test(
-        "a log that could not be opened keeps nothing for who reads the source instead meanwhile",
-        arguments: [false, true])
-    func skipped(hasEnded: Bool) async throws {
-        try await TestServer.with(.mariadb) { server in
-            let folder = NSTemporaryDirectory() + "skein-source-\(UUID().uuidString)"
-            defer { try? FileManager.default.removeItem(atPath: folder) }
-            try server.sql("CREATE DATABASE d; CREATE TABLE d.t (a INT)")
-            let first = try Self.position(server)
-            let names: Set<String> = ["task", "resting"]
-            try await Self.opened(server, folder, ["task": first], readers: names) { log in
-                for name in names {
-                    try log.need(name, first.binlog.file, of: first.origin.server)
-                }
-            }
-            let relay = SourceRelay(
-                SourceRelay.Options(
-                    folder: folder, source: Self.options(server), serverID: .random(in: 1...9999)),
-                endsWithLog: false, logger: Logger(label: "test"))
-            relay.expect(["task"], of: names)
-            var settings = MigrationSettings(
-                source: Self.options(server), target: Self.options(server),
-                selection: TableSelection(tables: []))
-            settings.name = "task"
-            settings.stateFolder = folder
-            let board = StatusBoard()
-            let migration = MigrationRelay(
-                settings: settings, board: board, serverID: 1, shared: relay,
-                fences: RelayFences(), own: OwnRuns(fences: RelayFences()),
-                logger: Logger(label: "test"))
-            let lock = folder + "/skein/lock"
-            try await Self.running(relay) {
-                try FileManager.default.moveItem(atPath: lock, toPath: lock + "-away")
-                try FileManager.default.createSymbolicLink(
-                    atPath: lock, withDestinationPath: lock)
-                try await migration.open(needed: first)
-                #expect(migration.events == nil && !migration.isRead)
-                #expect(!board.current.warnings.isEmpty)
-                try FileManager.default.removeItem(atPath: lock)
-                try FileManager.default.moveItem(atPath: lock + "-away", toPath: lock)
-                // It ends, or rests: what it needs stays for the time when it goes on.
-                if hasEnded { relay.expect([], of: names) }
-                let log = try await relay.open(for: "other", needed: nil).log
-                #expect(log.needers == (hasEnded ? names : ["resting"]))
-            }
+        "files of who reads the source instead of a log stay until that has given it something",
+        arguments: Meanwhile.allCases)
+    func skipped(meanwhile: Meanwhile) async throws {
+        let folder = NSTemporaryDirectory() + "skein-source-\(UUID().uuidString)"
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let names: Set<String> = ["task", "resting"]
+        let notes = folder + "/skein/needs"
+        let files = FileManager.default
+        try files.createDirectory(atPath: notes, withIntermediateDirectories: true)
+        for name in names {
+            try Data("0-1.000001\nbin.000001\n".utf8).write(to: URL(filePath: notes + "/" + name))
         }
+        let nowhere = ConnectionOptions(port: 1, user: "nobody", password: Password(""))
+        let relay = SourceRelay(
+            SourceRelay.Options(folder: folder, source: nowhere, serverID: 1),
+            endsWithLog: false, logger: Logger(label: "test"))
+        relay.expect(["task"], of: names)
+        var settings = MigrationSettings(
+            source: nowhere, target: nowhere, selection: TableSelection(tables: []))
+        settings.name = "task"
+        settings.stateFolder = folder
+        let board = StatusBoard()
+        let migration = MigrationRelay(
+            settings: settings, board: board, serverID: 1, shared: relay, fences: RelayFences(),
+            own: OwnRuns(fences: RelayFences()), logger: Logger(label: "test"))
+        // It leads to itself.
+        let lock = folder + "/skein/lock"
+        try files.createSymbolicLink(atPath: lock, withDestinationPath: lock)
+        try await migration.open(
+            needed: SourcePosition(
+                origin: Origin(server: ServerUUID(high: 0, low: 1), life: 0),
+                binlog: BinlogPosition(file: "bin.000001", offset: 4), gtids: .none))
+        #expect(migration.events == nil && !migration.isRead)
+        #expect(!board.current.warnings.isEmpty)
+        try files.removeItem(atPath: lock)
+        if meanwhile != .nothing { migration.readsDirectly() }
+        // It ends, or rests: what it needs stays for the time when it goes on.
+        if meanwhile == .ended { relay.expect([], of: names) }
+        let log = try await relay.open(for: "other", needed: nil).log
+        // Should the source not have it any more, this is all that is left of it.
+        #expect(try log.needers == (meanwhile == .directlyRead ? ["resting"] : names))
+        guard meanwhile == .nothing else { return }
+        migration.readsDirectly()
+        #expect(try log.needers == ["resting"])
+    }
+
+    @Test("what nobody needs is forgotten as soon as it can be, and none of it is passed over")
+    func swept() async throws {
+        let folder = NSTemporaryDirectory() + "skein-source-\(UUID().uuidString)"
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let notes = folder + "/skein/needs"
+        let files = FileManager.default
+        try files.createDirectory(
+            atPath: folder + "/skein", withIntermediateDirectories: true)
+        let relay = SourceRelay(
+            SourceRelay.Options(
+                folder: folder,
+                source: ConnectionOptions(port: 1, user: "nobody", password: Password("")),
+                serverID: 1),
+            endsWithLog: false, logger: Logger(label: "test"))
+        relay.expect(["task"], of: ["task"])
+        // It leads to itself: who needs something is not known, and not nobody.
+        try files.createSymbolicLink(atPath: notes, withDestinationPath: notes)
+        await #expect(throws: RelayError.self) { try await relay.open(for: "task", needed: nil) }
+        try files.removeItem(atPath: notes)
+        // A folder can't be removed like a file.
+        try files.createDirectory(atPath: notes + "/gone", withIntermediateDirectories: true)
+        let log = try await relay.open(for: "task", needed: nil).log
+        #expect(try log.needers == ["gone"])
+        try files.removeItem(atPath: notes + "/gone")
+        try Data("?".utf8).write(to: URL(filePath: notes + "/gone"))
+        relay.expect(["task"], of: ["task"])
+        #expect(try log.needers == [])
     }
 
     @Test("a copy at its limit gives up what is needed of a file that is not there, too")

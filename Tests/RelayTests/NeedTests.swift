@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import MySQLClient
 import MySQLCore
 import Testing
@@ -23,9 +24,23 @@ struct NeedTests {
         return try opened(scratch)
     }
 
-    private static func opened(_ scratch: Scratch) throws -> RelayLog {
+    private static func opened(_ scratch: Scratch, limit: UInt64? = nil) throws -> RelayLog {
         let source = ConnectionOptions(port: 1, user: "nobody", password: Password(""))
-        return try RelayLog(RelayOptions(path: scratch.path, source: source, serverID: 1))
+        var options = RelayOptions(path: scratch.path, source: source, serverID: 1)
+        options.limitBytes = limit
+        return try RelayLog(options)
+    }
+
+    /// Puts something in place of a file or folder that can't be read: it leads to itself, and so
+    /// the superuser can't either.
+    private static func hide(_ path: String) throws {
+        try Folder.move(path, to: path + "-away")
+        try FileManager.default.createSymbolicLink(atPath: path, withDestinationPath: path)
+    }
+
+    private static func show(_ path: String) throws {
+        try Folder.remove(path)
+        try Folder.move(path + "-away", to: path)
     }
 
     private static func files(_ log: RelayLog) -> [String] {
@@ -72,7 +87,7 @@ struct NeedTests {
         // It keeps no log from opening, and nothing from being done for the others.
         let log = try Self.opened(scratch)
         #expect(try log.forgetLostNeeds() == ["old", "task"])
-        #expect(log.needers == ["old", "task"])
+        #expect(try log.needers == ["old", "task"])
         let noted = try log.notedNeeds()
         #expect(noted.files.keys.sorted() == ["old"] && noted.unread.keys.sorted() == ["task"])
         #expect(try log.needsOlder("task", than: Self.file(4), of: Self.server))
@@ -113,7 +128,7 @@ struct NeedTests {
         try Unreadable.folder.put(scratch, "task")
         try log.need("task", Self.file(4), of: Self.server, orOlder: true)
         #expect(log.forgetNeeds(of: ["task"]).isEmpty)
-        #expect(log.needers == ["task"])
+        #expect(try log.needers == ["task"])
         #expect(log.status.warnings.contains { $0.contains("can't be forgotten") })
         log.purge(isPressed: true)
         #expect(Self.files(log).count == 5)
@@ -130,13 +145,13 @@ struct NeedTests {
         // The writer waits for it, as long as nobody says that it rests.
         #expect(try Self.places(log)["resting"] == Self.file(2))
         #expect(try log.giveUpNeeds(of: ["resting", "far"]) == [])
-        #expect(log.needers == ["resting", "running", "far"])
+        #expect(try log.needers == ["resting", "running", "far"])
         #expect(try Self.places(log) == ["running": Self.file(5)])
         // The other one goes on: there is room to be made again.
         try log.need("running", Self.file(3), of: Self.server)
         #expect(try Self.places(log)["resting"] == Self.file(2))
         #expect(try log.giveUpNeeds(of: ["resting", "far"]) == ["resting"])
-        #expect(log.needers == ["running", "far"])
+        #expect(try log.needers == ["running", "far"])
         // What rests no more is waited for.
         try log.need("far", Self.file(5), of: Self.server)
         #expect(try Self.places(log).keys.sorted() == ["far", "running"])
@@ -163,13 +178,7 @@ struct NeedTests {
         #expect(try archive().files().map(\.neededBy) == [["unread"], [], ["known"], [], []])
         try Folder.replace("\(scratch.path)/\(Self.folder)/relay.meta", Array("?".utf8))
         #expect(try says("what was last saved can't be read"))
-        // It leads to itself: the superuser can't read that either.
-        func hide(_ name: String) throws {
-            let path = scratch.path + "/" + name
-            try Folder.move(path, to: path + "-away")
-            try FileManager.default.createSymbolicLink(atPath: path, withDestinationPath: path)
-        }
-        try hide("skein")
+        try Self.hide(scratch.path + "/skein")
         #expect(try says("who needs what"))
         #expect(try says("what was put aside"))
         #expect(try says("being written"))
@@ -177,7 +186,7 @@ struct NeedTests {
         let catalog = Catalog(RelayDirectory(path: scratch.path))
         try catalog.load()
         #expect(catalog.problems.contains { $0.contains("what was put aside") })
-        try hide("server-uuid.index")
+        try Self.hide(scratch.path + "/server-uuid.index")
         let error = #expect(throws: RelayError.self) { try archive() }
         guard case .system? = error else {
             Issue.record("\(String(describing: error))")
@@ -193,7 +202,120 @@ struct NeedTests {
         try Unreadable.damaged.put(scratch, "unread")
         #expect(try log.giveUpNeeds(of: ["resting"]) == [])
         #expect(try log.giveUpNeeds(of: ["unread"]) == ["unread"])
-        #expect(log.needers == ["resting"])
+        #expect(try log.needers == ["resting"])
         #expect(try log.giveUpNeeds(of: ["resting"]) == ["resting"])
+    }
+
+    @Test("a note that can't be removed is given up all the same, once, until its task comes back")
+    func irremovable() throws {
+        let scratch = Scratch()
+        let log = try Self.log(scratch)
+        try log.need("running", Self.file(4), of: Self.server)
+        try log.hasRead("running", Self.file(5), of: Self.server)
+        try Unreadable.folder.put(scratch, "resting")
+        #expect(try Self.places(log)["resting"] == Self.file(1))
+        #expect(try log.giveUpNeeds(of: ["resting"]) == ["resting"])
+        #expect(log.status.warnings.count(where: { $0.contains("what resting needs") }) == 1)
+        // It is there, and nobody waits for it, keeps anything for it, or tries again.
+        #expect(try log.needers == ["resting", "running"])
+        #expect(try Self.places(log) == ["running": Self.file(5)])
+        #expect(try log.giveUpNeeds(of: ["resting"]) == [])
+        #expect(try log.notedNeeds().unread.isEmpty)
+        log.purge(isPressed: true)
+        #expect(Self.files(log) == [Self.file(4), Self.file(5)])
+        // It goes on, and can't say what it needs: then it may be anything again.
+        try log.need("resting", Self.file(5), of: Self.server, orOlder: true)
+        #expect(try log.notedNeeds().unread.keys.sorted() == ["resting"])
+        try log.forgetNeed("running")
+        log.purge(isPressed: true)
+        #expect(Self.files(log).count == 2)
+        // The next process knows nothing of what this one has given up.
+        let notes = RelayDirectory(path: scratch.path)
+        #expect(try notes.noted().unread.count == 1)
+    }
+
+    @Test("who needs something is nobody only when that can be read")
+    func unreadableNotes() throws {
+        let scratch = Scratch()
+        let log = try Self.log(scratch)
+        try log.need("task", Self.file(3), of: Self.server)
+        let needs = scratch.path + "/skein/needs"
+        try Self.hide(needs)
+        #expect(throws: RelayError.self) { try log.needers }
+        #expect(throws: RelayError.self) { try RelayArchive(path: scratch.path).needers }
+        #expect(throws: RelayError.self) { try log.giveUpNeeds(of: ["task"]) }
+        try Self.show(needs)
+        #expect(try log.needers == ["task"])
+    }
+
+    @Test("at its limit, where it can't be read who needs what, it pauses, and goes on by itself")
+    func unreadableAtItsLimit() async throws {
+        let scratch = Scratch()
+        _ = try Self.log(scratch)
+        let log = try Self.opened(scratch, limit: 1)
+        try log.need("task", Self.file(5), of: Self.server)
+        let needs = scratch.path + "/skein/needs"
+        try Self.hide(needs)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask {
+                let writer = RelayWriter(log)
+                try writer.open()
+                try await writer.waitForLimit()
+            }
+            defer { group.cancelAll() }
+            try await wait(for: "the pause") { log.status.state == .paused }
+            let reason = try #require(log.status.reason)
+            #expect(reason.contains("limit") && reason.contains("who needs what"), "\(reason)")
+            // Nobody has to give up anything for that.
+            #expect(!log.status.needsRoom && Self.files(log).count == 5)
+            try Self.show(needs)
+            try await group.next()
+        }
+        #expect(Self.files(log) == [Self.file(5)])
+    }
+
+    @Test("what the machine lacks for a moment pauses the writer, and does not end it")
+    func lacking() throws {
+        let scratch = Scratch()
+        let writer = RelayWriter(try Self.log(scratch))
+        func waiting(_ code: Int32) -> RelayWriter.Pause? {
+            writer.pause(after: RelayError.system("open", path: "/there", errno: code))
+        }
+        for (code, needsRoom) in [(ENOSPC, true), (EDQUOT, true), (EMFILE, false)] {
+            let it = try #require(waiting(code))
+            #expect(it.state == .paused && it.needsRoom == needsRoom)
+            #expect(it.reason.contains("/there"))
+        }
+        #expect(waiting(EACCES) == nil)
+        // Amid a cut it may not know what is there, but for a full disk.
+        writer.isCutting = true
+        #expect(waiting(EMFILE) == nil && waiting(ENOSPC) != nil)
+        let away = RelayError.unreachable(peer: "other", detail: "away")
+        #expect(writer.pause(after: away)?.state == .connecting)
+    }
+
+    @Test("who purges by age beside a note that can't be read is told which, where and what to do")
+    func purgedByAge() throws {
+        let scratch = Scratch()
+        do { _ = try Self.log(scratch) }
+        try Unreadable.damaged.put(scratch, "task")
+        let note = scratch.path + "/skein/needs/task"
+        func purge() throws -> [String] {
+            try RelayArchive(path: scratch.path).purge(
+                before: nil, olderSeconds: 0, isForced: false, now: Int64.max / 2)
+        }
+        let error = #expect(throws: RelayError.self) { try purge() }
+        let text = error.map { "\($0)" } ?? ""
+        for word in ["needed by task", note, "skein relay purge FOLDER --forget task --force"] {
+            #expect(text.contains(word), "\(text)")
+        }
+        let archive = try RelayArchive(path: scratch.path)
+        #expect(archive.unreadNotes.count == 1 && archive.files().count == 5)
+        #expect(throws: RelayError.self) { try archive.forget("other") }
+        try archive.forget("task", isDry: true)
+        #expect(try archive.needers == ["task"])
+        try archive.forget("task")
+        #expect(try archive.needers == [] && archive.unreadNotes.isEmpty)
+        #expect(try purge().count == 4)
     }
 }

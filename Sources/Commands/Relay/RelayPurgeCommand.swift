@@ -9,7 +9,8 @@ struct RelayPurgeCommand: AsyncParsableCommand {
         commandName: "purge",
         abstract: "Remove files of a relay log, oldest first.",
         discussion: "The newest file stays, and what a migration may have to read again, unless "
-            + "--force is given. With --older-than alone, what was put aside longer ago goes, too.")
+            + "--force is given. With --older-than alone, what was put aside longer ago goes, too. "
+            + "A note that can't be read keeps everything: --forget removes it, and no file.")
 
     @Argument(help: "The relay log's folder.")
     var folder: String?
@@ -32,6 +33,12 @@ struct RelayPurgeCommand: AsyncParsableCommand {
     @Flag(help: "Also files that a migration still needs.")
     var force = false
 
+    @Option(
+        help: ArgumentHelp(
+            "Forget what this migration needs, also where its note can't be read. With --force, "
+                + "and nothing else: it may be all that is left of it.", valueName: "task"))
+    var forget: String?
+
     @Flag(help: "Say what would be removed, and remove nothing.")
     var dryRun = false
 
@@ -48,6 +55,18 @@ struct RelayPurgeCommand: AsyncParsableCommand {
         if source != nil, dryRun {
             throw ValidationError("--dry-run is for a folder")
         }
+        if forget != nil {
+            guard source == nil else { throw ValidationError("--forget is for a folder") }
+            guard before == nil, olderThan == nil else {
+                throw ValidationError(
+                    "--forget removes no files: first --forget, then --before or --older-than")
+            }
+            guard force || dryRun else {
+                throw ValidationError(
+                    "what it needs may be all that is left of it: --forget takes --force, too")
+            }
+            return
+        }
         if before == nil, olderThan == nil {
             throw ValidationError("say which files: --before, --older-than, or both")
         }
@@ -57,18 +76,36 @@ struct RelayPurgeCommand: AsyncParsableCommand {
         if let source, let before { return try await purgeRelay(of: source, before: before) }
         guard let folder else { return }
         let now = wallClockMicroseconds()
-        let removed = try RelayArchive(path: folder).purge(
+        let archive = try RelayArchive(path: folder)
+        if let forget { return try forgetNote(of: forget, archive, now) }
+        let removed = try archive.purge(
             before: before, olderSeconds: olderThan, isForced: force, isDry: dryRun,
             now: now / 1_000_000)
+        // With --force nobody was asked.
+        let warnings = force ? [] : archive.unreadNotes
         if output == .json {
             var record = StatusRecord.begin("purge", now)
             record.set("dry_run", dryRun)
             record.set("removed", removed)
+            record.set("warnings", warnings)
             printData(record.description)
             return
         }
         for file in removed { printData("\(dryRun ? "would remove" : "removed") \(file)") }
         if removed.isEmpty { printData("nothing to remove") }
+        for warning in warnings { printData(TextFitting.printable("warning: \(warning)")) }
+    }
+
+    private func forgetNote(of task: String, _ archive: RelayArchive, _ now: Int64) throws {
+        try archive.forget(task, isDry: dryRun)
+        if output == .json {
+            var record = StatusRecord.begin("purge", now)
+            record.set("dry_run", dryRun)
+            record.set("forgotten", [task])
+            return printData(record.description)
+        }
+        printData(
+            TextFitting.printable("\(dryRun ? "would forget" : "forgot") what \(task) needs"))
     }
 }
 

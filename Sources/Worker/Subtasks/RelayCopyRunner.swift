@@ -164,16 +164,21 @@ final class RelayCopyRunner: Sendable {
             for warning in log.status.warnings where warned.insert(warning).inserted {
                 logger.warning("the relay log warns", metadata: ["reason": "\(warning)"])
             }
-            guard !log.needers.isEmpty else { continue }
-            log.forgetNeeds(rests.value)
-            guard log.status.state == .paused else { continue }
-            // Also one of a file that was removed by force, or that can't be read: it holds up all
-            // that follows. When it is not known who needs what just now, it is at the next look.
-            let given = (try? log.giveUpNeeds(of: log.needers)) ?? []
-            for task in given.sorted() {
-                logger.warning(
-                    "the relay log's copy is at its limit, and gives up what a task needs",
-                    metadata: ["task": "\(task)"])
+            do {
+                guard !(try log.needers.isEmpty) else { continue }
+                try log.forgetNeeds(rests.value)
+                let status = log.status
+                guard status.state == .paused, status.needsRoom else { continue }
+                // Also one of a file that was removed by force, or that can't be read: it holds up
+                // all that follows.
+                for task in try log.giveUpNeeds(of: log.needers).sorted() {
+                    logger.warning(
+                        "the relay log's copy is at its limit, and gives up what a task needs",
+                        metadata: ["task": "\(task)"])
+                }
+            } catch {
+                // Perhaps it is known at the next look.
+                log.warn("it can't be read who needs what of the relay log's copy: \(error)")
             }
         }
     }

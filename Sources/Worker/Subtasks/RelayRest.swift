@@ -108,11 +108,16 @@ final class RelayRest: Sendable {
         while !(await isOver.wait(upTo: .milliseconds(500))), !Task.isCancelled {
             let (order, newest) = orders.versioned
             let isDue = ContinuousClock.now >= next
-            let isNew = newest != version && order.tasks != nil
+            // Also without another order: what could not be read, or forgotten, may be by now.
+            let isAsked = order.tasks != nil && (isDue || newest != version)
             let goesOn = try await withThread("relay-house") {
                 log.answerRequests()
-                if isNew {
-                    log.forgetNeeds(order)
+                if isAsked {
+                    do {
+                        try log.forgetNeeds(order)
+                    } catch {
+                        log.warn("it can't be read who needs what of the relay log: \(error)")
+                    }
                     self.show(log)
                 }
                 return isDue ? self.purge(log) : true
@@ -227,13 +232,23 @@ final class RelayRest: Sendable {
 extension RelayLog {
     /// Forgets what nobody needs of this log any more, which is not the one of the source's worker.
     ///
-    /// Of a need that can't be read it is not known whether the other one has it.
-    func forgetNeeds(_ order: RelayRestOrder) {
-        let needs = needs
-        let over = needers.filter { task in
+    /// A need that can't be read may name any file that is here, of whichever server: the other one
+    /// must have what each of them would need.
+    ///
+    /// - Throws: when it can't be read who needs what: then nothing is forgotten.
+    func forgetNeeds(_ order: RelayRestOrder) throws {
+        let noted = try notedNeeds()
+        let newest = contents.compactMap { shelf in
+            shelf.files.last.map { (server: shelf.folder.server, file: $0.name) }
+        }
+        let over = try needers.filter { task in
             if let tasks = order.tasks, !tasks.contains(task) { return true }
-            guard let need = needs[task] else { return false }
-            return order.holding?.covers(task, from: need.file, of: need.folder.server) ?? false
+            guard let holding = order.holding else { return false }
+            if let need = noted.files[task] {
+                return holding.covers(task, from: need.file, of: need.folder.server)
+            }
+            guard noted.unread[task] != nil else { return false }
+            return newest.allSatisfy { holding.covers(task, from: $0.file, of: $0.server) }
         }
         forgetNeeds(of: over)
     }

@@ -168,29 +168,41 @@ final class SourceRunner: Sendable {
         }
     }
 
-    /// Keeps subtasks that rest, and tasks of which nobody knows whether they have one, from holding
-    /// up the others. What they need of the relay log stays for as long as there is room; when the
-    /// log has to pause, what nobody else needs of it is given up, and they read that from the source
-    /// when they go on.
+    /// Keeps subtasks that rest, tasks of which nobody knows whether they have one, and notes that
+    /// are nobody's, from holding up the others. What they need of the relay log stays for as long
+    /// as there is room; when the log has to pause for want of it, what nobody else needs is given
+    /// up, and they read that from the source when they go on.
     private func keepRoom() async {
         while !Task.isCancelled {
             try? await Task.sleep(for: .milliseconds(500))
             let (runners, relay) = state.withLock { ($0.subtasks, $0.relay?.relay) }
-            guard let relay, relay.log?.status.state == .paused else { continue }
+            guard let relay, let status = relay.log?.status, status.state == .paused,
+                status.needsRoom
+            else { continue }
             let resting = runners.filter { $0.value.isAtRest }
             guard resting.count < runners.count else { continue }
             var names = Set(resting.keys)
+            var known: Set<String>?
             if let order = orders.value {
                 // A task that has no runner just now may be about to get one.
                 names.formUnion(
                     order.unreadTasks.subtracting(runners.keys).subtracting(order.subtasks.keys))
+                known = names.union(runners.keys).union(order.subtasks.keys)
             }
-            let given = names
-            guard !given.isEmpty else { continue }
-            let lost = try? await withThread("relay-needs") { try relay.giveUpNeeds(of: given) }
+            let (given, all) = (names, known)
+            let lost = try? await withThread("relay-needs") {
+                try relay.giveUpNeeds(of: given, known: all)
+            }
             for task in (lost ?? []).sorted() {
                 if let runner = resting[task] {
                     runner.warnOfLostNeed()
+                } else if !given.contains(task) {
+                    logger.warning(
+                        """
+                        the relay log has reached its limit, and has given up what was noted for a \
+                        task that this source does not have
+                        """,
+                        metadata: ["source": "\(source)", "task": "\(task)"])
                 } else {
                     logger.warning(
                         """
