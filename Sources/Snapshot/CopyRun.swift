@@ -289,7 +289,7 @@ struct CopyRun: Sendable {
                 owned[$0] == nil && byTable[$0] == nil && !kept.contains($0)
             }.sorted()
             // A definition that was recorded says nothing of what the stream has made of a table.
-            changed += try await schema.outdated(
+            changed += try await schema.remade(
                 plan, anew.subtracting(changed), owned: Set(owned.keys), at: mark)
         }
         // What has columns that routes fill can't be created here: it is only emptied.

@@ -399,8 +399,7 @@ actor SchemaCopier {
                 ?? ShapeDifference.first(wanted, there, filled: constants.map(\.name))
     }
 
-    /// Those of some tables that are there by another definition than the source's is now, and so are
-    /// created again.
+    /// Those of some tables whose shape on the target is not what the source's is now.
     ///
     /// - Parameters:
     ///   - owned: tables that this subtask has created.
@@ -507,7 +506,7 @@ actor SchemaCopier {
         return Set(unique.0) == Set(unique.1) ? nil : "its unique keys differ"
     }
 
-    private func definition(_ name: TableName, _ source: Connection) throws -> String {
+    func definition(_ name: TableName, _ source: Connection) throws -> String {
         do {
             let row = try source.rows("SHOW CREATE TABLE \(name.quoted)").first
             guard let text = row?[1] else { throw SnapshotError.tableMissing(name) }
