@@ -280,11 +280,14 @@ actor SchemaCopier {
             guard let definition = owned[table.name], let shape = there[table.target] else {
                 continue
             }
-            let names = Set(shape.keys.map { quoteIdentifier($0.name) })
+            // A table that was emptied and not made anew is recorded as it was created once: what the
+            // source has dropped of it since is lacked by nobody.
+            let lacked = Set(table.shape.keys.map(\.name)).subtracting(shape.keys.map(\.name))
+            let names = Set(lacked.map { quoteIdentifier($0) })
             let lacking = try adapted(definition, table).items.filter { item in
                 let tokens = DefinitionToken.parse(item)
                 return tokens.first?.word == "KEY" && tokens.count > 1
-                    && !names.contains(tokens[1].text)
+                    && names.contains(tokens[1].text)
             }
             if !lacking.isEmpty { out[table.name] = lacking }
         }

@@ -169,7 +169,14 @@ import Testing
         let stored = StoredObjects(meta: meta, key: f.configuration.key)
         let connection = try Connection(f.configuration.target)
         // As if the stream had altered or created it since.
-        let made = "CREATE TABLE `a` (\n  `id` int(11) NOT NULL,\n  PRIMARY KEY (`id`)\n)"
+        let made = """
+            CREATE TABLE `a` (
+              `id` int(11) NOT NULL,
+              `gone` int(11) DEFAULT NULL,
+              PRIMARY KEY (`id`),
+              KEY `i1` (`gone`)
+            )
+            """
         try connection.execute(
             isRecorded
                 ? stored.storeStatement(
@@ -200,6 +207,11 @@ import Testing
             try f.target.sql(
                 "SELECT TABLE_COMMENT FROM information_schema.TABLES "
                     + "WHERE TABLE_SCHEMA='\(f.schema)' AND TABLE_NAME='a'") == "there\n")
+        // Nor did it get back what the stream has taken from it.
+        #expect(
+            try f.target.sql(
+                "SELECT DISTINCT INDEX_NAME FROM information_schema.STATISTICS "
+                    + "WHERE TABLE_SCHEMA='\(f.schema)' AND TABLE_NAME='a'") == "PRIMARY\n")
     }
 
     @Test(arguments: ["copy", "follow"])
