@@ -315,6 +315,7 @@ struct CopyRun: Sendable {
             guard isTheirs || dropped.contains(target) else { continue }
             throw SharedTarget.refusal(target, "must start over", meta: configuration.meta)
         }
+        try await requireTied(tables, followed)
         // Why they start over may not be seen any more by a run that finds them half emptied: a
         // definition, or a name, can change back.
         try await mustStartOver(tables)
@@ -323,6 +324,20 @@ struct CopyRun: Sendable {
         try await control.forget(tables, dropped: changed)
         for table in changed { owned[table] = nil }
         return chunks.filter { !anew.contains($0.table) }
+    }
+
+    /// Has the next run begin with tables that start over because of what they are merged with, where
+    /// they were followed as yet: what foreign keys tie to them starts over along with them, or has
+    /// to be created anew beside them, and that was looked for as if they stayed.
+    private func requireTied(_ tables: [TableName], _ followed: Set<TableName>) async throws {
+        let known = Set(plan.exactGroups.flatMap { $0 })
+        guard tables.contains(where: { followed.contains($0) && !known.contains($0) }) else {
+            return
+        }
+        // The next run takes none of them for followed: it has more to start over, or goes on.
+        try await mustStartOver(tables)
+        throw SnapshotError.startsOver(
+            tables, detail: "they go to one table of the target, of which one must be copied again")
     }
 
     /// Makes durable that tables start over before anything else happens to them.
