@@ -34,8 +34,7 @@ extension TableCatalog {
         let forecast = CopyForecast(
             mark: state.tables.filter { mapping.selects($0.key) },
             now: (after ?? state).tables.filter { mapping.selects($0.key) })
-        // A task that goes into existing tables makes none of them anew.
-        let again = forecast.copied(with: table, makesTables: ownTargets == nil)
+        let again = forecast.copied(with: table)
         for name in [table] + again.emptied.subtracting([table]).sorted() {
             let isRemade = after == nil || ownTargets != nil || forecast.differs(name)
             if let rows = try otherRows(beside: name, isRemade: isRemade) { return (name, rows) }
@@ -62,21 +61,17 @@ struct CopyForecast {
 
     /// The followed tables that are copied with one, which is among them, and those that are since
     /// others can't be created beside them.
-    ///
-    /// - Parameter makesTables: whether tables are made anew by today's definitions.
     func copied(
-        with table: TableName, makesTables: Bool
+        with table: TableName
     ) -> (emptied: Set<TableName>, outgrown: Set<TableName>) {
         var emptied: Set<TableName> = [table]
         var outgrown: Set<TableName> = []
         while true {
             let count = emptied.count
             emptied.formUnion(tied(to: emptied))
-            if makesTables {
-                let found = self.outgrown(besides: emptied)
-                outgrown.formUnion(found)
-                emptied.formUnion(found)
-            }
+            let found = self.outgrown(besides: emptied)
+            outgrown.formUnion(found)
+            emptied.formUnion(found)
             if emptied.count == count { return (emptied, outgrown) }
         }
     }

@@ -144,25 +144,46 @@ struct CopyRun: Sendable {
         _ followed: Set<TableName>, _ mark: [TableShape], _ chunks: [ChunkRecord],
         _ objects: [StoredObject], _ earlier: TableIdentities
     ) throws {
+        // Into tables that exist, what is there is not created: it is looked at before.
+        guard !configuration.intoExisting else { return }
+        try requireMet(followed, mark, chunks, objects, earlier, beside: [], ownTargets: nil)
+    }
+
+    /// The same in a migration into tables that exist.
+    private func requireMetThere(
+        _ followed: Set<TableName>, _ mark: [TableShape], _ chunks: [ChunkRecord],
+        _ objects: [StoredObject], _ earlier: TableIdentities
+    ) async throws {
+        guard configuration.intoExisting, !followed.isEmpty else { return }
+        let own = try plan.targets(recordedIn: objects)
+        let others = plan.tables.filter {
+            !followed.contains($0.name) && !own.contains($0.target)
+        }
+        let there = try await schema.present(others.map(\.target))
+        let kept = Set(others.filter { there.contains($0.target) }.map(\.name))
+        try requireMet(followed, mark, chunks, objects, earlier, beside: kept, ownTargets: own)
+    }
+
+    /// - Parameters:
+    ///   - others: tables that are not followed, and stay as their users have made them.
+    ///   - ownTargets: tables of the target without rows that were there before; `nil` for all.
+    private func requireMet(
+        _ followed: Set<TableName>, _ mark: [TableShape], _ chunks: [ChunkRecord],
+        _ objects: [StoredObject], _ earlier: TableIdentities, beside others: Set<TableName>,
+        ownTargets: Set<TableName>?
+    ) throws {
         let restart = Set(objects.filter { $0.kind == .restart }.map(\.name))
         // Those that are tied to what comes start over anyway.
         let kept = followed.subtracting(plan.exactGroups.flatMap { $0 })
         // What is whole is there as it was read.
         let made = plan.keeping(earlier, of: Self.whole(chunks).subtracting(restart))
+            .without(others)
         let outgrown = made.outgrown(kept, at: mark)
+        guard !outgrown.isEmpty else { return }
         // What can't start over must not be told to.
-        guard !configuration.intoExisting, !outgrown.isEmpty else { return }
-        for table in outgrown {
-            let route = try plan.mapping.route(of: table)
-            guard !route.extracted.isEmpty || plan.mapping.mayBeShared(target: route.target) else {
-                continue
-            }
-            throw SnapshotError.targetExists(
-                route.target,
-                detail: "a table that comes can't be created beside it before changes of \(table) "
-                    + "have been followed, and it can't be copied again: take the table that comes "
-                    + "out again, and in when they have been")
-        }
+        let refusal = try all.refusal(
+            outgrown, startOverWith: followed, at: mark, ownTargets: ownTargets)
+        if let refusal { throw refusal }
         throw SnapshotError.startsOver(
             outgrown,
             detail: "foreign keys tie it to a table that comes, by what has changed since")
@@ -233,6 +254,7 @@ struct CopyRun: Sendable {
         isFirst: Bool, _ earlier: TableIdentities, _ now: TableIdentities,
         followed: Set<TableName>, at mark: [TableShape]
     ) async throws -> [ChunkRecord] {
+        try await requireMetThere(followed, mark, chunks, objects, earlier)
         let restart = Set(objects.filter { $0.kind == .restart }.map(\.name))
         var anew = restart
         // Once changes have been applied, they will drop what the source has no more, but for what
