@@ -40,8 +40,11 @@ extension TableCatalog {
             if let rows = try otherRows(beside: name, isRemade: isRemade) { return (name, rows) }
         }
         for name in again.outgrown.sorted() {
-            guard try mapping.mayBeShared(target: target(of: name)) else { continue }
-            return (name, Self.rowsOfOthers)
+            let route = try route(of: name)
+            if mapping.mayBeShared(target: route.target) { return (name, Self.rowsOfOthers) }
+            // Its users have made it, and it would have to be another one.
+            guard !route.extracted.isEmpty else { continue }
+            return (name, "a table with columns that a route fills, which is not made here")
         }
         return nil
     }

@@ -39,13 +39,25 @@ struct CopiedParentTests {
     ///   - own: tables without rows of others on the target; `nil` for all.
     ///   - isShared: whether other sources may write to the same tables.
     ///   - othersWrite: whether they have.
+    ///   - filled: one with a column that a route fills.
     private static func catalog(
         _ tables: [TableShape], copied: [String: Int], inside: String? = nil,
         objectsFrom: Int? = nil, own: [String]? = nil, isShared: Bool = false,
-        othersWrite: Bool = false
+        othersWrite: Bool = false, filled: String? = nil
     ) throws -> TableCatalog {
         let selection = TableSelection(tables: [try #require(TablePattern("shop.*"))])
         var mapping = TableMapping(selection)
+        if let filled {
+            mapping = try TableMapping(
+                SourceRules(
+                    tables: BlockAllowList(doSchemas: ["shop"]),
+                    routes: [
+                        RouteRule(
+                            name: "filled", schemaPattern: "shop", tablePattern: filled,
+                            targetSchema: "shop", targetTable: filled,
+                            extractTable: RouteRule.Extraction(pattern: "(.*)", column: "origin"))
+                    ]))
+        }
         if isShared { mapping.share(with: ["other": TableMapping(selection)]) }
         let rig = StatementHandlerTests.Rig()
         var state = SchemaState()
@@ -283,6 +295,26 @@ struct CopiedParentTests {
         #expect(try outcome(wide, alone, ["c": 9], own: ["c", "f"]) == "f again")
         // What needs no copy is carried as ever.
         #expect(try outcome("TRUNCATE TABLE f", tied, ["c": 9, "f": 1], own: []) == "carried")
+    }
+
+    @Test("what routes fill is not sent to a copy that would have to make it anew")
+    func filledChild() throws {
+        func outcome(_ sql: String, filled: String) throws -> String {
+            let tables = [Self.table("f"), Self.table("c", ["f"])]
+            let catalog = try Self.catalog(tables, copied: ["c": 9, "f": 1], filled: filled)
+            do {
+                _ = try Self.decide(sql, catalog)
+                return "carried"
+            } catch ReplicationError.changedDuringCopy(let table, _) {
+                return "\(table.name) again"
+            } catch ReplicationError.unsupported(_, let detail) {
+                return detail.contains("columns that a route fills") ? "refused" : detail
+            }
+        }
+        let wide = "ALTER TABLE f MODIFY id BIGINT NOT NULL"
+        #expect(try outcome(wide, filled: "c") == "refused")
+        #expect(try outcome(wide, filled: "other") == "f again")
+        #expect(try outcome("RENAME TABLE f TO g", filled: "c") == "f again")
     }
 
     @Test("a table that gets one like it in its place is copied again where others may write")
