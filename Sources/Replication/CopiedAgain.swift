@@ -36,7 +36,9 @@ extension TableCatalog {
             now: (after ?? state).tables.filter { mapping.selects($0.key) })
         let again = forecast.copied(with: table)
         for name in [table] + again.emptied.subtracting([table]).sorted() {
-            let isRemade = after == nil || ownTargets != nil || forecast.differs(name)
+            let isRemade =
+                try after == nil || ownTargets != nil || forecast.differs(name)
+                || isAltered(name, since: forecast.mark[name])
             if let rows = try otherRows(beside: name, isRemade: isRemade) { return (name, rows) }
         }
         for name in again.outgrown.sorted() {
@@ -47,6 +49,13 @@ extension TableCatalog {
             return (name, "a table with columns that a route fills, which is not made here")
         }
         return nil
+    }
+
+    /// Whether the source has altered a table that others may write to by a statement which is still
+    /// to come: the copy compares what it is there with the mark.
+    private func isAltered(_ table: TableName, since mark: TableShape?) throws -> Bool {
+        guard let mark, mapping.mayBeShared(target: try target(of: table)) else { return false }
+        return try isChangedOnSource(table, mark)
     }
 }
 

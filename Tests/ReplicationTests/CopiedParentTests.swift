@@ -319,10 +319,16 @@ struct CopiedParentTests {
 
     @Test("a table that gets one like it in its place is copied again where others may write")
     func swapped() throws {
-        func outcome(_ other: TableShape, othersWrite: Bool) throws -> String {
+        func outcome(
+            _ other: TableShape, othersWrite: Bool, isShared: Bool = true, altered: String = ""
+        ) throws -> String {
             let catalog = try Self.catalog(
-                [Self.table("f"), other], copied: ["c": 9], isShared: true,
+                [Self.table("f"), other], copied: ["c": 9], isShared: isShared,
                 othersWrite: othersWrite)
+            catalog.isChangedOnSource = { table, mark in
+                #expect(mark == Self.table(table.name))
+                return table.name == altered
+            }
             do {
                 _ = try Self.decide("RENAME TABLE f TO x, c TO f, x TO c", catalog)
                 return "carried"
@@ -337,6 +343,11 @@ struct CopiedParentTests {
         other.columns.append(ColumnShape(name: "more", type: ColumnType(.int)))
         #expect(try outcome(same, othersWrite: false) == "f again")
         #expect(try outcome(same, othersWrite: true) == "refused")
+        // A statement that is still to come has made it another one on the source.
+        #expect(try outcome(same, othersWrite: false, altered: "f") == "refused")
+        #expect(try outcome(same, othersWrite: false, altered: "other") == "f again")
+        #expect(
+            try outcome(same, othersWrite: false, isShared: false, altered: "f") == "f again")
         // It would be made anew, and what others write then would go with it.
         #expect(try outcome(other, othersWrite: false) == "refused")
     }
