@@ -154,7 +154,8 @@ expression-filter: {none: {schema: light, table: noise, insert-value-expr: k > 0
     kill -KILL "${worker[w0]}" 2> /dev/null || true
     wait "${worker[w0]}" 2> /dev/null || true
     stop source
-    rm -rf "$folder"/target.*
+    # The next part begins a cluster of its own.
+    rm -rf "$folder"/target.* "$folder/workers"
 
     echo "  $count transactions; $changed rows, $((bytes / 1000000)) MB, for the expression"
     show 'without rules' rules.plain.rate 'txn/s'

@@ -34,17 +34,28 @@ extension TableCatalog {
         let forecast = CopyForecast(
             mark: state.tables.filter { mapping.selects($0.key) },
             now: (after ?? state).tables.filter { mapping.selects($0.key) })
-        // A task that goes into existing tables makes none of them anew.
-        let again = forecast.copied(with: table, makesTables: ownTargets == nil)
+        let again = forecast.copied(with: table)
         for name in [table] + again.emptied.subtracting([table]).sorted() {
-            let isRemade = after == nil || ownTargets != nil || forecast.differs(name)
+            let isRemade =
+                try after == nil || ownTargets != nil || forecast.differs(name)
+                || isAltered(name, since: forecast.mark[name])
             if let rows = try otherRows(beside: name, isRemade: isRemade) { return (name, rows) }
         }
         for name in again.outgrown.sorted() {
-            guard try mapping.mayBeShared(target: target(of: name)) else { continue }
-            return (name, Self.rowsOfOthers)
+            let route = try route(of: name)
+            if mapping.mayBeShared(target: route.target) { return (name, Self.rowsOfOthers) }
+            // Its users have made it, and it would have to be another one.
+            guard !route.extracted.isEmpty else { continue }
+            return (name, "a table with columns that a route fills, which is not made here")
         }
         return nil
+    }
+
+    /// Whether the source has altered a table that others may write to by a statement which is still
+    /// to come: the copy compares what it is there with the mark.
+    private func isAltered(_ table: TableName, since mark: TableShape?) throws -> Bool {
+        guard let mark, mapping.mayBeShared(target: try target(of: table)) else { return false }
+        return try isChangedOnSource(table, mark)
     }
 }
 
@@ -62,21 +73,17 @@ struct CopyForecast {
 
     /// The followed tables that are copied with one, which is among them, and those that are since
     /// others can't be created beside them.
-    ///
-    /// - Parameter makesTables: whether tables are made anew by today's definitions.
     func copied(
-        with table: TableName, makesTables: Bool
+        with table: TableName
     ) -> (emptied: Set<TableName>, outgrown: Set<TableName>) {
         var emptied: Set<TableName> = [table]
         var outgrown: Set<TableName> = []
         while true {
             let count = emptied.count
             emptied.formUnion(tied(to: emptied))
-            if makesTables {
-                let found = self.outgrown(besides: emptied)
-                outgrown.formUnion(found)
-                emptied.formUnion(found)
-            }
+            let found = self.outgrown(besides: emptied)
+            outgrown.formUnion(found)
+            emptied.formUnion(found)
             if emptied.count == count { return (emptied, outgrown) }
         }
     }

@@ -281,6 +281,14 @@ public final class ReplicationEngine: Sendable {
         catalog.othersWrite = { [options = configuration.target] table in
             try others.write(to: table, Connection(options))
         }
+        catalog.isChangedOnSource = { [options = configuration.source] table, mark in
+            do {
+                let now = try SchemaReader(Connection(options)).shape(of: table)
+                return now?.withNamelessForeignKeys != mark.withNamelessForeignKeys
+            } catch is UnknownColumnType {
+                return true
+            }
+        }
         (catalog.stopped, catalog.decisions) = try StatementDecisions(
             meta: configuration.meta, key: configuration.key
         ).read(target)

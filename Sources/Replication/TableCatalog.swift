@@ -42,6 +42,8 @@ final class TableCatalog {
     let ownTargets: Set<TableName>?
     /// Whether other sources of the task write to a table of the target.
     var othersWrite: (TableName) throws -> Bool = { _ in false }
+    /// Whether a table is not on the source now what it was at the mark.
+    var isChangedOnSource: (TableName, TableShape) throws -> Bool = { _, _ in false }
     /// What lies before it says nothing of views and routines: they were copied behind that. `nil`
     /// where the mark has passed it.
     private let objectsFrom: SourcePosition?

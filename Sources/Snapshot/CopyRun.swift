@@ -144,25 +144,46 @@ struct CopyRun: Sendable {
         _ followed: Set<TableName>, _ mark: [TableShape], _ chunks: [ChunkRecord],
         _ objects: [StoredObject], _ earlier: TableIdentities
     ) throws {
+        // Into tables that exist, what is there is not created: it is looked at before.
+        guard !configuration.intoExisting else { return }
+        try requireMet(followed, mark, chunks, objects, earlier, beside: [], ownTargets: nil)
+    }
+
+    /// The same in a migration into tables that exist.
+    private func requireMetThere(
+        _ followed: Set<TableName>, _ mark: [TableShape], _ chunks: [ChunkRecord],
+        _ objects: [StoredObject], _ earlier: TableIdentities
+    ) async throws {
+        guard configuration.intoExisting, !followed.isEmpty else { return }
+        let own = try plan.targets(recordedIn: objects)
+        let others = plan.tables.filter {
+            !followed.contains($0.name) && !own.contains($0.target)
+        }
+        let there = try await schema.present(others.map(\.target))
+        let kept = Set(others.filter { there.contains($0.target) }.map(\.name))
+        try requireMet(followed, mark, chunks, objects, earlier, beside: kept, ownTargets: own)
+    }
+
+    /// - Parameters:
+    ///   - others: tables that are not followed, and stay as their users have made them.
+    ///   - ownTargets: tables of the target without rows that were there before; `nil` for all.
+    private func requireMet(
+        _ followed: Set<TableName>, _ mark: [TableShape], _ chunks: [ChunkRecord],
+        _ objects: [StoredObject], _ earlier: TableIdentities, beside others: Set<TableName>,
+        ownTargets: Set<TableName>?
+    ) throws {
         let restart = Set(objects.filter { $0.kind == .restart }.map(\.name))
         // Those that are tied to what comes start over anyway.
         let kept = followed.subtracting(plan.exactGroups.flatMap { $0 })
         // What is whole is there as it was read.
         let made = plan.keeping(earlier, of: Self.whole(chunks).subtracting(restart))
+            .without(others)
         let outgrown = made.outgrown(kept, at: mark)
+        guard !outgrown.isEmpty else { return }
         // What can't start over must not be told to.
-        guard !configuration.intoExisting, !outgrown.isEmpty else { return }
-        for table in outgrown {
-            let route = try plan.mapping.route(of: table)
-            guard !route.extracted.isEmpty || plan.mapping.mayBeShared(target: route.target) else {
-                continue
-            }
-            throw SnapshotError.targetExists(
-                route.target,
-                detail: "a table that comes can't be created beside it before changes of \(table) "
-                    + "have been followed, and it can't be copied again: take the table that comes "
-                    + "out again, and in when they have been")
-        }
+        let refusal = try all.refusal(
+            outgrown, startOverWith: followed, at: mark, ownTargets: ownTargets)
+        if let refusal { throw refusal }
         throw SnapshotError.startsOver(
             outgrown,
             detail: "foreign keys tie it to a table that comes, by what has changed since")
@@ -233,6 +254,7 @@ struct CopyRun: Sendable {
         isFirst: Bool, _ earlier: TableIdentities, _ now: TableIdentities,
         followed: Set<TableName>, at mark: [TableShape]
     ) async throws -> [ChunkRecord] {
+        try await requireMetThere(followed, mark, chunks, objects, earlier)
         let restart = Set(objects.filter { $0.kind == .restart }.map(\.name))
         var anew = restart
         // Once changes have been applied, they will drop what the source has no more, but for what
@@ -289,7 +311,7 @@ struct CopyRun: Sendable {
                 owned[$0] == nil && byTable[$0] == nil && !kept.contains($0)
             }.sorted()
             // A definition that was recorded says nothing of what the stream has made of a table.
-            changed += try await schema.outdated(
+            changed += try await schema.remade(
                 plan, anew.subtracting(changed), owned: Set(owned.keys), at: mark)
         }
         // What has columns that routes fill can't be created here: it is only emptied.
@@ -315,6 +337,7 @@ struct CopyRun: Sendable {
             guard isTheirs || dropped.contains(target) else { continue }
             throw SharedTarget.refusal(target, "must start over", meta: configuration.meta)
         }
+        try await requireTied(tables, followed)
         // Why they start over may not be seen any more by a run that finds them half emptied: a
         // definition, or a name, can change back.
         try await mustStartOver(tables)
@@ -323,6 +346,20 @@ struct CopyRun: Sendable {
         try await control.forget(tables, dropped: changed)
         for table in changed { owned[table] = nil }
         return chunks.filter { !anew.contains($0.table) }
+    }
+
+    /// Has the next run begin with tables that start over because of what they are merged with, where
+    /// they were followed as yet: what foreign keys tie to them starts over along with them, or has
+    /// to be created anew beside them, and that was looked for as if they stayed.
+    private func requireTied(_ tables: [TableName], _ followed: Set<TableName>) async throws {
+        let known = Set(plan.exactGroups.flatMap { $0 })
+        guard tables.contains(where: { followed.contains($0) && !known.contains($0) }) else {
+            return
+        }
+        // The next run takes none of them for followed: it has more to start over, or goes on.
+        try await mustStartOver(tables)
+        throw SnapshotError.startsOver(
+            tables, detail: "they go to one table of the target, of which one must be copied again")
     }
 
     /// Makes durable that tables start over before anything else happens to them.

@@ -280,11 +280,14 @@ actor SchemaCopier {
             guard let definition = owned[table.name], let shape = there[table.target] else {
                 continue
             }
-            let names = Set(shape.keys.map { quoteIdentifier($0.name) })
+            // A table that was emptied and not made anew is recorded as it was created once: what the
+            // source has dropped of it since is lacked by nobody.
+            let lacked = Set(table.shape.keys.map(\.name)).subtracting(shape.keys.map(\.name))
+            let names = Set(lacked.map { quoteIdentifier($0) })
             let lacking = try adapted(definition, table).items.filter { item in
                 let tokens = DefinitionToken.parse(item)
                 return tokens.first?.word == "KEY" && tokens.count > 1
-                    && !names.contains(tokens[1].text)
+                    && names.contains(tokens[1].text)
             }
             if !lacking.isEmpty { out[table.name] = lacking }
         }
@@ -399,8 +402,7 @@ actor SchemaCopier {
                 ?? ShapeDifference.first(wanted, there, filled: constants.map(\.name))
     }
 
-    /// Those of some tables that are there by another definition than the source's is now, and so are
-    /// created again.
+    /// Those of some tables whose shape on the target is not what the source's is now.
     ///
     /// - Parameters:
     ///   - owned: tables that this subtask has created.
@@ -507,7 +509,7 @@ actor SchemaCopier {
         return Set(unique.0) == Set(unique.1) ? nil : "its unique keys differ"
     }
 
-    private func definition(_ name: TableName, _ source: Connection) throws -> String {
+    func definition(_ name: TableName, _ source: Connection) throws -> String {
         do {
             let row = try source.rows("SHOW CREATE TABLE \(name.quoted)").first
             guard let text = row?[1] else { throw SnapshotError.tableMissing(name) }

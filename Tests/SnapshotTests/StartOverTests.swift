@@ -16,7 +16,8 @@ import Testing
         let mapping: TableMapping
         let meta: String
 
-        init(_ schema: String) async throws {
+        /// - Parameter more: further statements for the source.
+        init(_ schema: String, _ more: String = "") async throws {
             meta = "\(schema)_meta"
             copy = try await CopyFixture(
                 schema, meta: meta,
@@ -24,13 +25,16 @@ import Testing
                 CREATE TABLE part_1 (id INT PRIMARY KEY, v INT);
                 CREATE TABLE part_2 LIKE part_1;
                 INSERT INTO part_1 VALUES (1,1),(2,2); INSERT INTO part_2 VALUES (7,7),(8,8);
+                \(more)
                 """)
             copy.configuration.chunkRows = 1
             try copy.target.sql("DROP DATABASE IF EXISTS \(schema)_new")
             mapping = try TableMapping(
                 SourceRules(
                     tables: BlockAllowList(
-                        doTables: [BlockAllowList.Table(schema: schema, name: "part_*")]),
+                        doTables: ["part_*", "child"].map {
+                            BlockAllowList.Table(schema: schema, name: $0)
+                        }),
                     routes: [
                         RouteRule(
                             name: "parts", schemaPattern: schema, tablePattern: "part_*",
@@ -75,6 +79,42 @@ import Testing
             await #expect { try await run() } throws: { "\($0)".contains("killed") }
             try connection.execute("DROP TRIGGER \(meta).killed")
         }
+    }
+
+    @Test func `what starts over with what it is merged with takes along what actions tie to it`()
+        async throws
+    {
+        let merged = try await Merged(
+            "snap_anew_tied",
+            """
+            CREATE TABLE child (id INT PRIMARY KEY, p INT,
+                FOREIGN KEY (p) REFERENCES part_2 (id) ON DELETE CASCADE);
+            INSERT INTO child VALUES (70,7),(80,8);
+            """)
+        let f = merged.copy
+        try await merged.run()
+        // All of them are followed; then one must be copied again.
+        let stored = StoredObjects(meta: f.configuration.meta, key: f.configuration.key)
+        let connection = try Connection(f.configuration.target)
+        try connection.execute("UPDATE \(merged.meta).subtask SET phase='copy'")
+        try connection.execute(
+            stored.storeStatement(
+                StoredObject(kind: .restart, name: f.table("part_1"), definition: [])))
+        // What the action does to the child no binlog tells.
+        try f.source.sql("DELETE FROM part_2 WHERE id=7", database: f.schema)
+        await #expect {
+            try await merged.run()
+        } throws: { error in
+            (error as? SnapshotError)?.isRetryable == true
+        }
+        // Nothing has gone as yet.
+        #expect(try merged.ids() == "1,2,7,8\n")
+        try await merged.run()
+        #expect(try merged.ids() == "1,2,8\n")
+        #expect(
+            try f.target.sql("SELECT id FROM child ORDER BY id", database: f.schema) == "80\n")
+        let views = try (f.chunks("part_2") + f.chunks("child")).map(\.snapshot)
+        #expect(Set(views).count == 1)
     }
 
     enum Reason: String, CaseIterable, Sendable {
@@ -169,7 +209,14 @@ import Testing
         let stored = StoredObjects(meta: meta, key: f.configuration.key)
         let connection = try Connection(f.configuration.target)
         // As if the stream had altered or created it since.
-        let made = "CREATE TABLE `a` (\n  `id` int(11) NOT NULL,\n  PRIMARY KEY (`id`)\n)"
+        let made = """
+            CREATE TABLE `a` (
+              `id` int(11) NOT NULL,
+              `gone` int(11) DEFAULT NULL,
+              PRIMARY KEY (`id`),
+              KEY `i1` (`gone`)
+            )
+            """
         try connection.execute(
             isRecorded
                 ? stored.storeStatement(
@@ -200,6 +247,11 @@ import Testing
             try f.target.sql(
                 "SELECT TABLE_COMMENT FROM information_schema.TABLES "
                     + "WHERE TABLE_SCHEMA='\(f.schema)' AND TABLE_NAME='a'") == "there\n")
+        // Nor did it get back what the stream has taken from it.
+        #expect(
+            try f.target.sql(
+                "SELECT DISTINCT INDEX_NAME FROM information_schema.STATISTICS "
+                    + "WHERE TABLE_SCHEMA='\(f.schema)' AND TABLE_NAME='a'") == "PRIMARY\n")
     }
 
     @Test(arguments: ["copy", "follow"])
