@@ -299,7 +299,8 @@ private struct Neighbours: RelayExchange {
             }
             // Nobody has it any more.
             try await Self.opened(server, folder, ["task": first], readers: ["task"]) { log in
-                #expect(try log.needers == ["task"])
+                let needers = try log.needers
+                #expect(needers == ["task"])
             }
         }
     }
