@@ -337,7 +337,7 @@ struct CopyRun: Sendable {
             guard isTheirs || dropped.contains(target) else { continue }
             throw SharedTarget.refusal(target, "must start over", meta: configuration.meta)
         }
-        try await requireTied(tables, followed)
+        try await requireTied(tables, followed, mark)
         // Why they start over may not be seen any more by a run that finds them half emptied: a
         // definition, or a name, can change back.
         try await mustStartOver(tables)
@@ -351,11 +351,16 @@ struct CopyRun: Sendable {
     /// Has the next run begin with tables that start over because of what they are merged with, where
     /// they were followed as yet: what foreign keys tie to them starts over along with them, or has
     /// to be created anew beside them, and that was looked for as if they stayed.
-    private func requireTied(_ tables: [TableName], _ followed: Set<TableName>) async throws {
+    private func requireTied(
+        _ tables: [TableName], _ followed: Set<TableName>, _ mark: [TableShape]
+    ) async throws {
         let known = Set(plan.exactGroups.flatMap { $0 })
-        guard tables.contains(where: { followed.contains($0) && !known.contains($0) }) else {
-            return
-        }
+        let tied = plan.tied(by: mark)
+        guard
+            tables.contains(where: {
+                followed.contains($0) && tied.contains($0) && !known.contains($0)
+            })
+        else { return }
         // The next run takes none of them for followed: it has more to start over, or goes on.
         try await mustStartOver(tables)
         throw SnapshotError.startsOver(

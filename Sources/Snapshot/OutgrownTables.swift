@@ -13,6 +13,17 @@ extension SnapshotPlan {
         return out
     }
 
+    /// Tables that foreign keys tie to another one, by now or as of the mark.
+    func tied(by mark: [TableShape]) -> Set<TableName> {
+        var out: Set<TableName> = []
+        for table in tables.map(\.shape) + mark {
+            for key in table.foreignKeys where key.parent != table.name {
+                out.formUnion([key.parent, table.name])
+            }
+        }
+        return out
+    }
+
     /// Why outgrown tables can't start over: one of them can't be made anew, or what is copied again
     /// with it can't be emptied; `nil` when all can.
     ///
