@@ -82,7 +82,9 @@ struct RemoteReaderTests {
         else { exit(2) }
         let seen = Seen()
         do {
-            try await asking(port, server: ServerUUID(words[1])) { remote in
+            // A busy machine may bring nothing through between two cuts for as long as these last.
+            try await asking(port, server: ServerUUID(words[1]), patience: .seconds(180)) {
+                remote in
                 // A cut at the very start is told: whoever asks may ask somebody else.
                 var opened: (any EventReader)?
                 while opened == nil {
@@ -95,7 +97,7 @@ struct RemoteReaderTests {
                 }
                 guard let reader = opened else { return }
                 try await with([{ while true { seen.take(try await reader.next()) } }]) {
-                    try await wait(.seconds(120), for: "the end") {
+                    try await wait(.seconds(240), for: "the end") {
                         let text = try? String(contentsOfFile: words[3] + ".end", encoding: .utf8)
                         guard let end = text.flatMap({ BinlogPosition($0) }) else { return false }
                         return seen.end.map { $0 >= end } ?? false
