@@ -11,6 +11,8 @@ extension MigrationSettings {
         /// Where no rules say it.
         var selection: TableSelection?
         var followsOnlineDDL: Bool?
+        /// What rows must meet.
+        var condition: String?
     }
 
     /// What chooses the tables, views and the like of a dump, the same wherever it is asked for.
@@ -25,6 +27,7 @@ extension MigrationSettings {
             choice.selection = selection
             choice.followsOnlineDDL = followsOnlineDDL
         }
+        choice.condition = files?.condition
         let earlier = try digest(of: choice)
         // Any pattern of a list may match, and how often or where it is written says nothing.
         choice.tables = choice.tables?.inOneOrder

@@ -18,6 +18,8 @@ public struct FileTransfer: Sendable, Hashable {
     public var fileBytes = 64 << 20
     /// Of a dump: rows after which it does; `nil` for any number.
     public var rowsPerFile: Int?
+    /// Of a dump: a condition that rows of every table must meet; `nil` for all rows.
+    public var condition: String?
     /// Of a dump: bytes that a statement aims at; `nil` chooses.
     public var statementBytes: Int?
     /// Of a load: the time zone of TIMESTAMP values in files that name none.

@@ -9,6 +9,8 @@ public enum SnapshotError: Error, Sendable, Hashable, CustomStringConvertible {
     case tableAppeared(TableName)
     /// A table that does not exist on the source any more. Trying again plans without it.
     case tableMissing(TableName)
+    /// The source can't choose a table's rows by the condition that was given.
+    case condition(TableName, detail: String)
     /// The target did not take rows as they were sent.
     case rowsChanged(TableName, detail: String)
     /// A row is larger than the target takes.
@@ -43,6 +45,8 @@ public enum SnapshotError: Error, Sendable, Hashable, CustomStringConvertible {
             "\(table): was created while the copy was prepared; it is planned anew"
         case .tableMissing(let table):
             "\(table): not on the source any more; leave it out, or create it again"
+        case .condition(let table, let detail):
+            "\(table): its rows can't be chosen by the condition that was given: \(detail)"
         case .rowsChanged(let table, let detail):
             "\(table): the target would not hold the rows as the source has them: \(detail)"
         case .rowTooLarge(let table, let bytes, let limit):

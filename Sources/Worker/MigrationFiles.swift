@@ -71,6 +71,7 @@ extension Migration {
         configuration.readers = files.connections
         configuration.fileBytes = files.fileBytes
         configuration.rowsPerFile = files.rowsPerFile.map { UInt64($0) }
+        configuration.condition = files.condition
         if let bytes = files.statementBytes { configuration.statementBytes = bytes }
         let changes = ChangedTables(source: settings.source)
         configuration.changes = { from, to in try changes.between(from, to) }

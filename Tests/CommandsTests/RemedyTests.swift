@@ -104,6 +104,7 @@ struct RemedyTests {
         MigrationError.nothingSelected, MigrationError.badPosition("x"),
         SnapshotError.rowsChanged(table, detail: "d"),
         SnapshotError.rowTooLarge(table, bytes: 2, limit: 1),
+        SnapshotError.condition(table, detail: "d"),
         SnapshotError.targetExists(table, detail: "d"),
         SnapshotError.unsupported(object: "o", detail: "d"),
         SnapshotError.otherObject(object: "view v", detail: "d"), SnapshotError.noView(detail: "d"),

@@ -75,6 +75,67 @@ extension MigrationTests {
             #expect(ours == theirs, "\(ours)\nfor\n\(theirs)")
         }
 
+        @Test("a condition leaves rows out, and one that a table can't be asked names it")
+        func condition() async throws {
+            let trial = try await Trial(
+                .mariadb, "dump_where",
+                """
+                CREATE TABLE a (id INT PRIMARY KEY, n INT, KEY (n)); CREATE TABLE b (n INT);
+                INSERT INTO a SELECT seq, seq % 10 FROM seq_1_to_3000;
+                INSERT INTO b SELECT seq FROM seq_1_to_30;
+                """)
+            let folder = Folder()
+            // An OR and a comment at its end are the condition's own.
+            let dumped = try await Self.dump(
+                trial, folder, ["--where", "n = 3 OR n = 7 -- the odd ones"]
+            ).end()
+            #expect(dumped.status == 0, "\(dumped.text)")
+            let loaded = try await LoadTests.load(trial, folder).end()
+            #expect(loaded.status == 0, "\(loaded.text)")
+            let rows = try trial.onTarget(
+                "SELECT (SELECT COUNT(*) FROM a), (SELECT COUNT(*) FROM a WHERE n IN (3, 7)), "
+                    + "(SELECT GROUP_CONCAT(n) FROM b)")
+            #expect(rows == "600\t600\t3,7\n")
+            for condition in ["id > 5", "n >", "n IN (SELECT n FROM nowhere.x)"] {
+                let refused = try await Self.dump(
+                    trial, Folder(), ["--where", condition, "--readers", "1"]
+                ).end()
+                #expect(refused.status == 1)
+                #expect(refused.text.contains("dump.condition"), "\(refused.text)")
+                let table = condition == "id > 5" ? "b" : "a"
+                #expect(
+                    refused.text.contains("\(trial.schema).\(table): its rows can't be chosen"))
+            }
+            let empty = try await Self.dump(trial, Folder(), ["--where", " "]).end()
+            #expect(empty.status == 64 && empty.text.contains("must be a condition"))
+        }
+
+        @Test("a dump that goes on has the rows of one condition")
+        func otherCondition() async throws {
+            let trial = try await Trial(
+                .mariadb, "dump_other",
+                """
+                CREATE TABLE a (n INT, x INT); INSERT INTO a SELECT seq, 0 FROM seq_1_to_10;
+                CREATE TABLE b (n INT); INSERT INTO b SELECT seq FROM seq_1_to_10;
+                """)
+            let folder = Folder()
+            // The second table ends the dump when the first one is whole.
+            let first = try await Self.dump(
+                trial, folder, ["--readers", "1", "--where", "n < 4 AND (n < 9 OR x = 1)"]
+            ).end()
+            #expect(first.status == 1, "\(first.text)")
+            #expect(try files(folder).contains("\(trial.schema).a.000000000.sql"))
+            let second = try await Self.dump(
+                trial, folder, ["--readers", "1", "--where", "n > 4"]
+            ).end()
+            #expect(second.status == 0, "\(second.text)")
+            let loaded = try await LoadTests.load(trial, folder).end()
+            #expect(loaded.status == 0, "\(loaded.text)")
+            let least = try trial.onTarget(
+                "SELECT (SELECT MIN(n) FROM a), (SELECT MIN(n) FROM b)")
+            #expect(least == "5\t5\n")
+        }
+
         @Test("rows are of the place that the dump names, while the source is written to")
         func consistent() async throws {
             let trial = try await Trial(

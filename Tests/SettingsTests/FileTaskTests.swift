@@ -110,6 +110,25 @@ extension TaskFileTests {
         #expect(Set(others + [one]).count == 5, "\(others)")
     }
 
+    @Test("a condition chooses the rows of a dump, wherever it is written")
+    func condition() throws {
+        func settings(_ dump: String) throws -> MigrationSettings {
+            try Self.files("dump", "{source-id: s, mydumper: {\(dump)}}").value.migrationSettings(
+                SourceSettings(name: "s", server: ConnectionOptions(user: "u")))
+        }
+        let all = try settings("threads: 2")
+        let some = try settings("where: a > 1")
+        let arguments = try settings("extra-args: \"--where 'a > 1'\", where: b = 1")
+        let others = try settings("where: a > 2")
+        #expect(all.files?.condition == nil)
+        #expect(some.files?.condition == "a > 1")
+        #expect(arguments.files?.condition == "a > 1")
+        // A whole dump of other rows is not this one.
+        #expect(try some.dumpRules().digest == arguments.dumpRules().digest)
+        let digests = try [all, some, others].map { try $0.dumpRules().digest }
+        #expect(Set(digests).count == 3)
+    }
+
     @Test("in whatever order rules for a dump are written, they are the same")
     func orderOfDumpRules() throws {
         func rules(_ list: String, _ more: String = "") throws -> DumpRules {
@@ -188,7 +207,9 @@ extension TaskFileTests {
             ),
             ("dump", "{source-id: s, loader: {dir: 's3://bucket/x'}}", "", ".dir"),
             ("dump", "{source-id: s, mydumper: {extra-args: -W}}", "", ".extra-args"),
-            ("dump", "{source-id: s, mydumper: {where: 'a = 1'}}", "", ".where"),
+            ("dump", "{source-id: s, mydumper: {extra-args: -B a}}", "", ".extra-args"),
+            ("full", "{source-id: s, mydumper: {where: 'a = 1'}}", "", ".where"),
+            ("all", "{source-id: s, mydumper: {extra-args: --where=1}}", "", ".extra-args"),
             ("load", "{source-id: s, loader: {import-mode: physical}}", "", ".import-mode"),
         ]
         for (mode, instances, more, path) in cases {
@@ -241,6 +262,9 @@ extension TaskFileTests {
             ("load", ", mydumper: {threads: 3}", "", ".mydumper\" has no effect"),
             ("load", ", mydumper-thread: 3", "", "mydumper-thread\" has no effect"),
             ("dump", ", loader-thread: 3", "", "loader-thread\" has no effect"),
+            ("incremental", ", mydumper: {where: 'a = 1'}", "", ".where\" has no effect"),
+            ("incremental", ", mydumper: {extra-args: '-T a.b'}", "", "extra-args\" has no effect"),
+            ("load", ", mydumper: {where: 'a = 1', extra-args: -B a}", "", "has no effect"),
             ("dump", "", "memory: 64MiB", "\"memory\" has no effect"),
             ("dump", "", "meta-schema: m", "\"meta-schema\" has no effect"),
             ("load", "", "ignore-checking-items: [all]", "\"ignore-checking-items\" has no effect"),

@@ -41,6 +41,13 @@ struct DumpCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Connections that read rows.", valueName: "n"))
     var readers = 4
 
+    @Option(
+        name: .customLong("where"),
+        help: ArgumentHelp(
+            "A condition, as SQL, that rows of every table must meet.", valueName: "condition"),
+        transform: parseCondition)
+    var condition: String?
+
     @OptionGroup(title: "Output") var output: OutputFlags
 
     /// `--compress`.
@@ -106,6 +113,7 @@ struct DumpCommand: AsyncParsableCommand {
         if let fileSize { out.fileBytes = fileSize }
         out.rowsPerFile = rowsPerFile.map { UInt64($0) }
         out.readers = readers
+        out.condition = condition
         out.changes = { from, to in
             try ChangedTables(source: source).between(from, to)
         }
@@ -121,6 +129,13 @@ private func parseFileSize(_ text: String) throws -> Int {
         throw ValidationError("must be a size from 64K to 1T, such as 256M")
     }
     return size.bytes
+}
+
+private func parseCondition(_ text: String) throws -> String {
+    guard text.contains(where: { !$0.isWhitespace }) else {
+        throw ValidationError("must be a condition, such as 'id < 1000'")
+    }
+    return text
 }
 
 private func parseRows(_ text: String) throws -> Int {

@@ -69,6 +69,11 @@ extension OperatorError {
         case .tableAppeared(let table): self.init("copy.appeared", error, table, .restart)
         case .startsOver: self.init("copy.starts-over", error, nil, .restart)
         case .tableMissing(let table): self.init("copy.missing", error, table, .restart)
+        case .condition(let table, _):
+            self.init(
+                "dump.condition", error, table,
+                do: "write a condition that every table of the dump can be asked, or leave the "
+                    + "table out")
         case .rowsChanged(let table, _):
             self.init(
                 "copy.rows", error, table,

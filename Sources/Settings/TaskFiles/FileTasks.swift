@@ -23,6 +23,7 @@ extension TaskFile {
             out.fileBytes = dump.fileBytes
             out.rowsPerFile = dump.rows > 0 ? dump.rows : nil
             out.statementBytes = dump.statementBytes > 0 ? dump.statementBytes : nil
+            out.condition = dump.condition.isEmpty ? nil : dump.condition
         case .load:
             out.connections = min(part.load.connections, most)
             out.timeZone = timeZone.isEmpty ? nil : timeZone
@@ -211,6 +212,7 @@ extension DumpSettings {
                     throw SettingsError("\"\(flag.name)\" in \"extra-args\" must be a size")
                 }
                 out.fileBytes = size
+            case "--where": out.condition = flag.value
             default: break
             }
         }
@@ -232,6 +234,8 @@ extension DumpSettings {
 extension DumpArguments.Flag {
     /// Whether a dump acts on it.
     var isActedOn: Bool {
-        ["--threads", "--rows", "--statement-size", "--filesize", "--no-views"].contains(name)
+        [
+            "--threads", "--rows", "--statement-size", "--filesize", "--no-views", "--where",
+        ].contains(name)
     }
 }

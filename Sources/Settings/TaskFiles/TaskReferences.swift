@@ -158,13 +158,21 @@ extension TaskFile {
     }
 
     private func warnOfDump(_ dump: DumpSettings, _ path: String, _ map: SettingsMapping) {
+        if mode == .incremental, !dump.condition.isEmpty {
+            map.reading.warn(
+                at: "\(path).where",
+                "\"\(path).where\" has no effect: with \"task-mode: incremental\" no rows are read")
+        }
         guard let arguments = try? DumpArguments(dump.extraArguments) else { return }
         for flag in arguments.flags
-        where !flag.changesRows && !(mode == .dump && flag.isActedOn) {
+        where !(flag.changesRows && mode != .incremental) && !(mode == .dump && flag.isActedOn) {
+            let why =
+                flag.changesRows
+                ? "with \"task-mode: incremental\" no rows are read"
+                : "how rows are read is chosen by what the source and its privileges allow"
             map.reading.warn(
                 at: "\(path).extra-args",
-                "\"\(flag.name)\" in \"\(path).extra-args\" has no effect: how rows are read is "
-                    + "chosen by what the source and its privileges allow")
+                "\"\(flag.name)\" in \"\(path).extra-args\" has no effect: \(why)")
         }
     }
 

@@ -42,10 +42,21 @@ extension TaskFile {
         for (index, instance) in instances.enumerated() {
             let part = part(instance)
             let dump = dumpPath(instance, index)
-            add("\(dump).where", "leave it out", if: !part.dump.condition.isEmpty)
+            // What is left out of a copy would be missing when its changes are followed.
+            let copiesRows = mode == .all || mode == .full
+            let rows =
+                "\"expression-filter\" leaves rows out of a copy and of what follows; a condition "
+                + "is for \"task-mode: dump\""
+            add("\(dump).where", rows, if: copiesRows && !part.dump.condition.isEmpty)
             let arguments = try? DumpArguments(part.dump.extraArguments)
             for flag in arguments?.flags ?? [] where flag.changesRows {
-                add("\(dump).extra-args", "leave out \"\(flag.name)\"")
+                if flag.name == "--where" {
+                    add("\(dump).extra-args", "leave out \"--where\": \(rows)", if: copiesRows)
+                } else if copiesRows || mode == .dump {
+                    let other =
+                        flag.name == "--snapshot" ? "" : ": \"block-allow-list\" chooses tables"
+                    add("\(dump).extra-args", "leave out \"\(flag.name)\"\(other)")
+                }
             }
             let load = loadPath(instance, index)
             add(

@@ -25,6 +25,8 @@ public struct DumpConfiguration: Sendable {
     public var fileBytes = 256 << 20
     /// Rows after which it does; `nil` for any number.
     public var rowsPerFile: UInt64?
+    /// A condition that rows of every table must meet, as SQL; `nil` for all rows.
+    public var condition: String?
     /// Bytes that an INSERT statement aims at.
     public var statementBytes = 1_000_000
     /// The time now, as text for the metadata.
