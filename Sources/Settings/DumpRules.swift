@@ -13,6 +13,14 @@ extension MigrationSettings {
         var followsOnlineDDL: Bool?
         /// What rows must meet.
         var condition: String?
+        var rows: RowChoice?
+    }
+
+    /// What leaves rows out of a dump.
+    private struct RowChoice: Codable {
+        /// Schema, table and expression.
+        var expressions: [[String]]
+        var timeZoneOffset: Int?
     }
 
     /// What chooses the tables, views and the like of a dump, the same wherever it is asked for.
@@ -28,15 +36,29 @@ extension MigrationSettings {
             choice.followsOnlineDDL = followsOnlineDDL
         }
         choice.condition = files?.condition
+        choice.rows = rowChoice
         let earlier = try digest(of: choice)
         // Any pattern of a list may match, and how often or where it is written says nothing.
         choice.tables = choice.tables?.inOneOrder
         choice.onlineSchemaChange = choice.onlineSchemaChange?.inOneOrder
         choice.selection = choice.selection?.inOneOrder
-        return DumpRules(digest: try digest(of: choice), earlierDigest: earlier)
+        return DumpRules(
+            digest: try digest(of: choice), earlierDigest: earlier,
+            rowDigest: try choice.rows.map { try digest(of: $0) })
     }
 
-    private func digest(of choice: Choice) throws -> String {
+    /// `nil` where no expression leaves rows out.
+    private var rowChoice: RowChoice? {
+        guard let rules else { return nil }
+        let texts = rules.expressionFilters.compactMap { rule in
+            rule.insertExpression.map { [rule.schema, rule.table, $0] }
+        }
+        guard !texts.isEmpty else { return nil }
+        return RowChoice(
+            expressions: once(texts) { $0 }, timeZoneOffset: rules.timeZoneOffset)
+    }
+
+    private func digest(of choice: some Encodable) throws -> String {
         let encoder = JSONEncoder()
         encoder.outputFormatting = .sortedKeys
         let text = String(decoding: try encoder.encode(choice), as: UTF8.self)
@@ -51,6 +73,8 @@ public struct DumpRules: Sendable {
     public let digest: String
     /// What versions kept for which order counted: a dump that is whole has it for good.
     public let earlierDigest: String
+    /// Of the rules that choose rows alone; `nil` where none does.
+    public let rowDigest: String?
 }
 
 /// Elements in one order, each once. Texts are told apart by their bytes: two that Swift takes for

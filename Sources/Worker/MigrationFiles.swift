@@ -72,6 +72,7 @@ extension Migration {
         configuration.fileBytes = files.fileBytes
         configuration.rowsPerFile = files.rowsPerFile.map { UInt64($0) }
         configuration.condition = files.condition
+        configuration.rowRules = rules.rowDigest
         if let bytes = files.statementBytes { configuration.statementBytes = bytes }
         let changes = ChangedTables(source: settings.source)
         configuration.changes = { from, to in try changes.between(from, to) }

@@ -8,16 +8,18 @@ extension Migration {
     func prepareRules() async throws {
         let settings = settings
         guard settings.comparesNamesAsServer || settings.needsTargetZone else { return }
+        // A dump's target need not be there.
+        let asksTarget = settings.needsTargetZone && settings.files == nil
         let (names, zone) = try await withThread("control") {
             (
                 settings.comparesNamesAsServer
                     ? try Connection(settings.source).lowerCaseTableNames() : nil,
-                settings.needsTargetZone ? try Connection(settings.target).timeZone() : nil
+                asksTarget ? try Connection(settings.target).timeZone() : "unknown"
             )
         }
         try given.withLock {
             if let names { try $0.compareNames(lowerCaseTableNames: names) }
-            if let zone { $0.settleZone(targetZone: zone) }
+            $0.settleZone(targetZone: zone)
         }
     }
 }

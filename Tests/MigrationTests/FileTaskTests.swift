@@ -98,6 +98,42 @@ extension MigrationTests {
             #expect(try LoadTests.objects(trial.target, trial.schema) == theirs)
         }
 
+        @Test("a task's condition and its expressions leave rows out of its dump")
+        func chosenRows() async throws {
+            let trial = try await Trial(
+                .mariadb, "filechosen",
+                """
+                CREATE TABLE t (id INT PRIMARY KEY, v INT); CREATE TABLE u (id INT);
+                INSERT INTO t SELECT seq, seq % 10 FROM seq_1_to_100;
+                INSERT INTO u SELECT seq FROM seq_1_to_100;
+                """)
+            let cluster = try ClusterTrial("w1")
+            try await cluster.running {
+                let worker = cluster.workers[0]
+                try worker.start()
+                let task = Self.task(trial, "out", "dump")
+                    .replacing("mydumper: {", with: "mydumper: {where: id <= 50 OR id > 90, ")
+                    .replacing("loader:", with: "expression-filters: [odd]\n    loader:")
+                let rule =
+                    "{schema: \(trial.schema), table: t, insert-value-expr: 'v IN (1, 3, 5)'}"
+                try await cluster.add(
+                    trial, sources: ["one"], task: "out",
+                    task + "\nexpression-filter: {odd: \(rule)}\n")
+                try await cluster.eventually("the dump's end") {
+                    try await Self.hasEnded(cluster, "out")
+                }
+                let loaded = try await SkeinProcess([
+                    "load", "--target", trial.targetURL, "--target-tls", "disabled", "--dir",
+                    worker.folder + "/rows.out", "--meta-schema", trial.meta, "--output", "lines",
+                ]).end()
+                #expect(loaded.status == 0, "\(loaded.text)")
+            }
+            let rows = try trial.onTarget(
+                "SELECT (SELECT COUNT(*) FROM t), (SELECT COUNT(*) FROM t WHERE v IN (1, 3, 5)), "
+                    + "(SELECT COUNT(*) FROM u), (SELECT MAX(id) FROM t WHERE id < 90)")
+            #expect(rows == "42\t0\t60\t50\n")
+        }
+
         @Test("a load goes on with the files that it was begun with, and with no others")
         func otherFiles() async throws {
             let table = "CREATE TABLE t (id INT PRIMARY KEY, v INT)"

@@ -112,11 +112,11 @@ extension TaskFile {
                         ))
                 }
             }
-            for name in instance.expressionNames {
+            for name in instance.expressionNames where fileTask == .load {
                 out.append(
                     (
                         "expression-filter.\(name)",
-                        "a \(fileTask.rawValue) takes all rows of a table: leave it out"
+                        "a load takes all rows of a file: leave it out"
                     ))
             }
             if part.load.folder.contains("://") {

@@ -147,12 +147,13 @@ extension TaskFile {
     }
 
     private func warnOfCopiedExpressions(_ map: SettingsMapping) {
-        guard mode == .all || mode == .full else { return }
+        guard mode == .all || mode == .full || mode == .dump else { return }
+        let rows = mode == .dump ? "dump" : "copy"
         for rule in expressionFilters.values.sorted(by: { $0.name < $1.name }) {
             guard rule.insertExpression != nil else { continue }
             map.reading.warn(
                 at: "expression-filter.\(rule.name).insert-value-expr",
-                "\"expression-filter.\(shortened(rule.name))\" leaves rows out of the copy, too; "
+                "\"expression-filter.\(shortened(rule.name))\" leaves rows out of the \(rows), too; "
                     + "DM copies every row that is there, and filters what follows")
         }
     }

@@ -27,6 +27,8 @@ public struct DumpConfiguration: Sendable {
     public var rowsPerFile: UInt64?
     /// A condition that rows of every table must meet, as SQL; `nil` for all rows.
     public var condition: String?
+    /// A digest of what chooses rows beside ``condition``; `nil` where nothing does.
+    public var rowRules: String?
     /// Bytes that an INSERT statement aims at.
     public var statementBytes = 1_000_000
     /// The time now, as text for the metadata.

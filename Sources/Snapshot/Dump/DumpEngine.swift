@@ -164,6 +164,7 @@ public final class DumpEngine: Sendable {
         let options =
             "\(configuration.compression.rawValue) \(configuration.fileBytes) "
             + "\(configuration.rowsPerFile ?? 0) \(configuration.statementBytes)"
+            + (configuration.rowRules.map { " ROWS \($0)" } ?? "")
             + (configuration.condition.map { " WHERE \($0)" } ?? "")
         var kept: [DumpedTable] = []
         if let earlier = try folder.earlier(options: options) {

@@ -29,9 +29,10 @@ struct DumpReader: Sendable {
             guard DumpCatalog.digest(definition) == digest else {
                 throw SnapshotError.tableChanged(table)
             }
-            try checkCondition(on: table)
+            let condition = try condition(of: shape)
+            try check(condition, on: table)
             try writeDefinition(definition, &done)
-            try writeRows(shape, &done)
+            try writeRows(shape, condition, &done)
             try view.releaseTables()
             return done
         } catch let error as MySQLError {
@@ -47,20 +48,23 @@ struct DumpReader: Sendable {
 
     /// What makes the server refuse the condition now is not a table that has changed: the view's
     /// transaction holds its definition.
-    private func checkCondition(on table: TableName) throws {
-        guard !condition.isEmpty else { return }
+    private func check(_ condition: String?, on table: TableName) throws {
+        guard let condition else { return }
         do {
-            _ = try source.rows("SELECT 1 FROM \(table.quoted)\(condition) LIMIT 0")
+            _ = try source.rows("SELECT 1 FROM \(table.quoted) WHERE \(condition) LIMIT 0")
         } catch let error as MySQLError {
             guard error.retry == .no else { throw error }
             throw SnapshotError.condition(table, detail: error.message)
         }
     }
 
-    /// The condition behind a table; empty for all rows. Brackets keep it together, and the line's
-    /// end closes a comment in it.
-    private var condition: String {
-        configuration.condition.map { " WHERE (\($0)\n)" } ?? ""
+    /// Which rows are dumped, as SQL; `nil` for all of them. Brackets keep a condition together, and
+    /// a line's end closes a comment in it.
+    private func condition(of shape: TableShape) throws -> String? {
+        let rules = try configuration.selection.condition(
+            of: shape, source: source.serverVersion)
+        let all = [rules, configuration.condition].compactMap { $0 }
+        return all.isEmpty ? nil : all.map { "(\($0)\n)" }.joined(separator: " AND ")
     }
 
     private func writeDefinition(_ text: String, _ done: inout DumpedTable) throws {
@@ -74,15 +78,18 @@ struct DumpReader: Sendable {
         done.files[file.name] = try file.finish()
     }
 
-    private func writeRows(_ shape: TableShape, _ done: inout DumpedTable) throws {
+    private func writeRows(
+        _ shape: TableShape, _ condition: String?, _ done: inout DumpedTable
+    ) throws {
         let form = RowText(shape)
         let ignored = try SchemaReader(source).ignoredKeys(in: shape.name.schema)
         let order = KeyOrder(shape, ignored: ignored[shape.name] ?? [])
         // An index that few rows meet the condition by is worth more than no sorting.
         let table =
-            configuration.condition == nil ? order?.from ?? shape.name.quoted : shape.name.quoted
+            condition.map { "\(shape.name.quoted) WHERE \($0)" } ?? order?.from
+            ?? shape.name.quoted
         let end = order.map { " ORDER BY \($0.order)" } ?? ""
-        let cursor = try source.open("SELECT \(form.selected) FROM \(table)\(condition)\(end)")
+        let cursor = try source.open("SELECT \(form.selected) FROM \(table)\(end)")
         defer { cursor.finish() }
         var parts = PartWriter(
             folder: folder, configuration: configuration, table: shape.name, head: form.head,

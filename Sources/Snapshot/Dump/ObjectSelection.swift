@@ -46,6 +46,16 @@ public struct ObjectSelection: Sendable {
         }
     }
 
+    /// Under which condition a table's rows are taken, as SQL for the source; `nil` for all.
+    ///
+    /// - Throws: as `TableMapping.copyCondition(of:source:)`.
+    func condition(of shape: TableShape, source: ServerVersion) throws(RuleError) -> String? {
+        switch form {
+        case .selection: nil
+        case .mapping(let mapping): try mapping.copyCondition(of: shape, source: source)
+        }
+    }
+
     /// Whether something of a schema could be taken.
     func mayHold(schema: String) -> Bool {
         switch form {
