@@ -52,7 +52,7 @@ struct DumpReader: Sendable {
         guard let condition else { return }
         do {
             _ = try source.rows("SELECT 1 FROM \(table.quoted) WHERE \(condition) LIMIT 0")
-        } catch let error as MySQLError {
+        } catch {
             guard error.retry == .no else { throw error }
             throw SnapshotError.condition(table, detail: error.message)
         }
