@@ -128,7 +128,17 @@ struct RelayDirectory: Sendable, Hashable {
     ///
     /// - Throws: when that can't be read: it does not say that nobody has.
     func needers() throws(RelayError) -> Set<String> {
-        Set(try notes().map { Self.decoded($0) })
+        Set(try notes().map { taskName($0) })
+    }
+
+    /// Whose note a file is. Where its name can't say so, what is in it does; the file's name where
+    /// that can't be read.
+    private func taskName(_ note: String) -> String {
+        guard note.utf8.contains(Self.shortMark),
+            let bytes = try? Folder.contents(path + "/skein/needs/\(note)"),
+            let line = Self.lines(bytes).dropFirst(2).first
+        else { return Self.decoded(note) }
+        return Self.decoded(String(line))
     }
 
     /// The files that needs are noted in.
@@ -146,10 +156,10 @@ struct RelayDirectory: Sendable, Hashable {
         for name in try notes() {
             do throws(RelayError) {
                 // Without one it was forgotten just now.
-                if let need = try note(name) { out.files[Self.decoded(name)] = need }
+                if let need = try note(name) { out.files[taskName(name)] = need }
             } catch {
                 if error.isMomentary { throw error }
-                out.unread[Self.decoded(name)] = error
+                out.unread[taskName(name)] = error
             }
         }
         return out
@@ -165,16 +175,19 @@ struct RelayDirectory: Sendable, Hashable {
     private func note(_ name: String) throws(RelayError) -> (folder: RelayFolder, file: String)? {
         let note = path + "/skein/needs/\(name)"
         guard let bytes = try Folder.contents(note) else { return nil }
-        guard let need = Self.need(String(decoding: bytes, as: UTF8.self)) else {
+        guard let need = Self.need(Self.lines(bytes)) else {
             throw .damaged(
                 path: note, offset: 0, detail: "it does not say which file a task needs")
         }
         return need
     }
 
-    private static func need(_ text: String) -> (folder: RelayFolder, file: String)? {
-        let lines = text.split(separator: "\n")
-        guard lines.count == 2, let folder = RelayFolder(lines[0]) else { return nil }
+    private static func lines(_ bytes: [UInt8]) -> [Substring] {
+        String(decoding: bytes, as: UTF8.self).split(separator: "\n")
+    }
+
+    private static func need(_ lines: [Substring]) -> (folder: RelayFolder, file: String)? {
+        guard 2...3 ~= lines.count, let folder = RelayFolder(lines[0]) else { return nil }
         return (folder, String(lines[1]))
     }
 
@@ -182,26 +195,42 @@ struct RelayDirectory: Sendable, Hashable {
         _ name: String, _ folder: RelayFolder, _ file: String
     ) throws(RelayError) {
         try Folder.make(path + "/skein/needs")
-        try Folder.replace(
-            path + "/skein/needs/\(Self.encoded(name))", Array("\(folder)\n\(file)\n".utf8))
+        let note = Self.encoded(name)
+        var text = "\(folder)\n\(file)\n"
+        if note.utf8.contains(Self.shortMark) { text += Self.escaped(name) + "\n" }
+        try Folder.replace(path + "/skein/needs/\(note)", Array(text.utf8))
     }
 
     func removeNeed(_ name: String) throws(RelayError) {
         try Folder.remove(path + "/skein/needs/\(Self.encoded(name))")
+        // What a very long one is called whose note can't be read.
+        if name.utf8.contains(Self.shortMark) { _ = try removeNeed(shownAs: name) }
     }
 
-    /// The same by the name that ``needers()`` gives, which of a very long one is another.
+    /// The same by the name that ``needers()`` gives, which of a very long one, whose note can't be
+    /// read, is another.
     ///
     /// - Returns: whether there was a note.
     func removeNeed(shownAs name: String) throws(RelayError) -> Bool {
-        let found = try notes().filter { Self.decoded($0) == name }
+        let found = try notes().filter { taskName($0) == name }
         for note in found { try Folder.remove(path + "/skein/needs/\(note)") }
         return !found.isEmpty
     }
 
+    /// What stands before the digest that is the end of a very long name, and in no other: `~`.
+    private static let shortMark = UInt8(ascii: "~")
+
     /// A subtask's name as a file's: other bytes than letters, digits, `-` and `_` as `%xx`. Of a very
-    /// long one the end is a digest of all of it.
+    /// long one the end is a digest of all of it, and the whole name is in the file.
     static func encoded(_ name: String) -> String {
+        let out = escaped(name)
+        guard out.utf8.count > 200 else { return out }
+        return out.prefix(160) + "~"
+            + Digest.digest(text: name).prefix(8).map { String($0, radix: 16) }
+            .joined()
+    }
+
+    private static func escaped(_ name: String) -> String {
         var out = ""
         for byte in name.utf8 {
             if isPlain(byte) {
@@ -211,10 +240,7 @@ struct RelayDirectory: Sendable, Hashable {
                 out += (byte < 16 ? "%0" : "%") + digits
             }
         }
-        guard out.utf8.count > 200 else { return out }
-        return out.prefix(160) + "~"
-            + Digest.digest(text: name).prefix(8).map { String($0, radix: 16) }
-            .joined()
+        return out
     }
 
     /// The name that a file's stands for; a very long one is not to be had again.

@@ -245,11 +245,15 @@ extension RelayLog {
     /// writer waits for nobody because of it. A note that can't be removed counts no more, as long
     /// as the log is open and nobody asks for it again: no look would get any further.
     ///
+    /// - Parameter names: who they are, given who has noted something; asked while nobody notes
+    ///   anything: who goes on meanwhile notes it again.
     /// - Returns: whose needs are given up now.
     /// - Throws: when it can't be read who needs what: then nothing is forgotten.
-    public func giveUpNeeds(of names: Set<String>) throws -> Set<String> {
-        read.withLock { $0.resting = names }
-        return try catalog.maintained {
+    public func giveUpNeeds(of names: (_ needers: Set<String>) -> Set<String>) throws -> Set<String>
+    {
+        try catalog.maintained {
+            let names = names(try needers)
+            read.withLock { $0.resting = names }
             let held = try heldFrom()
             // The file that is written goes in no case.
             let bounds = [Self.lowest(held, without: names), catalog.newest.map { Self.place($0) }]

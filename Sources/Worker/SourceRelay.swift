@@ -249,16 +249,10 @@ final class SourceRelay: Sendable {
 
     /// Forgets what migrations need that do not run, where that makes room; blocks.
     ///
-    /// - Parameter known: who may be there; what anybody else has noted holds up nobody either.
-    ///   `nil` while that is not known.
+    /// - Parameter names: as of `RelayLog.giveUpNeeds(of:)`.
     /// - Returns: those that have lost something.
-    func giveUpNeeds(
-        of names: Set<String>, known: Set<String>? = nil
-    ) throws -> Set<String> {
-        guard let log else { return [] }
-        var given = names
-        if let known { given.formUnion(try log.needers.subtracting(known)) }
-        return try log.giveUpNeeds(of: given)
+    func giveUpNeeds(of names: (_ needers: Set<String>) -> Set<String>) throws -> Set<String> {
+        try log?.giveUpNeeds(of: names) ?? []
     }
 
     private func run(_ opened: Opened) async throws {

@@ -171,7 +171,7 @@ final class RelayCopyRunner: Sendable {
                 guard status.state == .paused, status.needsRoom else { continue }
                 // Also one of a file that was removed by force, or that can't be read: it holds up
                 // all that follows.
-                for task in try log.giveUpNeeds(of: log.needers).sorted() {
+                for task in try log.giveUpNeeds(of: { $0 }).sorted() {
                     logger.warning(
                         "the relay log's copy is at its limit, and gives up what a task needs",
                         metadata: ["task": "\(task)"])

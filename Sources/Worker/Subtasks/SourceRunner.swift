@@ -179,24 +179,21 @@ final class SourceRunner: Sendable {
             guard let relay, let status = relay.log?.status, status.state == .paused,
                 status.needsRoom
             else { continue }
-            let resting = runners.filter { $0.value.isAtRest }
-            guard resting.count < runners.count else { continue }
-            var names = Set(resting.keys)
-            var known: Set<String>?
-            if let order = orders.value {
-                // A task that has no runner just now may be about to get one.
-                names.formUnion(
-                    order.unreadTasks.subtracting(runners.keys).subtracting(order.subtasks.keys))
-                known = names.union(runners.keys).union(order.subtasks.keys)
-            }
-            let (given, all) = (names, known)
+            guard runners.contains(where: { !$0.value.isAtRest }) else { continue }
             let lost = try? await withThread("relay-needs") {
-                try relay.giveUpNeeds(of: given, known: all)
+                var idle = IdleTasks()
+                let tasks = try relay.giveUpNeeds { needers in
+                    idle = self.idleTasks()
+                    let others = idle.known.map { needers.subtracting($0) } ?? []
+                    return idle.unread.union(idle.resting.keys).union(others)
+                }
+                return (tasks: tasks, idle: idle)
             }
-            for task in (lost ?? []).sorted() {
-                if let runner = resting[task] {
+            guard let lost else { continue }
+            for task in lost.tasks.sorted() {
+                if let runner = lost.idle.resting[task] {
                     runner.warnOfLostNeed()
-                } else if !given.contains(task) {
+                } else if !lost.idle.unread.contains(task) {
                     logger.warning(
                         """
                         the relay log has reached its limit, and has given up what was noted for a \
@@ -213,6 +210,29 @@ final class SourceRunner: Sendable {
                 }
             }
         }
+    }
+
+    /// Who does not read the relay log now.
+    private struct IdleTasks {
+        /// Subtasks that rest.
+        var resting: [String: SubtaskRunner] = [:]
+        /// Tasks of which nobody knows whether they have a subtask.
+        var unread: Set<String> = []
+        /// All who may need the log at all; `nil` while that is not known.
+        var known: Set<String>?
+    }
+
+    private func idleTasks() -> IdleTasks {
+        // Before the runners: who comes by a later order has one first, or notes nothing yet.
+        let order = orders.value
+        let runners = state.withLock { $0.subtasks }
+        let resting = runners.filter { $0.value.isAtRest }
+        guard let order else { return IdleTasks(resting: resting) }
+        // A task that has no runner just now may be about to get one.
+        let unread = order.unreadTasks.subtracting(runners.keys).subtracting(order.subtasks.keys)
+        return IdleTasks(
+            resting: resting, unread: unread,
+            known: order.unreadTasks.union(runners.keys).union(order.subtasks.keys))
     }
 
     /// The relay log for a subtask; `nil` when it is to read from the source itself.
