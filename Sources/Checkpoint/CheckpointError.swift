@@ -6,6 +6,8 @@ public enum CheckpointError: Error, Sendable, Hashable, CustomStringConvertible 
     case missing(detail: String)
     /// The meta schema can't be used.
     case unusable(detail: String)
+    /// Connections of one run have reached different servers, or one before and after a restart.
+    case differentServers(detail: String)
     /// An invariant of the stored state does not hold.
     case inconsistent(detail: String)
 
@@ -19,6 +21,9 @@ public enum CheckpointError: Error, Sendable, Hashable, CustomStringConvertible 
             "the target holds no checkpoint of this subtask: \(detail)"
         case .unusable(let detail):
             "the meta schema can't be used: \(detail)"
+        case .differentServers(let detail):
+            "connections of one run have reached different servers (\(detail)); one run writes to "
+                + "one server"
         case .inconsistent(let detail):
             "the stored checkpoint contradicts itself: \(detail)"
         }

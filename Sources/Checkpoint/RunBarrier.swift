@@ -48,8 +48,11 @@ public final class RunBarrier: Sendable {
 
     /// Called by the coordinator: waits until all lanes are open.
     ///
-    /// - Throws: when connections reached different servers.
-    public func allOpen(_ session: TargetSession) async throws {
+    /// - Parameter more: what further sessions of the run have reached, that are no lanes here.
+    /// - Throws: ``CheckpointError/differentServers(detail:)``.
+    public func allOpen(
+        _ session: TargetSession, besides more: [ServerIdentity] = []
+    ) async throws {
         try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation {
                 (waiter: CheckedContinuation<Void, any Error>) in
@@ -66,11 +69,12 @@ public final class RunBarrier: Sendable {
         } onCancel: {
             publish(.failure(CancellationError()))
         }
-        let others = state.withLock { $0.servers }
+        let others = state.withLock { $0.servers } + more
         if let other = others.first(where: { !$0.isSame(as: session.server) }) {
-            throw CheckpointError.unusable(
-                detail: "connections of one run reached different servers "
-                    + "(\(session.server) and \(other)); one run writes to one server")
+            throw CheckpointError.differentServers(
+                detail: other.name == session.server.name
+                    ? "\(other) before and after a restart"
+                    : "\(session.server) and \(other)")
         }
     }
 

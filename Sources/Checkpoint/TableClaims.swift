@@ -151,8 +151,8 @@ public struct TableClaims {
         return .taken(from: sorted(former))
     }
 
-    /// A load that is at work, and has recorded something, but claimed nothing: what this version
-    /// records comes behind its claims.
+    /// A load that is at work, and has recorded something of a table, but claimed nothing: what this
+    /// version records of one comes behind its claims. Views and the like need none.
     private func silentLoad(_ connection: Connection) throws -> SubtaskKey? {
         let rows = try connection.rows(
             "SELECT task, source, HEX(run) FROM \(meta.table("subtask")) "
@@ -165,7 +165,8 @@ public struct TableClaims {
             let chunk = try connection.value(
                 "SELECT 1 FROM \(meta.table("chunk")) WHERE \(other.condition) LIMIT 1")
             let object = try connection.value(
-                "SELECT 1 FROM \(meta.table("object")) WHERE \(other.condition) LIMIT 1")
+                "SELECT 1 FROM \(meta.table("object")) WHERE \(other.condition) "
+                    + "AND kind='\(StoredObject.Kind.table.rawValue)' LIMIT 1")
             if chunk != nil || object != nil { active.append(other) }
         }
         guard !active.isEmpty else { return nil }

@@ -5,7 +5,7 @@ internal import MySQLCore
 public struct ServerIdentity: Sendable, Hashable, CustomStringConvertible {
     /// `@@server_uuid` on MySQL; server id, host name, port and data directory on MariaDB.
     public let name: String
-    /// When the server started, seconds since 1970, within a second or two.
+    /// When the server started, seconds since 1970; 0 where it does not say.
     public let started: Int64
 
     /// Whether two connections reached the same life of the same server.
@@ -18,16 +18,22 @@ public struct ServerIdentity: Sendable, Hashable, CustomStringConvertible {
 
     /// Asks the server.
     public init(_ connection: Connection) throws(MySQLError) {
-        if connection.family == .mysql {
-            name = try connection.value("SELECT @@server_uuid") ?? ""
-        } else {
-            name =
-                try connection.value(
-                    "SELECT CONCAT_WS('/', @@server_id, @@hostname, @@port, @@datadir)") ?? ""
-        }
-        let status = try connection.rows("SHOW GLOBAL STATUS LIKE 'Uptime'").first?[1] ?? "0"
-        let now = try connection.value("SELECT UNIX_TIMESTAMP()") ?? "0"
-        started = (Int64(now) ?? 0) - (Int64(status) ?? 0)
+        let (words, status) =
+            connection.family == .mysql
+            ? ("@@server_uuid", "performance_schema.global_status")
+            : (
+                "CONCAT_WS('/', @@server_id, @@hostname, @@port, @@datadir)",
+                "information_schema.GLOBAL_STATUS"
+            )
+        // One statement sees one time: of two, a slow connection would make another server of it.
+        let row = try connection.rows(
+            "SELECT \(words), UNIX_TIMESTAMP(), "
+                + "(SELECT VARIABLE_VALUE FROM \(status) WHERE VARIABLE_NAME='Uptime')"
+        ).first
+        name = row?[0] ?? ""
+        let now = row?[1].flatMap { Int64($0) } ?? 0
+        let age = row?[2].flatMap { Int64($0) }
+        started = age.map { now - $0 } ?? 0
     }
 }
 

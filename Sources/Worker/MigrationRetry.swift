@@ -20,10 +20,21 @@ extension Migration {
         // By the worker that had the source before, until it ends.
         case _ where binding != nil && DumpClaim.isInUse(error): "\(error)"
         case is StaleLook: "\(error)"
+        // A restart, or a failover, while sessions were opened; not an address that leads to several.
+        case CheckpointError.differentServers where !isApartForGood: "\(error)"
         case CheckpointError.fenced where relay.fences.take():
             "the relay log asks what the target holds"
         default: nil
         }
+    }
+
+    /// Whether the newest tries have ended for the same reason as the one before: sessions have
+    /// reached different servers.
+    private var isApartForGood: Bool {
+        guard let trouble = currentTrouble, !trouble.isOver,
+            case CheckpointError.differentServers = trouble.error
+        else { return false }
+        return trouble.attempts > 4
     }
 }
 

@@ -255,7 +255,7 @@ extension Migration {
         } catch let error as CheckpointError {
             switch error {
             case .fenced, .missing: return .outdated
-            case .unusable, .inconsistent: throw error
+            case .unusable, .differentServers, .inconsistent: throw error
             }
         }
         let found = tables.donorState

@@ -129,7 +129,7 @@ struct RemedyTests {
         ClusterError.folderInUse("/d"), ClusterError.otherName("w", folder: "/d"),
         ClusterError.folder("/d", detail: "d"), ClusterError.unreadable("k"),
         ClusterError.address("a:1", errno: 98), CheckpointError.missing(detail: "d"),
-        CheckpointError.unusable(detail: "d"),
+        CheckpointError.unusable(detail: "d"), CheckpointError.differentServers(detail: "d"),
         CheckpointError.inconsistent(detail: "d"), CheckpointError.fenced(detail: "d"),
     ]
 

@@ -123,6 +123,14 @@ extension OperatorError {
             self.init(
                 code: "checkpoint.unusable", message: "the meta schema can't be used: \(detail)",
                 recovery: .never, action: "choose another schema by --meta-schema, or repair it")
+        case .differentServers(let detail):
+            self.init(
+                code: "checkpoint.servers",
+                message: "connections of one run have reached different servers (\(detail)); one "
+                    + "run writes to one server",
+                recovery: .later,
+                action: "name one server as the target, not an address that leads to several; if "
+                    + "that is settled, or was a restart, begin again")
         case .inconsistent(let detail):
             self.init(
                 code: "checkpoint.inconsistent",

@@ -13,6 +13,13 @@ internal import Runtime
 /// routines, views, triggers and events are created, and the end is recorded. Any lost connection
 /// ends the run, and the next one goes on where the records end.
 public final class LoadEngine: Sendable {
+    /// What a task of a run ended with.
+    private enum Part: Sendable {
+        case lane
+        case keeper
+        case lead(LoadResult)
+    }
+
     private let configuration: LoadConfiguration
     private let progress: TransferProgress
 
@@ -38,12 +45,15 @@ public final class LoadEngine: Sendable {
         var own: Set<RunToken> = [.ended]
         var backoff = Backoff()
         var epoch: UInt64?
+        // How often in a row sessions have reached different servers.
+        var apart = 0
         while true {
             let fresh = token()
             let interrupts = Interrupts()
             let bound = configuration.epoch.map { EpochPolicy.binding($0) }
+            // Under a binding, too: another process of the same one may have come since.
             let kept = epoch.map { EpochPolicy.keep($0, own: own) }
-            let policy = bound ?? kept ?? .next
+            let policy = kept ?? bound ?? .next
             own.insert(fresh)
             let took = Awaited<UInt64>()
             let isBegun = epoch != nil
@@ -60,9 +70,14 @@ public final class LoadEngine: Sendable {
                     backoff.reset()
                 }
                 // As above, where a session outlived the one that holds the run's lock. Where it is
-                // a later run of this load, the next try finds another epoch, and ends.
-                let isEnded = took.isGiven && bound == nil && Self.isFenced(error)
-                guard let reason = isEnded ? "\(error)" : Self.retryReason(error) else {
+                // a later run of this load, the next try finds another epoch, or another run's
+                // token, and ends.
+                let isEnded = took.isGiven && Self.isFenced(error)
+                // The target may have been restarted, or another one may have taken its place,
+                // while sessions were opened.
+                apart = Self.isApart(error) ? apart + 1 : 0
+                let isMomentary = isEnded || (1...Self.triesApart).contains(apart)
+                guard let reason = isMomentary ? "\(error)" : Self.retryReason(error) else {
                     throw error
                 }
                 progress.update { $0.waiting = reason }
@@ -75,6 +90,14 @@ public final class LoadEngine: Sendable {
         if case CheckpointError.fenced = error { return true }
         return false
     }
+
+    private static func isApart(_ error: any Error) -> Bool {
+        if case CheckpointError.differentServers = error { return true }
+        return false
+    }
+
+    /// How often it is tried again.
+    private static let triesApart = 4
 
     private static func retryReason(_ error: any Error) -> String? {
         switch error {
@@ -102,24 +125,29 @@ public final class LoadEngine: Sendable {
         let run = LoadRun(
             configuration: configuration, plan: plan, context: context, progress: progress,
             interrupts: interrupts, barrier: barrier, work: work, rowsDone: rowsDone)
-        return try await withThrowingTaskGroup(of: LoadResult?.self) { group in
+        return try await withThrowingTaskGroup(of: Part.self) { group in
             for i in 0..<configuration.lanes {
                 group.addTask {
                     try await withThread("load-\(i)") { try await run.lane(i) }
-                    return nil
+                    return .lane
                 }
             }
             group.addTask {
-                try await withThread("load-lead") { try await run.lead(epoch, token, took) }
+                .lead(
+                    try await withThread("load-lead") { try await run.lead(epoch, token, took) })
+            }
+            group.addTask {
+                try await withThread("load-keeper") { try await run.keepOpen() }
+                return .keeper
             }
             var result: LoadResult?
             var loading = configuration.lanes
             do {
                 while let part = try await group.next() {
-                    if let part {
-                        result = part
-                    } else {
-                        loading -= 1
+                    switch part {
+                    case .lane: loading -= 1
+                    case .lead(let led): result = led
+                    case .keeper: break
                     }
                     if loading == 0 { rowsDone.set() }
                 }

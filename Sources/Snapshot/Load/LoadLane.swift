@@ -53,15 +53,19 @@ struct LoadLane {
     let fence: Fence
     let ledger: CopyLedger
     let progress: TransferProgress
+    private let reading: ReadingSession
     private let statementBytes: Int
 
+    /// - Parameter pause: how long nothing comes over the session while files are read.
     init(
-        session: TargetSession, fence: Fence, ledger: CopyLedger, progress: TransferProgress
+        session: TargetSession, fence: Fence, ledger: CopyLedger, progress: TransferProgress,
+        pause: Duration = .seconds(5)
     ) {
         self.session = session
         self.fence = fence
         self.ledger = ledger
         self.progress = progress
+        reading = ReadingSession(session.connection, pause: pause)
         statementBytes = min(1 << 20, session.maxPacket / 2)
     }
 
@@ -80,9 +84,14 @@ struct LoadLane {
     }
 
     private func loadRows(_ job: LoadJob, _ work: LoadWork) throws {
+        let content = try work.directory.content(of: job.file)
         let reader = RowFileReader(
             table: job.table.name, context: work.context, rowLimit: session.maxPacket,
-            more: try work.directory.content(of: job.file))
+            more: { [reading] out in
+                // No statement is under way while rows are read.
+                try reading.keepOpen()
+                return try content(&out)
+            })
         var part = Part(job: job)
         var hasRow = try skip(reader, job)
         var generation = -1
@@ -139,10 +148,6 @@ struct LoadLane {
             }
             rows += 1
             isExact = reader.offset == job.begun
-            if rows % 4096 == 0 {
-                try Task.checkCancellation()
-                if rows % (1 << 20) == 0 { try target.ping() }
-            }
         }
         guard isExact, rows == job.rows else {
             throw DumpFileError("it is not the file that the load began with")

@@ -16,6 +16,10 @@ struct LoadRun: Sendable {
     let work: Awaited<LoadWork>
     /// Set when every lane has ended.
     let rowsDone: Latch
+    /// The coordinator's session.
+    let idle = IdleSession()
+    /// Set when all is done, or nothing more can be.
+    let ended = Latch()
 
     private var key: SubtaskKey { plan.key(configuration) }
 
@@ -40,12 +44,25 @@ struct LoadRun: Sendable {
         }
     }
 
+    /// Keeps the coordinator's session open while its thread waits for the other one; blocks its
+    /// thread now and then.
+    func keepOpen() async throws {
+        while !(await ended.wait(upTo: .seconds(10))) {
+            try Task.checkCancellation()
+            idle.ping()
+        }
+    }
+
     /// Takes over, creates tables, hands out files, and creates the rest when they are loaded.
     func lead(
         _ epoch: EpochPolicy, _ token: RunToken, _ took: Awaited<UInt64>
     ) async throws -> LoadResult {
+        defer { ended.set() }
         let session = try TargetSession(configuration.target, role: .coordinator)
         try interrupts.add(session.connection.interrupter)
+        idle.set(session.connection)
+        defer { idle.set(nil) }
+        try plan.requireApart(on: session.connection)
         let subtask = key
         let lanes = configuration.lanes + 1
         let ddl = try TargetSession(configuration.target, role: .ddl(configuration.lanes))
@@ -53,21 +70,34 @@ struct LoadRun: Sendable {
         let takeover = Takeover(meta: configuration.meta, key: subtask)
         try createRow(takeover, session, epoch)
         try await configuration.begun()
-        try await barrier.allOpen(session)
+        // The session that runs definitions is no lane of the barrier's, and may be elsewhere.
+        try await barrier.allOpen(session, besides: [ddl.server])
         try session.holdLock(token)
         let state = try await takeOver(takeover, session, token, epoch, lanes)
         took.give(.success(state.epoch))
         barrier.publish(.success(state))
         try ddl.holdLock(token)
-        try DDLLock(session: ddl, meta: configuration.meta, key: subtask).take()
-        // What runs text of files takes it for one statement, or not at all.
-        try ddl.connection.setMultiStatements(false)
         let coordinator = Coordinator(
             session: session, meta: configuration.meta, key: subtask, token: token)
+        try takeLock(ddl, coordinator)
+        // What runs text of files takes it for one statement, or not at all.
+        try ddl.connection.setMultiStatements(false)
         let schema = LoadSchema(
             plan: plan, key: subtask, meta: configuration.meta, session: session, ddl: ddl,
-            coordinator: coordinator, context: context)
+            coordinator: coordinator, context: context, progress: progress, idle: idle)
         return try await load(state, schema)
+    }
+
+    /// Takes the load's DDL lock, when no definition of an earlier run is under way any more.
+    private func takeLock(_ ddl: TargetSession, _ coordinator: Coordinator) throws {
+        try DDLLock(session: ddl, meta: configuration.meta, key: key).take {
+            progress.update {
+                $0.waiting = "a definition of the previous run has not ended yet"
+            }
+            // Also shows whether this run still is the newest one.
+            try coordinator.beat()
+        }
+        progress.update { $0.waiting = nil }
     }
 
     /// Writes the load's row where there is none; one that is there must be of this dump.

@@ -14,6 +14,9 @@ struct LoadSchema {
     let ddl: TargetSession
     let coordinator: Coordinator
     let context: SyntaxContext
+    let progress: TransferProgress
+    /// The coordinator's session, for as long as the other one's answers take.
+    let idle: IdleSession
 
     /// What lanes are to do.
     struct Prepared {
@@ -26,7 +29,7 @@ struct LoadSchema {
 
     private var ledger: CopyLedger { CopyLedger(meta: meta, key: key) }
     private var stored: StoredObjects { StoredObjects(meta: meta, key: key) }
-    private var target: Connection { ddl.connection }
+    var target: Connection { ddl.connection }
 
     /// Keeps the run's sessions open.
     func keepAlive() throws {
@@ -50,7 +53,7 @@ struct LoadSchema {
         // Another load may have looked at the same moment, and seen the same.
         if try claim() { there = try look(&begun, tables) }
         // What earlier runs may have left rows in; any other table was seen to have none.
-        let own = there.filter { tables.isSurelyMade($0) || begun[$0]?.isEmpty == false }
+        let own = there.filter { begun[$0]?.isEmpty == false }
         // Before it has rows: a try that is killed must not take them for another's.
         let adopted = plan.tables.filter { there.contains($0.name) && tables.isUnsettled($0.name) }
         try stored.write(
@@ -109,50 +112,14 @@ struct LoadSchema {
         let isWhole = records.count { Self.isDone($0) } == table.rows.count
         // Nothing more is written to it: what it has now was written behind the load.
         if isWhole, own.made.contains(table.name) || !records.isEmpty { return }
-        // Rows that no record tells of may be a killed run's: all are deleted before it is loaded.
-        if !isSafe, own.isSurelyMade(table.name) || !records.isEmpty { return }
+        // Rows behind the first record may be a killed run's: all are deleted before it is loaded.
+        if !isSafe, !records.isEmpty { return }
         if own.isSurelyMade(table.name) {
-            // A row and its record come together: without the one, the other is somebody else's.
+            // No row comes before a record: without the one, the other is somebody else's.
             try requireEmpty(table.name)
         } else {
             try check(table, shape)
         }
-    }
-
-    /// The shapes of tables that are there, by the names that the dump has for them.
-    private func shapes() throws -> [TableName: TableShape] {
-        let reader = SchemaReader(target)
-        let names = plan.tables.map(\.name)
-        var found = try reader.shapes(of: names)
-        let missing = names.filter { found[$0] == nil }
-        // A server that does not tell case apart may keep names otherwise than the dump has them.
-        if !missing.isEmpty, try target.value("SELECT @@lower_case_table_names") != "0" {
-            var kept: [TableName: TableName] = [:]
-            for schema in Set(missing.map { $0.schema.lowercased() }).sorted() {
-                let rows = try target.rows(
-                    "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES "
-                        + "WHERE LOWER(TABLE_SCHEMA)=\(utf8Literal(schema))")
-                for row in rows {
-                    let name = TableName(schema: row[0] ?? "", name: row[1] ?? "")
-                    kept[Self.folded(name)] = name
-                }
-            }
-            let shapes = try reader.shapes(of: missing.compactMap { kept[Self.folded($0)] })
-            for name in missing {
-                guard let other = kept[Self.folded(name)], let shape = shapes[other] else {
-                    continue
-                }
-                var renamed = shape
-                renamed.name = name
-                found[name] = renamed
-            }
-        }
-        try target.execute("COMMIT")
-        return found
-    }
-
-    private static func folded(_ table: TableName) -> TableName {
-        TableName(schema: table.schema.lowercased(), name: table.name.lowercased())
     }
 
     /// Whether the target has something of the name that tells no shape: a sequence, or a table
@@ -200,8 +167,7 @@ struct LoadSchema {
             for other in others {
                 // A definition of it may still be under way; it may also be at work again, on other
                 // tables.
-                let lock = DDLLock(session: ddl, meta: meta, key: other)
-                try lock.awaitEndedRuns { try coordinator.beat() }
+                try awaitDefinitions(of: other)
             }
             if !others.isEmpty { try claims.settle(plan.tables.map(\.name), by: coordinator) }
             return true
@@ -321,7 +287,10 @@ struct LoadSchema {
             try target.execute("SET SESSION sql_mode=CONCAT(@@SESSION.sql_mode, '\(modes)')")
         }
         do throws(MySQLError) {
-            try target.execute(create.text)
+            // Others may hold locks of its name.
+            _ = try idle.during { () throws(MySQLError) -> UInt64 in
+                try target.execute(create.text)
+            }
         } catch {
             if error.code == existing { return false }
             guard error.retry == .no else { throw error }
@@ -421,7 +390,7 @@ struct LoadSchema {
             // The transaction proves the run, and keeps the coordinator's session open.
             try forget(table, isBegun: true)
             guard isOwn, !table.isSequence else { continue }
-            try target.execute("DELETE FROM \(table.name.quoted)")
+            _ = try idle.during { try target.execute("DELETE FROM \(table.name.quoted)") }
             try target.execute("COMMIT")
         }
         return out
@@ -542,7 +511,7 @@ struct LoadSchema {
                 let entry = record(object)
                 try stored.write([stored.storeStatement(entry)], by: coordinator)
                 do {
-                    try object.create(on: target)
+                    try idle.during { try object.create(on: target) }
                 } catch let error as MySQLError {
                     if !error.isConnectionLost {
                         // It was not made: what comes to have its name is not this load's to drop.
