@@ -39,12 +39,25 @@ public struct CompiledRules: Sendable {
         StatementRouter(filter: tables, router: router, events: events)
     }
 
+    /// The clock that expressions see TIMESTAMP columns on; UTC's where nobody says a zone.
+    func clock() throws(RuleError) -> ZoneClock {
+        guard let zone = rules.timeZone else {
+            return ZoneClock(offset: rules.timeZoneOffset ?? 0)
+        }
+        guard let clock = zone.clock else {
+            throw RuleError(
+                key: "timezone", text: "",
+                reason: "nothing is known here of the zone '\(zone.name)'")
+        }
+        return clock
+    }
+
     /// The expressions of a table; see ``ExpressionFilter``.
     public func expressions(
         for shape: TableShape, context: SyntaxContext
     ) throws(RuleError) -> ExpressionFilter {
         try ExpressionFilter(
             rules.expressionFilters, shape: shape, context: context,
-            timeZoneOffset: rules.timeZoneOffset ?? 0, isCaseSensitive: rules.isCaseSensitive)
+            clock: try clock(), isCaseSensitive: rules.isCaseSensitive)
     }
 }

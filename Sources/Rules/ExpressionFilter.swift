@@ -6,16 +6,15 @@ extension RowExpression {
     ///
     /// - Parameters:
     ///   - context: the source's dialect and the task's `sql_mode`.
-    ///   - timeZoneOffset: seconds to add to UTC for the session's time, which TIMESTAMP columns
-    ///     are read in.
+    ///   - clock: that of the session's time zone, in which TIMESTAMP columns are read.
     /// - Throws: ``ExpressionError`` with the place in the text.
     public init(
-        _ text: String, shape: TableShape, context: SyntaxContext, timeZoneOffset: Int = 0
+        _ text: String, shape: TableShape, context: SyntaxContext, clock: ZoneClock = .utc
     ) throws(ExpressionError) {
         var parser = try ExpressionParser(text, context: context)
         let tree = try parser.parse()
         var compiler = ExpressionCompiler(
-            shape: shape, timeZoneOffset: timeZoneOffset,
+            shape: shape, clock: clock,
             literalCollation: Charsets.defaultCollation(of: "utf8mb4", context),
             isMariaDB: context.isMariaDB)
         program = try compiler.compile(tree)
@@ -72,27 +71,27 @@ public struct ExpressionFilter: Sendable {
     /// - Throws: ``RuleError`` for expressions that can't be read or evaluated.
     public init(
         _ rules: [ExpressionFilterRule], shape: TableShape, context: SyntaxContext,
-        timeZoneOffset: Int = 0, isCaseSensitive: Bool = false
+        clock: ZoneClock = .utc, isCaseSensitive: Bool = false
     ) throws(RuleError) {
         func same(_ a: String, _ b: String) -> Bool {
             isCaseSensitive ? a == b : a.lowercased() == b.lowercased()
         }
         for rule in rules
         where same(rule.schema, shape.name.schema) && same(rule.table, shape.name.name) {
-            try add(rule, shape, context, timeZoneOffset)
+            try add(rule, shape, context, clock)
         }
     }
 
     private mutating func add(
         _ rule: ExpressionFilterRule, _ shape: TableShape, _ context: SyntaxContext,
-        _ offset: Int
+        _ clock: ZoneClock
     ) throws(RuleError) {
         var isDormant = false
         func bind(_ text: String?, _ key: String) throws(RuleError) -> RowExpression? {
             guard let text else { return nil }
             do throws(ExpressionError) {
                 let expression = try RowExpression(
-                    text, shape: shape, context: context, timeZoneOffset: offset)
+                    text, shape: shape, context: context, clock: clock)
                 if expression.dependsOnTimeZone {
                     zoned.append("expression-filter.\(rule.name).\(key)")
                 }

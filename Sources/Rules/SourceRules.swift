@@ -18,8 +18,10 @@ public struct SourceRules: Sendable, Hashable, Codable {
     /// Which rows are left out.
     public var expressionFilters: [ExpressionFilterRule]
     /// Seconds to add to UTC for the time that expressions see TIMESTAMP columns in; `nil` where
-    /// nobody says it.
+    /// nobody says it, and for a zone that has a name.
     public var timeZoneOffset: Int?
+    /// The zone that expressions see TIMESTAMP columns in, where its clocks may change.
+    public var timeZone: NamedZone?
     /// How tables of online schema change tools are told; `nil` with `online-ddl: false`.
     public var onlineSchemaChange: OnlineSchemaChangeRules?
 
@@ -38,6 +40,9 @@ public struct SourceRules: Sendable, Hashable, Codable {
         self.expressionFilters = expressionFilters
         self.onlineSchemaChange = onlineSchemaChange
     }
+
+    /// Whether it is said in which zone expressions see TIMESTAMP columns.
+    public var saysTimeZone: Bool { timeZoneOffset != nil || timeZone != nil }
 
     /// The rules as they act on a server.
     ///

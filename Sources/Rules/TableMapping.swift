@@ -246,7 +246,7 @@ public struct TableMapping: Sendable {
         of shape: TableShape, source: ServerVersion
     ) throws(RuleError) -> String? {
         guard let filter = try expressions(for: shape, source: source) else { return nil }
-        if compiled?.rules.timeZoneOffset ?? 0 != 0,
+        if let clock = try compiled?.clock(), !clock.isUTC,
             let insert = filter.inserts.first(where: \.expression.dependsOnTimeZone)
         {
             throw RuleError(

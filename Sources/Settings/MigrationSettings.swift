@@ -170,7 +170,7 @@ public struct MigrationSettings: Sendable {
     /// Whether the target's time zone is to be told: expressions may depend on one, and the task has
     /// none. DM takes the target's then.
     public var needsTargetZone: Bool {
-        rules.map { !$0.expressionFilters.isEmpty && $0.timeZoneOffset == nil } ?? false
+        rules.map { !$0.expressionFilters.isEmpty && !$0.saysTimeZone } ?? false
     }
 
     /// Lets expressions see TIMESTAMP columns in UTC where the target does so, and refuses those that

@@ -154,7 +154,7 @@ struct ExpressionServerTests {
                 let expression: RowExpression
                 do throws(ExpressionError) {
                     expression = try RowExpression(
-                        text, shape: shape, context: context, timeZoneOffset: 7200)
+                        text, shape: shape, context: context, clock: ZoneClock(offset: 7200))
                 } catch {
                     if case .unsupported = error.kind {
                         refused[error.reason, default: 0] += 1

@@ -42,6 +42,27 @@ extension RowEvaluator {
         }
     }
 
+    /// The instant that a TIMESTAMP column holds, in microseconds since 1970, when the part is such
+    /// a column; `nil` for NULL and for any other part.
+    func instant(
+        _ index: Int, _ event: RawSpan, _ row: RowView
+    ) throws(ExpressionFailure) -> (microseconds: Int64, decimals: UInt8)? {
+        let step = row.steps[index]
+        guard step.operation == .column else { return nil }
+        let column = row.columns[Int(step.index)]
+        guard case .timestamp = column.reading else { return nil }
+        let place = try locate(Int(step.index), row)
+        if place.isNull { return nil }
+        do throws(BinlogError) {
+            let value = try row.layouts[column.index].timestamp(event, place)
+            return (
+                Int64(value.seconds) * 1_000_000 + Int64(value.microseconds), column.decimals
+            )
+        } catch {
+            throw .malformed(error.description)
+        }
+    }
+
     private mutating func read(
         _ column: ExpressionColumn, _ layout: ColumnLayout, _ place: ColumnValue,
         _ event: RawSpan
@@ -68,8 +89,9 @@ extension RowEvaluator {
             if value.seconds == 0, value.microseconds == 0 {
                 return .temporal(TemporalValue(kind: .datetime, packed: 0, decimals: decimals))
             }
+            let seconds = Int64(value.seconds)
             let micro =
-                (Int64(value.seconds) + Int64(program.timeZoneOffset)) * 1_000_000
+                (seconds + program.clock.offset(at: seconds)) * 1_000_000
                 + Int64(value.microseconds)
             let time = TemporalValue.datetime(epochMicroseconds: micro, decimals: decimals)
             return time.map { .temporal($0) } ?? .null

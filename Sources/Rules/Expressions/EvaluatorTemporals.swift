@@ -28,6 +28,12 @@ extension RowEvaluator {
     mutating func temporal(
         _ step: ExpressionStep, _ event: RawSpan, _ row: RowView
     ) throws(ExpressionFailure) -> ExpressionValue {
+        // The servers look at the column itself: its local time may have come twice.
+        if step.operation == .unixTimestamp,
+            let instant = try instant(row.argument(step, 0), event, row)
+        {
+            return unixTimestamp(instant.microseconds, instant.decimals)
+        }
         let a = try value(row.argument(step, 0), event, row)
         if a.isNull { return .null }
         switch step.operation {
@@ -99,13 +105,20 @@ extension RowEvaluator {
 
     private func unixTimestamp(_ date: TemporalValue) -> ExpressionValue {
         if date.isIncomplete { return .decimal(FixedDecimal(0)) }
-        let micro = date.epochMicroseconds - Int64(program.timeZoneOffset) * 1_000_000
+        let local = date.epochMicroseconds
+        let seconds = local.floorDivided(by: 1_000_000)
+        let fraction = local - seconds * 1_000_000
+        return unixTimestamp(
+            program.clock.instant(ofLocal: seconds) * 1_000_000 + fraction, date.decimals)
+    }
+
+    private func unixTimestamp(_ micro: Int64, _ decimals: UInt8) -> ExpressionValue {
         if micro < 0 || micro > Int64(UInt32.max) * 1_000_000 { return .decimal(FixedDecimal(0)) }
-        if date.decimals == 0 {
+        if decimals == 0 {
             return .decimal(FixedDecimal(Int128(micro / 1_000_000)))
         }
         return .decimal(
-            FixedDecimal(Int128(micro), scale: 6).rounded(to: Int(date.decimals), .down))
+            FixedDecimal(Int128(micro), scale: 6).rounded(to: Int(decimals), .down))
     }
 
     private func fromUnixTime(_ a: ExpressionValue, _ event: RawSpan) -> ExpressionValue {
@@ -128,7 +141,7 @@ extension RowEvaluator {
             micro = Int64(seconds) * 1_000_000
         }
         guard micro >= 0 else { return .null }
-        micro += Int64(program.timeZoneOffset) * 1_000_000
+        micro += program.clock.offset(at: micro.floorDivided(by: 1_000_000)) * 1_000_000
         guard let value = TemporalValue.datetime(epochMicroseconds: micro, decimals: decimals)
         else { return .null }
         return .temporal(value)

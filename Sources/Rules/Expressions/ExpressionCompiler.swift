@@ -38,8 +38,8 @@ struct ExpressionProgram: Sendable {
     /// Members' texts of ENUM and SET columns.
     var members: [[TextPlace]] = []
     var patterns: [RegularExpression] = []
-    /// Added to UTC to get the session's time.
-    var timeZoneOffset = 0
+    /// That of the session's time zone.
+    var clock = ZoneClock.utc
     var root = 0
 }
 
@@ -71,12 +71,12 @@ struct ExpressionCompiler {
     var columns: [Int: Int32] = [:]
 
     init(
-        shape: TableShape, timeZoneOffset: Int, literalCollation: String, isMariaDB: Bool
+        shape: TableShape, clock: ZoneClock, literalCollation: String, isMariaDB: Bool
     ) {
         self.shape = shape
         self.isMariaDB = isMariaDB
         self.literalCollation = literalCollation
-        program.timeZoneOffset = timeZoneOffset
+        program.clock = clock
     }
 
     mutating func compile(_ node: ExpressionNode) throws(ExpressionError) -> ExpressionProgram {

@@ -226,8 +226,15 @@ extension TaskFile {
             onlineSchemaChange: onlineDDL == false
                 ? nil
                 : OnlineSchemaChangeRules(shadowPatterns: shadowRules, trashPatterns: trashRules))
-        if !rules.expressionFilters.isEmpty {
-            rules.timeZoneOffset = FixedZone(timeZone)?.offset
+        if !rules.expressionFilters.isEmpty, !timeZone.isEmpty {
+            if let fixed = FixedZone(timeZone) {
+                rules.timeZoneOffset = fixed.offset
+            } else if case .zone(let zone) = ZoneFolder.system.find(timeZone) {
+                rules.timeZone = zone
+            } else {
+                // No subtask begins with it, see ``unsupported``; expressions know no clock then.
+                rules.timeZone = NamedZone(name: timeZone, clock: nil)
+            }
         }
         return SourcePart(
             source: instance.source, start: instance.start, rules: rules, dump: dump, load: load,

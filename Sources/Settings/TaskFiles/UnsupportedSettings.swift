@@ -28,11 +28,7 @@ extension TaskFile {
         add(
             writtenShardMode == .none ? "is-sharding" : "shard-mode",
             "tables can't be merged into one so far", if: shardMode != .none)
-        add(
-            "timezone",
-            "expressions know zones that are always as far from UTC ('+08:00', UTC): write their "
-                + "constants in one of these",
-            if: !timeZone.isEmpty && FixedZone(timeZone) == nil && !expressionFilters.isEmpty)
+        if !expressionFilters.isEmpty, let remedy = zoneRemedy { add("timezone", remedy) }
         for name in SessionVariables.refused(target.session) {
             add("target-database.session", SessionVariables.remedy(name))
         }
@@ -91,6 +87,27 @@ extension SourceFile {
                     remedy: "\"tls: verify-identity\" checks the host"))
         }
         return out
+    }
+}
+
+extension TaskFile {
+    /// What to do about a `timezone` whose clocks are not known; `nil` where they are.
+    private var zoneRemedy: String? {
+        guard !timeZone.isEmpty, FixedZone(timeZone) == nil else { return nil }
+        if timeZone.lowercased() == "system" {
+            return "the zone of a server's machine is not known to expressions: write its name "
+                + "('Europe/Berlin'), or how far it is from UTC ('+08:00')"
+        }
+        switch ZoneFolder.system.find(timeZone) {
+        case .zone: return nil
+        case .unknown:
+            return "expressions know no such time zone: write a name of the zone database "
+                + "('Europe/Berlin'), or how far the zone is from UTC ('+08:00')"
+        case .noDatabase:
+            return "there is no zone database (/usr/share/zoneinfo) on this machine: install its "
+                + "package tzdata here and on every worker, or write how far the zone is from UTC "
+                + "('+08:00')"
+        }
     }
 }
 
