@@ -21,6 +21,7 @@ extension MigrationSettings {
         /// Schema, table and expression.
         var expressions: [[String]]
         var timeZoneOffset: Int?
+        var timeZone: NamedZone?
     }
 
     /// What chooses the tables, views and the like of a dump, the same wherever it is asked for.
@@ -55,7 +56,8 @@ extension MigrationSettings {
         }
         guard !texts.isEmpty else { return nil }
         return RowChoice(
-            expressions: once(texts) { $0 }, timeZoneOffset: rules.timeZoneOffset)
+            expressions: once(texts) { $0 }, timeZoneOffset: rules.timeZoneOffset,
+            timeZone: rules.timeZone)
     }
 
     private func digest(of choice: some Encodable) throws -> String {

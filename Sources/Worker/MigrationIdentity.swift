@@ -28,7 +28,14 @@ struct MigrationIdentity: Codable, Hashable {
 
     /// A task's rules as they were written; `nil` without any, and when they can't be read.
     var sourceRules: SourceRules? {
-        rules.flatMap { try? JSONDecoder().decode(SourceRules.self, from: Data($0.utf8)) }
+        guard let text = rules,
+            var read = try? JSONDecoder().decode(SourceRules.self, from: Data(text.utf8))
+        else { return nil }
+        // Records have a zone's name alone.
+        if let zone = read.timeZone, case .zone(let known) = ZoneFolder.system.find(zone.name) {
+            read.timeZone = known
+        }
+        return read
     }
 
     var encoded: [UInt8] {
