@@ -80,13 +80,18 @@ struct RuleCheckTests {
         ) { pair in
             try pair.source.sql(
                 "CREATE DATABASE shop; CREATE TABLE shop.t (id INT PRIMARY KEY, ts TIMESTAMP NULL)")
-            func verdict(_ text: String, zone: Int? = nil) async throws -> CheckResult? {
+            func verdict(
+                _ text: String, zone: Int? = nil, name: String? = nil
+            ) async throws -> CheckResult? {
                 var rules = SourceRules(
                     expressionFilters: [
                         ExpressionFilterRule(
                             name: "e", schema: "shop", table: "t", deleteExpression: text)
                     ])
                 rules.timeZoneOffset = zone
+                if let name, case .zone(let found) = ZoneFolder.system.find(name) {
+                    rules.timeZone = found
+                }
                 return try await results(pair, rules)["expression-filters"]
             }
             let refused = try await verdict("ts < '2026-01-01'")
@@ -95,6 +100,9 @@ struct RuleCheckTests {
             #expect(try await verdict("id < 1")?.verdict == .ok)
             #expect(try await verdict("ts < '2026-01-01'", zone: 0)?.verdict == .ok)
             #expect(try await verdict("ts < '2026-01-01'", zone: 28_800)?.verdict == .ok)
+            // No server has to know the zone: no session of the target is in it.
+            #expect(
+                try await verdict("ts < '2026-01-01'", name: "Europe/Berlin")?.verdict == .ok)
             try pair.target.sql("SET GLOBAL time_zone='+00:00'")
             #expect(try await verdict("ts < '2026-01-01'")?.verdict == .ok)
         }

@@ -215,4 +215,90 @@ struct ExpressionServerTests {
             #expect(compared > 4000, "\(refused)")
         }
     }
+
+    @Test("TIMESTAMP in a zone with a name is what the server shows", arguments: Self.families)
+    func zones(family: TestServer.Family) async throws {
+        let log = family == .mariadb ? ["--log-bin=log", "--binlog-format=ROW"] : []
+        try await TestServer.with(family, options: log, name: "zones") { server in
+            let zones = [
+                "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe",
+                "Pacific/Apia",
+            ]
+            for zone in zones { try server.loadZone(zone) }
+            var instants = [
+                // The first and the last second, and some around changes of the clocks.
+                1, 2_147_483_647, 1_774_745_999, 1_774_746_000, 1_792_888_200, 1_792_891_800,
+                1_772_953_199, 1_772_953_200, 1_793_511_000, 1_793_514_600, 1_325_239_199,
+                1_325_239_200, 1_775_314_799, 1_775_314_800, 1_791_041_399, 1_791_041_400,
+            ]
+            var g = SplitMix(20_261_123)
+            for _ in 0..<300 { instants.append(1 + g.below(2_147_483_646)) }
+            let rows = instants.enumerated().map {
+                "(\($0), FROM_UNIXTIME(\($1)), FROM_UNIXTIME(\($1).123))"
+            }
+            let table =
+                "CREATE TABLE t (id INT PRIMARY KEY, st TIMESTAMP NULL, fs TIMESTAMP(3) NULL)"
+            try server.sql(
+                """
+                CREATE DATABASE x; USE x; SET time_zone = '+00:00'; \(table);
+                INSERT INTO t VALUES \(rows.joined(separator: ",")), (9999, NULL, NULL);
+                """)
+            let version = ServerVersion(
+                try server.sql("SELECT VERSION()").trimmingCharacters(in: .newlines))
+            let context = SyntaxContext(version: version, defaultSchema: "x")
+            var state = SchemaState()
+            let create = try parseStatement(table, context: context)
+            _ = try state.apply(try #require(create.ddl), context: context)
+            let shape = try #require(state.tables[TableName(schema: "x", name: "t")])
+            let logged = try logged(server)
+            var options = ConnectionOptions(
+                port: server.port, user: TestServer.user,
+                password: Password(TestServer.password))
+            options.tls.mode = .disabled
+            let connection = try Connection(options)
+            _ = try connection.execute("USE x")
+            for zone in zones {
+                let data = try #require(
+                    FileManager.default.contents(atPath: "/usr/share/zoneinfo/" + zone))
+                let clock = try #require(ZoneClock(zoneFile: [UInt8](data)))
+                _ = try connection.execute("SET time_zone = '\(zone)'")
+                for text in [
+                    "st", "fs", "HOUR(st)", "DATE(fs)", "st < '2012-01-01'",
+                    "UNIX_TIMESTAMP(st)", "UNIX_TIMESTAMP(fs)",
+                    "FROM_UNIXTIME(UNIX_TIMESTAMP(st))",
+                    // No column any more: half an hour or an hour comes twice.
+                    "UNIX_TIMESTAMP(st + INTERVAL 0 HOUR)",
+                    // This may be a time that never comes.
+                    "UNIX_TIMESTAMP(st + INTERVAL 1 HOUR) - UNIX_TIMESTAMP(st)",
+                    "UNIX_TIMESTAMP(TIMESTAMP '2026-03-29 02:30:00')",
+                    "UNIX_TIMESTAMP(TIMESTAMP '2011-12-30 12:00:00')",
+                ] {
+                    // What is shown an hour later is beyond TIMESTAMP for the last second.
+                    let isLater = text.contains("1 HOUR")
+                    let told = try connection.rows(
+                        "SELECT CAST((\(text)) AS CHAR) FROM t ORDER BY id")
+                    var evaluator = RowEvaluator(
+                        try RowExpression(text, shape: shape, context: context, clock: clock))
+                    var ours: [String?] = []
+                    for event in logged.events {
+                        for places in event.places {
+                            ours.append(
+                                try evaluator.text(event.bytes.span.bytes, places, logged.map))
+                        }
+                    }
+                    #expect(ours.count == told.count && ours.count == instants.count + 1)
+                    let wrong = zip(ours, told).enumerated().filter { i, pair in
+                        pair.0 != pair.1[0]
+                            && !(isLater && instants.indices.contains(i)
+                                && instants[i] > 2_147_483_647 - 7200)
+                    }
+                    let shown = wrong.prefix(4).map { i, pair in
+                        "\(instants.indices.contains(i) ? instants[i] : 0): "
+                            + "\(pair.0 ?? "NULL") for \(pair.1[0] ?? "NULL")"
+                    }
+                    #expect(shown == [], "\(text) in \(zone)")
+                }
+            }
+        }
+    }
 }

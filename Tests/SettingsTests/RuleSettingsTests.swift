@@ -1,3 +1,4 @@
+import Foundation
 import MySQLClient
 import MySQLCore
 import Rules
@@ -222,14 +223,32 @@ struct RuleSettingsTests {
         }
     }
 
-    @Test("a time zone whose clocks change is refused where expressions would need it")
+    @Test("a time zone is known where expressions need it")
     func timeZone() throws {
         let filter = "expression-filter: {e: {schema: a, table: b, insert-value-expr: 'c > 1'}}"
         let instance = "{source-id: s, expression-filters: [e]}"
-        let paths = try report("timezone: Asia/Tokyo", filter, instance: instance).value
-            .unsupported.map(\.path)
-        #expect(paths == ["timezone"])
-        #expect(try report("timezone: Asia/Tokyo").value.unsupported.isEmpty)
+        for zone in ["Mars/Olympus", "../../etc/passwd", "Europe", "SYSTEM", "localtime", "CST"] {
+            let report = try report("timezone: \(zone)", filter, instance: instance)
+            #expect(report.value.unsupported.map(\.path) == ["timezone"], "\(zone)")
+            let refusal = report.unsupported.first?.description ?? ""
+            #expect(refusal.contains("'Europe/Berlin'"), "\(zone): \(refusal)")
+            #expect(throws: SettingsError.self) {
+                try report.value.migrationSettings(source())
+            }
+            // Where nothing depends on it it may be anything.
+            #expect(try self.report("timezone: \(zone)").value.unsupported.isEmpty)
+        }
+        // As servers have it, case does not count; two spellings are no difference.
+        for zone in ["Europe/Berlin", "europe/BERLIN"] {
+            let task = try report("timezone: \(zone)", filter, instance: instance).value
+            #expect(task.unsupported.isEmpty)
+            let settings = try task.migrationSettings(source())
+            let found = try #require(settings.rules?.timeZone)
+            #expect(found.name == "Europe/Berlin" && found.clock?.offset(at: 0) == 3600)
+            #expect(settings.rules?.timeZoneOffset == nil && !settings.needsTargetZone)
+            let plain = try report("timezone: \(zone)").value.migrationSettings(source())
+            #expect(plain.rules?.timeZone == nil)
+        }
         for (zone, offset) in [("'+08:00'", 28_800), ("utc", 0), ("'-03:30'", -12_600)] {
             let task = try report("timezone: \(zone)", filter, instance: instance).value
             #expect(task.unsupported.isEmpty)
@@ -238,6 +257,30 @@ struct RuleSettingsTests {
             let plain = try report("timezone: \(zone)").value.migrationSettings(source())
             #expect(plain.rules?.timeZoneOffset == nil)
         }
+    }
+
+    @Test("zones are looked up in a folder and not outside of it")
+    func zoneFolder() throws {
+        let path = NSTemporaryDirectory() + "zones-\(UUID().uuidString)"
+        let files = FileManager.default
+        try files.createDirectory(
+            atPath: path + "/Europe", withIntermediateDirectories: true)
+        defer { try? files.removeItem(atPath: path) }
+        #expect(ZoneFolder(path + "/none").find("Europe/Berlin") == .noDatabase)
+        let berlin = "/usr/share/zoneinfo/Europe/Berlin"
+        try files.copyItem(atPath: berlin, toPath: path + "/Europe/Berlin")
+        try files.copyItem(atPath: berlin, toPath: path + "/Europe/Ber.lin")
+        try files.copyItem(atPath: berlin, toPath: path + "/localtime")
+        #expect(files.createFile(atPath: path + "/Text", contents: Data("no zone".utf8)))
+        #expect(files.createFile(atPath: path + "/Long", contents: Data(count: 100_000)))
+        let zones = ZoneFolder(path)
+        let wanted = ZoneFolder.Finding.zone(NamedZone(name: "Europe/Berlin", clock: nil))
+        for name in ["Europe/Berlin", "EUROPE/berlin"] { #expect(zones.find(name) == wanted) }
+        for name in [
+            "", "/", "Europe", "Europe/", "/Europe/Berlin", "Europe//Berlin", "Europe/../Text",
+            "Europe/Ber.lin", "localtime", "Text", "Long", "Europe/Berlin/", "Europe/Paris", "..",
+            "Europe/Berl\u{0}in", String(repeating: "a", count: 10_000),
+        ] { #expect(zones.find(name) == .unknown, "\(name)") }
     }
 
     @Test("zones whose clocks never change are known by their distance from UTC")
