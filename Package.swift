@@ -189,8 +189,8 @@ let package = Package(
         tests(
             "SnapshotTests",
             [
-                "MySQLCore", "Rules", "MySQLClient", "Checkpoint", "Snapshot", "Runtime",
-                "TestServers",
+                "MySQLCore", "MySQLSyntax", "DumpFiles", "Rules", "MySQLClient", "Checkpoint",
+                "Snapshot", "Runtime", "TestServers",
             ]),
         tests("VerificationTests", ["MySQLCore", "MySQLClient", "Verification", "TestServers"]),
         tests(

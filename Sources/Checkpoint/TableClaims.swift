@@ -151,8 +151,8 @@ public struct TableClaims {
         return .taken(from: sorted(former))
     }
 
-    /// A load that is at work, and has recorded something of a table, but claimed nothing: what this
-    /// version records of one comes behind its claims. Views and the like need none.
+    /// A load that is at work, and has recorded something of a table, but claimed nothing: what
+    /// this version records of one comes behind its claims. Views and the like need none.
     private func silentLoad(_ connection: Connection) throws -> SubtaskKey? {
         let rows = try connection.rows(
             "SELECT task, source, HEX(run) FROM \(meta.table("subtask")) "

@@ -20,7 +20,8 @@ extension Migration {
         // By the worker that had the source before, until it ends.
         case _ where binding != nil && DumpClaim.isInUse(error): "\(error)"
         case is StaleLook: "\(error)"
-        // A restart, or a failover, while sessions were opened; not an address that leads to several.
+        // A restart, or a failover, while sessions were opened; not for ever: the address may lead
+        // to several servers.
         case CheckpointError.differentServers where !isApartForGood: "\(error)"
         case CheckpointError.fenced where relay.fences.take():
             "the relay log asks what the target holds"

@@ -64,6 +64,11 @@ struct FormerLoadTests {
             kind: .table, name: TableName(schema: "s", name: "t"),
             definition: Array("s.t-schema.sql".utf8))
         let objects = StoredObjects(meta: meta, key: key("old"))
+        // One of a dump without tables has nothing to claim.
+        let view = StoredObject(
+            kind: .view, name: TableName(schema: "s", name: "v"), definition: [1])
+        try objects.write([objects.storeStatement(view)], by: old)
+        #expect(try claim(young, "a2") == .taken(from: []))
         try objects.write([objects.storeStatement(made)], by: old)
         #expect(try claim(young, "b") == .silent(by: key("old")))
         // What it has had before stays its own.

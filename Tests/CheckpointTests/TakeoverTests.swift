@@ -369,6 +369,28 @@ struct TakeoverTests {
             }
             barrier.publish(.failure(CancellationError()))
             await arrived
+            // Also what is no lane there, as the session of a load that runs definitions.
+            let near = try TargetSession(subtask.options, role: .coordinator)
+            let far = coordinator.server
+            let alone = RunBarrier(lanes: 0)
+            await #expect(throws: CheckpointError.self) {
+                try await alone.allOpen(near, besides: [far])
+            }
+            try await alone.allOpen(near, besides: [near.server])
         }
+    }
+
+    @Test("a server is known again over a slow connection", arguments: Servers.families)
+    func slowIdentity(family: TestServer.Family) async throws {
+        let server = try await Servers.shared(family)
+        let proxy = try FaultProxy(to: server)
+        defer { proxy.close() }
+        let near = try ServerIdentity(Connection(Servers.plain(server)))
+        let connection = try Connection(Servers.plain(server, proxy))
+        proxy.setDelay(.seconds(3))
+        let far = try ServerIdentity(connection)
+        #expect(far.isSame(as: near))
+        #expect(far.started == near.started)
+        #expect(near.started > 0)
     }
 }

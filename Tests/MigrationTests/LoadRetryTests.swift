@@ -66,6 +66,32 @@ extension MigrationTests {
             #expect(try trial.onTarget("SELECT id FROM t ORDER BY id") == "1\n2\n")
         }
 
+        @Test("rows that others wrote before it has begun a table without transactions stay")
+        func strangers() async throws {
+            let trial = try await Trial(.mariadb, "load_strangers")
+            let (schema, meta) = (trial.schema, trial.meta)
+            let folder = try Self.folder(schema, "MyISAM")
+            let whole = try await LoadTests.load(trial, folder).end()
+            #expect(whole.status == 0, "\(whole.text)")
+            // As it is when it is killed behind CREATE TABLE, and somebody finds the table.
+            try trial.target.sql(
+                """
+                UPDATE `\(meta)`.subtask SET phase='load';
+                DELETE FROM `\(meta)`.chunk;
+                TRUNCATE `\(schema)`.t; INSERT INTO `\(schema)`.t VALUES (9)
+                """)
+            for _ in 1...2 {
+                let refused = try await LoadTests.load(trial, folder).end()
+                #expect(refused.status == 1)
+                #expect(refused.text.contains("did not write"), "\(refused.text)")
+                #expect(try trial.onTarget("SELECT id FROM t") == "9\n")
+            }
+            try trial.onTarget("TRUNCATE t")
+            let outcome = try await LoadTests.load(trial, folder).end()
+            #expect(outcome.status == 0, "\(outcome.text)")
+            #expect(try trial.onTarget("SELECT id FROM t ORDER BY id") == "1\n2\n")
+        }
+
         @Test("a load that loses an empty table between two tries claims it again")
         func betweenTries() async throws {
             let near = try await Trial(.mariadb, "load_between")

@@ -13,9 +13,9 @@ extension TableName {
 }
 
 extension LoadPlan {
-    /// Makes sure that no two names of the dump are one on the target. The second of two tables would
-    /// be found there, empty and with the right columns, as one that may be loaded into: the rows of
-    /// both would come to one.
+    /// Makes sure that no two names of the dump are one on the target. The second of two tables
+    /// would be found there, empty and with the right columns, as one that may be loaded into: the
+    /// rows of both would come to one.
     ///
     /// - Throws: ``SnapshotError/unsupported(object:detail:)``, before anything is touched.
     func requireApart(on target: Connection) throws {

@@ -13,8 +13,8 @@ final class ReadingSession {
         self.pause = pause
     }
 
-    /// Called before each piece of the file, of at most some hundred kilobytes: shows the target that
-    /// the session lives, when it has not been shown for a while.
+    /// Called before each piece of the file, of at most some hundred kilobytes: shows the target
+    /// that the session lives, when it has not been shown for a while.
     ///
     /// - Throws: `MySQLError`, `CancellationError`.
     func keepOpen() throws {
