@@ -66,7 +66,7 @@ import Testing
         }
 
         /// The statement during which somebody else has the load's DDL lock.
-        private var sleep: String { "SELECT SLEEP(600) AS \(schema)" }
+        private var statement: String { "SELECT SLEEP(600) AS \(schema)" }
 
         /// Takes the DDL lock, and executes something, so that its session is not ended.
         func hold() async throws -> Task<Void, any Error> {
@@ -75,7 +75,7 @@ import Testing
                 try await withThread("holder") { [self] in
                     let session = try TargetSession(configuration.target, role: .ddl(1))
                     try DDLLock(session: session, meta: meta, key: key).take()
-                    _ = try? session.connection.value(sleep)
+                    _ = try? session.connection.value(statement)
                 }
             }
             try await Self.eventually { try sleeper() != nil }
