@@ -290,9 +290,11 @@ struct ExpressionServerTests {
                     #expect(ours.count == told.count && ours.count == instants.count + 2)
                     let wrong = zip(ours, told).enumerated().filter { i, pair in
                         // Servers differ in what they make of zero.
-                        pair.0 != pair.1[0] && i != instants.count
-                            && !(isLater && instants.indices.contains(i)
-                                && instants[i] > 2_147_483_647 - 7200)
+                        if i == instants.count { return false }
+                        if isLater, i < instants.count, instants[i] > 2_147_476_447 {
+                            return false
+                        }
+                        return pair.0 != pair.1[0]
                     }
                     let shown = wrong.prefix(4).map { i, pair in
                         "\(instants.indices.contains(i) ? instants[i] : 0): "
@@ -315,10 +317,10 @@ struct ExpressionServerTests {
                             name: "e", schema: "x", table: "t", insertExpression: text)
                     ])
                     rules.timeZone = NamedZone(name: zone, clock: clock)
-                    let condition = try TableMapping(rules).copyCondition(
-                        of: shape, source: version)
-                    let taken = try connection.rows(
-                        "SELECT \(try #require(condition)) FROM t ORDER BY id")
+                    let mapping = try TableMapping(rules)
+                    let condition = try #require(
+                        try mapping.copyCondition(of: shape, source: version))
+                    let taken = try connection.rows("SELECT \(condition) FROM t ORDER BY id")
                     var evaluator = RowEvaluator(
                         try RowExpression(text, shape: shape, context: context, clock: clock))
                     var ours: [String?] = []
