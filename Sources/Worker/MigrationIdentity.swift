@@ -28,7 +28,14 @@ struct MigrationIdentity: Codable, Hashable {
 
     /// A task's rules as they were written; `nil` without any, and when they can't be read.
     var sourceRules: SourceRules? {
-        rules.flatMap { try? JSONDecoder().decode(SourceRules.self, from: Data($0.utf8)) }
+        guard let rules,
+            var given = try? JSONDecoder().decode(SourceRules.self, from: Data(rules.utf8))
+        else { return nil }
+        // The record has the zone's name alone, and what is unfinished is finished by these rules.
+        if let zone = given.timeZone, case .zone(let found) = ZoneFolder.system.find(zone.name) {
+            given.timeZone = found
+        }
+        return given
     }
 
     var encoded: [UInt8] {
