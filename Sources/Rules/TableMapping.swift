@@ -232,7 +232,7 @@ public struct TableMapping: Sendable {
                 key: key, text: "",
                 reason: "it depends on the time zone, which is \(openZone) on the target and not "
                     + "said by the task: write timezone with the zone of its constants ('+08:00', "
-                    + "UTC)")
+                    + "'Europe/Berlin', UTC)")
         }
         return filter
     }
