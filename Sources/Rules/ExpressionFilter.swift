@@ -145,10 +145,23 @@ extension ExpressionFilterRule {
 }
 
 extension ExpressionFilter {
-    /// The condition under which a copy takes a row, in SQL for the source's server: not the
-    /// inserts that the rules leave out. `nil` for all rows.
-    public var copyCondition: String? {
-        let all = inserts.map { "(\($0.expression.text)) IS NOT TRUE" }
+    /// The condition under which a copy takes a row, in SQL for the source's server in a session
+    /// that is in UTC: not the inserts that the rules leave out. `nil` for all rows.
+    ///
+    /// - Throws: where what depends on another zone can't be said in such a session.
+    public func copyCondition() throws(RuleError) -> String? {
+        var all: [String] = []
+        for insert in inserts {
+            guard let text = insert.expression.textInUTC else {
+                throw RuleError(
+                    key: "expression-filter.\(insert.rule).insert-value-expr", text: "",
+                    reason: "it makes dates of seconds, or seconds of dates, in the task's "
+                        + "timezone, and rows are copied in UTC: compare TIMESTAMP columns with "
+                        + "dates, or their UNIX_TIMESTAMP() with seconds, or write timezone UTC "
+                        + "and constants for it")
+            }
+            all.append("(\(text)) IS NOT TRUE")
+        }
         return all.isEmpty ? nil : all.joined(separator: " AND ")
     }
 }

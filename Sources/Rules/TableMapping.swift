@@ -232,7 +232,7 @@ public struct TableMapping: Sendable {
                 key: key, text: "",
                 reason: "it depends on the time zone, which is \(openZone) on the target and not "
                     + "said by the task: write timezone with the zone of its constants ('+08:00', "
-                    + "UTC)")
+                    + "'Europe/Berlin', UTC)")
         }
         return filter
     }
@@ -240,21 +240,14 @@ public struct TableMapping: Sendable {
     /// Under which condition the copy takes a row of a table, as SQL for the source; `nil` for all.
     /// Expressions that name columns which the table does not have count as false, as over rows.
     ///
-    /// - Throws: as ``expressions(for:source:)``, and where the condition depends on a time zone that
-    ///   is not UTC, in which a copy reads.
+    /// A copy reads in UTC: the SQL adds to TIMESTAMP columns what the task's zone does.
+    ///
+    /// - Throws: as ``expressions(for:source:)``, and as ``ExpressionFilter/copyCondition()``.
     public func copyCondition(
         of shape: TableShape, source: ServerVersion
     ) throws(RuleError) -> String? {
         guard let filter = try expressions(for: shape, source: source) else { return nil }
-        if let clock = try compiled?.clock(), !clock.isUTC,
-            let insert = filter.inserts.first(where: \.expression.dependsOnTimeZone)
-        {
-            throw RuleError(
-                key: "expression-filter.\(insert.rule).insert-value-expr", text: "",
-                reason: "it depends on the time zone, and rows are copied in UTC: write its "
-                    + "constants so, with timezone UTC")
-        }
-        return filter.copyCondition
+        return try filter.copyCondition()
     }
 
     /// What filters of events say of a DDL statement; `nil` when there are none.

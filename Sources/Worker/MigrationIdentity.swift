@@ -28,14 +28,14 @@ struct MigrationIdentity: Codable, Hashable {
 
     /// A task's rules as they were written; `nil` without any, and when they can't be read.
     var sourceRules: SourceRules? {
-        guard let text = rules,
-            var read = try? JSONDecoder().decode(SourceRules.self, from: Data(text.utf8))
+        guard let rules,
+            var given = try? JSONDecoder().decode(SourceRules.self, from: Data(rules.utf8))
         else { return nil }
-        // Records have a zone's name alone.
-        if let zone = read.timeZone, case .zone(let known) = ZoneFolder.system.find(zone.name) {
-            read.timeZone = known
+        // The record has the zone's name alone, and what is unfinished is finished by these rules.
+        if let zone = given.timeZone, case .zone(let found) = ZoneFolder.system.find(zone.name) {
+            given.timeZone = found
         }
-        return read
+        return given
     }
 
     var encoded: [UInt8] {

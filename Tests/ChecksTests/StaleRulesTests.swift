@@ -77,4 +77,22 @@ import Testing
             #expect(selected == [true, false])
         }
     }
+
+    @Test("rules that were stored know the clock of their zone, which the record does not hold")
+    func storedZones() throws {
+        let options = ConnectionOptions(user: "u")
+        var settings = MigrationSettings(
+            source: options, target: options, selection: TableSelection(tables: []))
+        var rules = SourceRules(expressionFilters: [
+            ExpressionFilterRule(
+                name: "e", schema: "shop", table: "t", deleteExpression: "ts < '2026-01-01'")
+        ])
+        rules.timeZone = NamedZone(name: "Asia/Kolkata", clock: nil)
+        try settings.take(rules)
+        let identity = MigrationIdentity(settings: settings, server: ServerUUID(high: 0, low: 1))
+        let stored = try #require(MigrationIdentity(encoded: identity.encoded))
+        #expect(stored == identity)
+        let zone = try #require(stored.sourceRules?.timeZone)
+        #expect(zone.name == "Asia/Kolkata" && zone.clock?.offset(at: 0) == 19_800)
+    }
 }

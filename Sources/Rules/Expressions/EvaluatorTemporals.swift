@@ -30,9 +30,9 @@ extension RowEvaluator {
     ) throws(ExpressionFailure) -> ExpressionValue {
         // The servers look at the column itself: its local time may have come twice.
         if step.operation == .unixTimestamp,
-            let instant = try instant(row.argument(step, 0), event, row)
+            let moment = try instant(row.argument(step, 0), event, row)
         {
-            return unixTimestamp(instant.microseconds, instant.decimals)
+            return unixTimestamp(moment.microseconds, moment.decimals)
         }
         let a = try value(row.argument(step, 0), event, row)
         if a.isNull { return .null }

@@ -40,6 +40,11 @@ struct ExpressionProgram: Sendable {
     var patterns: [RegularExpression] = []
     /// That of the session's time zone.
     var clock = ZoneClock.utc
+    /// Where TIMESTAMP columns stand in the text, but for those that UNIX_TIMESTAMP() looks at
+    /// itself.
+    var zonedPlaces: Set<Range<Int>> = []
+    /// Whether it makes dates of seconds, or seconds of anything but TIMESTAMP columns.
+    var hasZonedFunctions = false
     var root = 0
 }
 
@@ -153,6 +158,7 @@ struct ExpressionCompiler {
         }
         var parts: [CompiledPart] = []
         for argument in node.arguments { parts.append(try add(argument)) }
+        noteZone(node)
         switch node.form {
         case .interval(let operation, let unit):
             return try interval(operation, unit, parts, node)
@@ -203,6 +209,7 @@ struct ExpressionCompiler {
         let column = shape.columns[index]
         var place = columns[index]
         let (type, reading) = try reading(of: column, node)
+        if case .timestamp = reading { program.zonedPlaces.insert(node.offset..<node.end) }
         if place == nil {
             program.columns.append(
                 ExpressionColumn(
@@ -223,6 +230,22 @@ struct ExpressionCompiler {
         out.coercibility = 2
         out.isYear = column.type.kind == .year
         return out
+    }
+
+    /// Notes what depends on the zone; a function's arguments have been added.
+    private mutating func noteZone(_ node: ExpressionNode) {
+        switch node.form {
+        case .operation(.fromUnixTime): program.hasZonedFunctions = true
+        case .operation(.unixTimestamp):
+            // Such a column's seconds are the same in every zone.
+            guard let argument = node.arguments.first, case .column = argument.form,
+                program.zonedPlaces.remove(argument.offset..<argument.end) != nil
+            else {
+                program.hasZonedFunctions = true
+                return
+            }
+        default: break
+        }
     }
 
     private mutating func reading(

@@ -117,7 +117,9 @@ extension ExpressionParser {
             guard token.kind == .word || token.kind == .quotedName else { throw unexpected() }
             name = identifier()
         }
-        return try node(.column(name), place)
+        var out = try node(.column(name), place)
+        out.end = tokens[at - 1].range.upperBound
+        return out
     }
 
     mutating func identifier() -> String {

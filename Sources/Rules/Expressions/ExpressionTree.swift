@@ -89,4 +89,6 @@ struct ExpressionNode: Sendable {
     /// Where it is in the text.
     var offset: Int
     var arguments: [ExpressionNode] = []
+    /// Where it ends in the text; of columns alone.
+    var end = 0
 }

@@ -66,7 +66,7 @@ public struct ZoneClock: Sendable {
     }
 
     /// How many changes there are until an instant.
-    private func range(at instant: Int64) -> Int {
+    func range(at instant: Int64) -> Int {
         var low = 0
         var high = changes.count
         while low < high {

@@ -37,7 +37,7 @@ public final class ZoneFolder: Sendable {
     public func find(_ name: String) -> Finding {
         let key = name.lowercased()
         if let zone = found.withLock({ $0[key] }) { return .zone(zone) }
-        guard let entries = entries(path), !entries.isEmpty else { return .noDatabase }
+        guard let top = listing(of: path), !top.isEmpty else { return .noDatabase }
         guard Self.isName(name), !Self.refused.contains(key),
             let spelled = spelling(of: name),
             let bytes = try? readBounded(
@@ -45,12 +45,13 @@ public final class ZoneFolder: Sendable {
             let clock = ZoneClock(zoneFile: bytes)
         else { return .unknown }
         let zone = NamedZone(name: spelled, clock: clock)
-        return found.withLock {
-            // What another thread has found meanwhile stays.
-            let first = $0[key] ?? zone
-            $0[key] = first
-            return .zone(first)
+        // What another thread has found meanwhile stays.
+        let kept = found.withLock { zones in
+            let first = zones[key] ?? zone
+            zones[key] = first
+            return first
         }
+        return .zone(kept)
     }
 
     /// Parts of letters, digits, `_`, `+` and `-` between slashes: no name leads out of the folder.
@@ -76,7 +77,7 @@ public final class ZoneFolder: Sendable {
         var spelled = ""
         for part in name.split(separator: "/") {
             let folder = spelled.isEmpty ? path : "\(path)/\(spelled)"
-            guard let entries = entries(folder) else { return nil }
+            guard let entries = listing(of: folder) else { return nil }
             let wanted = part.lowercased()
             guard
                 let entry = entries.contains(String(part))
@@ -87,7 +88,7 @@ public final class ZoneFolder: Sendable {
         return spelled.isEmpty ? nil : spelled
     }
 
-    private func entries(_ path: String) -> [String]? {
+    private func listing(of path: String) -> [String]? {
         try? FileManager.default.contentsOfDirectory(atPath: path)
     }
 }
