@@ -155,7 +155,8 @@ let package = Package(
             "Commands",
             [
                 "MySQLCore", "MySQLBinlog", "DumpFiles", "Rules", "MySQLClient", "Checkpoint",
-                "Stream", "Snapshot", "Replication", "Relay", "Peer", "Settings", "Worker", "Verification",
+                "Stream", "Snapshot", "Replication", "Relay", "Peer", "Settings", "Worker",
+                "Verification",
                 "Metadata", "Cluster", "API", "Runtime",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
