@@ -305,21 +305,29 @@ struct CopyRun: Sendable {
         let late = anew.intersection(settled)
         changed += try await schema.changed(
             owned.filter { late.contains($0.key) && !kept.contains($0.key) })
-        // What only the stream has made is by its definition, not by today's.
-        if !isFirst, !configuration.intoExisting {
-            changed += restart.subtracting(gone).filter {
+        let there = Set(try anew.map { try plan.mapping.target(of: $0) })
+        // Before anybody is told what to change there.
+        try await schema.requireUnshared(there, plan.mapping)
+        let ownTargets = Set(try owned.keys.map { try plan.mapping.target(of: $0) })
+        if !isFirst {
+            // What only the stream has made is by its definition, not by today's.
+            let made = configuration.intoExisting ? [] : restart.subtracting(gone)
+            changed += made.filter {
                 owned[$0] == nil && byTable[$0] == nil && !kept.contains($0)
             }.sorted()
             // A definition that was recorded says nothing of what the stream has made of a table.
+            let looked = try anew.subtracting(changed).filter {
+                try !configuration.intoExisting
+                    || ownTargets.contains(plan.mapping.target(of: $0))
+            }
             changed += try await schema.remade(
-                plan, anew.subtracting(changed), owned: Set(owned.keys), at: mark)
+                plan, looked, owned: Set(owned.keys), at: mark)
         }
         // What has columns that routes fill can't be created here: it is only emptied.
         let filled = Set(plan.tables.filter { !$0.route.extracted.isEmpty }.map(\.name))
         changed.removeAll { filled.contains($0) }
         let tables = anew.sorted()
         guard !tables.isEmpty else { return chunks }
-        let ownTargets = Set(try owned.keys.map { try plan.mapping.target(of: $0) })
         if configuration.intoExisting,
             let table = try tables.first(where: {
                 !ownTargets.contains(try plan.mapping.target(of: $0))
@@ -329,12 +337,9 @@ struct CopyRun: Sendable {
                 table,
                 detail: "its copy must start over, which would delete rows that were there before")
         }
-        let there = Set(try tables.map { try plan.mapping.target(of: $0) })
         let dropped = Set(try changed.map { try plan.mapping.target(of: $0) })
-        for target in there.sorted() where plan.mapping.mayBeShared(target: target) {
-            // What others write meanwhile would go with a table; with a row it is seen.
-            let isTheirs = try await schema.isShared(target, plan.mapping)
-            guard isTheirs || dropped.contains(target) else { continue }
+        // What others write meanwhile would go with a table; with a row it is seen.
+        if let target = dropped.sorted().first(where: plan.mapping.mayBeShared(target:)) {
             throw SharedTarget.refusal(target, "must start over", meta: configuration.meta)
         }
         try await requireTied(tables, followed, mark)

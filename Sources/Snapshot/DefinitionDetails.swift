@@ -1,3 +1,4 @@
+internal import Checkpoint
 internal import MySQLClient
 internal import MySQLCore
 internal import Rules
@@ -135,14 +136,19 @@ struct DefinitionDetails: Sendable, Equatable {
     ///   - hasChecks: the target's version keeps CHECKs.
     ///   - isOwn: it was created here, so that partitions which the source does not have are nobody's
     ///     wish.
-    func difference(from source: DefinitionDetails, hasChecks: Bool, isOwn: Bool) -> String? {
+    ///   - isShared: others may write to it, so that it can't be made anew.
+    func difference(
+        from source: DefinitionDetails, hasChecks: Bool, isOwn: Bool, isShared: Bool
+    ) -> String? {
         if let computed = computedDifference(from: source) { return computed }
         for column in source.columns.intersection(columns).sorted()
         where source.defaults[column] != defaults[column] {
             return "the default of its column \(column) is another one there"
         }
         if hasChecks, source.checks != checks { return "its CHECKs are others there" }
-        if source.partitions != partitions, isOwn || !source.partitions.isEmpty {
+        // Where nobody has made any for all who write to it, none refuses a row.
+        let isWanted = !source.partitions.isEmpty && !(isShared && partitions.isEmpty)
+        if source.partitions != partitions, isOwn || isWanted {
             return "its partitions are others there"
         }
         return nil
@@ -188,34 +194,29 @@ extension SchemaCopier {
         try target.execute("COMMIT")
         // Quotes, and a TIMESTAMP's default, are as the session has them.
         try applyDDLSettings(target, from: source.family)
-        let adapter = try definitionAdapter()
-        let isExact = source.family == target.family
+        var found: [TableName] = []
         let hasChecks =
             target.family == .mariadb
             ? target.serverVersion.isAtLeast(10, 2, 1) : target.serverVersion.isAtLeast(8, 0, 16)
-        var found: [TableName] = []
         for table in planned.sorted(by: { $0.name < $1.name }) where there[table.target] != nil {
-            guard let wanted = CreateTableText(try definition(table.name, source)),
-                let has = CreateTableText(try definition(table.target, target))
-            else {
-                throw SnapshotError.unsupported(
-                    object: "table \(table.name)", detail: "its definition has an unknown form")
-            }
-            // What can't be rewritten its users have made, and types are not compared here.
-            let adapted = (try? adapter.adapt(wanted, of: table.shape)) ?? wanted
-            let now = DefinitionDetails(adapted, isExact: isExact)
-            let present = DefinitionDetails(has, isExact: isExact)
+            let has = try text(table.target, target)
             let isFilled = !table.route.extracted.isEmpty
             let group = plan.byTarget[table.target] ?? [table]
-            // Its users may leave out what only refuses rows.
-            let difference =
-                isFilled
-                ? present.computedDifference(from: now)
-                : present.difference(
-                    from: now, hasChecks: hasChecks,
-                    isOwn: group.contains { owned.contains($0.name) })
-            guard let difference else { continue }
-            guard !isFilled, !plan.mapping.mayBeShared(target: table.target) else {
+            let isOwn = group.contains { owned.contains($0.name) }
+            let isShared = plan.mapping.mayBeShared(target: table.target)
+            func compare(_ other: PlannedTable) throws -> String? {
+                let (now, isExact) = try details(of: other)
+                let present = DefinitionDetails(has, isExact: isExact)
+                // Its users may leave out what only refuses rows.
+                return isFilled
+                    ? present.computedDifference(from: now)
+                    : present.difference(
+                        from: now, hasChecks: hasChecks, isOwn: isOwn, isShared: isShared)
+            }
+            guard let difference = try compare(table) else { continue }
+            guard !isFilled, !isShared else {
+                // Of tables that go to one, which has one definition, each may have had its own.
+                if try group.contains(where: { try compare($0) == nil }) { continue }
                 throw SnapshotError.targetExists(
                     table.target,
                     detail: "\(table.name) must be copied again, and \(difference) than on the "
@@ -225,5 +226,69 @@ extension SchemaCopier {
         }
         try target.execute("COMMIT")
         return found
+    }
+
+    private func text(_ table: TableName, _ server: Connection) throws -> CreateTableText {
+        guard let text = CreateTableText(try definition(table, server)) else {
+            throw SnapshotError.unsupported(
+                object: "table \(table)", detail: "its definition has an unknown form")
+        }
+        return text
+    }
+
+    /// What the source has, as the target would write it, and whether that is known to the letter:
+    /// servers of different kinds have different names for a function, and write other parentheses.
+    private func details(
+        of table: PlannedTable
+    ) throws -> (details: DefinitionDetails, isExact: Bool) {
+        let (source, target) = try connections()
+        let wanted = try text(table.name, source)
+        // What can't be rewritten its users have made, and types are not compared here.
+        let adapted = (try? definitionAdapter().adapt(wanted, of: table.shape)) ?? wanted
+        let (one, other) = (source.serverVersion, target.serverVersion)
+        if source.family == target.family, one.major == other.major, one.minor == other.minor {
+            return (DefinitionDetails(adapted, isExact: true), true)
+        }
+        guard let written = try rewritten(adapted, target) else {
+            return (
+                DefinitionDetails(adapted, isExact: source.family == target.family),
+                source.family == target.family
+            )
+        }
+        return (DefinitionDetails(written, isExact: true), true)
+    }
+
+    /// A definition as a server writes it: that of a table made by it for the moment, in the meta
+    /// schema; `nil` where the server refuses it there.
+    private func rewritten(
+        _ text: CreateTableText, _ target: Connection
+    ) throws -> CreateTableText? {
+        let key = configuration.key
+        let owner = Digest.digest(text: "\(key.task)\u{0}\(key.source)").prefix(6)
+        let stem = "look_" + owner.map { String($0, radix: 16) }.joined() + "_"
+        let schema = configuration.meta.name
+        // What a killed run has left.
+        let left = try target.rows(
+            "SELECT TABLE_NAME FROM information_schema.TABLES WHERE "
+                + "TABLE_SCHEMA=\(utf8Literal(schema)) AND LEFT(TABLE_NAME, \(stem.utf8.count))="
+                + utf8Literal(stem))
+        for name in left.compactMap(\.[0]) {
+            try target.execute(
+                "DROP TABLE IF EXISTS \(TableName(schema: schema, name: name).quoted)")
+        }
+        let suffix = UInt64.random(in: 0...(.max))
+        let name = TableName(schema: schema, name: stem + String(suffix, radix: 16))
+        var made = text
+        made.items.removeAll { item in
+            DefinitionToken.parse(item).contains { $0.word == "FOREIGN" }
+        }
+        do throws(MySQLError) {
+            try target.execute(made.statement(for: name))
+        } catch {
+            guard error.retry == .no else { throw error }
+            return nil
+        }
+        defer { _ = try? target.execute("DROP TABLE IF EXISTS \(name.quoted)") }
+        return try self.text(name, target)
     }
 }

@@ -42,14 +42,19 @@ import Testing
             INSERT INTO a (id, v) VALUES (1,1),(2,2);
             """)
         try await f.copy()
+        try startOver(f, "a")
+        try f.source.sql(
+            "\(change.sql); INSERT INTO a (id, v) VALUES (3,3)", database: f.schema)
+        return f
+    }
+
+    /// Has the next run copy a table that is followed again.
+    private func startOver(_ f: CopyFixture, _ table: String) throws {
         let connection = try Connection(f.configuration.target)
         try connection.execute("UPDATE \(f.configuration.meta.name).subtask SET phase='copy'")
         try connection.execute(
             StoredObjects(meta: f.configuration.meta, key: f.configuration.key).storeStatement(
-                StoredObject(kind: .restart, name: f.table("a"), definition: [])))
-        try f.source.sql(
-            "\(change.sql); INSERT INTO a (id, v) VALUES (3,3)", database: f.schema)
-        return f
+                StoredObject(kind: .restart, name: f.table(table), definition: [])))
     }
 
     private func run(_ f: CopyFixture, isShared: Bool) async throws {
@@ -57,6 +62,10 @@ import Testing
         let selection = TableSelection(tables: [pattern])
         var mapping = TableMapping(selection)
         if isShared { mapping.share(with: ["other": TableMapping(selection)]) }
+        try await run(f, mapping)
+    }
+
+    private func run(_ f: CopyFixture, _ mapping: TableMapping) async throws {
         let plan = try SnapshotPlan.read(Connection(f.configuration.source), mapping)
         _ = try await SnapshotEngine(
             configuration: f.configuration, plan: plan, progress: f.progress
@@ -116,6 +125,98 @@ import Testing
         #expect(try isSame(f))
     }
 
+    @Test(arguments: Change.allCases)
+    func `what it has made in a migration into existing tables is made anew, too`(
+        change: Change
+    ) async throws {
+        var f = try await followed("snap_hidden_into_\(change)", change)
+        f.configuration.intoExisting = true
+        let rows = try Connection(f.configuration.source).rows(
+            "SHOW CREATE TABLE \(f.table("a").quoted)")
+        let text = try #require(rows.first?[1])
+        // It was made by what the source has again, and the stream has made something else of it.
+        try Connection(f.configuration.target).execute(
+            StoredObjects(meta: f.configuration.meta, key: f.configuration.key).storeStatement(
+                StoredObject(kind: .table, name: f.table("a"), definition: Array(text.utf8))))
+        try await run(f, isShared: false)
+        #expect(try f.agree("a"))
+        #expect(try isSame(f))
+    }
+
+    @Test(
+        .enabled(if: TestServer.isAvailable(.mysql)),
+        arguments: [
+            [TestServer.Family.mysql, TestServer.Family.mariadb],
+            [TestServer.Family.mariadb, TestServer.Family.mysql],
+        ])
+    func `servers that write one definition in two ways have the same table`(
+        families: [TestServer.Family]
+    ) async throws {
+        let name = "snap_hidden_\(families[0])"
+        let f = try await CopyFixture(
+            name, from: families[0], to: families[1], meta: "\(name)_meta",
+            """
+            CREATE TABLE a (id INT PRIMARY KEY, v VARCHAR(40), n INT DEFAULT 7, t TEXT DEFAULT ('x'),
+              l VARCHAR(40) AS (LOWER(v)), u VARCHAR(40) AS (UPPER(CONCAT(v, 'y'))) STORED,
+              m INT AS ((n + 1) % 5), d DATETIME DEFAULT (NOW()), j JSON, CHECK (n + 1 > MOD(id, 3)))
+              PARTITION BY HASH (id + 1) PARTITIONS 2;
+            INSERT INTO a (id, v) VALUES (1, 'One'), (2, 'Two');
+            """)
+        try await f.copy()
+        for _ in 0..<2 {
+            try startOver(f, "a")
+            try await run(f, isShared: true)
+        }
+        #expect(try f.agree("a"))
+        try startOver(f, "a")
+        // Parentheses alone make another value of it.
+        try f.source.sql("ALTER TABLE a MODIFY m INT AS (n + 1 % 5)", database: f.schema)
+        await #expect {
+            try await run(f, isShared: true)
+        } throws: { error in
+            guard case SnapshotError.targetExists(f.table("a"), let detail) = error else {
+                return false
+            }
+            return detail.contains("column `m` is computed in another way")
+        }
+        // Nothing that was looked at by the way is left.
+        let tables = try f.target.sql("SHOW TABLES FROM \(f.configuration.meta.name)")
+        #expect(!tables.contains("look"))
+    }
+
+    @Test func `of merged tables each may have a definition of its own`() async throws {
+        let f = try await CopyFixture(
+            "snap_hidden_merged", meta: "snap_hidden_merged_meta",
+            """
+            CREATE TABLE a0 (id INT PRIMARY KEY, v INT DEFAULT 1, g INT AS (v*2));
+            CREATE TABLE a1 (id INT PRIMARY KEY, v INT DEFAULT 2, g INT AS (v*2));
+            INSERT INTO a0 (id) VALUES (1),(2); INSERT INTO a1 (id) VALUES (11),(12);
+            """)
+        try f.target.sql("DROP DATABASE IF EXISTS snap_hidden_one")
+        let rules = SourceRules(
+            tables: BlockAllowList(doSchemas: [f.schema]),
+            routes: [
+                RouteRule(
+                    name: "r", schemaPattern: f.schema, tablePattern: "a*",
+                    targetSchema: "snap_hidden_one", targetTable: "a")
+            ])
+        var mapping = try TableMapping(rules)
+        mapping.share(with: ["other": try TableMapping(rules)])
+        try await run(f, mapping)
+        try startOver(f, "a0")
+        try await run(f, mapping)
+        #expect(
+            try f.target.sql("SELECT GROUP_CONCAT(id ORDER BY id) FROM snap_hidden_one.a")
+                == "1,2,11,12\n")
+        // What neither of them has is another thing.
+        try startOver(f, "a0")
+        try f.source.sql(
+            "ALTER TABLE a0 MODIFY g INT AS (v*3); ALTER TABLE a1 MODIFY g INT AS (v*4)",
+            database: f.schema)
+        await #expect(throws: SnapshotError.self) { try await run(f, mapping) }
+        #expect(try f.target.sql("SELECT COUNT(*) FROM snap_hidden_one.a") == "4\n")
+    }
+
     @Test func `what a user has given a table stays where it says the same`() async throws {
         let f = try await followed("snap_hidden_same", .computed)
         try f.target.sql(
@@ -132,13 +233,13 @@ import Testing
 
     private func difference(
         _ there: String, _ source: String, isExact: Bool = true, isOwn: Bool = true,
-        hasChecks: Bool = true
+        hasChecks: Bool = true, isShared: Bool = false
     ) throws -> String? {
         func details(_ text: String) throws -> DefinitionDetails {
             DefinitionDetails(try #require(CreateTableText(text)), isExact: isExact)
         }
         return try details(there).difference(
-            from: details(source), hasChecks: hasChecks, isOwn: isOwn)
+            from: details(source), hasChecks: hasChecks, isOwn: isOwn, isShared: isShared)
     }
 
     @Test func `families write one definition in two ways`() throws {
@@ -192,5 +293,7 @@ import Testing
         #expect(try difference(parted, plain)?.contains("partitions") == true)
         // Its users may have it so.
         #expect(try difference(parted, plain, isOwn: false) == nil)
+        #expect(try difference(plain, parted, isOwn: false)?.contains("partitions") == true)
+        #expect(try difference(plain, parted, isOwn: false, isShared: true) == nil)
     }
 }
