@@ -195,6 +195,30 @@ struct DumpClaimTests {
         }
     }
 
+    @Test("what a child process still has of the lock holds nobody up")
+    func inherited() throws {
+        let path = Self.folder()
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        var copies: [Int32] = []
+        defer { for copy in copies { close(copy) } }
+        do {
+            let held = try DumpFolder(path, for: .anybody)
+            try withExtendedLifetime(held) {
+                let lock = URL(filePath: path).resolvingSymlinksInPath().path
+                for name in try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd") {
+                    let link = try? FileManager.default.destinationOfSymbolicLink(
+                        atPath: "/proc/self/fd/\(name)")
+                    guard link?.hasPrefix(lock + "/") == true, let number = Int32(name) else {
+                        continue
+                    }
+                    copies.append(dup(number))
+                }
+            }
+        }
+        #expect(!copies.isEmpty)
+        #expect(try DumpClaim(directory: path).take(owner: "t s", suffix: "a") == "t s a")
+    }
+
     @Test("beside a dump that begins again, nothing goes that no dump of skein's has written")
     func others() throws {
         let path = Self.folder()

@@ -43,7 +43,11 @@ public final class DataFolder: Sendable {
         try Self.write(worker, path + "/name")
     }
 
-    deinit { close(lock) }
+    deinit {
+        // A child process has it, too, until it runs its own program.
+        flock(lock, LOCK_UN)
+        close(lock)
+    }
 
     /// Makes a folder and those above it, for its owner alone, where they do not exist.
     public static func make(_ path: String) throws(ClusterError) {

@@ -140,7 +140,12 @@ final class DumpFolder: Sendable {
 
     deinit {
         journal.withLock { if $0 >= 0 { close($0) } }
-        held.withLock { if $0 >= 0 { close($0) } }
+        held.withLock { descriptor in
+            guard descriptor >= 0 else { return }
+            // A child process has it, too, until it runs its own program.
+            flock(descriptor, LOCK_UN)
+            close(descriptor)
+        }
     }
 
     private var directory: DumpDirectory { DumpDirectory(path: path) }
