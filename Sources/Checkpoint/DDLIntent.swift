@@ -230,9 +230,12 @@ public final class DDLLedger {
 
     /// Clears the intent and marks its identity as applied, in one transaction.
     ///
-    /// - Parameter effects: what the statement means for views and routines; in the same one.
+    /// - Parameters:
+    ///   - effects: what the statement means for views and routines; in the same one.
+    ///   - statements: what else is recorded in it.
     public func complete(
-        _ identity: TransactionIdentity, _ effects: [ObjectEffect] = []
+        _ identity: TransactionIdentity, _ effects: [ObjectEffect] = [],
+        with statements: [String] = []
     ) throws {
         var next = done
         next.insert(identity)
@@ -240,8 +243,17 @@ public final class DDLLedger {
         try transaction(done: next) { connection in
             try connection.execute("DELETE FROM \(meta.table("ddl")) WHERE \(key.condition)")
             try stale.apply(effects, connection)
+            for statement in statements { try connection.execute(statement) }
         }
         done = next
+    }
+
+    /// Runs statements on the subtask's records, in one transaction that proves the run.
+    public func write(_ statements: [String]) throws {
+        guard !statements.isEmpty else { return }
+        try transaction { connection in
+            for statement in statements { try connection.execute(statement) }
+        }
     }
 
     /// Notes that an opening statement has run. The intent stays until the rows are committed.

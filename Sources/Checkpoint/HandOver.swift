@@ -194,6 +194,11 @@ extension Coordinator {
                 else {
                     return "\(name) has not passed what DM may have applied already"
                 }
+            case .merged:
+                let table = try object.decoded(as: MergedTable.self)
+                guard table.dropped.isEmpty, !table.isGone else {
+                    return "\(table.target) keeps what \(name) has dropped of \(object.name)"
+                }
             case .taken, .claim, .handed:
                 throw CheckpointError.inconsistent(
                     detail: "\(donor.key) has a record of no subtask (\(object.kind.rawValue))")

@@ -42,6 +42,22 @@ public struct OtherSources: Sendable {
         return false
     }
 
+    /// Tables of other sources that are followed, and go to a table of the target; `nil` where
+    /// that is not known of one.
+    public func followed(
+        to table: TableName, _ connection: Connection
+    ) throws(MySQLError) -> [(source: String, name: TableName)]? {
+        var out: [(source: String, name: TableName)] = []
+        let rows = try connection.rows(
+            "SELECT source, schema_name, table_name FROM \(meta.table("shape")) \(condition)")
+        for row in rows {
+            let name = TableName(schema: row[1] ?? "", name: row[2] ?? "")
+            guard let place = target(name, row[0] ?? "") else { return nil }
+            if place == table { out.append((row[0] ?? "", name)) }
+        }
+        return out
+    }
+
     /// Whether another source is being copied: what it will write to can't be told yet.
     public func copy(_ connection: Connection) throws(MySQLError) -> Bool {
         try connection.value(

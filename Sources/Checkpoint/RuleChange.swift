@@ -139,7 +139,10 @@ extension Coordinator {
     /// Forgets what is recorded of a table by its name, in a transaction that proves the run.
     func forgetRecords(of table: TableName, _ connection: Connection) throws {
         let objects = StoredObjects(meta: meta, key: key)
-        for kind in [StoredObject.Kind.loose, .table, .restart, .identity, .coming, .left, .found] {
+        let kinds: [StoredObject.Kind] = [
+            .loose, .table, .restart, .identity, .coming, .left, .found, .merged,
+        ]
+        for kind in kinds {
             try connection.execute(objects.removeStatement(kind, table))
         }
     }

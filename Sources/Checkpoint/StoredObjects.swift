@@ -42,6 +42,9 @@ public struct StoredObject: Sendable, Hashable {
         /// A table that was taken over from another task, which has not created it: the subtask never
         /// empties or drops it to copy it again.
         case found
+        /// A table that is merged with others, as its last statement has left it: a
+        /// ``MergedTable``.
+        case merged
         /// Up to where views and routines were copied, once tables were copied behind that: an
         /// encoded position.
         case objects

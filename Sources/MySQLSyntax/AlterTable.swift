@@ -81,6 +81,12 @@ public struct AlterTable: Sendable, Hashable {
     /// `WAIT n` or `NOWAIT`.
     public var wait: LockWait?
 
+    /// Makes one of actions.
+    public init(table: TableName, actions: [AlterAction] = []) {
+        self.table = table
+        self.actions = actions
+    }
+
     /// The name afterwards, when the statement renames the table.
     public var renamedTo: TableName? {
         for case .renameTable(let name) in actions.reversed() { return name }

@@ -29,6 +29,12 @@ struct DDLRequest: Sendable {
     var objects: [ObjectUse] = []
     /// Something of the source's statement is left out.
     var isPartial = false
+    /// It changes one of several tables that are merged: what runs is told by what the others are.
+    var merged: MergedChange?
+    /// What all tables that are merged need was looked at.
+    var isSettled = false
+    /// Statements that go with its mark.
+    var completion: [String] = []
     /// Rows of the same transaction follow.
     var isOpening = false
     /// A schema of the target that goes: its views and routines go with it, as far as they are

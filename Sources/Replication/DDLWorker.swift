@@ -28,6 +28,8 @@ final class DDLWorker {
         case run(DDLRequest, Reply<DDLOutcome>)
         /// Asks for tables as they are on the target; those that don't exist are missing.
         case shapes([TableName], Reply<[TableName: TableShape]>)
+        /// Tables that are merged with others are these now.
+        case note([NotedTable], areNew: Bool, Reply<Void>)
         /// A statement stops the subtask.
         case stop(StoppedStatement, Reply<Void>)
         /// The rows behind an opening statement are committed.
@@ -36,12 +38,15 @@ final class DDLWorker {
         case end
     }
 
-    private let session: TargetSession
-    private let ledger: DDLLedger
+    let session: TargetSession
+    let ledger: DDLLedger
     private let marks: MarkBoard
     private let times: DurationHistogram
     /// Tables of the target that the rules may lead tables of other sources to, and what these do.
-    private let shared: (mapping: TableMapping, others: OtherSources)?
+    let shared: (mapping: TableMapping, others: OtherSources)?
+    /// What is told of merged tables, and by whom.
+    let tables: MergedTables
+    let source: String
     private var knownMark: UInt64 = 0
     /// A statement of which an earlier run has run the parts before this one.
     private var begun: (identity: TransactionIdentity, part: DDLPartNumber)?
@@ -50,11 +55,13 @@ final class DDLWorker {
     ///   - times: how long statements take.
     ///   - shared: where the task has other sources, which tables they may write to.
     init(
-        session: TargetSession, ledger: DDLLedger, marks: MarkBoard,
-        times: DurationHistogram = DurationHistogram(),
+        session: TargetSession, ledger: DDLLedger, marks: MarkBoard, tables: MergedTables,
+        source: String, times: DurationHistogram = DurationHistogram(),
         shared: (mapping: TableMapping, others: OtherSources)? = nil
     ) {
         self.shared = shared
+        self.tables = tables
+        self.source = source
         self.session = session
         self.ledger = ledger
         self.marks = marks
@@ -82,6 +89,13 @@ final class DDLWorker {
                     let outcome = try perform(request)
                     times.record(since: start)
                     reply.resolve(.success(outcome))
+                } catch {
+                    reply.resolve(.failure(error))
+                    throw error
+                }
+            case .note(let tables, let areNew, let reply):
+                do {
+                    reply.resolve(.success(try note(tables, areNew: areNew)))
                 } catch {
                     reply.resolve(.failure(error))
                     throw error
@@ -197,6 +211,11 @@ final class DDLWorker {
     private func perform(_ request: DDLRequest) throws -> DDLOutcome {
         if let mark = marks.newer(than: &knownMark) { ledger.forget(heldBy: mark) }
         try ledger.lock()
+        if let change = request.merged {
+            let outcome = try perform(request, change)
+            try ledger.unlock()
+            return outcome
+        }
         var warning: String?
         for number in try numbersLeft(of: request) {
             warning = try perform(request, number) ?? warning
@@ -228,11 +247,11 @@ final class DDLWorker {
     /// Runs one part: intent, statement, mark.
     ///
     /// - Returns: why the target refused, where that is only a warning.
-    private func perform(_ request: DDLRequest, _ number: DDLPartNumber) throws -> String? {
+    func perform(_ request: DDLRequest, _ number: DDLPartNumber) throws -> String? {
         let part = request.parts[number.index]
         // Rows wait for the last one.
         let isOpening = request.isOpening && number.next == nil
-        try refuseShared(part, request)
+        if !request.isSettled { try refuseShared(part, request) }
         let text = String(decoding: part.sql, as: UTF8.self)
         let shown = withoutSecrets(text)
         do {
@@ -279,7 +298,7 @@ final class DDLWorker {
             if isEmptied, let schema = request.emptiedSchema {
                 effects.append(.emptied(schema: schema.name))
             }
-            try ledger.complete(request.identity, effects)
+            try ledger.complete(request.identity, effects, with: request.completion)
         }
         return warning
     }
@@ -318,7 +337,7 @@ final class DDLWorker {
     }
 
     /// Records that the subtask stops at a statement, for a person to decide about it.
-    private func refusal(
+    func refusal(
         _ request: DDLRequest, _ part: DDLRequest.Part, _ shown: String, _ reason: String,
         of table: TableName? = nil
     ) throws -> ReplicationError {

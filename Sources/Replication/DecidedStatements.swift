@@ -37,7 +37,7 @@ extension StatementHandler {
             let assumed = Known(effects: given.flatMap(\.effects), context: event.context)
             return run(nil, given, known ?? assumed, event)
         case .inject(let texts):
-            guard let known, known.canRun else {
+            guard let known, known.canRun, known.request?.merged == nil else {
                 throw ReplicationError.unsupported(
                     position,
                     detail: "the statement can't be run on the target at all, so that nothing can "

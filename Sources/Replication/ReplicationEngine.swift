@@ -30,6 +30,9 @@ public struct ReplicationConfiguration: Sendable {
     /// Whether tables of the target that the subtask has not created may have rows from before, so
     /// that none of them is emptied.
     public var intoExisting = false
+    /// Whether statements on one of several tables that are merged into one are followed, as far as
+    /// all of them go together; otherwise they are left to a person.
+    public var followsMergedStatements = false
     /// Transactions a target transaction holds at most.
     public var batchLimit = 192
     /// Memory for transactions in flight, bytes.
@@ -163,6 +166,7 @@ public final class ReplicationEngine: Sendable {
         guard try await settle(held, events) else { return try await run.finish() }
         var start = try StreamStart.find(configuration, state, lowWater, events)
         let catalog = try makeCatalog(run, state)
+        try await run.note(catalog.mergedTables(), areNew: true)
         let stream = try await events.reader(from: start.place)
         start.settle(on: stream.server, lowWater)
         let isRequested = stopping.withLock { state in
@@ -241,7 +245,7 @@ public final class ReplicationEngine: Sendable {
         let objects = StoredObjects(meta: configuration.meta, key: configuration.key)
         var (loose, found): (Set<TableName>, Set<TableName>) = ([], [])
         var objectsFrom: SourcePosition?
-        var ownTargets: Set<TableName> = []
+        var (ownTargets, abandoned): (Set<TableName>, Set<TableName>) = ([], [])
         let stored = try objects.read(target)
         for object in stored {
             switch object.kind {
@@ -250,6 +254,9 @@ public final class ReplicationEngine: Sendable {
                     as: OnlineSchemaChangeStateMachine.Entry.self)
             case .loose: loose.insert(object.name)
             case .found: found.insert(object.name)
+            case .merged:
+                let table = try object.decoded(as: MergedTable.self)
+                if table.isGone { abandoned.insert(table.target) }
             case .table where configuration.tables.selects(object.name):
                 if let place = try? configuration.tables.target(of: object.name) {
                     ownTargets.insert(place)
@@ -274,6 +281,8 @@ public final class ReplicationEngine: Sendable {
             notedDefaults: defaults,
             ownTargets: configuration.intoExisting ? ownTargets : nil)
         catalog.found = found
+        catalog.followsMerged = configuration.followsMergedStatements
+        catalog.abandonedTargets = abandoned
         let mapping = configuration.tables
         let others = OtherSources(meta: configuration.meta, key: configuration.key) {
             mapping.target(of: $0, source: $1)

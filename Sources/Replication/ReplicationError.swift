@@ -50,8 +50,8 @@ public enum ReplicationError: Error, Sendable, Hashable, CustomStringConvertible
             "\(table) was changed by DDL while it was copied (at \(position)); "
                 + "it is copied again"
         case .othersAreCopied(let table):
-            "a statement on \(table) waits until the other sources of the task are copied, which may "
-                + "write there"
+            "a statement on \(table) waits until the other sources of the task are copied and followed, "
+                + "which may write there"
         case .onlineChange(let table, let position, let detail):
             "\(table) at \(position): an online schema change has replaced it, and \(detail). "
                 + "Start over with --fresh, or say what it has done to the table (skein task ddl "

@@ -112,7 +112,9 @@ final class ReplicationRun: Sendable {
                 session: session, meta: configuration.meta, key: configuration.key, lane: lane,
                 token: token)
             let worker = DDLWorker(
-                session: session, ledger: ledger, marks: marks, times: progress.measures.ddl,
+                session: session, ledger: ledger, marks: marks,
+                tables: MergedTables(meta: configuration.meta, key: configuration.key),
+                source: configuration.key.source, times: progress.measures.ddl,
                 shared: sharedTables)
             recovered.resolve(.success(try worker.recover(state)))
             try await worker.run(ddlMailbox)

@@ -71,6 +71,11 @@ final class Scheduler: Sendable {
         var keys = KeyTable()
         var slots: [Int] = []
         var running = 0
+        /// Transactions that a batch may hold now.
+        var limit: Int
+        /// Commits since that was looked at, and how many batches were running beside each.
+        var commits = 0
+        var companions = 0
         var pendingBytes = 0
         var pendingTransactions = 0
         /// Nothing more is there to read right now: open batches may go.
@@ -84,6 +89,8 @@ final class Scheduler: Sendable {
         var waitingDrain: CheckedContinuation<Void, any Error>?
         var part: StreamedPart?
         var waitingPart: CheckedContinuation<Void, any Error>?
+
+        init(limit: Int) { self.limit = limit }
     }
 
     /// The lane that applies streamed transactions, and that the reader may borrow.
@@ -92,9 +99,8 @@ final class Scheduler: Sendable {
     private let lanes: Int
     private let batchLimit: Int
     private let batchBytes: Int
-    private let pendingLimit: Int
     private let byteLimit: Int
-    private let state = Mutex(State())
+    private let state: Mutex<State>
 
     /// - Parameters:
     ///   - batchLimit: transactions a batch holds at most.
@@ -104,9 +110,17 @@ final class Scheduler: Sendable {
         self.batchLimit = batchLimit
         self.byteLimit = byteLimit
         batchBytes = max(64 << 10, byteLimit / (4 * lanes))
-        // Little more than lanes can take: the less is in flight, the less conflicts.
-        pendingLimit = max(2 * batchLimit, lanes * (batchLimit + batchLimit / 3))
+        state = Mutex(State(limit: batchLimit))
     }
+
+    /// Transactions that may wait or run: little more than lanes can take, since the less is in
+    /// flight, the less conflicts.
+    private func pendingLimit(_ state: borrowing State) -> Int {
+        max(2 * state.limit, lanes * (state.limit + state.limit / 3))
+    }
+
+    /// Transactions that a batch holds at most now.
+    var currentLimit: Int { state.withLock { $0.limit } }
 
     // MARK: the reader's side
 
@@ -131,7 +145,7 @@ final class Scheduler: Sendable {
     }
 
     private func isFull(_ state: borrowing State) -> Bool {
-        state.pendingTransactions >= pendingLimit || state.pendingBytes >= byteLimit
+        state.pendingTransactions >= pendingLimit(state) || state.pendingBytes >= byteLimit
     }
 
     /// Returns when there is room for more transactions.
@@ -331,6 +345,7 @@ final class Scheduler: Sendable {
         let resumes = state.withLock { state -> [() -> Void] in
             batch.state = .committed
             state.running -= 1
+            adapt(&state)
             state.pendingBytes -= batch.bytes
             state.pendingTransactions -= batch.transactions.count
             state.live[batch.number] = nil
@@ -339,7 +354,8 @@ final class Scheduler: Sendable {
             batch.dependencies = []
             var out = wake(&state)
             if let reader = state.waitingReader,
-                state.pendingTransactions * 2 < pendingLimit, state.pendingBytes * 2 < byteLimit
+                state.pendingTransactions * 2 < pendingLimit(state),
+                state.pendingBytes * 2 < byteLimit
             {
                 state.waitingReader = nil
                 state.isDry = false
@@ -355,6 +371,29 @@ final class Scheduler: Sendable {
     }
 
     // MARK: with the lock held
+
+    /// Commits between two looks at how much runs at once.
+    private static let span = 16
+    /// The least that a batch's limit becomes: smaller ones cost more than they gain.
+    private static let leastLimit = 48
+
+    /// Large batches cost the target least, and conflict most: where rows are few, or some of them
+    /// hot, each waits for the one before it, and lanes have nothing to do. Then smaller ones go
+    /// out, and larger ones again when lanes are busy.
+    private func adapt(_ state: inout State) {
+        // Without a backlog lanes wait for the source.
+        guard state.pendingTransactions * 2 >= pendingLimit(state) else { return }
+        state.commits += 1
+        state.companions += state.running
+        guard state.commits == Self.span else { return }
+        let (share, all) = (state.companions, Self.span * (lanes - 1))
+        if share * 4 < all {
+            state.limit = max(min(Self.leastLimit, batchLimit), state.limit * 3 / 4)
+        } else if share * 5 > 2 * all {
+            state.limit = min(batchLimit, state.limit * 5 / 4 + 1)
+        }
+        (state.commits, state.companions) = (0, 0)
+    }
 
     /// Gives work to waiting lanes; returns what must be resumed after the lock is released.
     private func wake(_ state: inout State) -> [() -> Void] {
@@ -446,7 +485,7 @@ final class Scheduler: Sendable {
                 state.keys.addReader(state.slots[i], batch.number)
             }
         }
-        if batch.transactions.count >= batchLimit || batch.bytes >= batchBytes {
+        if batch.transactions.count >= state.limit || batch.bytes >= batchBytes {
             seal(batch, &state)
         }
     }
@@ -466,7 +505,7 @@ final class Scheduler: Sendable {
                 chosen = batch
             }
             for other in openOnes where other !== chosen {
-                if other.transactions.count + chosen.transactions.count < batchLimit {
+                if other.transactions.count + chosen.transactions.count < state.limit {
                     join(other, into: chosen, &state)
                 } else {
                     seal(other, &state)
@@ -527,7 +566,7 @@ final class Scheduler: Sendable {
     private func newBatch(_ state: inout State) -> Batch {
         let batch = Batch(number: state.nextNumber)
         state.nextNumber += 1
-        batch.transactions.reserveCapacity(batchLimit)
+        batch.transactions.reserveCapacity(state.limit)
         state.open.append(batch)
         state.live[batch.number] = batch
         return batch

@@ -145,6 +145,9 @@ struct StatementHandler {
         }
         let filtering = try filtering(of: statement, event)
         if case .leftOut = filtering { return .filtered([ddl], context) }
+        if case .whole = filtering, let decision = try merged(ddl, statement, wanted, event) {
+            return decision
+        }
         if case .dropTables(let drop) = ddl {
             try refuseMerged(wanted, position)
             return try dropTables(
@@ -506,9 +509,10 @@ struct StatementHandler {
             return .filtered([.dropSchema(DropSchema(name: schema))], event.context)
         }
         let tables = try tables(in: schema, event)
+        let going = try tablesWithoutOthers(tables, event)
         var effects: [DDL] = []
         if !tables.isEmpty {
-            try refuseMerged(Set(tables), event.position)
+            try refuseMerged(Set(going), event.position)
             try refuseFailed(event)
             effects.append(.dropTables(DropTables(tables: tables, ifExists: true)))
         }
@@ -519,15 +523,17 @@ struct StatementHandler {
         let isWhole =
             (try? catalog.target(ofSchema: schema)) == schema && !catalog.hasLaterObjects
             && !catalog.mapping.hasOthers
-        if applied.contains(event.end.identity) || tables.isEmpty && !isWhole {
-            return .shapesOnly(effects, event.context)
+        if applied.contains(event.end.identity) || going.isEmpty && !isWhole {
+            return going.count < tables.count
+                ? .filtered(effects, event.context) : .shapesOnly(effects, event.context)
         }
-        let targets = try catalog.targets(tables)
+        let targets = try catalog.targets(going)
         var request = DDLRequest(
             identity: event.end.identity,
             sql: targets.isEmpty ? [] : Array(dropStatement(targets).utf8), defaultSchema: nil,
             settings: ["foreign_key_checks=0"], tables: targets, existAfter: [],
             goneAfter: targets, isIdempotent: true, mayFail: false)
+        request.isPartial = going.count < tables.count
         if isWhole { request.emptiedSchema = (schema, catalog.mapping) }
         return .run(request, effects, event.context)
     }

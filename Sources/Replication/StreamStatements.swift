@@ -70,6 +70,7 @@ extension StreamReader {
                 query, end, timestamp: Int64(header.timestamp), position: place.position)
         }
         let outcome = try await follow(decision, place, isOpening: isOpening)
+        try await noteMerged(decision, outcome.shapes)
         try await forgetFound(outcome.shapes)
         tellWarnings()
         progress.update {
@@ -185,6 +186,16 @@ extension StreamReader {
         let reply = Reply<DDLOutcome>()
         run.ddlMailbox.send(.run(request, reply))
         return try await reply.value()
+    }
+
+    /// Tells the other sources what merged tables are now, where the statement has not done that
+    /// itself.
+    private func noteMerged(
+        _ decision: StatementHandler.Decision, _ changed: [(TableName, TableShape?)]
+    ) async throws {
+        guard catalog.followsMerged, !changed.isEmpty else { return }
+        if case .run(let request, _, _) = decision, request.merged != nil { return }
+        try await run.note(catalog.mergedTables(changed), areNew: false)
     }
 
     /// Forgets that tables were taken over from a task that had not created them, where a statement

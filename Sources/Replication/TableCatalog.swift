@@ -86,6 +86,10 @@ final class TableCatalog {
     private var mayHaveOtherDefaults = false
     /// Records that are to come or go with the mark.
     var changes: [ObjectChange] = []
+    /// Whether statements on merged tables are followed.
+    var followsMerged = false
+    /// Tables of the target that keep rows of merged tables which are gone.
+    var abandonedTargets: Set<TableName> = []
     /// Tables that were taken over from a task that had not created them.
     var found: Set<TableName> = []
 

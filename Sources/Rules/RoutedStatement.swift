@@ -69,7 +69,7 @@ public struct StatementRouter: Sendable {
         shape: (TableName) -> TableShape? = { _ in nil }
     ) throws(RouteConflict) -> RoutedStatement {
         guard let ddl = statement.ddl else { return RoutedStatement(parts: []) }
-        let pieces = pieces(of: ddl, statement, shape)
+        let pieces = pieces(of: ddl, statement, context, shape)
         var outcomes: [RoutedStatement.Outcome] = []
         let text = String(decoding: statement.source, as: UTF8.self)
         for piece in pieces { outcomes.append(try outcome(of: piece, whole: text)) }
@@ -112,7 +112,8 @@ public struct StatementRouter: Sendable {
     }
 
     private func pieces(
-        of ddl: DDL, _ statement: Statement, _ shape: (TableName) -> TableShape?
+        of ddl: DDL, _ statement: Statement, _ context: SyntaxContext,
+        _ shape: (TableName) -> TableShape?
     ) -> [Piece] {
         let whole = String(decoding: statement.source, as: UTF8.self)
         func one(_ tables: [TableName]) -> [Piece] {
@@ -151,14 +152,15 @@ public struct StatementRouter: Sendable {
             }
         case .alterTable(let d):
             let kinds = ddl.eventKinds(before: shape(d.table))
-            let canSplit =
-                statement.actionRanges.count == d.actions.count && !hasConditionalComment(statement)
+            let canSplit = statement.hasSeparableActions
             return kinds.enumerated().map { i, kinds in
                 var tables = [d.table]
                 var text: String? = whole
                 if i < d.actions.count {
                     if case .renameTable(let to) = d.actions[i] { tables.append(to) }
-                    text = canSplit ? clause(statement, [i]) : d.actions.count == 1 ? whole : nil
+                    text =
+                        canSplit
+                        ? clause(statement, [i], context) : d.actions.count == 1 ? whole : nil
                 }
                 return Piece(tables: tables, kinds: kinds, text: text, action: i)
             }
@@ -173,32 +175,13 @@ public struct StatementRouter: Sendable {
         }
     }
 
-    /// Whether parts of the text are in comments that the server runs: they can't be cut out.
-    private func hasConditionalComment(_ statement: Statement) -> Bool {
-        let text = String(decoding: statement.source, as: UTF8.self)
-        return text.contains("/*!") || text.contains("/*M!")
-    }
-
     /// An ALTER TABLE with some of its actions.
-    private func clause(_ statement: Statement, _ actions: [Int]) -> String {
-        let ranges = statement.actionRanges
-        guard let first = ranges.first, case .alterTable(let d) = statement.ddl else { return "" }
-        func text(_ range: Range<Int>) -> String {
-            String(decoding: statement.source[range], as: UTF8.self)
-        }
-        var out = text(0..<first.lowerBound)
-        var seen: Set<Int> = []
-        for i in actions where seen.insert(ranges[i].lowerBound).inserted {
-            if seen.count > 1 {
-                // Partitioning comes behind the other clauses without a comma.
-                switch d.actions[i] {
-                case .partition(.partitionBy), .partition(.remove): out += " "
-                default: out += ", "
-                }
-            }
-            out += text(ranges[i])
-        }
-        return out
+    private func clause(
+        _ statement: Statement, _ actions: [Int], _ context: SyntaxContext
+    ) -> String {
+        String(
+            decoding: statement.text(of: actions.map { .action($0) }, context: context),
+            as: UTF8.self)
     }
 
     // MARK: Outcomes
@@ -290,7 +273,7 @@ public struct StatementRouter: Sendable {
             let tables = running.reduce(into: [TableName]()) { all, i in
                 for table in pieces[i].tables where !all.contains(table) { all.append(table) }
             }
-            try add(clause(statement, running), tables, .run)
+            try add(clause(statement, running, context), tables, .run)
         }
         return RoutedStatement(parts: parts)
     }

@@ -105,6 +105,9 @@ public struct MigrationSettings: Sendable {
     public var intoExisting = false
     /// Whether changes are written so that rows become what they say, whatever the target has.
     public var safeMode = false
+    /// Whether statements on one of several tables that are merged into one are followed, as far as
+    /// all of them go together.
+    public var followsMergedStatements = false
     /// Drops what an earlier migration of this name left, and starts over.
     public var fresh = false
     /// Takes other tables and rules than those that the migration was begun with.

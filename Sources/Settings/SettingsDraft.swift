@@ -49,6 +49,8 @@ public struct SettingsDraft: Sendable, Hashable {
     public var intoExisting: Bool?
     /// Writes changes so that rows become what they say, whatever the target has.
     public var safeMode: Bool?
+    /// Follows statements on tables that are merged into one; from task files alone.
+    public var followsMergedStatements: Bool?
     /// Starts over; never from a file.
     public var fresh: Bool?
     /// Takes other tables and rules than those that the migration was begun with.
@@ -101,6 +103,7 @@ public struct SettingsDraft: Sendable, Hashable {
         until = other.until ?? until
         intoExisting = other.intoExisting ?? intoExisting
         safeMode = other.safeMode ?? safeMode
+        followsMergedStatements = other.followsMergedStatements ?? followsMergedStatements
         fresh = other.fresh ?? fresh
         changesRules = other.changesRules ?? changesRules
         takeOver = other.takeOver ?? takeOver
@@ -254,6 +257,7 @@ public struct SettingsDraft: Sendable, Hashable {
         if let until { settings.until = until }
         settings.intoExisting = intoExisting ?? false
         settings.safeMode = safeMode ?? false
+        settings.followsMergedStatements = followsMergedStatements ?? false
         settings.fresh = fresh ?? false
         settings.changesRules = changesRules ?? false
         try settleTakeOver(in: &settings)

@@ -123,6 +123,7 @@ actor CopyControl {
             tables.flatMap { table in
                 var statements = [
                     ledger.forgetStatement(table), objects.removeStatement(.restart, table),
+                    objects.removeStatement(.merged, table),
                     // What comes now is what the rules of today let pass.
                     objects.removeStatement(.loose, table),
                 ]

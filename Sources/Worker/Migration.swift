@@ -469,6 +469,7 @@ public final class Migration: Sendable {
         }
         configuration.lanes = settings.lanes
         configuration.converges = settings.safeMode
+        configuration.followsMergedStatements = settings.followsMergedStatements
         configuration.intoExisting = settings.intoExisting
         configuration.memoryBudget = settings.memoryBudget
         let generation = relay.generation

@@ -71,7 +71,9 @@ struct DDLWorkerTests {
             return (mapping, others)
         }
         let worker = DDLWorker(
-            session: session, ledger: ledger, marks: MarkBoard(), shared: shared)
+            session: session, ledger: ledger, marks: MarkBoard(),
+            tables: MergedTables(meta: rig.meta, key: rig.key), source: rig.key.source,
+            shared: shared)
         return (worker, ledger, session.connection, state)
     }
 

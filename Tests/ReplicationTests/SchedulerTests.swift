@@ -116,6 +116,47 @@ struct SchedulerTests {
         #expect(isThere.isSet)
     }
 
+    @Test(
+        "batches are smaller where each waits for the one before it, and large again where none does"
+    )
+    func limits() async throws {
+        let scheduler = Scheduler(lanes: 4, batchLimit: 192, byteLimit: 1 << 30)
+        var added = 0
+        func fill(_ key: (Int) -> Int) throws {
+            scheduler.setDry(false)
+            var isFull = false
+            while !isFull {
+                isFull = try scheduler.add(
+                    Uses(writes: [key(added)]).transaction(added, bytes: 1))
+                added += 1
+            }
+        }
+        var sizes: [Int] = []
+        for _ in 0..<200 {
+            try fill { _ in 7 }
+            guard case .batch(let batch) = try await scheduler.now(lane: 0) else {
+                Issue.record("nothing runs")
+                return
+            }
+            sizes.append(batch.transactions.count)
+            scheduler.committed(batch)
+        }
+        #expect(sizes.first == 192 && sizes.last == 48 && scheduler.currentLimit == 48)
+        var running: [Batch] = []
+        for _ in 0..<400 {
+            try fill { 1000 + $0 }
+            while running.count < 4 {
+                guard case .batch(let batch) = try await scheduler.now(lane: running.count) else {
+                    break
+                }
+                running.append(batch)
+            }
+            guard !running.isEmpty else { break }
+            scheduler.committed(running.removeFirst())
+        }
+        #expect(scheduler.currentLimit == 192)
+    }
+
     @Test("bytes that wait are limited, too")
     func bytes() throws {
         let scheduler = Scheduler(lanes: 1, batchLimit: 100, byteLimit: 1000)

@@ -40,6 +40,7 @@ extension TaskFile {
         draft.until = until
         draft.intoExisting = intoExisting
         draft.takeOver = takeOver
+        draft.followsMergedStatements = shardMode != .none
         draft.finish = finish
         draft.ignoredChecks = checksToIgnore
         if let part {

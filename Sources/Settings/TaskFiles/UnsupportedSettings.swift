@@ -25,9 +25,6 @@ extension TaskFile {
             let setting = UnsupportedSetting(path: path, remedy: remedy)
             if isGiven, seen.insert(setting).inserted { out.append(setting) }
         }
-        add(
-            writtenShardMode == .none ? "is-sharding" : "shard-mode",
-            "tables can't be merged into one so far", if: shardMode != .none)
         if !expressionFilters.isEmpty, let remedy = zoneRemedy { add("timezone", remedy) }
         for name in SessionVariables.refused(target.session) {
             add("target-database.session", SessionVariables.remedy(name))

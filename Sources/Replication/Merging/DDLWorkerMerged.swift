@@ -1,0 +1,241 @@
+internal import Checkpoint
+internal import MySQLClient
+internal import MySQLCore
+internal import MySQLSyntax
+internal import Rules
+
+// What a statement on one of several merged tables is for the table of the target is decided here,
+// where the others' latest statements can be seen: under the lock of that table, which each of
+// them holds until what it has done is recorded. What has run and was not recorded, because its
+// session was lost, is seen in the table itself.
+
+extension DDLWorker {
+    /// Runs what a statement on a merged table means for the table of the target.
+    func perform(_ request: DDLRequest, _ change: MergedChange) throws -> DDLOutcome {
+        let connection = session.connection
+        while try !tables.lock(change.target, connection) { try Task.checkCancellation() }
+        defer { try? tables.unlock(change.target, connection) }
+        try awaitOthers(change)
+        let known = try tables.read(change.target, connection)
+        let there = try mergedTarget(change)
+        try connection.execute("COMMIT")
+        let mine = known.first { $0.source == source && $0.name == change.table }?.table
+        let before = change.before.map {
+            MergedTable(target: change.target, shape: $0, dropped: mine?.dropped ?? [])
+        }
+        var others = known.filter { $0.source != source && !$0.table.isGone }.map(\.table)
+        others += change.own.map { name, shape in
+            let told = known.first { $0.source == source && $0.name == name }
+            return MergedTable(
+                target: change.target, shape: shape, dropped: told?.table.dropped ?? [])
+        }
+        let plan: MergedAlter.Plan
+        var request = request
+        do {
+            plan = try self.plan(change, before, others, there)
+            guard let sql = try text(plan, change) else {
+                guard !request.isOpening else {
+                    throw MergeConflict("rows come with it that others' may stand in the way of")
+                }
+                try ledger.complete(
+                    request.identity, [], with: try records(change, plan, known, there))
+                return try outcome(of: request, plan)
+            }
+            request.parts[0].sql = sql
+        } catch let conflict as MergeConflict {
+            let shown = withoutSecrets(String(decoding: request.parts[0].sql, as: UTF8.self))
+            throw try refusal(
+                request, request.parts[0], shown,
+                "\(change.table) is merged with others into \(change.target), and "
+                    + "\(conflict.description): change \(change.target) by hand when all of them "
+                    + "have come this far, and leave the statement out", of: change.table)
+        }
+        request.merged = nil
+        request.isSettled = true
+        request.completion = try records(change, plan, known, there)
+        _ = try perform(request, DDLPartNumber())
+        return try outcome(of: request, plan)
+    }
+
+    private func outcome(
+        of request: DDLRequest, _ plan: MergedAlter.Plan
+    ) throws -> DDLOutcome {
+        let shapes = try SchemaReader(session.connection).shapes(of: request.existAfter)
+        try session.connection.execute("COMMIT")
+        return DDLOutcome(shapes: shapes, warning: plan.warnings.first)
+    }
+
+    /// Other sources must have told of their tables.
+    private func awaitOthers(_ change: MergedChange) throws {
+        guard let shared, shared.mapping.mayBeShared(target: change.target) else { return }
+        let connection = session.connection
+        defer { _ = try? connection.execute("COMMIT") }
+        guard try !shared.others.copy(connection),
+            let followed = try shared.others.followed(to: change.target, connection)
+        else { throw ReplicationError.othersAreCopied(change.target) }
+        let told = try tables.read(change.target, connection)
+        let areTold = followed.allSatisfy { other in
+            told.contains { $0.source == other.source && $0.name == other.name }
+        }
+        if !areTold { throw ReplicationError.othersAreCopied(change.target) }
+    }
+
+    private func plan(
+        _ change: MergedChange, _ before: MergedTable?, _ others: [MergedTable],
+        _ there: MergedTarget?
+    ) throws(MergeConflict) -> MergedAlter.Plan {
+        let whole = MergedAlter.Plan(clauses: [.action(0)], isWhole: true)
+        guard let there else {
+            // Nobody has made it yet.
+            if case .create = change.kind { return whole }
+            throw MergeConflict("the target does not have it")
+        }
+        switch change.kind {
+        case .create:
+            try requireHeld(change.after, there)
+            return MergedAlter.Plan()
+        case .alter(let alter), .key(let alter):
+            guard let before else { throw MergeConflict("what it was before is not known") }
+            return try MergedAlter(
+                mine: before, after: change.after, others: others, target: there
+            ).plan(alter)
+        }
+    }
+
+    /// A new table's rows go where others' are already.
+    private func requireHeld(
+        _ shape: TableShape, _ there: MergedTarget
+    ) throws(MergeConflict) {
+        for column in shape.columns {
+            guard let place = there.column(column.name), place.holds(column) else {
+                throw MergeConflict("the target has no such column \(column.name)")
+            }
+        }
+        for column in there.shape.columns where shape.columnIndex(column.name) == nil {
+            let name = column.name.lowercased()
+            let isFilled =
+                column.isNullable || column.generation != nil || column.isAutoIncrement
+                || there.defaults[name] != nil || there.filled.contains { $0.lowercased() == name }
+            guard isFilled else {
+                throw MergeConflict("it lacks column \(column.name), which has no default there")
+            }
+        }
+    }
+
+    /// What runs; `nil` where nothing does.
+    private func text(
+        _ plan: MergedAlter.Plan, _ change: MergedChange
+    ) throws(MergeConflict) -> [UInt8]? {
+        guard !plan.clauses.isEmpty else { return nil }
+        if plan.isWhole { return change.statement.source }
+        // Of a statement that is one action, it is all or nothing.
+        guard case .alter(let alter) = change.kind else { return change.statement.source }
+        guard change.statement.hasSeparableActions else {
+            throw MergeConflict("a part of it is to run that can't be told from the rest")
+        }
+        let statement = change.statement
+        var running: Set<Int> = []
+        for case .action(let i) in plan.clauses { running.insert(i) }
+        for case .actionWithDefault(let i, _) in plan.clauses { running.insert(i) }
+        for i in alter.actions.indices where !running.contains(i) {
+            let isHalf = running.contains { statement.clause(of: $0) == statement.clause(of: i) }
+            if isHalf { throw MergeConflict("a part of one of its clauses is to run") }
+        }
+        for case .actionWithDefault(let i, _) in plan.clauses {
+            let clause = statement.clause(of: i)
+            guard alter.actions.indices.count(where: { statement.clause(of: $0) == clause }) == 1
+            else { throw MergeConflict("a column of a list needs a default: add it by itself") }
+        }
+        for case .text(let text) in plan.clauses where change.context.encoding != .utf8 {
+            guard text.utf8.allSatisfy({ $0 < 0x80 }) else {
+                throw MergeConflict("it was sent in another character set than UTF-8")
+            }
+        }
+        return statement.text(of: plan.clauses, context: change.context)
+    }
+
+    /// What is told of the tables when the statement has run.
+    private func records(
+        _ change: MergedChange, _ plan: MergedAlter.Plan, _ known: [MergedTables.Member],
+        _ there: MergedTarget?
+    ) throws -> [String] {
+        let mine = MergedTable(
+            target: change.target, shape: change.after, dropped: plan.dropped)
+        var out = [
+            try tables.storeStatement(
+                .init(source: source, name: change.table, table: mine))
+        ]
+        // A column that the target gets now is none that others have left there.
+        guard case .alter(let alter) = change.kind else { return out }
+        let new = MergedAlter.columns(newBy: alter, on: there)
+        guard !new.isEmpty else { return out }
+        for var other in known where !new.isDisjoint(with: other.table.dropped) {
+            if other.source == source, other.name == change.table { continue }
+            other.table.dropped.removeAll { new.contains($0) }
+            out.append(try tables.storeStatement(other))
+        }
+        return out
+    }
+
+    /// The table of the target, as far as it matters; `nil` where it is not there.
+    private func mergedTarget(_ change: MergedChange) throws -> MergedTarget? {
+        let connection = session.connection
+        let target = change.target
+        guard let shape = try SchemaReader(connection).shapes(of: [target])[target] else {
+            return nil
+        }
+        var out = MergedTarget(shape: shape, filled: change.filled)
+        let place =
+            "WHERE TABLE_SCHEMA=\(utf8Literal(target.schema)) "
+            + "AND TABLE_NAME=\(utf8Literal(target.name))"
+        let columns = try connection.rows(
+            "SELECT COLUMN_NAME, COLUMN_DEFAULT FROM information_schema.COLUMNS \(place)")
+        for row in columns {
+            if let name = row[0], let value = row[1] { out.defaults[name.lowercased()] = value }
+        }
+        out.checks = Set(
+            try connection.rows(
+                "SELECT CONSTRAINT_NAME FROM information_schema.TABLE_CONSTRAINTS \(place) "
+                    + "AND CONSTRAINT_TYPE='CHECK'"
+            ).compactMap(\.[0]))
+        return out
+    }
+
+    /// Records what tables are that are merged with others.
+    ///
+    /// - Parameter areNew: only what nothing is recorded of; and what is not merged any more goes.
+    func note(_ noted: [NotedTable], areNew: Bool) throws {
+        let own = try tables.readOwn(session.connection)
+        try session.connection.execute("COMMIT")
+        let known = Dictionary(uniqueKeysWithValues: own.map { ($0.name, $0.table) })
+        var statements: [String] = []
+        func store(_ name: TableName, _ table: MergedTable) throws {
+            guard known[name] != table else { return }
+            statements.append(
+                try tables.storeStatement(.init(source: source, name: name, table: table)))
+        }
+        for table in noted {
+            let before = known[table.name]
+            guard let shape = table.shape else {
+                guard var gone = before else { continue }
+                gone.isGone = true
+                try store(table.name, gone)
+                continue
+            }
+            if areNew, let before, !before.isGone, before.target == table.target { continue }
+            var now = MergedTable(target: table.target, shape: shape)
+            if let before, !before.isGone, before.target == table.target {
+                let names = before.dropped + before.shape.columns.map { $0.name.lowercased() }
+                now.dropped = Set(names).filter { shape.columnIndex($0) == nil }.sorted()
+            }
+            try store(table.name, now)
+        }
+        if areNew {
+            let names = Set(noted.map(\.name))
+            for member in own where !names.contains(member.name) && !member.table.isGone {
+                statements.append(tables.removeStatement(member.name))
+            }
+        }
+        try ledger.write(statements)
+    }
+}

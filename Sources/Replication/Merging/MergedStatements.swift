@@ -1,0 +1,191 @@
+internal import Checkpoint
+internal import MySQLBinlog
+internal import MySQLCore
+internal import MySQLSyntax
+internal import Rules
+internal import Runtime
+
+// Statements on tables that are merged into one. Each of them tells only what becomes of its own
+// table; what the table of the target needs is told by all of them together, those of the task's
+// other sources included, and is decided under the lock of that table (`MergedAlter`).
+
+/// A statement on one of several tables that are merged into one.
+struct MergedChange: Sendable {
+    enum Kind: Sendable {
+        case create
+        case alter(AlterTable)
+        /// CREATE INDEX or DROP INDEX: an action that is a statement of its own.
+        case key(AlterTable)
+    }
+
+    let kind: Kind
+    /// The statement with the target's names.
+    let statement: Statement
+    let context: SyntaxContext
+    let table: TableName
+    let target: TableName
+    /// The table before and after it; `nil` where it is not there.
+    let before: TableShape?
+    let after: TableShape
+    /// The source's other tables that go there.
+    let own: [TableName: TableShape]
+    /// Columns that routes fill.
+    let filled: [String]
+}
+
+/// What a table of the source is now that is merged with others.
+struct NotedTable: Sendable {
+    let name: TableName
+    let target: TableName
+    /// `nil` where it is gone.
+    let shape: TableShape?
+}
+
+extension StatementHandler {
+    /// What becomes of a statement on a merged table; `nil` where it is on none, or on several.
+    func merged(
+        _ ddl: DDL, _ statement: Statement, _ wanted: Set<TableName>, _ event: Event
+    ) throws -> Decision? {
+        // What a new table is like is only read.
+        let changed: Set<TableName> =
+            if case .createTable(let create) = ddl { [create.table] } else { wanted }
+        guard catalog.followsMerged, !changed.isEmpty, changed.isSubset(of: wanted),
+            try changed.allSatisfy({ try catalog.sharesItsTarget($0) })
+        else { return nil }
+        let kind: MergedChange.Kind
+        switch ddl {
+        case .dropTables(let drop):
+            return try leaveRows(of: drop.tables.filter { wanted.contains($0) }, ddl, event)
+        case .truncateTable(let truncate): return try leaveRows(of: [truncate.table], ddl, event)
+        case .createTable(let create):
+            guard !create.orReplace, !isFromSelect(create) else {
+                throw refusal(create.table, "it brings rows, or takes some away", event)
+            }
+            kind = .create
+        case .alterTable(let alter): kind = .alter(alter)
+        case .createIndex(let create):
+            guard !create.orReplace else {
+                throw refusal(create.table, "it drops an index that others may need", event)
+            }
+            let action = AlterAction.addKey(create.key, ifNotExists: create.ifNotExists)
+            kind = .key(AlterTable(table: create.table, actions: [action]))
+        case .dropIndex(let drop):
+            let action: AlterAction =
+                drop.name.uppercased() == "PRIMARY"
+                ? .dropPrimaryKey(ifExists: drop.ifExists)
+                : .dropKey(drop.name, ifExists: drop.ifExists)
+            kind = .key(AlterTable(table: drop.table, actions: [action]))
+        default: return nil
+        }
+        guard changed.count == 1, let table = changed.first else { return nil }
+        try refuseFailed(event)
+        if applied.contains(event.end.identity) { return .filtered([ddl], event.context) }
+        var after = catalog.state
+        guard (try? after.apply(ddl, context: event.context)) != nil,
+            let shape = after.tables[table]
+        else { throw refusal(table, "what it makes of the table is not known", event) }
+        // IF NOT EXISTS, and it was there.
+        if case .create = kind, catalog.state.tables[table] != nil { return .pass }
+        var part = try part(ddl, statement, wanted, event, catalog.state)
+        let target = try catalog.target(of: table)
+        part.existAfter = [target]
+        let renamed = try parseStatement(part.sql, context: event.context)
+        var request = DDLRequest(identity: event.end.identity, parts: [part])
+        // The target is not to become what this source has.
+        request.isPartial = true
+        request.merged = MergedChange(
+            kind: kind, statement: renamed, context: event.context, table: table, target: target,
+            before: catalog.state.tables[table], after: shape,
+            own: try catalog.othersThere(than: table, target),
+            filled: try catalog.route(of: table).extracted.map(\.name))
+        return .run(request, [ddl], event.context)
+    }
+
+    /// Rows of a merged table can't be told from the others': they stay.
+    private func leaveRows(
+        of tables: [TableName], _ ddl: DDL, _ event: Event
+    ) throws -> Decision {
+        try refuseFailed(event)
+        _ = try tablesWithoutOthers(tables, event)
+        return .filtered([ddl], event.context)
+    }
+
+    /// Those of the tables that a statement takes away whose rows go with it: those of merged ones
+    /// stay where others' are.
+    func tablesWithoutOthers(_ tables: [TableName], _ event: Event) throws -> [TableName] {
+        guard catalog.followsMerged else { return tables }
+        return try tables.filter { table in
+            guard try catalog.sharesItsTarget(table) else { return true }
+            guard catalog.state.tables[table] != nil else { return false }
+            let target = try catalog.target(of: table)
+            catalog.abandonedTargets.insert(target)
+            catalog.warnings.append(
+                "rows of \(table), which the source has dropped or emptied (at "
+                    + "\(event.position)), stay in \(target), where others are merged with them")
+            return false
+        }
+    }
+
+    private func refusal(
+        _ table: TableName, _ detail: String, _ event: Event
+    ) -> ReplicationError {
+        .unsupported(
+            event.position,
+            detail: "a statement changes \(table), which is merged with others, and \(detail): "
+                + "change the table of the target by hand, and leave the statement out")
+    }
+
+    private func isFromSelect(_ create: CreateTable) -> Bool {
+        Self.isFromSelect(.createTable(create))
+    }
+}
+
+extension TableCatalog {
+    /// Whether rows of other tables go where a table's go, or have gone there, or may.
+    func sharesItsTarget(_ table: TableName) throws -> Bool {
+        guard mapping.movesTables || mapping.hasOthers else { return false }
+        let target = try target(of: table)
+        return try isMerged(table) || mapping.mayBeShared(target: target)
+            || abandonedTargets.contains(target)
+    }
+
+    /// Other tables of the source whose rows go to a table of the target.
+    func othersThere(
+        than table: TableName, _ target: TableName
+    ) throws -> [TableName: TableShape] {
+        try state.tables.filter { name, _ in
+            try name != table && mapping.selects(name) && self.target(of: name) == target
+        }
+    }
+
+    /// The tables that are merged with others, as they are now.
+    func mergedTables() throws -> [NotedTable] {
+        guard followsMerged else { return [] }
+        return try state.tables.sorted { $0.key < $1.key }.compactMap { name, shape in
+            guard mapping.selects(name), try sharesItsTarget(name) else { return nil }
+            return NotedTable(name: name, target: try target(of: name), shape: shape)
+        }
+    }
+
+    /// Those of the tables that a statement has changed.
+    func mergedTables(_ changed: [(TableName, TableShape?)]) throws -> [NotedTable] {
+        try changed.compactMap { name, shape in
+            guard mapping.selects(name) else { return nil }
+            // One that is gone is known where it was told of before.
+            guard try shape == nil || sharesItsTarget(name) else { return nil }
+            return NotedTable(name: name, target: try target(of: name), shape: shape)
+        }
+    }
+}
+
+extension ReplicationRun {
+    /// Tells the other sources what merged tables are.
+    ///
+    /// - Parameter areNew: what has been told of one before is newer: its shape here is of the mark.
+    func note(_ tables: [NotedTable], areNew: Bool) async throws {
+        guard !tables.isEmpty else { return }
+        let reply = Reply<Void>()
+        ddlMailbox.send(.note(tables, areNew: areNew, reply))
+        try await reply.value()
+    }
+}

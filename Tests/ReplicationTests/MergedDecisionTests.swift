@@ -1,0 +1,80 @@
+import MySQLCore
+import Rules
+import Testing
+
+@testable import Replication
+
+/// What becomes of statements on merged tables that are followed.
+struct MergedDecisionTests {
+    private func rig(_ tables: [String] = ["a", "b"]) throws -> StatementRig {
+        let rig = try StatementRig(
+            rules: SourceRules(
+                tables: BlockAllowList(doSchemas: ["shop"]),
+                routes: tables.map {
+                    RouteRule(
+                        name: "r\($0)", schemaPattern: "shop", tablePattern: $0,
+                        targetSchema: "all", targetTable: "t")
+                }))
+        rig.catalog.followsMerged = true
+        return rig
+    }
+
+    @Test("rows stay that are merged with others', whatever takes them away")
+    func rowsStay() throws {
+        for sql in ["DROP TABLE a", "DROP TABLE IF EXISTS b, a", "TRUNCATE TABLE a"] {
+            let it = try rig()
+            guard case .filtered = try it.decide(sql) else {
+                Issue.record("\(sql) runs")
+                continue
+            }
+            #expect(it.catalog.warnings.first?.contains("stay in all.t") == true, "\(sql)")
+            // Of what is left alone, too: others' rows are there.
+            let abandoned = it.catalog.abandonedTargets
+            #expect(abandoned == [TableName(schema: "all", name: "t")])
+        }
+        let it = try rig()
+        guard case .run(let request, _, _) = try it.decide("DROP DATABASE shop") else {
+            Issue.record("views and routines stay")
+            return
+        }
+        #expect(request.sql.isEmpty && request.isPartial && request.goneAfter.isEmpty)
+        let alone = try rig(["a"])
+        guard case .run(let drop, _, _) = try alone.decide("DROP TABLE a") else {
+            Issue.record("a table that shares its place with none stays")
+            return
+        }
+        #expect(drop.merged == nil && String(decoding: drop.sql, as: UTF8.self).contains("`all`"))
+        alone.catalog.abandonedTargets = [TableName(schema: "all", name: "t")]
+        guard case .filtered = try alone.decide("DROP TABLE a") else {
+            Issue.record("the last one takes along what others have left")
+            return
+        }
+    }
+
+    @Test("what it means is told by all of them, and what only a person can decide is refused")
+    func decided() throws {
+        for sql in [
+            "ALTER TABLE a ADD c INT", "CREATE INDEX i ON a (id)", "DROP INDEX `PRIMARY` ON a",
+        ] {
+            let it = try rig()
+            guard case .run(let request, _, _) = try it.decide(sql) else {
+                Issue.record("\(sql) does not run")
+                continue
+            }
+            let change = try #require(request.merged)
+            #expect(request.isPartial && change.target == TableName(schema: "all", name: "t"))
+            #expect(change.own.keys.map(\.name) == ["b"], "\(sql)")
+        }
+        for sql in [
+            "RENAME TABLE a TO z", "ALTER TABLE a RENAME TO z",
+            "CREATE OR REPLACE TABLE a (id INT PRIMARY KEY)", "CREATE OR REPLACE DATABASE shop",
+            "CREATE OR REPLACE INDEX i ON a (id)",
+        ] {
+            #expect(throws: ReplicationError.self, "\(sql)") { try rig().decide(sql) }
+        }
+        guard case .pass = try rig().decide("CREATE TABLE IF NOT EXISTS a (id INT)") else {
+            Issue.record("what is there is made again")
+            return
+        }
+    }
+}
