@@ -71,11 +71,7 @@ final class Scheduler: Sendable {
         var keys = KeyTable()
         var slots: [Int] = []
         var running = 0
-        /// Transactions that a batch may hold now.
-        var limit: Int
-        /// Commits since that was looked at, and how many batches were running beside each.
-        var commits = 0
-        var companions = 0
+        var limit: BatchLimit
         var pendingBytes = 0
         var pendingTransactions = 0
         /// Nothing more is there to read right now: open batches may go.
@@ -90,14 +86,13 @@ final class Scheduler: Sendable {
         var part: StreamedPart?
         var waitingPart: CheckedContinuation<Void, any Error>?
 
-        init(limit: Int) { self.limit = limit }
+        init(limit: BatchLimit) { self.limit = limit }
     }
 
     /// The lane that applies streamed transactions, and that the reader may borrow.
     static let streamingLane = 0
 
     private let lanes: Int
-    private let batchLimit: Int
     private let batchBytes: Int
     private let byteLimit: Int
     private let state: Mutex<State>
@@ -107,20 +102,19 @@ final class Scheduler: Sendable {
     ///   - byteLimit: bytes of transactions that may wait or run.
     init(lanes: Int, batchLimit: Int, byteLimit: Int) {
         self.lanes = lanes
-        self.batchLimit = batchLimit
         self.byteLimit = byteLimit
         batchBytes = max(64 << 10, byteLimit / (4 * lanes))
-        state = Mutex(State(limit: batchLimit))
+        state = Mutex(State(limit: BatchLimit(most: batchLimit, lanes: lanes)))
     }
 
     /// Transactions that may wait or run: little more than lanes can take, since the less is in
     /// flight, the less conflicts.
     private func pendingLimit(_ state: borrowing State) -> Int {
-        max(2 * state.limit, lanes * (state.limit + state.limit / 3))
+        max(2 * state.limit.value, lanes * (state.limit.value + state.limit.value / 3))
     }
 
     /// Transactions that a batch holds at most now.
-    var currentLimit: Int { state.withLock { $0.limit } }
+    var currentLimit: Int { state.withLock { $0.limit.value } }
 
     // MARK: the reader's side
 
@@ -345,7 +339,7 @@ final class Scheduler: Sendable {
         let resumes = state.withLock { state -> [() -> Void] in
             batch.state = .committed
             state.running -= 1
-            adapt(&state)
+            state.limit.commit(beside: state.running)
             state.pendingBytes -= batch.bytes
             state.pendingTransactions -= batch.transactions.count
             state.live[batch.number] = nil
@@ -371,29 +365,6 @@ final class Scheduler: Sendable {
     }
 
     // MARK: with the lock held
-
-    /// Commits between two looks at how much runs at once.
-    private static let span = 16
-    /// The least that a batch's limit becomes: smaller ones cost more than they gain.
-    private static let leastLimit = 48
-
-    /// Large batches cost the target least, and conflict most: where rows are few, or some of them
-    /// hot, each waits for the one before it, and lanes have nothing to do. Then smaller ones go
-    /// out, and larger ones again when lanes are busy.
-    private func adapt(_ state: inout State) {
-        // Without a backlog lanes wait for the source.
-        guard state.pendingTransactions * 2 >= pendingLimit(state) else { return }
-        state.commits += 1
-        state.companions += state.running
-        guard state.commits == Self.span else { return }
-        let (share, all) = (state.companions, Self.span * (lanes - 1))
-        if share * 4 < all {
-            state.limit = max(min(Self.leastLimit, batchLimit), state.limit * 3 / 4)
-        } else if share * 5 > 2 * all {
-            state.limit = min(batchLimit, state.limit * 5 / 4 + 1)
-        }
-        (state.commits, state.companions) = (0, 0)
-    }
 
     /// Gives work to waiting lanes; returns what must be resumed after the lock is released.
     private func wake(_ state: inout State) -> [() -> Void] {
@@ -470,6 +441,7 @@ final class Scheduler: Sendable {
                 for reader in readers { if let batch = find(reader, state) { note(batch) } }
             }
         }
+        state.limit.add(conflicts: !openOnes.isEmpty || !closedOnes.isEmpty)
         let batch = choose(openOnes, &closedOnes, &state)
         for other in closedOnes where !batch.dependencies.contains(where: { $0 === other }) {
             batch.dependencies.append(other)
@@ -485,7 +457,7 @@ final class Scheduler: Sendable {
                 state.keys.addReader(state.slots[i], batch.number)
             }
         }
-        if batch.transactions.count >= state.limit || batch.bytes >= batchBytes {
+        if batch.transactions.count >= state.limit.value || batch.bytes >= batchBytes {
             seal(batch, &state)
         }
     }
@@ -505,7 +477,7 @@ final class Scheduler: Sendable {
                 chosen = batch
             }
             for other in openOnes where other !== chosen {
-                if other.transactions.count + chosen.transactions.count < state.limit {
+                if other.transactions.count + chosen.transactions.count < state.limit.value {
                     join(other, into: chosen, &state)
                 } else {
                     seal(other, &state)
@@ -566,7 +538,7 @@ final class Scheduler: Sendable {
     private func newBatch(_ state: inout State) -> Batch {
         let batch = Batch(number: state.nextNumber)
         state.nextNumber += 1
-        batch.transactions.reserveCapacity(state.limit)
+        batch.transactions.reserveCapacity(state.limit.value)
         state.open.append(batch)
         state.live[batch.number] = batch
         return batch

@@ -116,45 +116,53 @@ struct SchedulerTests {
         #expect(isThere.isSet)
     }
 
-    @Test(
-        "batches are smaller where each waits for the one before it, and large again where none does"
-    )
-    func limits() async throws {
+    @Test("batches are smaller where most transactions conflict, unless that does not help")
+    func limits() {
+        var limit = BatchLimit(most: 192, lanes: 4)
+        func add(_ count: Int, conflicting share: Int) {
+            for i in 0..<count { limit.add(conflicts: i % 100 < share) }
+        }
+        add(2048, conflicting: 40)
+        #expect(limit.value == 192)
+        add(256, conflicting: 80)
+        #expect(limit.value == 96)
+        add(2560, conflicting: 80)
+        #expect(limit.value == 32)
+        // Two run at a time.
+        for _ in 0..<100 { limit.commit(beside: 1) }
+        add(2560, conflicting: 30)
+        #expect(limit.value == 32)
+        add(2560, conflicting: 5)
+        #expect(limit.value == 192)
+        // All of them change one row.
+        add(2560, conflicting: 100)
+        for _ in 0..<64 { limit.commit(beside: 0) }
+        #expect(limit.value == 192)
+        add(10_240, conflicting: 100)
+        #expect(limit.value == 192)
+        add(102_400, conflicting: 100)
+        #expect(limit.value == 32)
+        var small = BatchLimit(most: 3, lanes: 1)
+        for _ in 0..<1024 { small.add(conflicts: true) }
+        #expect(small.value == 3)
+    }
+
+    @Test("a scheduler holds fewer transactions where they conflict")
+    func conflicts() async throws {
         let scheduler = Scheduler(lanes: 4, batchLimit: 192, byteLimit: 1 << 30)
-        var added = 0
-        func fill(_ key: (Int) -> Int) throws {
-            scheduler.setDry(false)
-            var isFull = false
-            while !isFull {
-                isFull = try scheduler.add(
-                    Uses(writes: [key(added)]).transaction(added, bytes: 1))
-                added += 1
-            }
+        for i in 0..<512 { _ = try scheduler.add(Uses(writes: [7]).transaction(i, bytes: 1)) }
+        #expect(scheduler.currentLimit == 48)
+        guard case .batch(let batch) = try await scheduler.now(lane: 0) else {
+            Issue.record("nothing runs")
+            return
         }
-        var sizes: [Int] = []
-        for _ in 0..<200 {
-            try fill { _ in 7 }
-            guard case .batch(let batch) = try await scheduler.now(lane: 0) else {
-                Issue.record("nothing runs")
-                return
-            }
-            sizes.append(batch.transactions.count)
-            scheduler.committed(batch)
+        #expect(batch.transactions.count == 192)
+        scheduler.committed(batch)
+        guard case .batch(let next) = try await scheduler.now(lane: 0) else {
+            Issue.record("nothing runs")
+            return
         }
-        #expect(sizes.first == 192 && sizes.last == 48 && scheduler.currentLimit == 48)
-        var running: [Batch] = []
-        for _ in 0..<400 {
-            try fill { 1000 + $0 }
-            while running.count < 4 {
-                guard case .batch(let batch) = try await scheduler.now(lane: running.count) else {
-                    break
-                }
-                running.append(batch)
-            }
-            guard !running.isEmpty else { break }
-            scheduler.committed(running.removeFirst())
-        }
-        #expect(scheduler.currentLimit == 192)
+        #expect(next.transactions.count < 192)
     }
 
     @Test("bytes that wait are limited, too")
