@@ -128,11 +128,16 @@ import Testing
         try plan.requireSameFiles([record("shop.b.sql")], [])
         let other = record("shop.a.sql")
         #expect(throws: SnapshotError.self) { try plan.requireSameFiles([other], []) }
+        var valued = record("shop.b.sql")
+        valued.from = ["shop.b.sql", "9", "origin", "one"]
+        let filled = valued
+        #expect(throws: SnapshotError.self) { try plan.requireSameFiles([filled], []) }
         let table = try #require(plan.tables.first { $0.name.name == "x" })
         var made = OwnTables.record(table, isMade: true)
         try plan.requireSameFiles([], [made])
         made.definition = [1] + Array("shop.a-schema.sql".utf8)
-        #expect(throws: SnapshotError.self) { try plan.requireSameFiles([], [made]) }
+        let others = made
+        #expect(throws: SnapshotError.self) { try plan.requireSameFiles([], [others]) }
     }
 
     @Test("rows come under the routed name, with filled columns, once")

@@ -254,7 +254,7 @@ struct LoadLane {
         let job = part.job
         let record = ChunkRecord(
             table: job.table, chunk: job.number, snapshot: 0,
-            from: [job.file.text, String(job.bytes)],
+            from: [job.file.text, String(job.bytes)] + LoadPlan.recorded(job.filled),
             to: [String(part.end), isLast ? "done" : "part"], rows: part.rows)
         let recorded = try ledger.progressStatement(record)
         var tries = 0

@@ -148,6 +148,11 @@ extension LoadPlan {
                 + "name \(database.name): create that one on the target")
     }
 
+    /// What a file's record says of the columns that a route fills.
+    static func recorded(_ filled: [ConstantColumn]) -> [String] {
+        filled.flatMap { [$0.name, $0.value] }
+    }
+
     /// Makes sure that what earlier runs have recorded of a table is of the files that it has now:
     /// a route that was changed since may have led another one of the dump there.
     ///
@@ -157,14 +162,17 @@ extension LoadPlan {
         func refuse(_ table: Table) throws {
             throw SnapshotError.unsupported(
                 object: "table \(table.name)",
-                detail: "this load has begun it with another table of the dump than "
-                    + "\(table.source), by routes that were others then: drop it on the target and "
-                    + "load by a task of another name, or give the routes back")
+                detail: "this load has begun it by other routes, with another table of the dump "
+                    + "than \(table.source), or with other values in the columns that they fill: "
+                    + "drop it on the target and load by a task of another name, or give the "
+                    + "routes back")
         }
         for record in records {
-            guard let table = byName[record.table], let file = record.from?.first else { continue }
+            guard let table = byName[record.table], let from = record.from else { continue }
             let i = record.chunk - 1
-            guard table.rows.indices.contains(i), table.rows[i].name.text == file else {
+            guard table.rows.indices.contains(i), table.rows[i].name.text == from.first,
+                Array(from.dropFirst(2)) == Self.recorded(table.filled)
+            else {
                 try refuse(table)
                 continue
             }

@@ -426,7 +426,8 @@ struct LoadSchema {
             guard isBegun, let file = table.rows.first else { return }
             let record = ChunkRecord(
                 table: table.name, chunk: 1, snapshot: 0,
-                from: [file.name.text, String(file.bytes)], to: ["0", "part"], rows: 0)
+                from: [file.name.text, String(file.bytes)] + LoadPlan.recorded(table.filled),
+                to: ["0", "part"], rows: 0)
             try connection.execute(ledger.progressStatement(record))
         }
     }
