@@ -55,7 +55,10 @@ public final class RowFileReader {
     public var rowBytes: Int { row.count }
 
     /// Appends the newest row, in its parentheses.
-    public func appendRow(to out: inout ByteBuffer) {
+    ///
+    /// - Parameter isOpen: without the first of them.
+    public func appendRow(to out: inout ByteBuffer, isOpen: Bool = false) {
+        let row = isOpen ? self.row.dropFirst() : self.row
         let bytes = text.bytes
         let span = bytes.span.extracting(row)
         out.append(unsafe span.bytes)

@@ -215,14 +215,26 @@ extension TaskFileTests {
         #expect(!report.value.effective.yamlLines.contains { $0.contains("dir:") })
     }
 
+    @Test("a load takes routes and several sources")
+    func routedLoad() throws {
+        for (instances, more) in [
+            ("{source-id: s}, {source-id: b}", ""),
+            (
+                "{source-id: s, route-rules: [r]}",
+                "routes: {r: {schema-pattern: a, target-schema: b}}"
+            ),
+        ] {
+            let report = try Self.files("load", instances, more)
+            #expect(report.unsupported.isEmpty)
+            let settings = try report.value.migrationSettings(
+                SourceSettings(name: "s", server: ConnectionOptions(user: "u")))
+            #expect(settings.files?.kind == .load)
+        }
+    }
+
     @Test("what a dump or a load can't act on is refused by name")
     func refusedInFileTasks() throws {
         let cases: [(String, String, String, String)] = [
-            ("load", "{source-id: s}, {source-id: b}", "", "mysql-instances[1]"),
-            (
-                "load", "{source-id: s, route-rules: [r]}",
-                "routes: {r: {schema-pattern: a, target-schema: b}}", "routes.r"
-            ),
             (
                 "load", "{source-id: s, expression-filters: [e]}",
                 "expression-filter: {e: {schema: a, table: b, insert-value-expr: 'c = 1'}}",

@@ -94,24 +94,8 @@ extension TaskFile {
     var unsupportedOfFiles: [(path: String, remedy: String)] {
         guard let fileTask else { return [] }
         var out: [(path: String, remedy: String)] = []
-        if fileTask == .load, instances.count > 1 {
-            out.append(
-                (
-                    "mysql-instances[1]",
-                    "two dumps may have rows of one table: make a task for each source"
-                ))
-        }
         for (index, instance) in instances.enumerated() {
             let part = part(instance)
-            if fileTask == .load {
-                for name in instance.routeNames {
-                    out.append(
-                        (
-                            "routes.\(name)",
-                            "files are loaded under the names that they have: leave it out"
-                        ))
-                }
-            }
             for name in instance.expressionNames where fileTask == .load {
                 out.append(
                     (

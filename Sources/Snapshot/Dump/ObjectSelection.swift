@@ -38,6 +38,38 @@ public struct ObjectSelection: Sendable {
         return folded.mayHold(schema: schema) != mayHold(schema: schema)
     }
 
+    // MARK: Names on the target
+
+    private var mapping: TableMapping? {
+        if case .mapping(let mapping) = form { return mapping }
+        return nil
+    }
+
+    /// Whether any table may get another name or more columns where it is loaded.
+    var movesTables: Bool { mapping?.movesTables == true }
+
+    /// Where a table goes when it is loaded.
+    func route(of table: TableName) throws(RuleError) -> Route {
+        try mapping?.route(of: table) ?? Route(target: table)
+    }
+
+    /// Where a schema goes.
+    func route(schema: String) throws(RuleError) -> String {
+        try mapping?.target(ofSchema: schema) ?? schema
+    }
+
+    /// Whether it depends on case, of which nobody says whether it counts, where a table goes.
+    func isOpen(routeOf table: TableName) -> Bool {
+        guard let folded else { return false }
+        return (try? folded.route(of: table))?.target != (try? route(of: table))?.target
+            || (try? folded.route(of: table))?.extracted != (try? route(of: table))?.extracted
+    }
+
+    /// Whether something that is no table, or a trigger's table, keeps its name, and its schema.
+    func stays(_ name: TableName) -> Bool {
+        (try? route(of: name))?.target == name && (try? route(schema: name.schema)) == name.schema
+    }
+
     /// Whether a table, or something that has a name as a table has, is taken.
     func selects(_ name: TableName) -> Bool {
         switch form {

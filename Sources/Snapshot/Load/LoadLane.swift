@@ -3,6 +3,7 @@ internal import DumpFiles
 internal import MySQLClient
 internal import MySQLCore
 internal import MySQLSyntax
+internal import Rules
 internal import Synchronization
 
 /// A file of rows that is to be loaded, from where earlier runs have come to.
@@ -20,6 +21,35 @@ struct LoadJob: Sendable {
     let isTransactional: Bool
     /// Columns whose values may be ENUM's invalid member, in a table made by this load.
     let enums: Set<String>
+    /// The table's name in the dump, where it is another one.
+    var source: TableName?
+    /// Columns that a route fills, with their values.
+    var filled: [ConstantColumn] = []
+    /// Columns of rows in files that name none; needed where a route fills others.
+    var columns: [String] = []
+
+    /// The columns that rows of a list are written to, for an INSERT.
+    ///
+    /// - Parameter list: the file's, in parentheses; empty where it has none.
+    func insertColumns(_ list: String) throws -> String {
+        guard !filled.isEmpty else { return list }
+        var list = list
+        if list.isEmpty {
+            guard !columns.isEmpty else {
+                throw DumpFileError(
+                    "it does not name the columns of its rows, and the dump does not define the "
+                        + "table: a route that fills a column needs the one or the other")
+            }
+            list = "(\(columns.map { quoteIdentifier($0) }.joined(separator: ",")))"
+        }
+        let added = filled.map { quoteIdentifier($0.name) }.joined(separator: ",")
+        return "(\(added),\(list.dropFirst())"
+    }
+
+    /// What stands before a row's own values: `(` and the filled ones; empty where there are none.
+    var rowHead: String {
+        filled.isEmpty ? "" : "(" + filled.map { "\(utf8Literal($0.value))," }.joined()
+    }
 }
 
 /// What the lanes of a run share.
@@ -86,7 +116,8 @@ struct LoadLane {
     private func loadRows(_ job: LoadJob, _ work: LoadWork) throws {
         let content = try work.directory.content(of: job.file)
         let reader = RowFileReader(
-            table: job.table.name, context: work.context, rowLimit: session.maxPacket,
+            table: (job.source ?? job.table).name, context: work.context,
+            rowLimit: session.maxPacket,
             more: { [reading] out in
                 // No statement is under way while rows are read.
                 try reading.keepOpen()
@@ -100,9 +131,8 @@ struct LoadLane {
             if reader.generation != generation {
                 generation = reader.generation
                 part.mode = try use(reader.settings, job, work)
-                part.head =
-                    "INSERT INTO \(job.table.quoted) "
-                    + String(decoding: reader.columns, as: UTF8.self) + " VALUES "
+                let list = try job.insertColumns(String(decoding: reader.columns, as: UTF8.self))
+                part.head = "INSERT INTO \(job.table.quoted) \(list) VALUES "
             }
             hasRow = try collect(reader, &part)
             try write(&part, isLast: false)
@@ -118,6 +148,8 @@ struct LoadLane {
     private struct Part: ~Copyable {
         let job: LoadJob
         var head = ""
+        /// What is put before a row's own values, in the place of its parenthesis.
+        let rowHead: String
         /// The file's `sql_mode`, without what makes it strict.
         var mode = ""
         var sql = ByteBuffer(capacity: 1 << 16)
@@ -130,6 +162,7 @@ struct LoadLane {
 
         init(job: LoadJob) {
             self.job = job
+            rowHead = job.rowHead
             end = job.begun
             rows = job.rows
         }
@@ -168,14 +201,19 @@ struct LoadLane {
         let limit: UInt64 = part.job.enums.isEmpty ? .max : 10_000
         let fits = session.maxPacket - 1024
         repeat {
-            let needed = reader.rowBytes + 1
+            let needed = reader.rowBytes + part.rowHead.utf8.count + 1
             if part.batch > 0, part.sql.count + needed > fits { return true }
             guard part.sql.count + needed <= fits else {
                 throw SnapshotError.rowTooLarge(
                     part.job.table, bytes: reader.rowBytes, limit: session.maxPacket)
             }
             if part.batch > 0 { part.sql.append(UInt8(ascii: ",")) }
-            reader.appendRow(to: &part.sql)
+            if part.rowHead.isEmpty {
+                reader.appendRow(to: &part.sql)
+            } else {
+                part.sql.append(part.rowHead)
+                reader.appendRow(to: &part.sql, isOpen: true)
+            }
             part.batch += 1
             part.rows += 1
             part.end = reader.offset
@@ -216,7 +254,7 @@ struct LoadLane {
         let job = part.job
         let record = ChunkRecord(
             table: job.table, chunk: job.number, snapshot: 0,
-            from: [job.file.text, String(job.bytes)],
+            from: [job.file.text, String(job.bytes)] + LoadPlan.recorded(job.filled),
             to: [String(part.end), isLast ? "done" : "part"], rows: part.rows)
         let recorded = try ledger.progressStatement(record)
         var tries = 0

@@ -40,6 +40,8 @@ struct LoadObject: Sendable {
     var statement: String
     var settings: DumpFileSettings
     var file: String
+    /// The table of a trigger.
+    var table: TableName?
 
     /// Whether the target has one of its kind and name.
     func exists(on target: Connection) throws -> Bool {

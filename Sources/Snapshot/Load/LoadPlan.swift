@@ -2,13 +2,19 @@ internal import Checkpoint
 internal import DumpFiles
 internal import MySQLCore
 internal import MySQLSyntax
+internal import Rules
 
 /// What is to be loaded: read from the directory alone, before any server is asked for more than
 /// its version.
 struct LoadPlan: Sendable {
     /// One table.
     struct Table: Sendable {
+        /// Its name on the target.
         var name: TableName
+        /// Its name in the dump.
+        var source: TableName
+        /// Columns that a route fills, with their values.
+        var filled: [ConstantColumn] = []
         /// The file that creates it.
         var definition: DumpFileName?
         /// The statement in it.
@@ -29,15 +35,24 @@ struct LoadPlan: Sendable {
         var bytes: UInt64
     }
 
+    /// A database of the target.
+    struct Database: Sendable {
+        var name: String
+        /// The dump's that it is made as.
+        var source: DumpLayout.Schema
+    }
+
     let directory: DumpDirectory
     let metadata: DumpMetadata
     let layout: DumpLayout
     /// Tables of the selection.
-    private(set) var tables: [Table] = []
+    var tables: [Table] = []
     /// Databases of the selection.
     private(set) var schemas: [DumpLayout.Schema] = []
+    /// Databases that the target must have.
+    var databases: [Database] = []
     /// Views, routines, triggers and events of the selection, in the order of their files.
-    private(set) var objects: [LoadObject] = []
+    var objects: [LoadObject] = []
     /// What tells this dump from others.
     let fingerprint: String
 
@@ -56,6 +71,8 @@ struct LoadPlan: Sendable {
             hexLiteral(Digest.digest(text: sum.joined(separator: "\n"))).dropFirst(2).dropLast())
         try choose(configuration.selection, context)
         try requireSomething()
+        databases = schemas.map { Database(name: $0.name, source: $0) }
+        try route(by: configuration.selection, context)
     }
 
     /// A selection that names nothing of the dump is a slip: success would say that it is loaded.
@@ -132,7 +149,7 @@ struct LoadPlan: Sendable {
                     file: DumpMetadata.fileName)
             }
             var chosen = Table(
-                name: table.name, definition: table.definition,
+                name: table.name, source: table.name, definition: table.definition,
                 rows: try table.rows.map { File(name: $0, bytes: try directory.size($0.text)) })
             if let file = table.definition {
                 let statements = try directory.statements(of: file, context)
@@ -215,7 +232,8 @@ struct LoadPlan: Sendable {
             try Self.require($0.object, in: schema, file)
             return LoadObject(
                 kind: kind, name: TableName(schema: schema, name: $0.object.name),
-                statement: $0.text, settings: $0.settings, file: file.text)
+                statement: $0.text, settings: $0.settings, file: file.text,
+                table: $0.object.table.map { TableName(schema: schema, name: $0) })
         }
     }
 }

@@ -43,6 +43,7 @@ struct LoadSchema {
         let objects = try stored.read(session.connection)
         var begun = Dictionary(grouping: records, by: \.table)
         var tables = OwnTables(objects)
+        try plan.requireSameFiles(records, objects)
         try requireFree(objects)
         try target.execute("SET NAMES utf8mb4")
         try applyDDLSettings(target, from: nil)
@@ -210,15 +211,16 @@ struct LoadSchema {
     // MARK: Databases and tables
 
     private func createSchemas() throws {
-        for schema in plan.schemas {
+        for database in plan.databases {
+            let schema = database.source
             let exists = try target.rows(
                 "SELECT 1 FROM information_schema.SCHEMATA "
-                    + "WHERE SCHEMA_NAME=\(utf8Literal(schema.name))")
+                    + "WHERE SCHEMA_NAME=\(utf8Literal(database.name))")
             try target.execute("COMMIT")
             guard exists.isEmpty else { continue }
             guard let file = schema.definition else {
                 throw DumpFileError(
-                    "the dump does not create the database \(schema.name), and the target has "
+                    "the dump does not create the database \(database.name), and the target has "
                         + "none: create it there", file: plan.directory.path)
             }
             let statements = try plan.directory.statements(of: file, context)
@@ -230,11 +232,19 @@ struct LoadSchema {
                     "it is expected to create the database \(schema.name), and nothing else",
                     file: file.text)
             }
-            try run(create, "database \(schema.name)", existing: 1007)
+            let renamed = try plan.renamed(create, database, context)
+            try run(renamed, "database \(database.name)", existing: 1007)
         }
     }
 
     private func createTables(_ tables: [LoadPlan.Table]) throws {
+        for table in tables {
+            guard let column = table.filled.first else { continue }
+            throw SnapshotError.unsupported(
+                object: "table \(table.name)",
+                detail: "a route fills its column \(column.name), which the dump's table has not: "
+                    + "create it on the target, with that column")
+        }
         for table in tables where table.create == nil || table.definition == nil {
             throw DumpFileError(
                 "the dump does not create the table \(table.name), and the target has none: "
@@ -322,7 +332,9 @@ struct LoadSchema {
         let same = all.keys.first { $0.lowercased() == schema.lowercased() }
         let defaults = all[schema] ?? same.flatMap { all[$0] }
         try target.execute("COMMIT")
-        if let why = ExistingTable.difference(shape, create, defaults: defaults, context) {
+        if let why = ExistingTable.difference(
+            shape, create, defaults: defaults, filled: table.filled.map(\.name), context)
+        {
             throw SnapshotError.unsupported(
                 object: "table \(table.name)",
                 detail: "the target has it, empty, but with other columns than the dump's "
@@ -414,7 +426,8 @@ struct LoadSchema {
             guard isBegun, let file = table.rows.first else { return }
             let record = ChunkRecord(
                 table: table.name, chunk: 1, snapshot: 0,
-                from: [file.name.text, String(file.bytes)], to: ["0", "part"], rows: 0)
+                from: [file.name.text, String(file.bytes)] + LoadPlan.recorded(table.filled),
+                to: ["0", "part"], rows: 0)
             try connection.execute(ledger.progressStatement(record))
         }
     }
@@ -431,6 +444,7 @@ struct LoadSchema {
         var zoned: Set<TableName> = []
         for table in plan.tables {
             let columns = shapes[table.name]?.columns ?? []
+            let dumped = table.filled.isEmpty ? [] : table.columns(context)
             if columns.contains(where: { $0.type.kind == .timestamp }) { zoned.insert(table.name) }
             let records = begun[table.name] ?? []
             let all = Dictionary(records.map { ($0.chunk, $0) }) { first, _ in first }
@@ -447,7 +461,8 @@ struct LoadSchema {
                         begun: record?.to?.first.flatMap { UInt64($0) } ?? 0,
                         rows: record?.rows ?? 0, isTransactional: safe.contains(table.name),
                         enums: made.contains(table.name)
-                            ? Set(columns.filter { $0.type.kind == .enum }.map(\.name)) : []))
+                            ? Set(columns.filter { $0.type.kind == .enum }.map(\.name)) : [],
+                        source: table.source, filled: table.filled, columns: dumped))
             }
         }
         // Large ones first, so that no lane is left with one at the end.
