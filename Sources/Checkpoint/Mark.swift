@@ -98,6 +98,7 @@ public struct Coordinator {
             }
             for shape in shapes where replacing?.contains(shape.name) ?? true {
                 try writeShape(shape.name, shape, connection)
+                try connection.execute(objects.removeStatement(.merged, shape.name))
             }
             if let adopting {
                 let object = try StoredObject(

@@ -110,6 +110,9 @@ public struct StoredShapes: Sendable {
                         + "position, and say so (--rows-are-there)")
             }
             try connection.execute(try storeStatement(shape))
+            // What was told of it to others is told anew.
+            try connection.execute(
+                MergedTables(meta: meta, key: key).removeStatement(shape.name))
         }
     }
 

@@ -166,7 +166,10 @@ public final class ReplicationEngine: Sendable {
         guard try await settle(held, events) else { return try await run.finish() }
         var start = try StreamStart.find(configuration, state, lowWater, events)
         let catalog = try makeCatalog(run, state)
-        try await run.note(catalog.mergedTables(), areNew: true)
+        // Without statements that are followed, what was told once becomes wrong.
+        if catalog.followsMerged || catalog.hasToldOfMerged {
+            try await run.note(catalog.mergedTables(), areNew: true)
+        }
         let stream = try await events.reader(from: start.place)
         start.settle(on: stream.server, lowWater)
         let isRequested = stopping.withLock { state in
@@ -283,6 +286,7 @@ public final class ReplicationEngine: Sendable {
         catalog.found = found
         catalog.followsMerged = configuration.followsMergedStatements
         catalog.abandonedTargets = abandoned
+        catalog.hasToldOfMerged = stored.contains { $0.kind == .merged }
         let mapping = configuration.tables
         let others = OtherSources(meta: configuration.meta, key: configuration.key) {
             mapping.target(of: $0, source: $1)

@@ -195,7 +195,8 @@ extension StreamReader {
     ) async throws {
         guard catalog.followsMerged, !changed.isEmpty else { return }
         if case .run(let request, _, _) = decision, request.merged != nil { return }
-        try await run.note(catalog.mergedTables(changed), areNew: false)
+        let tables = try catalog.mergedTables(changed)
+        if !tables.isEmpty { try await run.note(tables, areNew: false) }
     }
 
     /// Forgets that tables were taken over from a task that had not created them, where a statement

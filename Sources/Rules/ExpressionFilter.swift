@@ -16,7 +16,7 @@ extension RowExpression {
         var compiler = ExpressionCompiler(
             shape: shape, clock: clock,
             literalCollation: Charsets.defaultCollation(of: "utf8mb4", context),
-            isMariaDB: context.isMariaDB)
+            version: context.version)
         program = try compiler.compile(tree)
         self.text = text
     }
@@ -160,7 +160,9 @@ extension ExpressionFilter {
                         + "dates, or their UNIX_TIMESTAMP() with seconds, or write timezone UTC "
                         + "and constants for it")
             }
-            all.append("(\(text)) IS NOT TRUE")
+            // A line's end closes a comment in it.
+            let end = text.contains("--") || text.contains("#") ? "\n" : ""
+            all.append("(\(text)\(end)) IS NOT TRUE")
         }
         return all.isEmpty ? nil : all.joined(separator: " AND ")
     }

@@ -205,7 +205,10 @@ public final class Migration: Sendable {
     /// Waits for the next try, and says what for.
     func wait(_ delay: Duration, after error: any Error, because reason: String) async throws {
         trouble.withLock {
-            $0 = Trouble(error: error, attempts: ($0?.attempts ?? 0) + 1)
+            let isApart = if case CheckpointError.differentServers = error { true } else { false }
+            $0 = Trouble(
+                error: error, attempts: ($0?.attempts ?? 0) + 1,
+                apart: isApart ? ($0?.apart ?? 0) + 1 : 0)
         }
         logger.warning("trying again", metadata: ["reason": "\(reason)"])
         board.update {

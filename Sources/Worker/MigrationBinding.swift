@@ -5,6 +5,8 @@ extension Migration {
     struct Trouble: Sendable {
         var error: any Error
         var attempts = 1
+        /// How many tries in a row have reached different servers.
+        var apart = 0
         /// In seconds since 1970.
         var time = Double(wallClockMicroseconds()) / 1e6
         /// Whether the last try has gone well so far.

@@ -29,13 +29,11 @@ extension Migration {
         }
     }
 
-    /// Whether the newest tries have ended for the same reason as the one before: sessions have
-    /// reached different servers.
+    /// Whether the newest tries have all ended for the same reason: sessions have reached different
+    /// servers.
     private var isApartForGood: Bool {
-        guard let trouble = currentTrouble, !trouble.isOver,
-            case CheckpointError.differentServers = trouble.error
-        else { return false }
-        return trouble.attempts > 4
+        guard let trouble = currentTrouble, !trouble.isOver else { return false }
+        return trouble.apart > 4
     }
 }
 

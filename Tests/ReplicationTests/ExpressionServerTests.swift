@@ -216,6 +216,60 @@ struct ExpressionServerTests {
         }
     }
 
+    @Test("seconds since 1970 end where the server's end", arguments: Self.families)
+    func seconds(family: TestServer.Family) async throws {
+        let log = family == .mariadb ? ["--log-bin=log", "--binlog-format=ROW"] : []
+        try await TestServer.with(family, options: log, name: "seconds") { server in
+            let table =
+                "CREATE TABLE t (id INT PRIMARY KEY, d DATETIME(1), n BIGINT, m DECIMAL(15,1))"
+            let rows = [
+                ("0000-00-00", "-1", "-0.1"), ("2020-00-01", "0", "0.9"),
+                ("1969-12-31 23:59:59.9", "1", "1.5"),
+                ("1970-01-01 00:00:00", "2147483647", "2147483647.9"),
+                ("2038-01-19 03:14:07.9", "2147483648", "2147483648.0"),
+                ("2038-01-19 03:14:08", "4294967295", "4294967295.9"),
+                ("2106-02-07 06:28:15.9", "4294967296", "4294967296.1"),
+                ("2106-02-07 06:28:16", "32536771199", "32536771199.9"),
+                ("3001-01-18 23:59:59.9", "32536771200", "32536771200.0"),
+                ("3001-01-19 00:00:00", "99999999999", "99999999999.9"),
+            ]
+            let values = rows.enumerated().map { "(\($0),'\($1.0)',\($1.1),\($1.2))" }
+            try server.sql(
+                """
+                CREATE DATABASE x; USE x; SET time_zone = '+00:00', sql_mode = ''; \(table);
+                INSERT INTO t VALUES \(values.joined(separator: ","));
+                """)
+            let version = ServerVersion(
+                try server.sql("SELECT VERSION()").trimmingCharacters(in: .newlines))
+            let context = SyntaxContext(version: version, defaultSchema: "x")
+            var state = SchemaState()
+            _ = try state.apply(
+                try #require(try parseStatement(table, context: context).ddl), context: context)
+            let shape = try #require(state.tables[TableName(schema: "x", name: "t")])
+            let logged = try logged(server)
+            for text in [
+                "UNIX_TIMESTAMP(d)", "UNIX_TIMESTAMP(d) = 0", "FROM_UNIXTIME(n)",
+                "FROM_UNIXTIME(m)", "FROM_UNIXTIME(n) IS NULL",
+            ] {
+                let told = try server.sql(
+                    "SET time_zone='+00:00'; SELECT IFNULL(CAST((\(text)) AS CHAR),'NULL') "
+                        + "FROM x.t ORDER BY id"
+                ).split(separator: "\n").map { String($0) }
+                var evaluator = RowEvaluator(
+                    try RowExpression(text, shape: shape, context: context))
+                var ours: [String] = []
+                for event in logged.events {
+                    for places in event.places {
+                        ours.append(
+                            try evaluator.text(event.bytes.span.bytes, places, logged.map) ?? "NULL"
+                        )
+                    }
+                }
+                #expect(ours == told, "\(text)")
+            }
+        }
+    }
+
     @Test("TIMESTAMP in a zone with a name is what the server shows", arguments: Self.families)
     func zones(family: TestServer.Family) async throws {
         let log = family == .mariadb ? ["--log-bin=log", "--binlog-format=ROW"] : []

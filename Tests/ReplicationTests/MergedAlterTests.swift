@@ -251,7 +251,8 @@ struct MergedAlterTests {
 
     private static let statements = [
         "ADD n INT", "ADD n INT NOT NULL", "ADD n INT NOT NULL DEFAULT 7", "DROP COLUMN n",
-        "ADD m VARCHAR(10)", "DROP COLUMN m", "MODIFY v VARCHAR(20) NOT NULL DEFAULT 'x'",
+        "ADD m VARCHAR(10)", "DROP COLUMN m", "MODIFY m VARCHAR(20)", "MODIFY m VARCHAR(5)",
+        "MODIFY v VARCHAR(20) NOT NULL DEFAULT 'x'",
         "MODIFY v VARCHAR(5) NOT NULL DEFAULT 'x'", "MODIFY v TEXT", "MODIFY w BIGINT",
         "MODIFY w INT",
         "ADD KEY x (v)", "DROP KEY x", "ADD UNIQUE KEY u (id, w)", "DROP KEY u", "DROP COLUMN w",

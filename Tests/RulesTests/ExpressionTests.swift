@@ -304,6 +304,11 @@ struct ExpressionTests {
         #expect(error?.offset == 3)
         #expect(
             try filter.copyCondition() == "(a > 1) IS NOT TRUE")
+        let remark = ExpressionFilterRule(
+            name: "r", schema: "db", table: "t", insertExpression: "a > 1 -- those")
+        let remarked = try ExpressionFilter(
+            [remark], shape: HandmadeRow.shape, context: HandmadeRow.context)
+        #expect(try remarked.copyCondition() == "(a > 1 -- those\n) IS NOT TRUE")
         // A copy with an unknown column in its condition would be refused for ever.
         let lacking = ExpressionFilterRule(
             name: "l", schema: "db", table: "t", insertExpression: "nothing > 1")

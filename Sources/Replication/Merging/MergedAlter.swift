@@ -209,12 +209,6 @@ struct MergedAlter {
                 "it has dropped a column \(name) before, which the target keeps for others, with the "
                     + "values that its rows had there")
         }
-        for other in others {
-            guard let index = other.shape.columnIndex(name) else { continue }
-            guard other.shape.columns[index].hasSameValues(as: new) else {
-                throw MergeConflict("\(other.shape.name) has another column \(name)")
-            }
-        }
         let needsDefault =
             !new.isNullable && new.generation == nil
             && (definition.defaultValue ?? .null) == .null
@@ -224,6 +218,7 @@ struct MergedAlter {
             // Rows of those that lack it get by it what their own ALTER TABLE will give them.
             return plan.clauses.append(.actionWithDefault(i, literal: literal))
         }
+        // It may be another one by now: others have gone on with it.
         guard there.holds(new) else {
             throw MergeConflict("the target has another column \(name)")
         }
@@ -272,6 +267,9 @@ struct MergedAlter {
         if !isShared, new.generation == nil {
             try requireSameDefault(name, definition.defaultValue)
         }
+        // Those that lack it may get it as it was.
+        let isWaiting = !isShared && !new.holds(there) && there.holds(new)
+        if isWaiting { return }
         if theirs.allSatisfy({ new.holds($0) }) {
             let isDone =
                 there.hasSameValues(as: new)

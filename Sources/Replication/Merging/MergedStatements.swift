@@ -183,7 +183,6 @@ extension ReplicationRun {
     ///
     /// - Parameter areNew: what has been told of one before is newer: its shape here is of the mark.
     func note(_ tables: [NotedTable], areNew: Bool) async throws {
-        guard !tables.isEmpty else { return }
         let reply = Reply<Void>()
         ddlMailbox.send(.note(tables, areNew: areNew, reply))
         try await reply.value()

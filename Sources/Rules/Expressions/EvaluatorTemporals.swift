@@ -104,7 +104,7 @@ extension RowEvaluator {
     }
 
     private func unixTimestamp(_ date: TemporalValue) -> ExpressionValue {
-        if date.isIncomplete { return .decimal(FixedDecimal(0)) }
+        if date.isIncomplete { return outsideOfSeconds(date.decimals) }
         let local = date.epochMicroseconds
         let seconds = local.floorDivided(by: 1_000_000)
         let fraction = local - seconds * 1_000_000
@@ -113,12 +113,20 @@ extension RowEvaluator {
     }
 
     private func unixTimestamp(_ micro: Int64, _ decimals: UInt8) -> ExpressionValue {
-        if micro < 0 || micro > Int64(UInt32.max) * 1_000_000 { return .decimal(FixedDecimal(0)) }
+        guard micro >= 0, micro.floorDivided(by: 1_000_000) <= program.seconds.last else {
+            return outsideOfSeconds(decimals)
+        }
         if decimals == 0 {
             return .decimal(FixedDecimal(Int128(micro / 1_000_000)))
         }
         return .decimal(
             FixedDecimal(Int128(micro), scale: 6).rounded(to: Int(decimals), .down))
+    }
+
+    /// What a date is that has no seconds since 1970.
+    private func outsideOfSeconds(_ decimals: UInt8) -> ExpressionValue {
+        program.seconds.isNullOutside
+            ? .null : .decimal(FixedDecimal(0, scale: Int(decimals)))
     }
 
     private func fromUnixTime(_ a: ExpressionValue, _ event: RawSpan) -> ExpressionValue {
@@ -132,15 +140,17 @@ extension RowEvaluator {
             micro = value
             decimals = UInt8(min(v.scale, 6))
         case .double(let v):
-            guard v >= 0, v < 0x1p32 else { return .null }
+            guard v >= 0, v < 0x1p40 else { return .null }
             micro = Int64((v * 1_000_000).rounded())
             decimals = 6
         default:
             let seconds = toInteger(a, event)
-            guard seconds >= 0, seconds <= Int128(UInt32.max) else { return .null }
+            guard seconds >= 0, seconds <= Int128(program.seconds.last) else { return .null }
             micro = Int64(seconds) * 1_000_000
         }
-        guard micro >= 0 else { return .null }
+        guard micro >= 0, micro.floorDivided(by: 1_000_000) <= program.seconds.last else {
+            return .null
+        }
         micro += program.clock.offset(at: micro.floorDivided(by: 1_000_000)) * 1_000_000
         guard let value = TemporalValue.datetime(epochMicroseconds: micro, decimals: decimals)
         else { return .null }

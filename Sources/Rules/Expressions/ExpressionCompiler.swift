@@ -25,6 +25,28 @@ struct ExpressionColumn: Sendable {
     var decimals: UInt8
 }
 
+/// Seconds since 1970 as a server counts them, which UNIX_TIMESTAMP() makes and FROM_UNIXTIME()
+/// takes.
+struct UnixSeconds: Sendable {
+    /// The last one.
+    let last: Int64
+    /// Whether a date that has none gives NULL, in the place of 0.
+    let isNullOutside: Bool
+
+    /// Those of a version.
+    init(_ version: ServerVersion) {
+        switch version.family {
+        case .mariadb:
+            last = version.isAtLeast(11, 5) ? 4_294_967_295 : 2_147_483_647
+            isNullOutside = true
+        case .mysql:
+            // Of 3001-01-18 23:59:59.
+            last = version.isAtLeast(8, 0, 28) ? 32_536_771_199 : 2_147_483_647
+            isNullOutside = false
+        }
+    }
+}
+
 /// An expression, bound to a table's shape.
 struct ExpressionProgram: Sendable {
     var steps: [ExpressionStep] = []
@@ -40,6 +62,8 @@ struct ExpressionProgram: Sendable {
     var patterns: [RegularExpression] = []
     /// That of the session's time zone.
     var clock = ZoneClock.utc
+    /// What the server takes for seconds since 1970.
+    var seconds = UnixSeconds(ServerVersion("8.0.28"))
     /// Where TIMESTAMP columns stand in the text, but for those that UNIX_TIMESTAMP() looks at
     /// itself.
     var zonedPlaces: Set<Range<Int>> = []
@@ -76,10 +100,11 @@ struct ExpressionCompiler {
     var columns: [Int: Int32] = [:]
 
     init(
-        shape: TableShape, clock: ZoneClock, literalCollation: String, isMariaDB: Bool
+        shape: TableShape, clock: ZoneClock, literalCollation: String, version: ServerVersion
     ) {
         self.shape = shape
-        self.isMariaDB = isMariaDB
+        isMariaDB = version.family == .mariadb
+        program.seconds = UnixSeconds(version)
         self.literalCollation = literalCollation
         program.clock = clock
     }

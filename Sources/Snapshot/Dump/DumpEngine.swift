@@ -169,7 +169,9 @@ public final class DumpEngine: Sendable {
         var kept: [DumpedTable] = []
         if let earlier = try folder.earlier(options: options) {
             let changed: Set<TableName>?
-            if earlier.position == position {
+            if configuration.condition.map(DumpCondition.isOfTheRow) == false {
+                changed = nil
+            } else if earlier.position == position {
                 changed = []
             } else if position.continues(earlier.position) {
                 changed = try configuration.changes(earlier.position, position)
@@ -187,7 +189,7 @@ public final class DumpEngine: Sendable {
                         + "\(kept.count) of them have not changed since, and stay")
             } else {
                 log(
-                    "an earlier try is there; what has changed on the source since can't be told, "
+                    "an earlier try is there; which rows it would have now can't be told, "
                         + "so the dump begins again")
             }
         }
