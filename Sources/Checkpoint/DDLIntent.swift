@@ -53,6 +53,9 @@ public struct DDLIntent: Sendable, Hashable {
     /// Whether it may run when its tables look as before it: then it has not run, or running it
     /// once more changes nothing while nothing else runs.
     public var isIdempotent: Bool
+    /// Whether what it is to do is found out anew from what the target has, so that it does not
+    /// matter whether it has run: others may have changed its tables since.
+    public var isRepeatable: Bool
     /// Which of the parts it is, where the source's statement is several on the target.
     public var part: DDLPartNumber
 
@@ -60,8 +63,9 @@ public struct DDLIntent: Sendable, Hashable {
     public init(
         identity: TransactionIdentity, step: DDLStep, statement: String,
         before: [TableName: TableTrace], existAfter: [TableName], goneAfter: [TableName],
-        isIdempotent: Bool, part: DDLPartNumber = DDLPartNumber()
+        isIdempotent: Bool, isRepeatable: Bool = false, part: DDLPartNumber = DDLPartNumber()
     ) {
+        self.isRepeatable = isRepeatable
         self.part = part
         self.identity = identity
         self.step = step
@@ -96,6 +100,8 @@ public final class DDLLedger {
         var existAfter: [TableName]
         var goneAfter: [TableName]
         var isIdempotent: Bool
+        /// `nil` for false.
+        var isRepeatable: Bool?
         /// `nil` for the only part.
         var part: DDLPartNumber?
     }
@@ -159,7 +165,8 @@ public final class DDLLedger {
                     return (traced.table, trace)
                 }, uniquingKeysWith: { a, _ in a }),
             existAfter: context.existAfter, goneAfter: context.goneAfter,
-            isIdempotent: context.isIdempotent, part: context.part ?? DDLPartNumber())
+            isIdempotent: context.isIdempotent, isRepeatable: context.isRepeatable ?? false,
+            part: context.part ?? DDLPartNumber())
     }
 
     /// Records an intent, durably when it returns. That of a later part takes the place of the one
@@ -224,6 +231,7 @@ public final class DDLLedger {
             },
             existAfter: intent.existAfter, goneAfter: intent.goneAfter,
             isIdempotent: intent.isIdempotent,
+            isRepeatable: intent.isRepeatable ? true : nil,
             part: intent.part == DDLPartNumber() ? nil : intent.part)
         return [1] + Array(try JSONEncoder().encode(context))
     }

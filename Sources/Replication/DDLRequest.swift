@@ -31,6 +31,8 @@ struct DDLRequest: Sendable {
     var isPartial = false
     /// It changes one of several tables that are merged: what runs is told by what the others are.
     var merged: MergedChange?
+    /// What runs is found out anew from what the target has, also where it has run.
+    var isRepeatable = false
     /// What all tables that are merged need was looked at.
     var isSettled = false
     /// Statements that go with its mark.

@@ -138,7 +138,7 @@ final class DDLWorker {
             begun = (intent.identity, intent.part)
             return DDLRecovery()
         }
-        guard try hasRun(intent) else {
+        guard try !intent.isRepeatable && hasRun(intent) else {
             try forget(intent.part, of: intent.identity)
             if intent.part.index > 0 { begun = (intent.identity, intent.part) }
             return DDLRecovery()
@@ -260,7 +260,8 @@ final class DDLWorker {
                     identity: request.identity, step: isOpening ? .opening : .whole,
                     statement: Self.shortened(shown), before: ledger.traces(of: part.tables),
                     existAfter: part.existAfter, goneAfter: part.goneAfter,
-                    isIdempotent: part.isIdempotent, part: number))
+                    isIdempotent: part.isIdempotent, isRepeatable: request.isRepeatable,
+                    part: number))
         } catch let error as IntentTooLarge {
             if number.index > 0 { try forget(number, of: request.identity) }
             throw try refusal(request, part, shown, "\(error): raise it there")

@@ -54,7 +54,7 @@ final class TableCatalog {
     /// Where tables go, as far as it was asked.
     private var routes: [TableName: Route] = [:]
     /// Tables of the target that rows of more than one table go to.
-    private var merged: Set<TableName> = []
+    private(set) var merged: Set<TableName> = []
     private var graph: ForeignKeyGraph
     private var plans: [TableName: TablePlan] = [:]
     private var filters: [TableName: RowFilter?] = [:]

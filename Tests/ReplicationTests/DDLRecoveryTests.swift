@@ -94,6 +94,21 @@ extension DDLWorkerTests {
         #expect(try !hasIntent(rig) && !marked(rig))
     }
 
+    @Test(
+        "what another source has done to a merged table is not taken for a statement's own",
+        arguments: Servers.families)
+    func merged(family: TestServer.Family) async throws {
+        for afterwards in [false, true] {
+            let (rig, options) = try await rig(family, "mergedrecovery\(afterwards)")
+            try crash(Self.alter, rig, options, afterwards: afterwards, isRepeatable: true)
+            try rig.server.sql("ALTER TABLE a ADD COLUMN theirs INT", database: rig.schema)
+            let (worker, _, _, state) = try worker(rig, options, 2)
+            // It comes again, and what is left of it is found out from the table.
+            #expect(try worker.recover(state) == DDLRecovery())
+            #expect(try !hasIntent(rig) && !marked(rig))
+        }
+    }
+
     @Test("an id that can't be read is no missing one", arguments: Servers.families)
     func traceError(family: TestServer.Family) async throws {
         let (rig, options) = try await rig(family, "ddltraceerror")

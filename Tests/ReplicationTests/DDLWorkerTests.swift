@@ -82,7 +82,7 @@ struct DDLWorkerTests {
     /// - Parameter recorded: what it makes of the tables that it records.
     func crash(
         _ plan: Plan, _ rig: TargetRig, _ options: ConnectionOptions, afterwards: Bool,
-        recorded: (inout TableTrace) -> Void = { _ in }
+        isRepeatable: Bool = false, recorded: (inout TableTrace) -> Void = { _ in }
     ) throws {
         let (_, ledger, connection, _) = try worker(rig, options, 1)
         func name(_ table: String) -> TableName { TableName(schema: rig.schema, name: table) }
@@ -101,7 +101,7 @@ struct DDLWorkerTests {
             DDLIntent(
                 identity: TargetRig.identity(9), step: .whole, statement: plan.sql, before: before,
                 existAfter: plan.existAfter.map(name), goneAfter: plan.goneAfter.map(name),
-                isIdempotent: ddl.isSafeToRunIfUnseen))
+                isIdempotent: ddl.isSafeToRunIfUnseen, isRepeatable: isRepeatable))
         if afterwards { try connection.execute("USE \(rig.schema); \(plan.sql)") }
     }
 

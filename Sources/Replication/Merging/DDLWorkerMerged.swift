@@ -52,6 +52,8 @@ extension DDLWorker {
         }
         request.merged = nil
         request.isSettled = true
+        // Another source may change the table before a run that follows looks at it.
+        request.isRepeatable = !others.isEmpty
         request.completion = try records(change, plan, known, there)
         _ = try perform(request, DDLPartNumber())
         return try outcome(of: request, plan)

@@ -160,10 +160,15 @@ extension TableCatalog {
 
     /// The tables that are merged with others, as they are now.
     func mergedTables() throws -> [NotedTable] {
-        guard followsMerged else { return [] }
+        guard followsMerged, mapping.movesTables || mapping.hasOthers else { return [] }
         return try state.tables.sorted { $0.key < $1.key }.compactMap { name, shape in
-            guard mapping.selects(name), try sharesItsTarget(name) else { return nil }
-            return NotedTable(name: name, target: try target(of: name), shape: shape)
+            guard mapping.selects(name) else { return nil }
+            let target = try target(of: name)
+            guard
+                merged.contains(target) || abandonedTargets.contains(target)
+                    || mapping.mayBeShared(target: target)
+            else { return nil }
+            return NotedTable(name: name, target: target, shape: shape)
         }
     }
 
