@@ -245,7 +245,10 @@ extension TaskFileTests {
             ("dump", "{source-id: s, mydumper: {extra-args: -B a}}", "", ".extra-args"),
             ("full", "{source-id: s, mydumper: {where: 'a = 1'}}", "", ".where"),
             ("all", "{source-id: s, mydumper: {extra-args: --where=1}}", "", ".extra-args"),
-            ("load", "{source-id: s, loader: {import-mode: physical}}", "", ".import-mode"),
+            (
+                "full", "{source-id: s, loader: {on-duplicate-logical: ignore}}", "",
+                ".on-duplicate-logical"
+            ),
         ]
         for (mode, instances, more, path) in cases {
             let report = try Self.files(mode, instances, more)
@@ -254,6 +257,20 @@ extension TaskFileTests {
                 texts.count == 1 && texts[0].contains("\(path)\" can't be acted on"), "\(texts)")
             let source = SourceSettings(name: "s", server: ConnectionOptions(user: "u"))
             #expect(throws: SettingsError.self) { try report.value.migrationSettings(source) }
+        }
+    }
+
+    @Test(
+        "an import mode that another target needs is warned of",
+        arguments: ["physical", "import-into"])
+    func importModes(_ mode: String) throws {
+        for task in ["full", "load"] {
+            let report = try Self.files(task, "{source-id: s, loader: {import-mode: \(mode)}}", "")
+            #expect(report.unsupported.isEmpty)
+            #expect(
+                report.warnings.contains {
+                    $0.message.contains("\"\(mode)\" has no effect: rows are written by")
+                }, "\(report.warnings)")
         }
     }
 

@@ -178,10 +178,17 @@ extension TaskFile {
     }
 
     private func warnOfLoad(_ load: LoadSettings, _ path: String, _ map: SettingsMapping) {
-        guard load.mode == .sql || load.mode == .loader else { return }
+        let what: String
+        switch load.mode {
+        case .logical: return
+        case .sql, .loader: what = "is the old name of the import mode \"logical\""
+        case .physical, .importInto:
+            what =
+                "has no effect: rows are written by statements, at the pace of the target's own LOAD "
+                + "DATA, and the target stays in use meanwhile"
+        }
         map.reading.warn(
-            at: "\(path).import-mode",
-            "\"\(load.mode.rawValue)\" is the old name of the import mode \"logical\"")
+            at: "\(path).import-mode", "\"\(load.mode.rawValue)\" \(what)")
     }
 
     /// What one source gets of a task, references replaced by what they name.

@@ -53,9 +53,6 @@ extension TaskFile {
             }
             let load = loadPath(instance, index)
             add(
-                "\(load).import-mode", "only \"logical\" is there",
-                if: part.load.mode == .physical || part.load.mode == .importInto)
-            add(
                 "\(load).on-duplicate-logical",
                 "rows of the target are never kept in the copy's "
                     + "place: leave it out", if: part.load.duplicates == .ignore)
