@@ -291,8 +291,12 @@ public final class ReplicationEngine: Sendable {
         let others = OtherSources(meta: configuration.meta, key: configuration.key) {
             mapping.target(of: $0, source: $1)
         }
-        catalog.othersWrite = { [options = configuration.target] table in
-            try others.write(to: table, Connection(options))
+        let told = MergedTables(meta: configuration.meta, key: configuration.key)
+        catalog.othersWrite = { [options = configuration.target, key = configuration.key] table in
+            let connection = try Connection(options)
+            // Rows of tables that they have dropped are there, too.
+            return try others.write(to: table, connection)
+                || told.read(table, connection).contains { $0.source != key.source }
         }
         catalog.isChangedOnSource = { [options = configuration.source] table, mark in
             do {

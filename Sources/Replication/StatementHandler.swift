@@ -149,10 +149,14 @@ struct StatementHandler {
             return decision
         }
         if case .dropTables(let drop) = ddl {
-            try refuseMerged(wanted, position)
+            let dropped = drop.tables.filter { uses[$0] == .exact && filtering.runs(on: $0) }
+            let going = try tablesWithoutOthers(dropped, event)
+            try refuseMerged(catalog.followsMerged ? Set(going) : wanted, position)
+            let staying = Set(dropped).subtracting(going)
             return try dropTables(
-                drop, where: { uses[$0] == .exact && filtering.runs(on: $0) },
-                leftOut: drop.tables.filter { !filtering.runs(on: $0) }, event)
+                drop, where: { going.contains($0) },
+                leftOut: drop.tables.filter { !filtering.runs(on: $0) || staying.contains($0) },
+                event)
         }
         if case .parts = filtering {
             return try run([Piece(statement: statement, event: event)], event)

@@ -17,7 +17,8 @@ final class StatementRig {
     init(
         window: (low: Int, high: Int)? = nil, applied: Int? = nil,
         rules: SourceRules = SourceRules(),
-        online: [TableName: OnlineSchemaChangeStateMachine.Entry] = [:]
+        online: [TableName: OnlineSchemaChangeStateMachine.Entry] = [:],
+        others: [String: SourceRules] = [:]
     ) throws {
         var dialect = ServerDialect(version: ServerVersion("10.11.6-MariaDB"))
         dialect.collations = [8: "latin1_swedish_ci", 45: "utf8mb4_general_ci"]
@@ -45,8 +46,10 @@ final class StatementRig {
         if let applied { carried.insert(TargetRig.identity(applied)) }
         self.carried = carried
         self.dialect = dialect
+        var mapping = try TableMapping(rules)
+        mapping.share(with: try others.mapValues { try TableMapping($0) })
         catalog = TableCatalog(
-            sourceVersion: dialect.version, mapping: try TableMapping(rules), state: state,
+            sourceVersion: dialect.version, mapping: mapping, state: state,
             windows: windows, consistentFrom: nil,
             session: StatementSession(source: dialect, target: dialect), online: online,
             notedDefaults: StoredDefaults(storing: state.schemas))

@@ -221,7 +221,11 @@ extension DDLWorker {
             guard let shape = table.shape else {
                 guard var gone = before else { continue }
                 gone.isGone = true
-                try store(table.name, gone)
+                if table.leavesRows {
+                    try store(table.name, gone)
+                } else {
+                    statements.append(tables.removeStatement(table.name))
+                }
                 continue
             }
             if areNew, let before, !before.isGone, before.target == table.target { continue }

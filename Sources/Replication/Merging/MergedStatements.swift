@@ -39,6 +39,8 @@ struct NotedTable: Sendable {
     let target: TableName
     /// `nil` where it is gone.
     let shape: TableShape?
+    /// Whether its rows stay all the same.
+    var leavesRows = false
 }
 
 extension StatementHandler {
@@ -52,20 +54,27 @@ extension StatementHandler {
         guard catalog.followsMerged, !changed.isEmpty, changed.isSubset(of: wanted),
             try changed.allSatisfy({ try catalog.sharesItsTarget($0) })
         else { return nil }
+        // What can't be done beside others is done as usual where there are none; the target's tables
+        // are looked at once more then.
+        func refused(_ table: TableName, _ detail: String) throws -> Decision? {
+            guard try catalog.hasOthersRows(table) else { return nil }
+            throw refusal(table, detail, event)
+        }
         let kind: MergedChange.Kind
         switch ddl {
-        case .dropTables(let drop):
-            return try leaveRows(of: drop.tables.filter { wanted.contains($0) }, ddl, event)
-        case .truncateTable(let truncate): return try leaveRows(of: [truncate.table], ddl, event)
+        case .truncateTable(let truncate):
+            try refuseFailed(event)
+            let going = try tablesWithoutOthers([truncate.table], event)
+            return going.isEmpty ? .filtered([ddl], event.context) : nil
         case .createTable(let create):
             guard !create.orReplace, !isFromSelect(create) else {
-                throw refusal(create.table, "it brings rows, or takes some away", event)
+                return try refused(create.table, "it brings rows, or takes some away")
             }
             kind = .create
         case .alterTable(let alter): kind = .alter(alter)
         case .createIndex(let create):
             guard !create.orReplace else {
-                throw refusal(create.table, "it drops an index that others may need", event)
+                return try refused(create.table, "it drops an index that others may need")
             }
             let action = AlterAction.addKey(create.key, ifNotExists: create.ifNotExists)
             kind = .key(AlterTable(table: create.table, actions: [action]))
@@ -83,7 +92,7 @@ extension StatementHandler {
         var after = catalog.state
         guard (try? after.apply(ddl, context: event.context)) != nil,
             let shape = after.tables[table]
-        else { throw refusal(table, "what it makes of the table is not known", event) }
+        else { return try refused(table, "what it makes of the table is not known") }
         // IF NOT EXISTS, and it was there.
         if case .create = kind, catalog.state.tables[table] != nil { return .pass }
         var part = try part(ddl, statement, wanted, event, catalog.state)
@@ -101,21 +110,12 @@ extension StatementHandler {
         return .run(request, [ddl], event.context)
     }
 
-    /// Rows of a merged table can't be told from the others': they stay.
-    private func leaveRows(
-        of tables: [TableName], _ ddl: DDL, _ event: Event
-    ) throws -> Decision {
-        try refuseFailed(event)
-        _ = try tablesWithoutOthers(tables, event)
-        return .filtered([ddl], event.context)
-    }
-
-    /// Those of the tables that a statement takes away whose rows go with it: those of merged ones
-    /// stay where others' are.
+    /// Those of the tables that a statement takes away, or empties, whose rows go with it: those of
+    /// merged ones can't be told from the others', and stay where some are.
     func tablesWithoutOthers(_ tables: [TableName], _ event: Event) throws -> [TableName] {
         guard catalog.followsMerged else { return tables }
         return try tables.filter { table in
-            guard try catalog.sharesItsTarget(table) else { return true }
+            guard try catalog.hasOthersRows(table) else { return true }
             guard catalog.state.tables[table] != nil else { return false }
             let target = try catalog.target(of: table)
             catalog.abandonedTargets.insert(target)
@@ -149,6 +149,13 @@ extension TableCatalog {
             || abandonedTargets.contains(target)
     }
 
+    /// Whether rows of other tables are where a table's are.
+    func hasOthersRows(_ table: TableName) throws -> Bool {
+        guard try sharesItsTarget(table) else { return false }
+        let target = try target(of: table)
+        return try isMerged(table) || abandonedTargets.contains(target) || othersWrite(target)
+    }
+
     /// Other tables of the source whose rows go to a table of the target.
     func othersThere(
         than table: TableName, _ target: TableName
@@ -178,7 +185,10 @@ extension TableCatalog {
             guard mapping.selects(name) else { return nil }
             // One that is gone is known where it was told of before.
             guard try shape == nil || sharesItsTarget(name) else { return nil }
-            return NotedTable(name: name, target: try target(of: name), shape: shape)
+            let target = try target(of: name)
+            return NotedTable(
+                name: name, target: target, shape: shape,
+                leavesRows: shape == nil && abandonedTargets.contains(target))
         }
     }
 }
