@@ -182,7 +182,7 @@ extension Coordinator {
             switch object.kind {
             case .table, .loose, .online, .view, .procedure, .function, .trigger, .event,
                 .staleView, .staleProcedure, .staleFunction, .left, .found, .objects, .defaults,
-                .decision:
+                .decision, .validation:
                 continue
             case .identity, .coming, .restart: return "\(name) is copying \(object.name)"
             case .stopped: return "\(name) has stopped at a statement, about which a person decides"

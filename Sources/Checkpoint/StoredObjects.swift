@@ -45,6 +45,8 @@ public struct StoredObject: Sendable, Hashable {
         /// A table that is merged with others, as its last statement has left it: a
         /// ``MergedTable``.
         case merged
+        /// Up to where changed rows were compared, and those that differ.
+        case validation
         /// Up to where views and routines were copied, once tables were copied behind that: an
         /// encoded position.
         case objects

@@ -540,35 +540,11 @@ final class TableCatalog {
         return plan
     }
 
-    /// Whether what a table map has more are the hashes of MariaDB's long unique keys.
-    private func hidesColumns(_ map: TableMap, _ shape: TableShape) -> Bool {
-        let more = map.columnCount - shape.columns.count
-        guard sourceVersion.family == .mariadb, more > 0, more <= shape.hashableKeys else {
-            return false
-        }
-        let names = map.metadata.columnNames?.dropFirst(shape.columns.count) ?? []
-        return map.columns.dropFirst(shape.columns.count).allSatisfy { $0.type == .longlong }
-            && names.allSatisfy { $0.hasPrefix("DB_ROW_HASH_") }
-    }
-
     private func check(_ map: TableMap, _ plan: TablePlan, _ position: SourcePosition) throws {
         let columns = plan.shape.columns
-        guard map.columnCount == columns.count || hidesColumns(map, plan.shape) else {
-            throw ReplicationError.shapeMismatch(
-                plan.shape.name, position,
-                detail: "\(map.columnCount) columns in the binlog, \(columns.count) known")
-        }
-        for (index, (layout, column)) in zip(map.columns, columns).enumerated() {
-            guard let given = ValueClass(layout.type), given != ValueClass(column.type.kind)
-            else { continue }
-            // MariaDB logs texts, whatever a column that takes them is called on the target.
-            if given == .bytes, column.type.kind == .json, sourceVersion.family == .mariadb {
-                continue
-            }
-            throw ReplicationError.shapeMismatch(
-                plan.shape.name, position,
-                detail: "column \(index + 1) is of type \(layout.type) in the binlog, and "
-                    + "\(column.name) of type \(column.type.kind) is known there")
+        let fit = TableMapFit(map, family: sourceVersion.family)
+        if let detail = fit.difference(from: plan.shape) {
+            throw ReplicationError.shapeMismatch(plan.shape.name, position, detail: detail)
         }
         for (layout, column) in zip(map.columns, columns) where column.type.decimals > 0 {
             // Of the table map they can't be told from columns without fractions, which are shorter.
@@ -579,14 +555,6 @@ final class TableCatalog {
                 detail: "column \(column.name) of \(plan.shape.name) keeps its fractions in "
                     + "MariaDB's old format (mysql56_temporal_format=OFF): set it to ON, rebuild "
                     + "the table (ALTER TABLE .. FORCE), and start over")
-        }
-        if let names = map.metadata.columnNames {
-            for (name, column) in zip(names, columns)
-            where name.lowercased() != column.name.lowercased() {
-                throw ReplicationError.shapeMismatch(
-                    plan.shape.name, position,
-                    detail: "column \(name) in the binlog, \(column.name) known")
-            }
         }
         let told = TableMapClaims(map, collations: session.source.collations)
         if let detail = told.difference(from: plan.shape) {

@@ -108,6 +108,8 @@ public struct MigrationSettings: Sendable {
     /// Whether statements on one of several tables that are merged into one are followed, as far as
     /// all of them go together.
     public var followsMergedStatements = false
+    /// How rows are compared while their changes are followed; `nil`: they are not.
+    public var validation: ValidationSettings?
     /// Drops what an earlier migration of this name left, and starts over.
     public var fresh = false
     /// Takes other tables and rules than those that the migration was begun with.

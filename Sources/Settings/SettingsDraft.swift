@@ -51,6 +51,8 @@ public struct SettingsDraft: Sendable, Hashable {
     public var safeMode: Bool?
     /// Follows statements on tables that are merged into one; from task files alone.
     public var followsMergedStatements: Bool?
+    /// How rows are compared while changes are followed; from task files alone.
+    public var validation: ValidationSettings?
     /// Starts over; never from a file.
     public var fresh: Bool?
     /// Takes other tables and rules than those that the migration was begun with.
@@ -104,6 +106,7 @@ public struct SettingsDraft: Sendable, Hashable {
         intoExisting = other.intoExisting ?? intoExisting
         safeMode = other.safeMode ?? safeMode
         followsMergedStatements = other.followsMergedStatements ?? followsMergedStatements
+        validation = other.validation ?? validation
         fresh = other.fresh ?? fresh
         changesRules = other.changesRules ?? changesRules
         takeOver = other.takeOver ?? takeOver
@@ -258,6 +261,7 @@ public struct SettingsDraft: Sendable, Hashable {
         settings.intoExisting = intoExisting ?? false
         settings.safeMode = safeMode ?? false
         settings.followsMergedStatements = followsMergedStatements ?? false
+        settings.validation = validation
         settings.fresh = fresh ?? false
         settings.changesRules = changesRules ?? false
         try settleTakeOver(in: &settings)

@@ -25,6 +25,8 @@ public final class BinlogWalk {
     private var tracker: PositionTracker
     private var checksum: ChecksumAlgorithm
     private var groups = GroupTracker()
+    /// The transaction that is being read.
+    private var open: Group?
 
     /// Starts a walk, on a connection of its own.
     ///
@@ -54,30 +56,40 @@ public final class BinlogWalk {
         BinlogPosition(file: tracker.file, offset: tracker.offset)
     }
 
+    /// The source's family.
+    public var family: ServerFamily { connection.family }
+
+    /// Whether the next event is one of a transaction that has begun.
+    public var isInside: Bool { open != nil }
+
     /// Walks until a closure says false, or the end is reached.
     ///
     /// - Parameters:
     ///   - event: called with every event, without its checksum, before its transaction ends;
     ///     whether to go on.
     ///   - group: called with every transaction that is complete; whether to go on.
+    ///   - isPaused: asked behind every event: whether to return, also in the middle of a
+    ///     transaction. Another call goes on with the next event.
+    /// - Returns: whether it was paused.
     /// - Throws: also `CancellationError`, between two transactions.
+    @discardableResult
     public func run(
         event: (EventHeader, RawSpan) throws -> Bool = { _, _ in true },
-        group: (Group) throws -> Bool
-    ) throws {
-        var open: Group?
+        group: (Group) throws -> Bool, isPaused: () -> Bool = { false }
+    ) throws -> Bool {
         while true {
             let goesOn: Bool? = try unsafe dump.next { packet in
                 let span = unsafe RawSpan(_unsafeBytes: packet)
-                return try take(span, &open, event, group)
+                return try take(span, event, group)
             }
-            guard goesOn == true else { return }
+            guard goesOn == true else { return false }
+            if isPaused() { return true }
             if open == nil { try Task.checkCancellation() }
         }
     }
 
     private func take(
-        _ span: RawSpan, _ open: inout Group?, _ event: (EventHeader, RawSpan) throws -> Bool,
+        _ span: RawSpan, _ event: (EventHeader, RawSpan) throws -> Bool,
         _ group: (Group) throws -> Bool
     ) throws -> Bool {
         let header = try EventHeader(span)

@@ -36,6 +36,14 @@ struct PendingRow: Sendable {
         witnessed = [source]
     }
 
+    /// Makes one that was looked at by somebody else: what the source had then is not known.
+    init(table: Int, key: RowKey) {
+        self.table = table
+        self.key = key
+        range = KeyRange()
+        witnessed = []
+    }
+
     /// Takes in a look.
     ///
     /// - Parameter isOutOfReach: whether the row's range has its key though neither side finds it.

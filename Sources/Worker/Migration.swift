@@ -495,11 +495,18 @@ public final class Migration: Sendable {
                 return .ended
             }
             group.addTask { .due(try await goal.watch()) }
+            if end == nil, let validation = validation(progress, token) {
+                group.addTask {
+                    await validation.run()
+                    return .validated
+                }
+            }
             var reached: String?
             var isRelayBack = false
             do {
                 while let event = try await group.next() {
                     switch event {
+                    case .validated: continue
                     case .due(let end):
                         switch end {
                         case .reached(let position): reached = position
@@ -545,6 +552,8 @@ public final class Migration: Sendable {
 private enum FollowEvent: Sendable {
     case ended
     case due(FollowEnd)
+    /// Changed rows are compared no more.
+    case validated
 }
 
 extension Duration {

@@ -109,6 +109,8 @@ public struct MigrationStatus: Sendable, Hashable, Codable {
     public var files: Files?
     /// The relay log; `nil` where none is kept.
     public var relay: Relay?
+    /// How rows compare that changes have touched; `nil` where that is not asked for.
+    public var validation: SubtaskValidation?
     /// Connections lost, deadlocks and other tries again.
     public var retries: UInt64 = 0
     /// Warnings for the user, in order of their appearance, each once.

@@ -46,6 +46,7 @@ extension TaskFile {
         if let part {
             draft.lanes = min(part.sync.lanes, Limits.lanes.upperBound)
             draft.safeMode = part.sync.isConvergent
+            if part.validation.mode != .none { draft.validation = part.validation }
             draft.readers = min(part.dump.threads, Limits.readers.upperBound)
             if part.dump.rows > 0 { draft.chunkRows = part.dump.rows }
         }

@@ -250,7 +250,8 @@ public struct ValidationSettings: NamedSettingsBlock {
         .word("mode", \.mode),
         .number("worker-count", \.workers, 1...1024),
         .time("validate-interval", \.validateInterval),
-        .time("check-interval", \.checkInterval),
+        .time("check-interval", \.checkInterval)
+            .unused("rows that differ are looked at again with every \"validate-interval\""),
         .time("row-error-delay", \.rowErrorDelay),
         .time("meta-flush-interval", \.flushInterval),
         .number("batch-query-size", \.batch, 1...1_000_000),

@@ -56,10 +56,6 @@ extension TaskFile {
                 "\(load).on-duplicate-logical",
                 "rows of the target are never kept in the copy's "
                     + "place: leave it out", if: part.load.duplicates == .ignore)
-            add(
-                "validators.\(instance.validationName ?? "").mode",
-                "\"skein verify\" compares while the task runs",
-                if: part.validation.mode != .none)
         }
         for it in unsupportedOfFiles { add(it.path, it.remedy) }
         return out
