@@ -275,8 +275,12 @@ public actor RowWatch {
                         try await session.find(plan, keys[at])
                     }
                     let now = ContinuousClock.now
-                    let source = found.map(\.source).reduce(into: [:]) { $0.merge($1) { a, _ in a } }
-                    let target = found.map(\.target).reduce(into: [:]) { $0.merge($1) { a, _ in a } }
+                    let source = found.map(\.source).reduce(into: [:]) {
+                        $0.merge($1) { a, _ in a }
+                    }
+                    let target = found.map(\.target).reduce(into: [:]) {
+                        $0.merge($1) { a, _ in a }
+                    }
                     for key in keys.joined() {
                         take(ID(table: table, key: key), source[key], target[key], plan, now)
                     }

@@ -274,6 +274,16 @@ extension TaskFileTests {
         }
     }
 
+    @Test("changed rows can't be compared where none are followed", arguments: ["full", "load"])
+    func validators(_ mode: String) throws {
+        let report = try Self.files(
+            mode, "{source-id: s, validator-config-name: v}", "validators: {v: {mode: fast}}")
+        #expect(report.unsupported.isEmpty)
+        #expect(
+            report.warnings.contains { $0.message.contains("\"validators.v.mode\" has no effect") },
+            "\(report.warnings)")
+    }
+
     @Test("what contradicts files is an error")
     func contradictsFiles() throws {
         let cases: [(String, String, String, String)] = [

@@ -64,7 +64,28 @@ struct WorkerMetrics {
             &out, "skein_subtask_queue_limit_bytes",
             "Bytes in the queue from which on nothing more is read."
         ) { $0.queueLimitBytes }
+        writeValidations(&out)
         writeRelays(&out)
+    }
+
+    private func writeValidations(_ out: inout MetricsText) {
+        counter(
+            &out, "skein_subtask_validated_rows_total", "Changed rows that were compared."
+        ) { $0.validation?.rows }
+        counter(
+            &out, "skein_subtask_unvalidated_rows_total",
+            "Changed rows that could not be compared."
+        ) { $0.validation?.lostRows }
+        gauge(&out, "skein_subtask_pending_rows", "Changed rows that differed just now.") {
+            $0.validation.map { Double($0.pendingRows) }
+        }
+        gauge(
+            &out, "skein_subtask_differing_rows",
+            "Changed rows that differ for longer than they may."
+        ) { $0.validation.map { Double($0.differingRows) } }
+        place(&out, "skein_subtask_validated_binlog", "up to which changed rows are compared") {
+            $0.validation?.position
+        }
     }
 
     private func writeStages(_ out: inout MetricsText) {
@@ -161,12 +182,12 @@ struct WorkerMetrics {
 
     private func counter(
         _ out: inout MetricsText, _ name: String, _ help: String,
-        _ value: (MigrationStatus) -> UInt64
+        _ value: (MigrationStatus) -> UInt64?
     ) {
         out.family(name, .counter, help)
         for it in status.subtasks {
-            guard let progress = it.progress else { continue }
-            out.sample(name, labels(it), Double(value(progress)))
+            guard let value = it.progress.flatMap(value) else { continue }
+            out.sample(name, labels(it), Double(value))
         }
     }
 

@@ -54,6 +54,9 @@ struct TaskErrorsCommand: AsyncParsableCommand {
         if let relay = progress?.relay, let reason = relay.reason {
             add(.waits, "the relay log is \(relay.state): \(reason)")
         }
+        if let validation = progress?.validation, validation.differingRows > 0 {
+            add(.warning, ValidationWords.difference(validation))
+        }
         for warning in progress?.warnings ?? [] { add(.warning, warning) }
         return out
     }

@@ -71,6 +71,9 @@ struct TaskStatusCommand: AsyncParsableCommand {
             if let found = it.status?.verification {
                 notes.append("\(name) \(TaskVerifyCommand.words(found))")
             }
+            if let validation = progress?.validation {
+                notes += ValidationWords.lines(validation).map { "\(name) \($0)" }
+            }
             if let error = it.status?.error {
                 notes.append(
                     "\(name): \(error.message) [\(error.code)]"

@@ -121,6 +121,7 @@ extension TaskFile {
             let part = part(instance)
             if mode != .load { warnOfDump(part.dump, dumpPath(instance, index), map) }
             warnOfLoad(part.load, loadPath(instance, index), map)
+            warnOfValidation(part.validation, map)
             let sync = part.sync
             if sync.lanes > Limits.lanes.upperBound {
                 map.reading.warn(
@@ -175,6 +176,15 @@ extension TaskFile {
                 at: "\(path).extra-args",
                 "\"\(flag.name)\" in \"\(path).extra-args\" has no effect: \(why)")
         }
+    }
+
+    private func warnOfValidation(_ validation: ValidationSettings, _ map: SettingsMapping) {
+        guard validation.mode != .none, mode != .all, mode != .incremental else { return }
+        let path = "validators.\(validation.name).mode"
+        map.reading.warn(
+            at: path,
+            "\"\(path)\" has no effect: rows are compared while their changes are followed, and "
+                + "\"task-mode: \(mode.rawValue)\" follows none; \"skein verify\" compares them")
     }
 
     private func warnOfLoad(_ load: LoadSettings, _ path: String, _ map: SettingsMapping) {

@@ -255,7 +255,8 @@ public struct ValidationSettings: NamedSettingsBlock {
         .time("row-error-delay", \.rowErrorDelay),
         .time("meta-flush-interval", \.flushInterval),
         .number("batch-query-size", \.batch, 1...1_000_000),
-        .size("max-pending-row-size", \.pendingBytes, 0...(1 << 50)),
+        SettingsKey.size("max-pending-row-size", \.pendingBytes, 0...(1 << 50))
+            .unused("rows that differ are counted: of each no more than its key is held"),
         .number("max-pending-row-count", \.pendingRows, 0...Int(Int32.max)),
     ]
 }

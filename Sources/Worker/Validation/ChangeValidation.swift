@@ -60,6 +60,13 @@ struct ChangeValidation: Sendable {
         guard let mark else { return }
         let known = try await withThread("validation") { try self.records.read() }
         let start = begin(known?.place, mark)
+        if known?.place?.binlog != start.binlog || known?.place?.origin != start.origin {
+            // What fails from here on goes on here.
+            try await withThread("validation") {
+                try self.records.write(
+                    ValidationRecord(position: start, rows: known?.rows ?? []))
+            }
+        }
         let reader = ChangeReader(
             settings.source, from: start.binlog, of: mark.origin.server)
         var verification = VerificationOptions(comparing: [])
