@@ -30,6 +30,9 @@ extension Coordinator {
         /// Whether this subtask never drops or empties tables that it has not created
         /// (`into-existing`). Without that none may come that the other one has found there.
         public var keepsExisting = false
+        /// What the source had at the place where both have come to, where that was asked for: by it
+        /// two that hold other GTIDs are known to be at one.
+        public var reference: SourcePosition?
 
         /// Describes one that leaves nothing out.
         public init(identity: [UInt8], known: Set<TableName>, tables: Set<TableName>) {
@@ -103,7 +106,7 @@ extension Coordinator {
         let (mine, theirs) = (try readPlace(connection), try donor.readPlace(connection))
         guard mine.phase == "follow", theirs.phase == "follow" else { return .outdated }
         guard let mark = mine.mark, let other = theirs.mark, mine.carried.isEmpty,
-            theirs.carried.isEmpty, mark.isSamePlace(as: other)
+            theirs.carried.isEmpty, mark.isSamePlace(as: other, knowing: handOver.reference)
         else { return .unmet }
         for subtask in [self, donor] {
             guard try subtask.count("lane", connection) == 0 else {
@@ -204,12 +207,15 @@ extension Coordinator {
                     detail: "\(donor.key) has a record of no subtask (\(object.kind.rawValue))")
             }
         }
-        let made = objects.filter { $0.kind == .table }.map(\.name)
-        let found = handOver.tables.subtracting(made)
+        let found = handOver.tables.subtracting(objects.created)
         if !handOver.keepsExisting, let table = found.min() {
             return "\(name) has not created \(table), whose rows may be its users'"
         }
         let own = try StoredObjects(meta: meta, key: key).readLocked(connection)
+        // What is decided about it would count for the other one's tables, too.
+        guard !own.contains(where: { $0.kind == .stopped }) else {
+            return "\(key.task) has stopped at a statement, about which a person decides"
+        }
         let mine = Set(own.filter { $0.kind == .online }.map(\.name))
         return objects.first { $0.kind == .online && mine.contains($0.name) }
             .map { "both have an online schema change that is under way as \($0.name)" }
@@ -260,7 +266,7 @@ extension Coordinator {
         }
         try settle(tables, connection)
         // Whoever has it once keeps it, whatever its settings are later.
-        let made = Set(stored.filter { $0.kind == .table }.map(\.name))
+        let made = stored.created
         for table in tables where !made.contains(table) {
             try connection.execute(
                 objects.storeStatement(StoredObject(kind: .found, name: table, definition: [])))

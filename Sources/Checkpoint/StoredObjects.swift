@@ -109,6 +109,15 @@ public struct StoredObject: Sendable, Hashable {
     }
 }
 
+extension [StoredObject] {
+    /// Tables that the subtask's copy has created. One that was there before, and has got the name
+    /// of such a one, is none of them.
+    public var created: Set<TableName> {
+        Set(filter { $0.kind == .table }.map(\.name))
+            .subtracting(filter { $0.kind == .found }.map(\.name))
+    }
+}
+
 /// The subtask's rows of the table `object`.
 public struct StoredObjects: Sendable {
     private let meta: MetaSchema

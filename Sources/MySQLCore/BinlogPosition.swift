@@ -136,18 +136,27 @@ public struct SourcePosition: Sendable, Hashable, CustomStringConvertible {
             || place.gtids != .none && gtids.holds(place.gtids)
     }
 
-    /// Whether no transaction can lie between two positions. On one server file and offset tell it:
-    /// transactions without a GTID may stand beside others, and who has begun at a position need not
-    /// hold all GTIDs of before. Where each holds one that the other one lacks, a binlog that has
-    /// begun anew has got the same file again. Elsewhere only GTIDs tell it, and not by how high they
-    /// are: numbers of MariaDB need not rise.
-    public func isSamePlace(as other: SourcePosition) -> Bool {
+    /// Whether no transaction can lie between two positions, and none is in one that the other one
+    /// lacks. On one server file and offset tell the first: transactions without a GTID may stand
+    /// beside others. Elsewhere only GTIDs tell it, and not by how high they are: numbers of MariaDB
+    /// need not rise.
+    ///
+    /// Where two hold other GTIDs at one offset, what one of them has more may lie before it (who has
+    /// begun at a position need not hold all of before) or behind it: it came from another server,
+    /// which had it earlier in its binlog. Only what the source itself had there tells the two apart.
+    ///
+    /// - Parameter reference: what the source had at some offset; `nil` where that is not known.
+    public func isSamePlace(
+        as other: SourcePosition, knowing reference: SourcePosition? = nil
+    ) -> Bool {
         guard origin.server == other.origin.server else {
             return gtids != .none && gtids == other.gtids
         }
         guard binlog == other.binlog else { return false }
-        guard gtids != .none, other.gtids != .none else { return true }
-        return gtids.holds(other.gtids) || other.gtids.holds(gtids)
+        if gtids == .none || other.gtids == .none || gtids == other.gtids { return true }
+        guard let reference, reference.origin.server == origin.server, reference.binlog == binlog
+        else { return false }
+        return reference.gtids.holds(gtids) && reference.gtids.holds(other.gtids)
     }
 
     /// Whether a mark that reads on is at this place, or behind it, when it is where the source is

@@ -55,15 +55,3 @@ extension TableCatalog {
         }
     }
 }
-
-extension DDL {
-    /// Names that tables get by it, in order.
-    fileprivate var newNames: [(from: TableName, to: TableName)] {
-        switch self {
-        case .renameTables(let rename): rename.renamings.map { (from: $0.from, to: $0.to) }
-        case .alterTable(let alter):
-            alter.renamedTo.map { [(from: alter.table, to: $0)] } ?? []
-        default: []
-        }
-    }
-}

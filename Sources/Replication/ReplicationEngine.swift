@@ -248,7 +248,7 @@ public final class ReplicationEngine: Sendable {
         let objects = StoredObjects(meta: configuration.meta, key: configuration.key)
         var (loose, found): (Set<TableName>, Set<TableName>) = ([], [])
         var objectsFrom: SourcePosition?
-        var (ownTargets, abandoned): (Set<TableName>, Set<TableName>) = ([], [])
+        var abandoned: Set<TableName> = []
         let stored = try objects.read(target)
         for object in stored {
             switch object.kind {
@@ -260,10 +260,6 @@ public final class ReplicationEngine: Sendable {
             case .merged:
                 let table = try object.decoded(as: MergedTable.self)
                 if table.isGone { abandoned.insert(table.target) }
-            case .table where configuration.tables.selects(object.name):
-                if let place = try? configuration.tables.target(of: object.name) {
-                    ownTargets.insert(place)
-                }
             case .objects: objectsFrom = try SourcePosition(encoded: object.definition)
             default: break
             }
@@ -282,8 +278,9 @@ public final class ReplicationEngine: Sendable {
             online: online, loose: loose, isSafe: configuration.converges,
             adoptedUntil: try Adoption.read(stored)?.stretchEnd(),
             notedDefaults: defaults,
-            ownTargets: configuration.intoExisting ? ownTargets : nil)
+            keepsExisting: configuration.intoExisting)
         catalog.found = found
+        catalog.created = stored.created.filter { configuration.tables.selects($0) }
         catalog.followsMerged = configuration.followsMergedStatements
         catalog.abandonedTargets = abandoned
         catalog.hasToldOfMerged = stored.contains { $0.kind == .merged }

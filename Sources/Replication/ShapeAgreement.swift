@@ -133,6 +133,7 @@ extension TableCatalog {
             try carryLoose(over: statement)
             try carryStale(over: statement)
             carryFound(over: statement, hasRun: isCompared, except: later)
+            carryCreated(over: statement, hasRun: isCompared, except: later)
             let unfinished = later.union(
                 ddl[(i + 1)...].flatMap { $0.tablesBefore + $0.tablesAfter })
             let (changed, isCarried) = change { state in

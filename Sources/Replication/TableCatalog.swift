@@ -39,7 +39,14 @@ final class TableCatalog {
     private let consistentFrom: SourcePosition?
     /// Tables of the target that have no rows but those that were copied or followed; `nil` where
     /// all that were there before were empty.
-    let ownTargets: Set<TableName>?
+    var ownTargets: Set<TableName>? {
+        guard keepsExisting else { return nil }
+        return Set(created.subtracting(found).compactMap { try? target(of: $0) })
+    }
+    /// Whether tables that others have made are never emptied.
+    private let keepsExisting: Bool
+    /// Tables that the subtask's copy has created.
+    var created: Set<TableName> = []
     /// Whether other sources of the task write to a table of the target.
     var othersWrite: (TableName) throws -> Bool = { _ in false }
     /// Whether a table is not on the source now what it was at the mark.
@@ -114,9 +121,9 @@ final class TableCatalog {
         session: StatementSession? = nil,
         online: [TableName: OnlineSchemaChangeStateMachine.Entry] = [:],
         loose: Set<TableName> = [], isSafe: Bool = false, adoptedUntil: SourcePosition? = nil,
-        notedDefaults: StoredDefaults? = nil, ownTargets: Set<TableName>? = nil
+        notedDefaults: StoredDefaults? = nil, keepsExisting: Bool = false
     ) {
-        self.ownTargets = ownTargets
+        self.keepsExisting = keepsExisting
         self.notedDefaults = notedDefaults ?? StoredDefaults()
         mayHaveOtherDefaults = notedDefaults == nil
         self.loose = loose

@@ -93,7 +93,11 @@ struct CopyRun: Sendable {
         let (_, recorded, objects) = try await control.ledger()
         var owned: [TableName: String] = [:]
         // What other rules have left behind is nobody's business any more.
-        for object in objects where object.kind == .table && plan.isSelected(object.name) {
+        let created = objects.created
+        for object in objects
+        where object.kind == .table && created.contains(object.name)
+            && plan.isSelected(object.name)
+        {
             owned[object.name] = String(decoding: object.definition, as: UTF8.self)
         }
         let earlier = try TableIdentities(objects)

@@ -48,9 +48,7 @@ public struct FreshStart: Sendable {
         try await joined
         try await schema.lock()
         let (_, _, objects) = try await control.ledger()
-        let owned = try objects.filter { $0.kind == .table }.map {
-            try plan.mapping.target(of: $0.name)
-        }
+        let owned = try objects.created.map { try plan.mapping.target(of: $0) }
         let views = objects.filter { $0.kind == .view }.map(\.name)
         let routines = try objects.filter { $0.kind == .procedure || $0.kind == .function }.map {
             try SourceObject($0)

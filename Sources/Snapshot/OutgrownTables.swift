@@ -7,8 +7,8 @@ extension SnapshotPlan {
     /// Tables of the target that this subtask has created, as far as it is recorded.
     func targets(recordedIn objects: [StoredObject]) throws -> Set<TableName> {
         var out: Set<TableName> = []
-        for object in objects where object.kind == .table && isSelected(object.name) {
-            out.insert(try mapping.target(of: object.name))
+        for name in objects.created where isSelected(name) {
+            out.insert(try mapping.target(of: name))
         }
         return out
     }

@@ -4,6 +4,7 @@ internal import MySQLCore
 internal import Rules
 internal import Settings
 internal import Stream
+internal import Synchronization
 
 // Tables that a task takes over from another one come with all that is known of them, at the one place
 // of the binlog where both are. What would make that not the same as if one task had followed all of
@@ -68,6 +69,12 @@ extension Migration {
         }
         for (key, state) in [(key, known), (donor, state)] {
             let objects = try StoredObjects(meta: meta, key: key).read(target)
+            // What is decided about a statement would count for the tables of both.
+            guard !objects.contains(where: { $0.kind == .stopped }) else {
+                throw refuse(
+                    "\(key.task) has stopped at a statement: decide about that, and let it go on "
+                        + "first")
+            }
             if let end = try openStretch(objects, state) {
                 throw refuse(
                     "\(key.task) has not passed \(end), up to where DM may have applied changes")
@@ -90,11 +97,13 @@ extension Migration {
             source, target,
             only: ["target-triggers", "event-scheduler", "expression-filters", "foreign-keys"])
         let areMet =
-            mark.isSamePlace(as: place) && known.carried.isEmpty && state.carried.isEmpty
+            mark.isSamePlace(as: place, knowing: meetingPlace.withLock { $0 })
+            && known.carried.isEmpty && state.carried.isEmpty
         if !areMet { try requireNear(place, to: mark, source, refuse) }
         var change = Coordinator.HandOver(
             identity: identity.encoded, known: Set(own.map(\.name)), tables: Set(come.map(\.name)))
         change.keepsExisting = settings.intoExisting
+        change.reference = meetingPlace.withLock { $0 }
         change.loose =
             (own.map(\.name).filter { old.leavesOutRows(of: $0) }
             + come.map(\.name).filter { theirs.leavesOutRows(of: $0) }).sorted()
@@ -138,10 +147,6 @@ extension Migration {
         }
         guard try !look.hasOtherSources(target) else {
             throw refuse("it has other sources, too: give the tables of each a task of their own")
-        }
-        for object in try StoredObjects(meta: meta, key: donor).read(target)
-        where object.kind == .stopped {
-            throw refuse("it has stopped at a statement: decide about that, and let it go on first")
         }
         guard let identity = MigrationIdentity(encoded: state.identity) else {
             throw refuse("its rules can't be read any more")
@@ -202,8 +207,7 @@ extension Migration {
         _ refuse: (String) -> MigrationError
     ) throws {
         guard !settings.intoExisting else { return }
-        let made = try StoredObjects(meta: meta, key: donor).read(target)
-            .filter { $0.kind == .table }.map(\.name)
+        let made = try StoredObjects(meta: meta, key: donor).read(target).created
         let found = Set(come.map(\.name)).subtracting(made).sorted()
         guard found.isEmpty else {
             throw refuse(

@@ -43,6 +43,8 @@ public final class Migration: Sendable {
     private let trouble = Mutex<Trouble?>(nil)
     /// What is waited for while this task and another one come to one place; `nil` otherwise.
     let meetingText = Mutex<String?>(nil)
+    /// What the source had where the two come to, once that was asked for.
+    let meetingPlace = Mutex<SourcePosition?>(nil)
     /// Where a copy alone ends when that is not where it is whole.
     let laterEnd = Mutex<SourcePosition?>(nil)
 

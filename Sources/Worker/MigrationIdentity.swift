@@ -52,6 +52,16 @@ struct MigrationIdentity: Codable, Hashable {
         self = decoded
     }
 
+    /// Whether another one has the same rules but for which tables are migrated.
+    func differsInTables(onlyFrom other: MigrationIdentity) -> Bool {
+        guard online == other.online, (rules == nil) == (other.rules == nil) else { return false }
+        guard rules != nil else { return true }
+        guard var mine = sourceRules, var theirs = other.sourceRules else { return false }
+        mine.tables = BlockAllowList()
+        theirs.tables = BlockAllowList()
+        return mine == theirs
+    }
+
     /// How another one differs, in words; `nil` when it doesn't. Another server is no difference
     /// here: after a failover of the source its stream decides.
     func difference(to other: MigrationIdentity) -> String? {

@@ -8,7 +8,7 @@ internal import Settings
 // What is migrated, and how, may change between two runs: routes, filters, which tables. From the
 // mark on, the new rules count; so nothing may be applied above it, or it would have been applied by
 // the old ones there and by the new ones beside it (`protocol.md`, section 5): that is finished with
-// the old ones first. Tables may leave, and come, with their rows copied before anything else is
+// the old ones first, but where tables leave and nothing else changes. Tables may leave, and come, with their rows copied before anything else is
 // applied. None may go to another place that does not have its rows.
 
 extension Migration {
@@ -108,7 +108,13 @@ extension Migration {
         change.mark = state.lowWater
         try noteCopies(in: &change, isCopying: isCopying, session.connection)
         let coordinator = Coordinator(session: session, meta: meta, key: key, token: token)
-        switch state.carried.isEmpty ? try coordinator.change(change) : .undecided {
+        // Of tables that leave nothing is applied any more, and to those that stay the same rules did
+        // and do the same: what was applied above the mark counts. The row of a table that can't be
+        // applied must not hold up that the table is taken out.
+        let onlyLeaves =
+            change.coming.isEmpty && moved.isEmpty && change.stale.isEmpty
+            && stored.differsInTables(onlyFrom: identity)
+        switch state.carried.isEmpty || onlyLeaves ? try coordinator.change(change) : .undecided {
         case .done: break
         case .outdated: return false
         case .undecided:

@@ -300,9 +300,18 @@ extension Migration {
                     + "\(mark)")
         }
         let isMeeting = !own.isOpen && !other.isOpen
-        if isMeeting, mark.isSamePlace(as: place) { return }
-        let isOwn = isMeeting ? mark.isBehind(place) : own.isOpen
-        let end = isMeeting ? (isOwn ? place : mark) : now
+        if isMeeting, mark.isSamePlace(as: place, knowing: meetingPlace.withLock({ $0 })) {
+            return
+        }
+        var isOwn = isMeeting ? mark.isBehind(place) : own.isOpen
+        var end = isMeeting ? (isOwn ? place : mark) : now
+        if isMeeting, mark.origin.server == place.origin.server, mark.binlog == place.binlog {
+            // They hold other GTIDs at one offset, which may lie behind it: both come to where the
+            // source is known to have all of them.
+            meetingPlace.withLock { $0 = now }
+            if mark.isSamePlace(as: place, knowing: now) { return }
+            (isOwn, end) = (true, now)
+        }
         let who = isOwn ? settings.name : unmet.name
         guard end.isHeld(by: now) else {
             throw MigrationError.handOver(

@@ -271,20 +271,34 @@ struct HandOverTests {
                 .isTaken(connection))
     }
 
+    @Test(
+        "two that hold other GTIDs are at one place where the source has had all of them",
+        arguments: Servers.families)
+    func knownPlace(family: TestServer.Family) async throws {
+        let pair = try await Pair(family, "handover_known")
+        var mark = Subtask.position(6)
+        mark.binlog = Subtask.position(5).binlog
+        try pair.coordinator(pair.main.key, 1).write(mark: mark, carried: AppliedSet(), tail: [])
+        var handOver = Pair.all
+        #expect(try pair.handOver(handOver) == .unmet)
+        handOver.reference = mark
+        #expect(try pair.handOver(handOver) == .done)
+    }
+
     /// Why nothing is handed over.
     enum Obstacle: String, CaseIterable, Sendable {
-        case mainAhead, donorAhead, mainCarries, donorCarries
+        case mainAhead, donorAhead, mainCarries, donorCarries, otherGTIDs
         case mainChangesTables, donorChangesTables
         case mainCopyOpen, donorCopyOpen, donorCopyWithoutEnd, donorWholeLater
         case mainHasMore, donorHasMore, bothFollow
         case donorCopies, donorIsComplete
-        case identity, coming, restart, stopped, replacing, adopted, bothOnline
+        case identity, coming, restart, stopped, mainStopped, replacing, adopted, bothOnline
         case donorReplaced, wasThere, otherSource
 
         /// `nil`: it is refused in words.
         var outcome: Coordinator.HandOverOutcome? {
             switch self {
-            case .mainAhead, .donorAhead, .mainCarries, .donorCarries: .unmet
+            case .mainAhead, .donorAhead, .mainCarries, .donorCarries, .otherGTIDs: .unmet
             case .mainChangesTables, .donorChangesTables: .undecided
             case .mainHasMore, .donorHasMore, .donorCopies, .donorIsComplete, .donorReplaced:
                 .outdated
@@ -331,6 +345,14 @@ struct HandOverTests {
         case .donorAhead: try write(donor, 11, 6, IdentitySet())
         case .mainCarries: try write(main, 1, 5, Subtask.set(7))
         case .donorCarries: try write(donor, 11, 5, Subtask.set(7))
+        case .otherGTIDs:
+            // By file and offset they are at one place: one of them has got from another server what
+            // may lie behind it.
+            var mark = Subtask.position(6)
+            mark.binlog = Subtask.position(5).binlog
+            try pair.coordinator(main, 1).write(mark: mark, carried: AppliedSet(), tail: [])
+            // What the source had elsewhere says nothing of it.
+            handOver.reference = Subtask.position(7)
         case .mainChangesTables: try intend(main)
         case .donorChangesTables: try intend(donor)
         case .mainCopyOpen: try readUp(main, 6)
@@ -349,6 +371,7 @@ struct HandOverTests {
         case .coming: try add(Pair.object(.coming, "t"), to: donor)
         case .restart: try add(Pair.object(.restart, "t"), to: donor)
         case .stopped: try add(Pair.object(.stopped, ""), to: donor)
+        case .mainStopped: try add(Pair.object(.stopped, ""), to: main)
         case .replacing: try add(Pair.object(.hadView, "v"), to: donor)
         case .adopted:
             let adoption = Adoption(task: "dm", end: Subtask.position(6))

@@ -85,15 +85,16 @@ import Testing
         #expect(!place(1, 3, 900, try position("0-1-10")).continues(maria))
     }
 
+    private func place(
+        _ server: UInt64, _ file: Int, _ offset: UInt64, _ gtids: GTIDState = .none,
+        life: UInt64 = 1
+    ) -> SourcePosition {
+        SourcePosition(
+            origin: Origin(server: ServerUUID(high: 0, low: server), life: life),
+            binlog: BinlogPosition(file: "b.00000\(file)", offset: offset), gtids: gtids)
+    }
+
     @Test func placesAreTheSameWhereNoTransactionCanLieBetween() throws {
-        func place(
-            _ server: UInt64, _ file: Int, _ offset: UInt64, _ gtids: GTIDState = .none,
-            life: UInt64 = 1
-        ) -> SourcePosition {
-            SourcePosition(
-                origin: Origin(server: ServerUUID(high: 0, low: server), life: life),
-                binlog: BinlogPosition(file: "b.00000\(file)", offset: offset), gtids: gtids)
-        }
         func set(_ text: String) throws -> GTIDState {
             .mysql(try #require(MySQLGTIDSet("\(Self.uuid):\(text)")))
         }
@@ -108,8 +109,13 @@ import Testing
             (place(1, 3, 500, life: 1), place(1, 3, 500, life: 2), true),
             // Without GTIDs nothing tells it across servers.
             (place(1, 3, 500), place(2, 3, 500), false),
-            // One has begun at a position, and does not hold what was before.
-            (place(1, 3, 500, try set("1-9")), place(1, 3, 500, try set("5-9")), true),
+            // One has begun at a position, and does not hold what was before; or the other one has
+            // got from another server what comes behind it.
+            (place(1, 3, 500, try set("1-9")), place(1, 3, 500, try set("5-9")), false),
+            (
+                place(1, 3, 500, try position("0-1-9,1-1-6")),
+                place(1, 3, 500, try position("0-1-8,1-1-6")), false
+            ),
             (place(1, 3, 500, try set("1-9")), place(1, 3, 500), true),
             // The binlog has begun anew, and the file has got its name again.
             (place(1, 3, 500, try set("1-9")), place(1, 3, 500, try set("5-12")), false),
@@ -135,6 +141,29 @@ import Testing
             #expect(a.isSamePlace(as: b) == isSame, "\(a), \(b)")
             #expect(b.isSamePlace(as: a) == isSame, "\(b), \(a)")
         }
+    }
+
+    @Test func whatTheSourceHadTellsWhereGTIDsLie() throws {
+        func set(_ numbers: String) throws -> GTIDState {
+            .mysql(
+                try #require(MySQLGTIDSet("3e11fa47-71ca-11e1-9e33-c80aa9429562:\(numbers)")))
+        }
+        let (a, b) = (place(1, 3, 500, try set("1-4")), place(1, 3, 500, try set("1-3")))
+        let cases: [(SourcePosition, Bool)] = [
+            (place(1, 3, 500, try set("1-4")), true), (place(1, 3, 500, try set("1-9")), true),
+            // There the fourth lies behind it.
+            (place(1, 3, 500, try set("1-3")), false),
+            // Of another offset, or server, it says nothing.
+            (place(1, 3, 600, try set("1-4")), false), (place(2, 3, 500, try set("1-4")), false),
+            (place(1, 3, 500), false),
+        ]
+        for (reference, isSame) in cases {
+            #expect(a.isSamePlace(as: b, knowing: reference) == isSame, "\(reference)")
+            #expect(b.isSamePlace(as: a, knowing: reference) == isSame, "\(reference)")
+        }
+        // It adds nothing where offsets differ.
+        let later = place(1, 3, 600, try set("1-3"))
+        #expect(!a.isSamePlace(as: later, knowing: place(1, 3, 600, try set("1-9"))))
     }
 
     @Test func placesAreHeldByTheSourceWhereItHasAllOfThem() throws {

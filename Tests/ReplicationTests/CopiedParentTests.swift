@@ -78,7 +78,8 @@ struct CopiedParentTests {
             mapping: mapping, state: state, windows: windows, consistentFrom: TargetRig.position(9),
             objectsFrom: objectsFrom.map { TargetRig.position($0) },
             session: StatementSession(source: rig.source, target: rig.target),
-            ownTargets: own.map { Set($0.map(name)) })
+            keepsExisting: own != nil)
+        catalog.created = Set((own ?? []).map(name))
         catalog.othersWrite = { _ in othersWrite }
         return catalog
     }

@@ -97,4 +97,67 @@ struct FoundTableTests {
         let gone = try rig("a", rules: SourceRules(routes: [route]))
         #expect(try changes(gone, "DROP TABLE a", there: [Self.table("a")]) == ["-a"])
     }
+
+    /// The same of the records of tables that the copy has created.
+    private func created(
+        _ rig: StatementRig, _ sql: String, isCompared: Bool = true
+    ) throws -> [String] {
+        let step: (ddl: [DDL], context: SyntaxContext, isCompared: Bool)
+        switch try rig.decide(sql) {
+        case .run(let request, let ddl, let context):
+            step = (ddl, context, !request.isPartial)
+        case .shapesOnly(let ddl, let context): step = (ddl, context, true)
+        case .filtered(let ddl, let context): step = (ddl, context, false)
+        case .pass, .leaveOut:
+            Issue.record("\(sql) was passed over")
+            return []
+        }
+        _ = try rig.catalog.carry(
+            step.ddl, step.context, TargetRig.position(1), target: [:],
+            isCompared: step.isCompared)
+        return try rig.catalog.takeChanges().filter { $0.kind == .table }.map { change in
+            #expect(change.stored.map { $0.definition.isEmpty } ?? true)
+            return "\(change.stored == nil ? "-" : "+")\(change.name.name)"
+        }
+    }
+
+    @Test("that the copy has created a table goes with it, and not to one that gets its name")
+    func createdTables() throws {
+        let rig = try rig("b")
+        rig.catalog.created = [Self.table("a")]
+        #expect(try created(rig, "ALTER TABLE a ADD x INT").isEmpty)
+        // Whoever makes it again is the subtask, too; but what others have made is not.
+        #expect(try created(rig, "DROP TABLE a").isEmpty)
+        #expect(try created(rig, "RENAME TABLE b TO a") == ["-a"])
+        #expect(rig.catalog.created.isEmpty && rig.catalog.found == [Self.table("a")])
+
+        let own = try self.rig()
+        own.catalog.created = [Self.table("a")]
+        #expect(try created(own, "RENAME TABLE a TO c") == ["-a", "+c"])
+        #expect(try created(own, "ALTER TABLE c RENAME d") == ["-c", "+d"])
+        #expect(own.catalog.created == [Self.table("d")])
+    }
+
+    @Test("of tables that swap their names, each keeps what is known of it")
+    func swappedCreated() throws {
+        let swap = "RENAME TABLE a TO tmp, b TO a, tmp TO b"
+        let one = try rig("b")
+        one.catalog.created = [Self.table("a")]
+        #expect(try created(one, swap) == ["-a", "+b"])
+        #expect(one.catalog.created == [Self.table("b")] && one.catalog.found == [Self.table("a")])
+        // Their definitions are other ones now.
+        let both = try rig()
+        both.catalog.created = [Self.table("a"), Self.table("b")]
+        #expect(try created(both, swap) == ["+a", "+b"])
+        #expect(try created(both, "RENAME TABLE b TO tmp, tmp TO b").isEmpty)
+    }
+
+    @Test("what is known to be of others counts more than that it was created")
+    func foundCountsMore() {
+        func object(_ kind: StoredObject.Kind, _ name: String) -> StoredObject {
+            StoredObject(kind: kind, name: Self.table(name), definition: [])
+        }
+        let objects = [object(.table, "a"), object(.table, "b"), object(.found, "b")]
+        #expect(objects.created == [Self.table("a")])
+    }
 }
