@@ -70,6 +70,28 @@ struct MergedDecisionTests {
         }
     }
 
+    @Test("what others were told of stays told until rules, or its own statement, take it away")
+    func told() throws {
+        let list = BlockAllowList(doSchemas: ["shop"])
+        let it = try StatementRig(
+            rules: SourceRules(tables: list),
+            others: ["s2": SourceRules(source: "s2", tables: list)])
+        // One that was made behind the mark, one that is not selected, and one that went elsewhere.
+        let new = TableName(schema: "shop", name: "new")
+        let outside = TableName(schema: "old", name: "t")
+        let moved = TableName(schema: "shop", name: "moved")
+        it.catalog.toldOfMerged = [
+            new: new, outside: outside, moved: TableName(schema: "all", name: "t"),
+        ]
+        it.catalog.followsMerged = true
+        let noted = try it.catalog.mergedAtStart()
+        #expect(noted.filter { $0.shape != nil }.map(\.name.name) == ["a", "b"])
+        #expect(noted.filter { $0.shape == nil }.map(\.name) == [outside, moved])
+        // Nobody follows statements any more: what was told becomes wrong.
+        it.catalog.followsMerged = false
+        #expect(try it.catalog.mergedAtStart().map(\.name) == [outside, moved, new])
+    }
+
     @Test("what it means is told by all of them, and what only a person can decide is refused")
     func decided() throws {
         for sql in [

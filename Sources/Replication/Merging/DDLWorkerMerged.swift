@@ -205,7 +205,7 @@ extension DDLWorker {
 
     /// Records what tables are that are merged with others.
     ///
-    /// - Parameter areNew: only what nothing is recorded of; and what is not merged any more goes.
+    /// - Parameter areNew: only what nothing is recorded of, and what goes.
     func note(_ noted: [NotedTable], areNew: Bool) throws {
         let own = try tables.readOwn(session.connection)
         try session.connection.execute("COMMIT")
@@ -235,12 +235,6 @@ extension DDLWorker {
                 now.dropped = Set(names).filter { shape.columnIndex($0) == nil }.sorted()
             }
             try store(table.name, now)
-        }
-        if areNew {
-            let names = Set(noted.map(\.name))
-            for member in own where !names.contains(member.name) && !member.table.isGone {
-                statements.append(tables.removeStatement(member.name))
-            }
         }
         try ledger.write(statements)
     }
