@@ -33,6 +33,9 @@ struct DDLRequest: Sendable {
     var merged: MergedChange?
     /// What runs is found out anew from what the target has, also where it has run.
     var isRepeatable = false
+    /// Tables of the target that were found to be the source's alone: with others there, something
+    /// else becomes of the statement.
+    var foundAlone: Set<TableName> = []
     /// What all tables that are merged need was looked at.
     var isSettled = false
     /// Statements that go with its mark.

@@ -115,7 +115,7 @@ final class ReplicationRun: Sendable {
                 session: session, ledger: ledger, marks: marks,
                 tables: MergedTables(meta: configuration.meta, key: configuration.key),
                 source: configuration.key.source, times: progress.measures.ddl,
-                shared: sharedTables)
+                shared: sharedTables, followsMerged: configuration.followsMergedStatements)
             recovered.resolve(.success(try worker.recover(state)))
             try await worker.run(ddlMailbox)
         } onCancel: {

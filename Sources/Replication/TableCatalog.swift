@@ -92,6 +92,8 @@ final class TableCatalog {
     var toldOfMerged: [TableName: TableName] = [:]
     /// Tables of the target that keep rows of merged tables which are gone.
     var abandonedTargets: Set<TableName> = []
+    /// Targets of the current statement that were found to have no rows of others.
+    var foundAlone: Set<TableName> = []
     /// Tables that were taken over from a task that had not created them.
     var found: Set<TableName> = []
 

@@ -63,6 +63,8 @@ struct MergedDecisionTests {
                 it.catalog.othersWrite = { _ in isWritten }
                 if case .run(let request, _, _) = try it.decide(sql) {
                     #expect(!isWritten && request.merged == nil, "\(sql)")
+                    // It is looked at once more when it runs.
+                    #expect(it.catalog.foundAlone.contains(TableName(schema: "shop", name: "a")))
                 } else {
                     #expect(isWritten && !it.catalog.warnings.isEmpty, "\(sql)")
                 }

@@ -35,6 +35,128 @@ extension DDLWorkerTests {
         return NotedTable(name: name, target: target(rig), shape: shape)
     }
 
+    /// What one of the two sources, `source` and `other`, leads to `a`.
+    private func mapping(_ rig: TargetRig, of source: String) throws -> TableMapping {
+        func rules(_ schema: String) -> SourceRules {
+            SourceRules(
+                tables: BlockAllowList(doSchemas: [schema]),
+                routes: [
+                    RouteRule(
+                        name: "r", schemaPattern: schema, tablePattern: "o_*",
+                        targetSchema: rig.schema, targetTable: "a")
+                ])
+        }
+        let isOther = source == "other"
+        var mapping = try TableMapping(rules(isOther ? "theirs" : "mine"))
+        let rest = try TableMapping(rules(isOther ? "mine" : "theirs"))
+        mapping.share(with: isOther ? [rig.key.source: rest] : ["other": rest])
+        return mapping
+    }
+
+    /// A worker of one of the two, as of a run that follows.
+    private func worker(_ rig: TargetRig, of source: String) throws -> DDLWorker {
+        let key = SubtaskKey(task: rig.key.task, source: source)
+        let token = rig.token(source == "other" ? 101 : 102)
+        let coordinator = try TargetSession(rig.options, role: .coordinator)
+        let takeover = Takeover(meta: rig.meta, key: key)
+        _ = try takeover.create(coordinator, identity: [1], rules: [1])
+        _ = try takeover.take(coordinator, token: token, epoch: .next, lanes: 2)
+        try rig.server.sql("UPDATE \(rig.meta.name).subtask SET phase='follow'")
+        let session = try TargetSession(rig.options, role: .ddl(Self.lane))
+        // On a busy machine a test may be away for longer than a run ever is.
+        try session.connection.execute("SET SESSION wait_timeout=900")
+        let mapping = try mapping(rig, of: source)
+        let others = OtherSources(meta: rig.meta, key: key) {
+            mapping.target(of: $0, source: $1)
+        }
+        return DDLWorker(
+            session: session,
+            ledger: DDLLedger(
+                session: session, meta: rig.meta, key: key, lane: Self.lane, token: token),
+            marks: MarkBoard(), tables: MergedTables(meta: rig.meta, key: key), source: source,
+            shared: (mapping, others), followsMerged: true)
+    }
+
+    /// Has the first source empty the table.
+    ///
+    /// - Parameter foundAlone: whether it was found to be its alone.
+    private func truncate(_ rig: TargetRig, foundAlone: Bool = true) async throws {
+        let target = target(rig)
+        var request = DDLRequest(
+            identity: TargetRig.identity(9), sql: Array("TRUNCATE TABLE a".utf8),
+            defaultSchema: rig.schema, settings: [], tables: [target], existAfter: [target],
+            goneAfter: [], isIdempotent: true, mayFail: false)
+        if foundAlone { request.foundAlone = [target] }
+        try await perform(request, worker(rig, of: rig.key.source))
+    }
+
+    private func rows(_ rig: TargetRig) throws -> String {
+        try rig.server.sql("SELECT COUNT(*) FROM a", database: rig.schema)
+    }
+
+    /// Whether a session of the server is at such a statement within ten seconds.
+    private func isRunning(_ rig: TargetRig, _ pattern: String) async throws -> Bool {
+        try await TargetRig.eventually {
+            try rig.server.sql(
+                "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE INFO LIKE '\(pattern)'")
+                != "0\n"
+        }
+    }
+
+    @Test(
+        "a statement that takes rows away looks who has come to its table (D31)",
+        arguments: Servers.families)
+    func comers(family: TestServer.Family) async throws {
+        let (rig, _) = try await rig(family, "mergedcomers")
+        try worker(rig, of: "other").note([table(rig, "o_1", schema: "theirs")], areNew: false)
+        for foundAlone in [true, false] {
+            do {
+                try await truncate(rig, foundAlone: foundAlone)
+                Issue.record("it ran")
+            } catch ReplicationError.othersHaveCome(let table) {
+                #expect(foundAlone && table == target(rig))
+            } catch ReplicationError.refusedStatement {
+                #expect(!foundAlone)
+            }
+        }
+        #expect(try rows(rig) == "1\n")
+    }
+
+    @Test(
+        "statements that take rows away and those of other sources wait for each other (D31)",
+        arguments: Servers.families)
+    func turns(family: TestServer.Family) async throws {
+        let (rig, _) = try await rig(family, "mergedturns")
+        let target = target(rig)
+        let members = MergedTables(meta: rig.meta, key: rig.key)
+        // Another source makes a table of its own.
+        let theirs = try Connection(rig.options)
+        try #require(try members.lock(target, theirs))
+        let other = try worker(rig, of: "other")
+        let waiting = Task { try await truncate(rig) }
+        _ = try await isRunning(rig, "SELECT GET_LOCK(''skein:merged:%")
+        try other.note([table(rig, "o_1", schema: "theirs")], areNew: false)
+        try members.unlock(target, theirs)
+        await #expect(throws: ReplicationError.othersHaveCome(target)) { try await waiting.value }
+        #expect(try rows(rig) == "1\n")
+        // It is gone again, and the statement waits for somebody who reads the table.
+        try other.note(
+            [
+                NotedTable(
+                    name: TableName(schema: "theirs", name: "o_1"), target: target, shape: nil)
+            ], areNew: false)
+        let reader = try Connection(rig.options)
+        try reader.execute("START TRANSACTION")
+        _ = try reader.rows("SELECT id FROM \(target.quoted)")
+        let running = Task { try await truncate(rig) }
+        #expect(try await isRunning(rig, "TRUNCATE TABLE a"))
+        #expect(try !members.lock(target, theirs))
+        try reader.execute("COMMIT")
+        try await running.value
+        #expect(try rows(rig) == "0\n")
+        #expect(try members.lock(target, theirs))
+    }
+
     @Test("a run that begins forgets nothing that it does not know")
     func startNotes() async throws {
         let (rig, options) = try await rig(.mariadb, "mergedstart")

@@ -13,7 +13,7 @@ extension DDLWorker {
     /// Runs what a statement on a merged table means for the table of the target.
     func perform(_ request: DDLRequest, _ change: MergedChange) throws -> DDLOutcome {
         let connection = session.connection
-        while try !tables.lock(change.target, connection) { try Task.checkCancellation() }
+        try lock(change.target)
         defer { try? tables.unlock(change.target, connection) }
         try awaitOthers(change)
         let known = try tables.read(change.target, connection)
@@ -57,6 +57,31 @@ extension DDLWorker {
         request.completion = try records(change, plan, known, there)
         _ = try perform(request, DDLPartNumber())
         return try outcome(of: request, plan)
+    }
+
+    // MARK: The lock
+
+    private func lock(_ target: TableName) throws {
+        while try !tables.lock(target, session.connection) { try Task.checkCancellation() }
+    }
+
+    /// Takes the locks of the tables that a statement changes as if they were its source's alone.
+    /// While it looks whether they are, and until it is recorded, nobody else gets there.
+    ///
+    /// - Returns: those to be given back.
+    func lockShared(_ request: DDLRequest) throws -> [TableName] {
+        guard followsMerged, let shared, !request.isSettled else { return [] }
+        // In an order that all of them have.
+        let targets = Set(request.parts.flatMap(\.tables)).sorted()
+            .filter { shared.mapping.mayBeShared(target: $0) }
+        for target in targets { try lock(target) }
+        return targets
+    }
+
+    /// Whether another source has told of a table that goes to this one of the target, or of one
+    /// that did: its rows are there.
+    func isToldOfByOthers(_ target: TableName) throws -> Bool {
+        try tables.read(target, session.connection).contains { $0.source != source }
     }
 
     private func outcome(

@@ -149,11 +149,15 @@ extension TableCatalog {
             || abandonedTargets.contains(target)
     }
 
-    /// Whether rows of other tables are where a table's are.
+    /// Whether rows of other tables are where a table's are. That there are none is looked at again
+    /// when the statement runs.
     func hasOthersRows(_ table: TableName) throws -> Bool {
         guard try sharesItsTarget(table) else { return false }
         let target = try target(of: table)
-        return try isMerged(table) || abandonedTargets.contains(target) || othersWrite(target)
+        let hasOthers =
+            try isMerged(table) || abandonedTargets.contains(target) || othersWrite(target)
+        if !hasOthers { foundAlone.insert(target) }
+        return hasOthers
     }
 
     /// Other tables of the source whose rows go to a table of the target.
