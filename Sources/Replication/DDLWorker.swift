@@ -333,6 +333,7 @@ final class DDLWorker {
                 try session.connection.execute("COMMIT")
                 throw ReplicationError.othersAreCopied(table)
             }
+            if followsMerged { try awaitDecided(table) }
             // Rows of a new table come before the mark that has its shape, and behind what is told.
             let isTheirs =
                 try shared.others.write(to: table, session.connection)

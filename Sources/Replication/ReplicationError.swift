@@ -17,6 +17,9 @@ public enum ReplicationError: Error, Sendable, Hashable, CustomStringConvertible
     /// A statement of this source waits until the task's other sources are copied, whose rules may
     /// lead a table to the one that it changes. It is tried again.
     case othersAreCopied(TableName)
+    /// A statement of this source waits for something that another one is to do first. It is tried
+    /// again.
+    case othersAreAwaited(TableName, detail: String)
     /// Another source has come to a table since it was decided what becomes of a statement that takes
     /// its rows away. That is decided anew.
     case othersHaveCome(TableName)
@@ -55,6 +58,8 @@ public enum ReplicationError: Error, Sendable, Hashable, CustomStringConvertible
         case .othersAreCopied(let table):
             "a statement on \(table) waits until the other sources of the task are copied and followed, "
                 + "which may write there"
+        case .othersAreAwaited(let table, let detail):
+            "a statement on \(table) waits until \(detail)"
         case .othersHaveCome(let table):
             "a statement that empties, drops or replaces \(table) is looked at anew: another source "
                 + "of the task has come to it meanwhile"

@@ -59,6 +59,9 @@ public struct TableMapping: Sendable {
     /// - Parameter others: their mappings, by the sources' names.
     public mutating func share(with others: [String: TableMapping]) { self.others = others }
 
+    /// Whether the task has another source of that name.
+    public func hasOther(_ source: String) -> Bool { others[source] != nil }
+
     /// Whether the task has other sources.
     public var hasOthers: Bool { !others.isEmpty }
 

@@ -157,6 +157,64 @@ extension DDLWorkerTests {
         #expect(try members.lock(target, theirs))
     }
 
+    /// Has a source do something to a table of its own that goes to `a`, and then tell of it.
+    private func change(
+        _ rig: TargetRig, of source: String, _ sql: String, _ kind: MergedChange.Kind,
+        from before: NotedTable? = nil, to after: NotedTable, identity: Int = 9
+    ) async throws {
+        let worker = try worker(rig, of: source)
+        let context = SyntaxContext(
+            version: worker.session.connection.serverVersion, defaultSchema: rig.schema)
+        let target = target(rig)
+        var request = DDLRequest(
+            identity: TargetRig.identity(identity), sql: Array(sql.utf8),
+            defaultSchema: rig.schema, settings: [], tables: [target], existAfter: [target],
+            goneAfter: [], isIdempotent: false, mayFail: false)
+        request.isPartial = true
+        request.merged = MergedChange(
+            kind: kind, statement: try parseStatement(sql, context: context), context: context,
+            table: after.name, target: target, before: before?.shape,
+            after: try #require(after.shape), own: [:], filled: [])
+        try await perform(request, worker)
+    }
+
+    private func create(_ rig: TargetRig, of source: String) async throws {
+        let made = table(rig, "o_9", schema: source == "other" ? "theirs" : "mine")
+        let sql = "CREATE TABLE a (id INT PRIMARY KEY)"
+        try await change(
+            rig, of: source, sql, .create, to: made, identity: 7)
+    }
+
+    @Test(
+        "nobody changes a table by which another source is to see what has run (D32)",
+        arguments: Servers.families)
+    func undecided(family: TestServer.Family) async throws {
+        for isRepeatable in [false, true] {
+            let (rig, options) = try await rig(family, "mergedundecided\(isRepeatable)")
+            try crash(
+                Self.alter, rig, options, afterwards: false, isRepeatable: isRepeatable)
+            if isRepeatable {
+                // It does not see it by the table: nobody waits for it.
+                try await create(rig, of: "other")
+                #expect(try told(rig).map(\.source) == ["other"])
+                continue
+            }
+            await #expect {
+                try await create(rig, of: "other")
+            } throws: { error in
+                guard case ReplicationError.othersAreAwaited(_, let detail) = error else {
+                    return false
+                }
+                return detail.contains("source \(rig.key.source)")
+            }
+            #expect(try told(rig).isEmpty)
+            let (next, _, _, state) = try worker(rig, options, 2)
+            #expect(try next.recover(state) == DDLRecovery())
+            try await create(rig, of: "other")
+            #expect(try told(rig).map(\.source) == ["other"])
+        }
+    }
+
     @Test("a run that begins forgets nothing that it does not know")
     func startNotes() async throws {
         let (rig, options) = try await rig(.mariadb, "mergedstart")

@@ -78,6 +78,20 @@ extension DDLWorker {
         return targets
     }
 
+    /// A source that was killed in a statement on a table sees by the table whether it has run: as
+    /// long as it has not looked, nobody else changes it.
+    func awaitDecided(_ target: TableName) throws {
+        guard let shared,
+            // One that the task does not have any more never looks.
+            let other = try ledger.undecidedSources(of: target)
+                .first(where: { shared.mapping.hasOther($0) })
+        else { return }
+        throw ReplicationError.othersAreAwaited(
+            target,
+            detail: "source \(other), which was ended in a statement on it, runs again and sees "
+                + "whether that has run")
+    }
+
     /// Whether another source has told of a table that goes to this one of the target, or of one
     /// that did: its rows are there.
     func isToldOfByOthers(_ target: TableName) throws -> Bool {
@@ -97,6 +111,7 @@ extension DDLWorker {
         guard let shared, shared.mapping.mayBeShared(target: change.target) else { return }
         let connection = session.connection
         defer { _ = try? connection.execute("COMMIT") }
+        try awaitDecided(change.target)
         guard try !shared.others.copy(connection),
             let followed = try shared.others.followed(to: change.target, connection)
         else { throw ReplicationError.othersAreCopied(change.target) }
