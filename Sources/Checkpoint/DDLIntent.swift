@@ -1,5 +1,5 @@
 internal import Foundation
-internal import MySQLClient
+public import MySQLClient
 public import MySQLCore
 
 /// What a DDL statement is to its source transaction; the number is what `step` holds.
@@ -268,10 +268,10 @@ public final class DDLLedger {
     ///
     /// - Parameters:
     ///   - effects: what the statement means for views and routines; in the same one.
-    ///   - statements: what else is recorded in it.
+    ///   - statements: what else is recorded in it, told by what is recorded by then.
     public func complete(
         _ identity: TransactionIdentity, _ effects: [ObjectEffect] = [],
-        with statements: [String] = []
+        with statements: (Connection) throws -> [String] = { _ in [] }
     ) throws {
         var next = done
         next.insert(identity)
@@ -279,16 +279,17 @@ public final class DDLLedger {
         try transaction(done: next) { connection in
             try connection.execute("DELETE FROM \(meta.table("ddl")) WHERE \(key.condition)")
             try stale.apply(effects, connection)
-            for statement in statements { try connection.execute(statement) }
+            for statement in try statements(connection) { try connection.execute(statement) }
         }
         done = next
     }
 
     /// Runs statements on the subtask's records, in one transaction that proves the run.
-    public func write(_ statements: [String]) throws {
-        guard !statements.isEmpty else { return }
+    ///
+    /// - Parameter statements: told by what is recorded by then.
+    public func write(_ statements: (Connection) throws -> [String]) throws {
         try transaction { connection in
-            for statement in statements { try connection.execute(statement) }
+            for statement in try statements(connection) { try connection.execute(statement) }
         }
     }
 

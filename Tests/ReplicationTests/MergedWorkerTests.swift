@@ -77,17 +77,19 @@ extension DDLWorkerTests {
             shared: (mapping, others), followsMerged: true)
     }
 
-    /// Has the first source empty the table.
+    /// Has a source empty the table.
     ///
     /// - Parameter foundAlone: whether it was found to be its alone.
-    private func truncate(_ rig: TargetRig, foundAlone: Bool = true) async throws {
+    private func truncate(
+        _ rig: TargetRig, of source: String = "source", foundAlone: Bool = true
+    ) async throws {
         let target = target(rig)
         var request = DDLRequest(
             identity: TargetRig.identity(9), sql: Array("TRUNCATE TABLE a".utf8),
             defaultSchema: rig.schema, settings: [], tables: [target], existAfter: [target],
             goneAfter: [], isIdempotent: true, mayFail: false)
         if foundAlone { request.foundAlone = [target] }
-        try await perform(request, worker(rig, of: rig.key.source))
+        try await perform(request, worker(rig, of: source))
     }
 
     private func rows(_ rig: TargetRig) throws -> String {
@@ -157,32 +159,46 @@ extension DDLWorkerTests {
         #expect(try members.lock(target, theirs))
     }
 
-    /// Has a source do something to a table of its own that goes to `a`, and then tell of it.
+    /// Has a source do something to a table of its own that goes to `a`.
     private func change(
-        _ rig: TargetRig, of source: String, _ sql: String, _ kind: MergedChange.Kind,
-        from before: NotedTable? = nil, to after: NotedTable, identity: Int = 9
+        _ rig: TargetRig, of source: String, _ sql: String, from before: NotedTable? = nil,
+        to after: NotedTable
     ) async throws {
         let worker = try worker(rig, of: source)
         let context = SyntaxContext(
             version: worker.session.connection.serverVersion, defaultSchema: rig.schema)
+        let statement = try parseStatement(sql, context: context)
+        let kind: MergedChange.Kind =
+            if case .alterTable(let alter)? = statement.ddl { .alter(alter) } else { .create }
         let target = target(rig)
         var request = DDLRequest(
-            identity: TargetRig.identity(identity), sql: Array(sql.utf8),
-            defaultSchema: rig.schema, settings: [], tables: [target], existAfter: [target],
-            goneAfter: [], isIdempotent: false, mayFail: false)
+            identity: TargetRig.identity(7), sql: Array(sql.utf8), defaultSchema: rig.schema,
+            settings: [], tables: [target], existAfter: [target], goneAfter: [],
+            isIdempotent: false, mayFail: false)
         request.isPartial = true
         request.merged = MergedChange(
-            kind: kind, statement: try parseStatement(sql, context: context), context: context,
-            table: after.name, target: target, before: before?.shape,
-            after: try #require(after.shape), own: [:], filled: [])
+            kind: kind, statement: statement, context: context, table: after.name, target: target,
+            before: before?.shape, after: try #require(after.shape), own: [:], filled: [])
         try await perform(request, worker)
     }
 
     private func create(_ rig: TargetRig, of source: String) async throws {
         let made = table(rig, "o_9", schema: source == "other" ? "theirs" : "mine")
-        let sql = "CREATE TABLE a (id INT PRIMARY KEY)"
-        try await change(
-            rig, of: source, sql, .create, to: made, identity: 7)
+        try await change(rig, of: source, "CREATE TABLE a (id INT PRIMARY KEY)", to: made)
+    }
+
+    /// Expects that something waits for a source.
+    private func expectWaiting(
+        for source: String, _ body: () async throws -> Void
+    ) async {
+        do {
+            try await body()
+            Issue.record("it ran")
+        } catch ReplicationError.othersAreAwaited(_, let detail) {
+            #expect(detail.contains("source \(source)"), "\(detail)")
+        } catch {
+            Issue.record(error)
+        }
     }
 
     @Test(
@@ -199,20 +215,49 @@ extension DDLWorkerTests {
                 #expect(try told(rig).map(\.source) == ["other"])
                 continue
             }
-            await #expect {
-                try await create(rig, of: "other")
-            } throws: { error in
-                guard case ReplicationError.othersAreAwaited(_, let detail) = error else {
-                    return false
-                }
-                return detail.contains("source \(rig.key.source)")
-            }
-            #expect(try told(rig).isEmpty)
+            await expectWaiting(for: rig.key.source) { try await create(rig, of: "other") }
+            await expectWaiting(for: rig.key.source) { try await truncate(rig, of: "other") }
+            #expect(try told(rig).isEmpty && rows(rig) == "1\n")
             let (next, _, _, state) = try worker(rig, options, 2)
             #expect(try next.recover(state) == DDLRecovery())
             try await create(rig, of: "other")
             #expect(try told(rig).map(\.source) == ["other"])
         }
+    }
+
+    /// Tells of a table of the other source that has dropped columns.
+    private func tell(_ rig: TargetRig, _ noted: NotedTable, dropped: [String]) throws {
+        let members = MergedTables(meta: rig.meta, key: rig.key)
+        let table = MergedTable(
+            target: noted.target, shape: try #require(noted.shape), dropped: dropped)
+        try Connection(rig.options).execute(
+            members.storeStatement(.init(source: "other", name: noted.name, table: table)))
+    }
+
+    @Test(
+        "what a source tells while a statement of another one runs stays told (D33)",
+        arguments: Servers.families)
+    func toldMeanwhile(family: TestServer.Family) async throws {
+        let (rig, _) = try await rig(family, "mergedmeanwhile")
+        let other = try worker(rig, of: "other")
+        let theirs = table(rig, "o_1", schema: "theirs")
+        try tell(rig, theirs, dropped: ["more"])
+        let reader = try Connection(rig.options)
+        try reader.execute("START TRANSACTION")
+        _ = try reader.rows("SELECT id FROM \(target(rig).quoted)")
+        let sql = "ALTER TABLE a ADD COLUMN more INT"
+        let running = Task {
+            try await change(
+                rig, of: rig.key.source, sql, from: table(rig, "o_1", schema: "mine"),
+                to: table(rig, "o_1", schema: "mine", plus: ["more"]))
+        }
+        #expect(try await isRunning(rig, sql))
+        // It is dropped.
+        try other.note(
+            [NotedTable(name: theirs.name, target: theirs.target, shape: nil)], areNew: false)
+        try reader.execute("COMMIT")
+        try await running.value
+        #expect(try told(rig).map(\.name.schema) == ["mine"])
     }
 
     @Test("a run that begins forgets nothing that it does not know")

@@ -38,7 +38,7 @@ extension DDLWorker {
                     throw MergeConflict("rows come with it that others' may stand in the way of")
                 }
                 try ledger.complete(
-                    request.identity, [], with: try records(change, plan, known, there))
+                    request.identity, [], with: records(change, plan, there))
                 return try outcome(of: request, plan)
             }
             request.parts[0].sql = sql
@@ -54,7 +54,7 @@ extension DDLWorker {
         request.isSettled = true
         // Another source may change the table before a run that follows looks at it.
         request.isRepeatable = !others.isEmpty
-        request.completion = try records(change, plan, known, there)
+        request.completion = records(change, plan, there)
         _ = try perform(request, DDLPartNumber())
         return try outcome(of: request, plan)
     }
@@ -198,25 +198,31 @@ extension DDLWorker {
 
     /// What is told of the tables when the statement has run.
     private func records(
-        _ change: MergedChange, _ plan: MergedAlter.Plan, _ known: [MergedTables.Member],
-        _ there: MergedTarget?
-    ) throws -> [String] {
-        let mine = MergedTable(
-            target: change.target, shape: change.after, dropped: plan.dropped)
-        var out = [
-            try tables.storeStatement(
-                .init(source: source, name: change.table, table: mine))
-        ]
+        _ change: MergedChange, _ plan: MergedAlter.Plan, _ there: MergedTarget?
+    ) -> @Sendable (Connection) throws -> [String] {
+        let mine = MergedTables.Member(
+            source: source, name: change.table,
+            table: MergedTable(target: change.target, shape: change.after, dropped: plan.dropped))
         // A column that the target gets now is none that others have left there.
-        guard case .alter(let alter) = change.kind else { return out }
-        let new = MergedAlter.columns(newBy: alter, on: there)
-        guard !new.isEmpty else { return out }
-        for var other in known where !new.isDisjoint(with: other.table.dropped) {
-            if other.source == source, other.name == change.table { continue }
-            other.table.dropped.removeAll { new.contains($0) }
-            out.append(try tables.storeStatement(other))
+        var new: Set<String> = []
+        if case .alter(let alter) = change.kind {
+            new = MergedAlter.columns(newBy: alter, on: there)
         }
-        return out
+        return { [tables, new] connection in
+            var out = [try tables.storeStatement(mine)]
+            guard !new.isEmpty else { return out }
+            for other in try tables.read(change.target, connection)
+            where !new.isDisjoint(with: other.table.dropped) {
+                if other.source == mine.source, other.name == mine.name { continue }
+                // The statement may have taken hours, and its source may tell something else of it.
+                guard var now = try tables.readLocked(other, connection),
+                    now.table.target == change.target
+                else { continue }
+                now.table.dropped.removeAll { new.contains($0) }
+                out.append(try tables.storeStatement(now))
+            }
+            return out
+        }
     }
 
     /// The table of the target, as far as it matters; `nil` where it is not there.
@@ -247,8 +253,16 @@ extension DDLWorker {
     ///
     /// - Parameter areNew: only what nothing is recorded of, and what goes.
     func note(_ noted: [NotedTable], areNew: Bool) throws {
-        let own = try tables.readOwn(session.connection)
-        try session.connection.execute("COMMIT")
+        guard !noted.isEmpty else { return }
+        // Others may write what is told of them here, too.
+        try ledger.write { connection in
+            try statements(noting: noted, areNew: areNew, tables.readOwnLocked(connection))
+        }
+    }
+
+    private func statements(
+        noting noted: [NotedTable], areNew: Bool, _ own: [MergedTables.Member]
+    ) throws -> [String] {
         let known = Dictionary(uniqueKeysWithValues: own.map { ($0.name, $0.table) })
         var statements: [String] = []
         func store(_ name: TableName, _ table: MergedTable) throws {
@@ -276,6 +290,6 @@ extension DDLWorker {
             }
             try store(table.name, now)
         }
-        try ledger.write(statements)
+        return statements
     }
 }
