@@ -260,6 +260,49 @@ extension DDLWorkerTests {
         #expect(try told(rig).map(\.name.schema) == ["mine"])
     }
 
+    @Test(
+        "what the target does not have any more is nothing that tables have left there (D34)",
+        arguments: Servers.families)
+    func left(family: TestServer.Family) async throws {
+        let (rig, _) = try await rig(family, "mergedleft")
+        let theirs = table(rig, "o_1", schema: "theirs")
+        func dropped() throws -> [[String]] { try told(rig).map(\.table.dropped) }
+        // The last table drops a column that the other one has dropped before; killed behind it, the
+        // statement comes again, and the target has lost the column already.
+        for isThere in [true, false] {
+            if isThere {
+                try rig.server.sql("ALTER TABLE a ADD COLUMN more INT", database: rig.schema)
+            }
+            try tell(rig, theirs, dropped: ["more"])
+            try await change(
+                rig, of: rig.key.source, "ALTER TABLE a DROP COLUMN more",
+                from: table(rig, "o_1", schema: "mine", plus: ["more"]),
+                to: table(rig, "o_1", schema: "mine"))
+            #expect(try dropped() == [[], []])
+        }
+        // One that it gets anew is another one.
+        try tell(rig, theirs, dropped: ["more"])
+        try await change(
+            rig, of: rig.key.source, "ALTER TABLE a ADD COLUMN more INT",
+            from: table(rig, "o_1", schema: "mine"),
+            to: table(rig, "o_1", schema: "mine", plus: ["more"]))
+        #expect(try dropped() == [[], []])
+        // What has run, and is told when it comes again.
+        let other = try worker(rig, of: "other")
+        let columns: [(String, left: [String])] = [("more", ["more"]), ("less", [])]
+        for (column, left) in columns {
+            try other.note([table(rig, "o_2", schema: "theirs", plus: [column])], areNew: false)
+            try other.note([table(rig, "o_2", schema: "theirs")], areNew: false)
+            #expect(try dropped() == [[], left, []])
+            try other.note(
+                [
+                    NotedTable(
+                        name: TableName(schema: "theirs", name: "o_2"), target: target(rig),
+                        shape: nil)
+                ], areNew: false)
+        }
+    }
+
     @Test("a run that begins forgets nothing that it does not know")
     func startNotes() async throws {
         let (rig, options) = try await rig(.mariadb, "mergedstart")

@@ -203,22 +203,26 @@ extension DDLWorker {
         let mine = MergedTables.Member(
             source: source, name: change.table,
             table: MergedTable(target: change.target, shape: change.after, dropped: plan.dropped))
-        // A column that the target gets now is none that others have left there.
-        var new: Set<String> = []
+        // What the target lacks, or loses now, is nothing that others have left there; and one that it
+        // gets now is another one. Run again behind a crash, it says the same.
+        var kept = Set(there?.shape.columns.map { $0.name.lowercased() } ?? [])
         if case .alter(let alter) = change.kind {
-            new = MergedAlter.columns(newBy: alter, on: there)
+            for case .action(let i) in plan.clauses {
+                if case .dropColumn(let name, _) = alter.actions[i] {
+                    kept.remove(name.lowercased())
+                }
+            }
         }
-        return { [tables, new] connection in
+        return { [tables, kept] connection in
             var out = [try tables.storeStatement(mine)]
-            guard !new.isEmpty else { return out }
             for other in try tables.read(change.target, connection)
-            where !new.isDisjoint(with: other.table.dropped) {
+            where !kept.isSuperset(of: other.table.dropped) {
                 if other.source == mine.source, other.name == mine.name { continue }
                 // The statement may have taken hours, and its source may tell something else of it.
                 guard var now = try tables.readLocked(other, connection),
                     now.table.target == change.target
                 else { continue }
-                now.table.dropped.removeAll { new.contains($0) }
+                now.table.dropped.removeAll { !kept.contains($0) }
                 out.append(try tables.storeStatement(now))
             }
             return out
@@ -286,7 +290,12 @@ extension DDLWorker {
             var now = MergedTable(target: table.target, shape: shape)
             if let before, !before.isGone, before.target == table.target {
                 let names = before.dropped + before.shape.columns.map { $0.name.lowercased() }
-                now.dropped = Set(names).filter { shape.columnIndex($0) == nil }.sorted()
+                let gone = Set(names).filter { shape.columnIndex($0) == nil }.sorted()
+                if !gone.isEmpty {
+                    // The statement may have taken it from the target, too, and been killed then.
+                    let there = try SchemaReader(session.connection).shape(of: table.target)
+                    now.dropped = gone.filter { there?.columnIndex($0) != nil }
+                }
             }
             try store(table.name, now)
         }
