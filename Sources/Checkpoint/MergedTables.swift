@@ -62,7 +62,14 @@ public struct MergedTables: Sendable {
     ///
     /// - Throws: `MySQLError`, ``CheckpointError/unusable(detail:)``.
     public func read(_ target: TableName, _ connection: Connection) throws -> [Member] {
-        try read(connection, "task=\(utf8Literal(key.task))").filter { $0.table.target == target }
+        try readAll(connection).filter { $0.table.target == target }
+    }
+
+    /// Those of all sources of the task, wherever they go.
+    ///
+    /// - Throws: `MySQLError`, ``CheckpointError/unusable(detail:)``.
+    public func readAll(_ connection: Connection) throws -> [Member] {
+        try read(connection, "task=\(utf8Literal(key.task))")
     }
 
     /// Those of the subtask as they are now, in the transaction that is open: nobody writes them

@@ -294,7 +294,7 @@ public final class ReplicationEngine: Sendable {
         catalog.toldOfMerged = told
         let mapping = configuration.tables
         let others = OtherSources(meta: configuration.meta, key: configuration.key) {
-            mapping.target(of: $0, source: $1)
+            mapping.places(of: $0, source: $1)
         }
         let members = MergedTables(meta: configuration.meta, key: configuration.key)
         catalog.othersWrite = { [options = configuration.target, key = configuration.key] table in

@@ -129,7 +129,7 @@ final class ReplicationRun: Sendable {
         return (
             mapping,
             OtherSources(meta: configuration.meta, key: configuration.key) {
-                mapping.target(of: $0, source: $1)
+                mapping.places(of: $0, source: $1)
             }
         )
     }

@@ -35,20 +35,20 @@ extension DDLWorkerTests {
         return NotedTable(name: name, target: target(rig), shape: shape)
     }
 
-    /// What one of the two sources, `source` and `other`, leads to `a`.
+    /// What one of the two sources, `source` and `other`, leads to `a`, and to `b`.
     private func mapping(_ rig: TargetRig, of source: String) throws -> TableMapping {
         func rules(_ schema: String) -> SourceRules {
             SourceRules(
                 tables: BlockAllowList(doSchemas: [schema]),
-                routes: [
+                routes: ["a": "o_*", "b": "p_*"].sorted { $0.key < $1.key }.map { target, names in
                     RouteRule(
-                        name: "r", schemaPattern: schema, tablePattern: "o_*",
-                        targetSchema: rig.schema, targetTable: "a")
-                ])
+                        name: target, schemaPattern: schema, tablePattern: names,
+                        targetSchema: rig.schema, targetTable: target)
+                })
         }
         let isOther = source == "other"
         var mapping = try TableMapping(rules(isOther ? "theirs" : "mine"))
-        let rest = try TableMapping(rules(isOther ? "mine" : "theirs"))
+        let rest = try TableMapping(ofOther: rules(isOther ? "mine" : "theirs"))
         mapping.share(with: isOther ? [rig.key.source: rest] : ["other": rest])
         return mapping
     }
@@ -67,7 +67,7 @@ extension DDLWorkerTests {
         try session.connection.execute("SET SESSION wait_timeout=900")
         let mapping = try mapping(rig, of: source)
         let others = OtherSources(meta: rig.meta, key: key) {
-            mapping.target(of: $0, source: $1)
+            mapping.places(of: $0, source: $1)
         }
         return DDLWorker(
             session: session,
@@ -301,6 +301,37 @@ extension DDLWorkerTests {
                         shape: nil)
                 ], areNew: false)
         }
+    }
+
+    @Test(
+        "only tables that may go there are waited for, by name", arguments: Servers.families)
+    func followedElsewhere(family: TestServer.Family) async throws {
+        let (rig, _) = try await rig(family, "mergedelsewhere")
+        let source = rig.key.source
+        func follow(_ name: String) throws {
+            try rig.server.sql(
+                """
+                INSERT INTO \(rig.meta.name).shape (task, source, schema_name, table_name, shape)
+                    VALUES ('\(rig.key.task)','other','theirs','\(name)','{}')
+                """)
+        }
+        // Whether case counts there is not known here: it goes to `b`, or keeps its name.
+        try follow("P_1")
+        try await truncate(rig)
+        #expect(try rows(rig) == "0\n")
+        try await create(rig, of: source)
+        // This one goes to `a`, or keeps its name, as it tells.
+        try follow("O_1")
+        await expectWaiting(for: "other") { try await create(rig, of: source) }
+        let name = TableName(schema: "theirs", name: "O_1")
+        let shape = table(rig, "O_1", schema: "theirs").shape
+        try tell(rig, NotedTable(name: name, target: name, shape: shape), dropped: [])
+        try await create(rig, of: source)
+        // And this one is known to go there.
+        try follow("o_2")
+        await expectWaiting(for: "other") { try await create(rig, of: source) }
+        try tell(rig, table(rig, "o_2", schema: "theirs"), dropped: [])
+        try await create(rig, of: source)
     }
 
     @Test("a run that begins forgets nothing that it does not know")

@@ -112,14 +112,26 @@ extension DDLWorker {
         let connection = session.connection
         defer { _ = try? connection.execute("COMMIT") }
         try awaitDecided(change.target)
-        guard try !shared.others.copy(connection),
-            let followed = try shared.others.followed(to: change.target, connection)
-        else { throw ReplicationError.othersAreCopied(change.target) }
-        let told = try tables.read(change.target, connection)
-        let areTold = followed.allSatisfy { other in
-            told.contains { $0.source == other.source && $0.name == other.name }
+        guard try !shared.others.copy(connection) else {
+            throw ReplicationError.othersAreCopied(change.target)
         }
-        if !areTold { throw ReplicationError.othersAreCopied(change.target) }
+        let told = try tables.readAll(connection)
+        for other in try shared.others.followed(to: change.target, connection) {
+            // What a source tells is where its table goes.
+            let isTold = told.contains {
+                $0.source == other.source && $0.name == other.name
+                    && (other.places.isEmpty || other.places.contains($0.table.target))
+            }
+            guard !isTold else { continue }
+            let name = "table \(other.name) of source \(other.source)"
+            throw ReplicationError.othersAreAwaited(
+                change.target,
+                detail: other.places == [change.target]
+                    ? "that source has told what \(name) is, which it does when it runs"
+                    : "it is known whether \(name) goes there: the rules don't tell that of names that "
+                        + "differ from theirs in case alone (write them as the source does), or of a "
+                        + "source that the task does not have")
+        }
     }
 
     private func plan(
