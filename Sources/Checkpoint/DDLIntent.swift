@@ -1,5 +1,5 @@
 internal import Foundation
-internal import MySQLClient
+public import MySQLClient
 public import MySQLCore
 
 /// What a DDL statement is to its source transaction; the number is what `step` holds.
@@ -144,7 +144,35 @@ public final class DDLLedger {
             "SELECT HEX(identity), step, HEX(statement), HEX(context) FROM \(meta.table("ddl")) "
                 + "WHERE \(key.condition)")
         try session.connection.execute("COMMIT")
-        guard let row = rows.first else { return nil }
+        return try rows.first.map(Self.intent)
+    }
+
+    /// Other sources of the task that have left the intent of a statement on a table, and are to tell
+    /// by the table whether it has run. For who holds the lock under which such statements run: none
+    /// of them is under way then.
+    ///
+    /// - Throws: `MySQLError`, ``CheckpointError/unusable(detail:)``.
+    public func undecidedSources(of table: TableName) throws -> [String] {
+        let rows = try session.connection.rows(
+            "SELECT HEX(identity), step, HEX(statement), HEX(context), source "
+                + "FROM \(meta.table("ddl")) WHERE task=\(utf8Literal(key.task)) "
+                + "AND source<>\(utf8Literal(key.source)) ORDER BY source")
+        try session.connection.execute("COMMIT")
+        return try rows.compactMap { row in
+            let intent = try Self.intent(row)
+            // What is found out anew, or has run, is not told by the table.
+            guard !intent.isRepeatable, intent.step == .whole || intent.step == .opening else {
+                return nil
+            }
+            let isNamed =
+                intent.before[table] != nil || intent.existAfter.contains(table)
+                || intent.goneAfter.contains(table)
+            return isNamed ? row[4] : nil
+        }
+    }
+
+    /// An intent, of a row with its identity, step, statement and context.
+    private static func intent(_ row: [String?]) throws -> DDLIntent {
         let set = try IdentitySet(encoded: unhex(row[0]))
         let bytes = unhex(row[3])
         guard let identity = set.identities.first, bytes.first == 1,
@@ -240,10 +268,10 @@ public final class DDLLedger {
     ///
     /// - Parameters:
     ///   - effects: what the statement means for views and routines; in the same one.
-    ///   - statements: what else is recorded in it.
+    ///   - statements: what else is recorded in it, told by what is recorded by then.
     public func complete(
         _ identity: TransactionIdentity, _ effects: [ObjectEffect] = [],
-        with statements: [String] = []
+        with statements: (Connection) throws -> [String] = { _ in [] }
     ) throws {
         var next = done
         next.insert(identity)
@@ -251,16 +279,17 @@ public final class DDLLedger {
         try transaction(done: next) { connection in
             try connection.execute("DELETE FROM \(meta.table("ddl")) WHERE \(key.condition)")
             try stale.apply(effects, connection)
-            for statement in statements { try connection.execute(statement) }
+            for statement in try statements(connection) { try connection.execute(statement) }
         }
         done = next
     }
 
     /// Runs statements on the subtask's records, in one transaction that proves the run.
-    public func write(_ statements: [String]) throws {
-        guard !statements.isEmpty else { return }
+    ///
+    /// - Parameter statements: told by what is recorded by then.
+    public func write(_ statements: (Connection) throws -> [String]) throws {
         try transaction { connection in
-            for statement in statements { try connection.execute(statement) }
+            for statement in try statements(connection) { try connection.execute(statement) }
         }
     }
 

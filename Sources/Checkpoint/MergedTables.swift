@@ -27,8 +27,10 @@ public struct MergedTable: Sendable, Hashable, Codable {
 /// What all sources of a task have told of the tables that are merged. A statement of one of them
 /// means something for the table of the target by what the others are.
 ///
-/// What a subtask tells is written in the transaction that marks its statement, while the lock of the
-/// table of the target is held, under which the others read it.
+/// What a subtask tells of a statement that changes the table of the target is written in the
+/// transaction that marks it, while the lock of that table is held, under which the others read it.
+/// What changes its own table alone is told without: nobody waits for that, and who writes another
+/// one's record reads it under the lock of its row.
 public struct MergedTables: Sendable {
     /// A table, and whose it is.
     public struct Member: Sendable, Hashable {
@@ -60,22 +62,44 @@ public struct MergedTables: Sendable {
     ///
     /// - Throws: `MySQLError`, ``CheckpointError/unusable(detail:)``.
     public func read(_ target: TableName, _ connection: Connection) throws -> [Member] {
-        try read(connection, "task=\(utf8Literal(key.task))").filter { $0.table.target == target }
+        try readAll(connection).filter { $0.table.target == target }
     }
 
-    /// Those of the subtask.
+    /// Those of all sources of the task, wherever they go.
     ///
     /// - Throws: `MySQLError`, ``CheckpointError/unusable(detail:)``.
-    public func readOwn(_ connection: Connection) throws -> [Member] {
-        try read(connection, key.condition)
+    public func readAll(_ connection: Connection) throws -> [Member] {
+        try read(connection, "task=\(utf8Literal(key.task))")
     }
 
-    private func read(_ connection: Connection, _ condition: String) throws -> [Member] {
+    /// Those of the subtask as they are now, in the transaction that is open: nobody writes them
+    /// before its end.
+    ///
+    /// - Throws: `MySQLError`, ``CheckpointError/unusable(detail:)``.
+    public func readOwnLocked(_ connection: Connection) throws -> [Member] {
+        try read(connection, key.condition, lock: " FOR UPDATE")
+    }
+
+    /// One of them as it is now, in the same way; `nil` where it has gone.
+    ///
+    /// - Throws: `MySQLError`, ``CheckpointError/unusable(detail:)``.
+    public func readLocked(_ member: Member, _ connection: Connection) throws -> Member? {
+        let condition = SubtaskKey(task: key.task, source: member.source).condition
+        return try read(
+            connection,
+            condition + " AND schema_name=\(utf8Literal(member.name.schema)) "
+                + "AND table_name=\(utf8Literal(member.name.name))", lock: " FOR UPDATE"
+        ).first
+    }
+
+    private func read(
+        _ connection: Connection, _ condition: String, lock: String = ""
+    ) throws -> [Member] {
         let rows = try connection.rows(
             """
             SELECT source, schema_name, table_name, HEX(definition) FROM \(meta.table("object")) \
             WHERE \(condition) AND kind='\(StoredObject.Kind.merged.rawValue)' \
-            ORDER BY source, schema_name, table_name
+            ORDER BY source, schema_name, table_name\(lock)
             """)
         return try rows.map { row in
             let name = TableName(schema: row[1] ?? "", name: row[2] ?? "")

@@ -5,16 +5,29 @@ public import MySQLCore
 public struct OtherSources: Sendable {
     private let meta: MetaSchema
     private let key: SubtaskKey
-    private let target: @Sendable (TableName, String) -> TableName?
+    private let places: @Sendable (TableName, String) -> Set<TableName>
 
-    /// - Parameter target: where a table of another source goes; `nil` when that is not known.
+    /// A table of another source that is followed.
+    public struct Followed: Sendable, Hashable {
+        /// The source.
+        public var source: String
+        /// Its name there.
+        public var name: TableName
+        /// Where it may go, as far as others can tell; empty where that is anywhere.
+        public var places: Set<TableName>
+
+        /// Whether it may go to a table of the target.
+        func mayGo(to table: TableName) -> Bool { places.isEmpty || places.contains(table) }
+    }
+
+    /// - Parameter places: where a table of another source may go; none when that is not known.
     public init(
         meta: MetaSchema, key: SubtaskKey,
-        target: @Sendable @escaping (_ table: TableName, _ source: String) -> TableName?
+        places: @Sendable @escaping (_ table: TableName, _ source: String) -> Set<TableName>
     ) {
         self.meta = meta
         self.key = key
-        self.target = target
+        self.places = places
     }
 
     private var condition: String {
@@ -32,30 +45,25 @@ public struct OtherSources: Sendable {
             let rows = try connection.rows(
                 "SELECT DISTINCT source, schema_name, table_name FROM \(meta.table(name)) "
                     + condition + (isCurrent ? " LOCK IN SHARE MODE" : ""))
-            for row in rows {
-                let other = TableName(schema: row[1] ?? "", name: row[2] ?? "")
-                // A source that the task does not have any more: nobody knows where it wrote.
-                let place = target(other, row[0] ?? "")
-                if place == nil || place == table { return true }
-            }
+            // Of a source that the task does not have any more, nobody knows where it wrote.
+            if rows.contains(where: { followed($0).mayGo(to: table) }) { return true }
         }
         return false
     }
 
-    /// Tables of other sources that are followed, and go to a table of the target; `nil` where
-    /// that is not known of one.
+    /// Tables of other sources that are followed, and may go to a table of the target.
     public func followed(
         to table: TableName, _ connection: Connection
-    ) throws(MySQLError) -> [(source: String, name: TableName)]? {
-        var out: [(source: String, name: TableName)] = []
+    ) throws(MySQLError) -> [Followed] {
         let rows = try connection.rows(
-            "SELECT source, schema_name, table_name FROM \(meta.table("shape")) \(condition)")
-        for row in rows {
-            let name = TableName(schema: row[1] ?? "", name: row[2] ?? "")
-            guard let place = target(name, row[0] ?? "") else { return nil }
-            if place == table { out.append((row[0] ?? "", name)) }
-        }
-        return out
+            "SELECT source, schema_name, table_name FROM \(meta.table("shape")) \(condition) "
+                + "ORDER BY source, schema_name, table_name")
+        return rows.map { followed($0) }.filter { $0.mayGo(to: table) }
+    }
+
+    private func followed(_ row: [String?]) -> Followed {
+        let (source, name) = (row[0] ?? "", TableName(schema: row[1] ?? "", name: row[2] ?? ""))
+        return Followed(source: source, name: name, places: places(name, source))
     }
 
     /// Whether another source is being copied: what it will write to can't be told yet.

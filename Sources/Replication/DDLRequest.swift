@@ -1,4 +1,5 @@
 internal import Checkpoint
+internal import MySQLClient
 internal import MySQLCore
 internal import Rules
 
@@ -33,10 +34,13 @@ struct DDLRequest: Sendable {
     var merged: MergedChange?
     /// What runs is found out anew from what the target has, also where it has run.
     var isRepeatable = false
+    /// Tables of the target that were found to be the source's alone: with others there, something
+    /// else becomes of the statement.
+    var foundAlone: Set<TableName> = []
     /// What all tables that are merged need was looked at.
     var isSettled = false
-    /// Statements that go with its mark.
-    var completion: [String] = []
+    /// Tells, in the transaction of its mark, the statements that go with it.
+    var completion: @Sendable (Connection) throws -> [String] = { _ in [] }
     /// Rows of the same transaction follow.
     var isOpening = false
     /// A schema of the target that goes: its views and routines go with it, as far as they are

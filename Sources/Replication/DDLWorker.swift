@@ -47,6 +47,8 @@ final class DDLWorker {
     /// What is told of merged tables, and by whom.
     let tables: MergedTables
     let source: String
+    /// Whether statements on merged tables are followed, by all sources of the task.
+    let followsMerged: Bool
     private var knownMark: UInt64 = 0
     /// A statement of which an earlier run has run the parts before this one.
     private var begun: (identity: TransactionIdentity, part: DDLPartNumber)?
@@ -54,12 +56,14 @@ final class DDLWorker {
     /// - Parameters:
     ///   - times: how long statements take.
     ///   - shared: where the task has other sources, which tables they may write to.
+    ///   - followsMerged: whether all of them follow statements on merged tables.
     init(
         session: TargetSession, ledger: DDLLedger, marks: MarkBoard, tables: MergedTables,
         source: String, times: DurationHistogram = DurationHistogram(),
-        shared: (mapping: TableMapping, others: OtherSources)? = nil
+        shared: (mapping: TableMapping, others: OtherSources)? = nil, followsMerged: Bool = false
     ) {
         self.shared = shared
+        self.followsMerged = followsMerged
         self.tables = tables
         self.source = source
         self.session = session
@@ -216,6 +220,8 @@ final class DDLWorker {
             try ledger.unlock()
             return outcome
         }
+        let locked = try lockShared(request)
+        defer { for target in locked { try? tables.unlock(target, session.connection) } }
         var warning: String?
         for number in try numbersLeft(of: request) {
             warning = try perform(request, number) ?? warning
@@ -327,9 +333,14 @@ final class DDLWorker {
                 try session.connection.execute("COMMIT")
                 throw ReplicationError.othersAreCopied(table)
             }
-            let isTheirs = try shared.others.write(to: table, session.connection)
+            if followsMerged { try awaitDecided(table) }
+            // Rows of a new table come before the mark that has its shape, and behind what is told.
+            let isTheirs =
+                try shared.others.write(to: table, session.connection)
+                || followsMerged && isToldOfByOthers(table)
             try session.connection.execute("COMMIT")
             guard isTheirs else { continue }
+            if request.foundAlone.contains(table) { throw ReplicationError.othersHaveCome(table) }
             throw try refusal(
                 request, part, withoutSecrets(String(decoding: part.sql, as: UTF8.self)),
                 "\(table) holds rows of other sources, too: change it by hand when all of "

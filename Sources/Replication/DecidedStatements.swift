@@ -14,6 +14,7 @@ extension StatementHandler {
     func decide(
         _ query: QueryEvent, _ end: GroupEnd, timestamp: Int64, position: SourcePosition
     ) throws -> Decision {
+        catalog.foundAlone = []
         guard let decision = catalog.decision(about: end.identity),
             !applied.lowWater.contains(end.identity)
         else {

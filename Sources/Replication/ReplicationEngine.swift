@@ -167,8 +167,8 @@ public final class ReplicationEngine: Sendable {
         var start = try StreamStart.find(configuration, state, lowWater, events)
         let catalog = try makeCatalog(run, state)
         // Without statements that are followed, what was told once becomes wrong.
-        if catalog.followsMerged || catalog.hasToldOfMerged {
-            try await run.note(catalog.mergedTables(), areNew: true)
+        if catalog.followsMerged || !catalog.toldOfMerged.isEmpty {
+            try await run.note(catalog.mergedAtStart(), areNew: true)
         }
         let stream = try await events.reader(from: start.place)
         start.settle(on: stream.server, lowWater)
@@ -249,6 +249,7 @@ public final class ReplicationEngine: Sendable {
         var (loose, found): (Set<TableName>, Set<TableName>) = ([], [])
         var objectsFrom: SourcePosition?
         var abandoned: Set<TableName> = []
+        var told: [TableName: TableName] = [:]
         let stored = try objects.read(target)
         for object in stored {
             switch object.kind {
@@ -259,7 +260,11 @@ public final class ReplicationEngine: Sendable {
             case .found: found.insert(object.name)
             case .merged:
                 let table = try object.decoded(as: MergedTable.self)
-                if table.isGone { abandoned.insert(table.target) }
+                if table.isGone {
+                    abandoned.insert(table.target)
+                } else {
+                    told[object.name] = table.target
+                }
             case .objects: objectsFrom = try SourcePosition(encoded: object.definition)
             default: break
             }
@@ -283,17 +288,17 @@ public final class ReplicationEngine: Sendable {
         catalog.created = stored.created.filter { configuration.tables.selects($0) }
         catalog.followsMerged = configuration.followsMergedStatements
         catalog.abandonedTargets = abandoned
-        catalog.hasToldOfMerged = stored.contains { $0.kind == .merged }
+        catalog.toldOfMerged = told
         let mapping = configuration.tables
         let others = OtherSources(meta: configuration.meta, key: configuration.key) {
-            mapping.target(of: $0, source: $1)
+            mapping.places(of: $0, source: $1)
         }
-        let told = MergedTables(meta: configuration.meta, key: configuration.key)
+        let members = MergedTables(meta: configuration.meta, key: configuration.key)
         catalog.othersWrite = { [options = configuration.target, key = configuration.key] table in
             let connection = try Connection(options)
             // Rows of tables that they have dropped are there, too.
             return try others.write(to: table, connection)
-                || told.read(table, connection).contains { $0.source != key.source }
+                || members.read(table, connection).contains { $0.source != key.source }
         }
         catalog.isChangedOnSource = { [options = configuration.source] table, mark in
             do {

@@ -17,6 +17,12 @@ public enum ReplicationError: Error, Sendable, Hashable, CustomStringConvertible
     /// A statement of this source waits until the task's other sources are copied, whose rules may
     /// lead a table to the one that it changes. It is tried again.
     case othersAreCopied(TableName)
+    /// A statement of this source waits for something that another one is to do first. It is tried
+    /// again.
+    case othersAreAwaited(TableName, detail: String)
+    /// Another source has come to a table since it was decided what becomes of a statement that takes
+    /// its rows away. That is decided anew.
+    case othersHaveCome(TableName)
     /// An online schema change tool has put a table in another one's place, and what it did to it
     /// can't be done to that one on the target.
     case onlineChange(TableName, SourcePosition, detail: String)
@@ -52,6 +58,11 @@ public enum ReplicationError: Error, Sendable, Hashable, CustomStringConvertible
         case .othersAreCopied(let table):
             "a statement on \(table) waits until the other sources of the task are copied and followed, "
                 + "which may write there"
+        case .othersAreAwaited(let table, let detail):
+            "a statement on \(table) waits until \(detail)"
+        case .othersHaveCome(let table):
+            "a statement that empties, drops or replaces \(table) is looked at anew: another source "
+                + "of the task has come to it meanwhile"
         case .onlineChange(let table, let position, let detail):
             "\(table) at \(position): an online schema change has replaced it, and \(detail). "
                 + "Start over with --fresh, or say what it has done to the table (skein task ddl "

@@ -115,7 +115,7 @@ final class ReplicationRun: Sendable {
                 session: session, ledger: ledger, marks: marks,
                 tables: MergedTables(meta: configuration.meta, key: configuration.key),
                 source: configuration.key.source, times: progress.measures.ddl,
-                shared: sharedTables)
+                shared: sharedTables, followsMerged: configuration.followsMergedStatements)
             recovered.resolve(.success(try worker.recover(state)))
             try await worker.run(ddlMailbox)
         } onCancel: {
@@ -129,7 +129,7 @@ final class ReplicationRun: Sendable {
         return (
             mapping,
             OtherSources(meta: configuration.meta, key: configuration.key) {
-                mapping.target(of: $0, source: $1)
+                mapping.places(of: $0, source: $1)
             }
         )
     }

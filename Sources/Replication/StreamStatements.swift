@@ -141,6 +141,7 @@ extension StreamReader {
         case .run(var request, let ddl, let context):
             request.position = place.position
             request.isOpening = isOpening
+            request.foundAlone = catalog.foundAlone
             let isCompared = !request.isPartial
             let done: DDLOutcome
             if isOpening, opening.hasBegun(place.end.identity) {

@@ -95,10 +95,12 @@ final class TableCatalog {
     var changes: [ObjectChange] = []
     /// Whether statements on merged tables are followed.
     var followsMerged = false
-    /// Whether earlier runs have told others of tables that are merged.
-    var hasToldOfMerged = false
+    /// Where the tables go that earlier runs have told others of, those that are gone aside.
+    var toldOfMerged: [TableName: TableName] = [:]
     /// Tables of the target that keep rows of merged tables which are gone.
     var abandonedTargets: Set<TableName> = []
+    /// Targets of the current statement that were found to have no rows of others.
+    var foundAlone: Set<TableName> = []
     /// Tables that were taken over from a task that had not created them.
     var found: Set<TableName> = []
 

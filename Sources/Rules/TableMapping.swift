@@ -59,6 +59,9 @@ public struct TableMapping: Sendable {
     /// - Parameter others: their mappings, by the sources' names.
     public mutating func share(with others: [String: TableMapping]) { self.others = others }
 
+    /// Whether the task has another source of that name.
+    public func hasOther(_ source: String) -> Bool { others[source] != nil }
+
     /// Whether the task has other sources.
     public var hasOthers: Bool { !others.isEmpty }
 
@@ -138,10 +141,10 @@ public struct TableMapping: Sendable {
         return Array(out)
     }
 
-    /// Where a table of another source of the task goes; `nil` when that is not known.
-    public func target(of table: TableName, source: String) -> TableName? {
-        let places = Set(others[source]?.ways.compactMap { try? $0.target(of: table) } ?? [])
-        return places.count == 1 ? places.first : nil
+    /// Where a table of another source of the task may go: several places where only its server could
+    /// tell which; none where that is not known.
+    public func places(of table: TableName, source: String) -> Set<TableName> {
+        Set(others[source]?.ways.compactMap { try? $0.target(of: table) } ?? [])
     }
 
     private var ways: [TableMapping] { [self] + alternatives }

@@ -126,7 +126,7 @@ actor SchemaCopier {
 
     private func others(_ mapping: TableMapping) -> OtherSources {
         OtherSources(meta: configuration.meta, key: configuration.key) {
-            mapping.target(of: $0, source: $1)
+            mapping.places(of: $0, source: $1)
         }
     }
 

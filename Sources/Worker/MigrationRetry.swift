@@ -12,6 +12,7 @@ extension Migration {
         case let error as MySQLError where error.retry != .no: error.description
         case let error as SnapshotError where error.isRetryable: error.description
         case ReplicationError.changedDuringCopy, ReplicationError.othersAreCopied,
+            ReplicationError.othersAreAwaited, ReplicationError.othersHaveCome,
             StreamError.upstreamChanged, StreamError.takenBack,
             StreamError.behind:
             "\(error)"

@@ -69,8 +69,7 @@ extension Migration {
             let isWanted: Bool
             if owner.source != key.source {
                 // As this task would have it go: nothing else tells its sources' rows apart.
-                let place = mapping.target(of: table, source: owner.source)
-                isWanted = place.map { places.contains($0) } ?? false
+                isWanted = !mapping.places(of: table, source: owner.source).isDisjoint(with: places)
             } else if let place = try mappingOf(owner, source, target)?.target(of: table) {
                 // Where it goes counts: a task may follow the same table to another place. The
                 // source need not have it any more, and may have it again.

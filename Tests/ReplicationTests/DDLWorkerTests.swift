@@ -66,7 +66,7 @@ struct DDLWorkerTests {
             session: session, meta: rig.meta, key: rig.key, lane: Self.lane, token: rig.token(n))
         let shared = mapping.map { mapping in
             let others = OtherSources(meta: rig.meta, key: rig.key) {
-                mapping.target(of: $0, source: $1)
+                mapping.places(of: $0, source: $1)
             }
             return (mapping, others)
         }

@@ -63,11 +63,35 @@ struct MergedDecisionTests {
                 it.catalog.othersWrite = { _ in isWritten }
                 if case .run(let request, _, _) = try it.decide(sql) {
                     #expect(!isWritten && request.merged == nil, "\(sql)")
+                    // It is looked at once more when it runs.
+                    #expect(it.catalog.foundAlone.contains(TableName(schema: "shop", name: "a")))
                 } else {
                     #expect(isWritten && !it.catalog.warnings.isEmpty, "\(sql)")
                 }
             }
         }
+    }
+
+    @Test("what others were told of stays told until rules, or its own statement, take it away")
+    func told() throws {
+        let list = BlockAllowList(doSchemas: ["shop"])
+        let it = try StatementRig(
+            rules: SourceRules(tables: list),
+            others: ["s2": SourceRules(source: "s2", tables: list)])
+        // One that was made behind the mark, one that is not selected, and one that went elsewhere.
+        let new = TableName(schema: "shop", name: "new")
+        let outside = TableName(schema: "old", name: "t")
+        let moved = TableName(schema: "shop", name: "moved")
+        it.catalog.toldOfMerged = [
+            new: new, outside: outside, moved: TableName(schema: "all", name: "t"),
+        ]
+        it.catalog.followsMerged = true
+        let noted = try it.catalog.mergedAtStart()
+        #expect(noted.filter { $0.shape != nil }.map(\.name.name) == ["a", "b"])
+        #expect(noted.filter { $0.shape == nil }.map(\.name) == [outside, moved])
+        // Nobody follows statements any more: what was told becomes wrong.
+        it.catalog.followsMerged = false
+        #expect(try it.catalog.mergedAtStart().map(\.name) == [outside, moved, new])
     }
 
     @Test("what it means is told by all of them, and what only a person can decide is refused")

@@ -159,8 +159,15 @@ extension StatementHandlerTests {
         #expect(!mapping.mayBeShared(target: table("shop", "bee")))
         #expect(mapping.mayBeShared(target: table("shop", "a")))
         #expect(!mapping.mayBeShared(target: table("else", "a")))
-        #expect(mapping.target(of: table("shop", "bee"), source: "s2") == table("all", "t"))
-        #expect(mapping.target(of: table("shop", "a"), source: "s3") == nil)
+        #expect(mapping.places(of: table("shop", "bee"), source: "s2") == [table("all", "t")])
+        #expect(mapping.places(of: table("shop", "a"), source: "s3").isEmpty)
+        #expect(mapping.hasOther("s2") && !mapping.hasOther("s3"))
+        // Only its server could tell whether case counts.
+        mapping.share(with: ["s2": try TableMapping(ofOther: Self.toAll("b*", source: "s2"))])
+        #expect(
+            mapping.places(of: table("shop", "BEE"), source: "s2")
+                == [table("all", "t"), table("shop", "BEE")])
+        #expect(mapping.places(of: table("shop", "bee"), source: "s2") == [table("all", "t")])
     }
 
     private static let moved = SourceRules(

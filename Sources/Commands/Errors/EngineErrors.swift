@@ -137,7 +137,8 @@ extension OperatorError {
                 "apply.ddl", error,
                 do: "see what the target's tables are now; when they are what they were before "
                     + "the statement, or what it makes of them, start the same command again")
-        case .othersAreCopied: self.init("apply.waits", error, nil, .later)
+        case .othersAreCopied, .othersAreAwaited, .othersHaveCome:
+            self.init("apply.waits", error, nil, .later)
         case .lostTransaction: self.init("source.lost", error, do: Self.lostRemedy)
         case .otherTransactions(let position):
             self.init("source.lost", error, at: position, do: Self.lostRemedy)

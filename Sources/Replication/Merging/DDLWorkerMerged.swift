@@ -13,7 +13,7 @@ extension DDLWorker {
     /// Runs what a statement on a merged table means for the table of the target.
     func perform(_ request: DDLRequest, _ change: MergedChange) throws -> DDLOutcome {
         let connection = session.connection
-        while try !tables.lock(change.target, connection) { try Task.checkCancellation() }
+        try lock(change.target)
         defer { try? tables.unlock(change.target, connection) }
         try awaitOthers(change)
         let known = try tables.read(change.target, connection)
@@ -38,7 +38,7 @@ extension DDLWorker {
                     throw MergeConflict("rows come with it that others' may stand in the way of")
                 }
                 try ledger.complete(
-                    request.identity, [], with: try records(change, plan, known, there))
+                    request.identity, [], with: records(change, plan, there))
                 return try outcome(of: request, plan)
             }
             request.parts[0].sql = sql
@@ -54,9 +54,48 @@ extension DDLWorker {
         request.isSettled = true
         // Another source may change the table before a run that follows looks at it.
         request.isRepeatable = !others.isEmpty
-        request.completion = try records(change, plan, known, there)
+        request.completion = records(change, plan, there)
         _ = try perform(request, DDLPartNumber())
         return try outcome(of: request, plan)
+    }
+
+    // MARK: The lock
+
+    private func lock(_ target: TableName) throws {
+        while try !tables.lock(target, session.connection) { try Task.checkCancellation() }
+    }
+
+    /// Takes the locks of the tables that a statement changes as if they were its source's alone.
+    /// While it looks whether they are, and until it is recorded, nobody else gets there.
+    ///
+    /// - Returns: those to be given back.
+    func lockShared(_ request: DDLRequest) throws -> [TableName] {
+        guard followsMerged, let shared, !request.isSettled else { return [] }
+        // In an order that all of them have.
+        let targets = Set(request.parts.flatMap(\.tables)).sorted()
+            .filter { shared.mapping.mayBeShared(target: $0) }
+        for target in targets { try lock(target) }
+        return targets
+    }
+
+    /// A source that was killed in a statement on a table sees by the table whether it has run: as
+    /// long as it has not looked, nobody else changes it.
+    func awaitDecided(_ target: TableName) throws {
+        guard let shared,
+            // One that the task does not have any more never looks.
+            let other = try ledger.undecidedSources(of: target)
+                .first(where: { shared.mapping.hasOther($0) })
+        else { return }
+        throw ReplicationError.othersAreAwaited(
+            target,
+            detail: "source \(other), which was ended in a statement on it, runs again and sees "
+                + "whether that has run")
+    }
+
+    /// Whether another source has told of a table that goes to this one of the target, or of one
+    /// that did: its rows are there.
+    func isToldOfByOthers(_ target: TableName) throws -> Bool {
+        try tables.read(target, session.connection).contains { $0.source != source }
     }
 
     private func outcome(
@@ -72,14 +111,27 @@ extension DDLWorker {
         guard let shared, shared.mapping.mayBeShared(target: change.target) else { return }
         let connection = session.connection
         defer { _ = try? connection.execute("COMMIT") }
-        guard try !shared.others.copy(connection),
-            let followed = try shared.others.followed(to: change.target, connection)
-        else { throw ReplicationError.othersAreCopied(change.target) }
-        let told = try tables.read(change.target, connection)
-        let areTold = followed.allSatisfy { other in
-            told.contains { $0.source == other.source && $0.name == other.name }
+        try awaitDecided(change.target)
+        guard try !shared.others.copy(connection) else {
+            throw ReplicationError.othersAreCopied(change.target)
         }
-        if !areTold { throw ReplicationError.othersAreCopied(change.target) }
+        let told = try tables.readAll(connection)
+        for other in try shared.others.followed(to: change.target, connection) {
+            // What a source tells is where its table goes.
+            let isTold = told.contains {
+                $0.source == other.source && $0.name == other.name
+                    && (other.places.isEmpty || other.places.contains($0.table.target))
+            }
+            guard !isTold else { continue }
+            let name = "table \(other.name) of source \(other.source)"
+            throw ReplicationError.othersAreAwaited(
+                change.target,
+                detail: other.places == [change.target]
+                    ? "that source has told what \(name) is, which it does when it runs"
+                    : "it is known whether \(name) goes there: the rules don't tell that of names that "
+                        + "differ from theirs in case alone (write them as the source does), or of a "
+                        + "source that the task does not have")
+        }
     }
 
     private func plan(
@@ -158,25 +210,35 @@ extension DDLWorker {
 
     /// What is told of the tables when the statement has run.
     private func records(
-        _ change: MergedChange, _ plan: MergedAlter.Plan, _ known: [MergedTables.Member],
-        _ there: MergedTarget?
-    ) throws -> [String] {
-        let mine = MergedTable(
-            target: change.target, shape: change.after, dropped: plan.dropped)
-        var out = [
-            try tables.storeStatement(
-                .init(source: source, name: change.table, table: mine))
-        ]
-        // A column that the target gets now is none that others have left there.
-        guard case .alter(let alter) = change.kind else { return out }
-        let new = MergedAlter.columns(newBy: alter, on: there)
-        guard !new.isEmpty else { return out }
-        for var other in known where !new.isDisjoint(with: other.table.dropped) {
-            if other.source == source, other.name == change.table { continue }
-            other.table.dropped.removeAll { new.contains($0) }
-            out.append(try tables.storeStatement(other))
+        _ change: MergedChange, _ plan: MergedAlter.Plan, _ there: MergedTarget?
+    ) -> @Sendable (Connection) throws -> [String] {
+        let mine = MergedTables.Member(
+            source: source, name: change.table,
+            table: MergedTable(target: change.target, shape: change.after, dropped: plan.dropped))
+        // What the target lacks, or loses now, is nothing that others have left there; and one that it
+        // gets now is another one. Run again behind a crash, it says the same.
+        var kept = Set(there?.shape.columns.map { $0.name.lowercased() } ?? [])
+        if case .alter(let alter) = change.kind {
+            for case .action(let i) in plan.clauses {
+                if case .dropColumn(let name, _) = alter.actions[i] {
+                    kept.remove(name.lowercased())
+                }
+            }
         }
-        return out
+        return { [tables, kept] connection in
+            var out = [try tables.storeStatement(mine)]
+            for other in try tables.read(change.target, connection)
+            where !kept.isSuperset(of: other.table.dropped) {
+                if other.source == mine.source, other.name == mine.name { continue }
+                // The statement may have taken hours, and its source may tell something else of it.
+                guard var now = try tables.readLocked(other, connection),
+                    now.table.target == change.target
+                else { continue }
+                now.table.dropped.removeAll { !kept.contains($0) }
+                out.append(try tables.storeStatement(now))
+            }
+            return out
+        }
     }
 
     /// The table of the target, as far as it matters; `nil` where it is not there.
@@ -205,10 +267,18 @@ extension DDLWorker {
 
     /// Records what tables are that are merged with others.
     ///
-    /// - Parameter areNew: only what nothing is recorded of; and what is not merged any more goes.
+    /// - Parameter areNew: only what nothing is recorded of, and what goes.
     func note(_ noted: [NotedTable], areNew: Bool) throws {
-        let own = try tables.readOwn(session.connection)
-        try session.connection.execute("COMMIT")
+        guard !noted.isEmpty else { return }
+        // Others may write what is told of them here, too.
+        try ledger.write { connection in
+            try statements(noting: noted, areNew: areNew, tables.readOwnLocked(connection))
+        }
+    }
+
+    private func statements(
+        noting noted: [NotedTable], areNew: Bool, _ own: [MergedTables.Member]
+    ) throws -> [String] {
         let known = Dictionary(uniqueKeysWithValues: own.map { ($0.name, $0.table) })
         var statements: [String] = []
         func store(_ name: TableName, _ table: MergedTable) throws {
@@ -232,16 +302,15 @@ extension DDLWorker {
             var now = MergedTable(target: table.target, shape: shape)
             if let before, !before.isGone, before.target == table.target {
                 let names = before.dropped + before.shape.columns.map { $0.name.lowercased() }
-                now.dropped = Set(names).filter { shape.columnIndex($0) == nil }.sorted()
+                let gone = Set(names).filter { shape.columnIndex($0) == nil }.sorted()
+                if !gone.isEmpty {
+                    // The statement may have taken it from the target, too, and been killed then.
+                    let there = try SchemaReader(session.connection).shape(of: table.target)
+                    now.dropped = gone.filter { there?.columnIndex($0) != nil }
+                }
             }
             try store(table.name, now)
         }
-        if areNew {
-            let names = Set(noted.map(\.name))
-            for member in own where !names.contains(member.name) && !member.table.isGone {
-                statements.append(tables.removeStatement(member.name))
-            }
-        }
-        try ledger.write(statements)
+        return statements
     }
 }

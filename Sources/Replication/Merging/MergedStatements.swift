@@ -149,11 +149,15 @@ extension TableCatalog {
             || abandonedTargets.contains(target)
     }
 
-    /// Whether rows of other tables are where a table's are.
+    /// Whether rows of other tables are where a table's are. That there are none is looked at again
+    /// when the statement runs.
     func hasOthersRows(_ table: TableName) throws -> Bool {
         guard try sharesItsTarget(table) else { return false }
         let target = try target(of: table)
-        return try isMerged(table) || abandonedTargets.contains(target) || othersWrite(target)
+        let hasOthers =
+            try isMerged(table) || abandonedTargets.contains(target) || othersWrite(target)
+        if !hasOthers { foundAlone.insert(target) }
+        return hasOthers
     }
 
     /// Other tables of the source whose rows go to a table of the target.
@@ -171,12 +175,36 @@ extension TableCatalog {
         return try state.tables.sorted { $0.key < $1.key }.compactMap { name, shape in
             guard mapping.selects(name) else { return nil }
             let target = try target(of: name)
-            guard
-                merged.contains(target) || abandonedTargets.contains(target)
-                    || mapping.mayBeShared(target: target)
-            else { return nil }
+            guard mayHoldOthers(target) else { return nil }
             return NotedTable(name: name, target: target, shape: shape)
         }
+    }
+
+    /// What is to be told when a run begins: the merged tables, and those that others were told of
+    /// and that the rules of today lead elsewhere, or merge with none.
+    ///
+    /// That a table is not there says nothing: it may have been made behind the mark, and have rows
+    /// on the target already. What the source has dropped goes when that statement comes again, which
+    /// no mark is above before it is told.
+    func mergedAtStart() throws -> [NotedTable] {
+        let now = try mergedTables()
+        let names = Set(now.map(\.name))
+        let parted = toldOfMerged.filter { name, target in
+            guard !names.contains(name) else { return false }
+            return !followsMerged || !mapping.selects(name)
+                || (try? self.target(of: name)) != target || !mayHoldOthers(target)
+        }
+        return now
+            + parted.sorted { $0.key < $1.key }.map {
+                NotedTable(name: $0.key, target: $0.value, shape: nil)
+            }
+    }
+
+    /// Whether rows of several tables may be in a table of the target, as far as the rules and the
+    /// source's own tables tell.
+    private func mayHoldOthers(_ target: TableName) -> Bool {
+        merged.contains(target) || abandonedTargets.contains(target)
+            || mapping.mayBeShared(target: target)
     }
 
     /// Those of the tables that a statement has changed.
