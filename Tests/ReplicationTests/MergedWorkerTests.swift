@@ -135,7 +135,7 @@ extension DDLWorkerTests {
         let theirs = try Connection(rig.options)
         try #require(try members.lock(target, theirs))
         let other = try worker(rig, of: "other")
-        let waiting = Task { try await truncate(rig) }
+        let waiting = Task { try await withThread("ddl") { try await truncate(rig) } }
         _ = try await isRunning(rig, "SELECT GET_LOCK(''skein:merged:%")
         try other.note([table(rig, "o_1", schema: "theirs")], areNew: false)
         try members.unlock(target, theirs)
@@ -150,11 +150,11 @@ extension DDLWorkerTests {
         let reader = try Connection(rig.options)
         try reader.execute("START TRANSACTION")
         _ = try reader.rows("SELECT id FROM \(target.quoted)")
-        let running = Task { try await truncate(rig) }
+        async let running: Void = withThread("ddl") { try await truncate(rig) }
         #expect(try await isRunning(rig, "TRUNCATE TABLE a"))
         #expect(try !members.lock(target, theirs))
         try reader.execute("COMMIT")
-        try await running.value
+        try await running
         #expect(try rows(rig) == "0\n")
         #expect(try members.lock(target, theirs))
     }
@@ -246,7 +246,7 @@ extension DDLWorkerTests {
         try reader.execute("START TRANSACTION")
         _ = try reader.rows("SELECT id FROM \(target(rig).quoted)")
         let sql = "ALTER TABLE a ADD COLUMN more INT"
-        let running = Task {
+        async let running: Void = withThread("ddl") {
             try await change(
                 rig, of: rig.key.source, sql, from: table(rig, "o_1", schema: "mine"),
                 to: table(rig, "o_1", schema: "mine", plus: ["more"]))
@@ -256,7 +256,7 @@ extension DDLWorkerTests {
         try other.note(
             [NotedTable(name: theirs.name, target: theirs.target, shape: nil)], areNew: false)
         try reader.execute("COMMIT")
-        try await running.value
+        try await running
         #expect(try told(rig).map(\.name.schema) == ["mine"])
     }
 
