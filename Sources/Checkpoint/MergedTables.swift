@@ -12,6 +12,8 @@ public struct MergedTable: Sendable, Hashable, Codable {
     public var dropped: [String]
     /// Whether the source has dropped it; its rows stay where they are.
     public var isGone: Bool
+    /// How its statements have told that columns are computed, by lower-case names.
+    public var expressions: [String: String] = [:]
 
     /// Makes one.
     public init(
@@ -21,6 +23,16 @@ public struct MergedTable: Sendable, Hashable, Codable {
         self.shape = shape
         self.dropped = dropped
         self.isGone = isGone
+    }
+
+    /// Reads one; earlier versions of Skein have not kept all of it.
+    public init(from decoder: any Decoder) throws {
+        let values = try decoder.container(keyedBy: CodingKeys.self)
+        target = try values.decode(TableName.self, forKey: .target)
+        shape = try values.decode(TableShape.self, forKey: .shape)
+        dropped = try values.decode([String].self, forKey: .dropped)
+        isGone = try values.decode(Bool.self, forKey: .isGone)
+        expressions = try values.decodeIfPresent([String: String].self, forKey: .expressions) ?? [:]
     }
 }
 

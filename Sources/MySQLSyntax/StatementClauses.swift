@@ -2,7 +2,7 @@
 public enum AlterClause: Sendable, Hashable {
     /// An action of the statement, as it is written there, by its number.
     case action(Int)
-    /// The action, which adds a column, with a default value for it.
+    /// The action, which adds a column or gives it another type, with a default value for it.
     case actionWithDefault(Int, literal: String)
     /// An action that the statement does not have.
     case text(String)
@@ -67,23 +67,34 @@ extension Statement {
         return out
     }
 
-    /// Where what a new column is ends, and where it goes begins: FIRST, or AFTER and a name.
+    /// Where what a column is ends, and where it goes begins: FIRST, or AFTER and a name. A list of one
+    /// column ends with a parenthesis.
     private func endOfAttributes(_ action: Int, _ context: SyntaxContext) -> Int {
         let range = actionRanges[action]
-        guard case .alterTable(let alter) = ddl,
-            case .addColumn(_, let place, _) = alter.actions[action]
-        else { return range.upperBound }
+        guard case .alterTable(let alter) = ddl else { return range.upperBound }
         let words: Int
-        switch place {
-        case .unchanged: return range.upperBound
-        case .first: words = 1
-        case .after: words = 2
+        switch alter.actions[action] {
+        case .addColumn(_, let place, _), .modifyColumn(_, let place, _),
+            .changeColumn(_, _, let place, _):
+            switch place {
+            case .unchanged: words = 0
+            case .first: words = 1
+            case .after: words = 2
+            }
+        default: return range.upperBound
         }
         let tokens = Lexer.tokens(source, context: context).filter {
             $0.range.lowerBound >= range.lowerBound && $0.range.upperBound <= range.upperBound
                 && !$0.range.isEmpty
         }
         guard tokens.count > words else { return range.upperBound }
-        return tokens[tokens.count - words].range.lowerBound
+        if words == 0 {
+            let before: Set<Keyword> = [.add, .column, .if, .not, .exists]
+            let first = tokens.first { !before.contains($0.keyword) }
+            guard let first, source[first.range] == [UInt8(ascii: "(")] else {
+                return range.upperBound
+            }
+        }
+        return tokens[tokens.count - max(words, 1)].range.lowerBound
     }
 }

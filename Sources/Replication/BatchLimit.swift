@@ -44,6 +44,9 @@ struct BatchLimit: Sendable {
         (added, conflicting) = (0, 0)
         if rest > 0 {
             rest -= 1
+        } else if lanes < 2 {
+            // Nothing runs beside it that smaller batches would be in the way of less.
+            value = most
         } else if share * 2 > Self.span {
             value = max(min(Self.least, most), value / 2)
         } else if share * 8 < Self.span {

@@ -52,6 +52,8 @@ final class DDLWorker {
     private var knownMark: UInt64 = 0
     /// A statement of which an earlier run has run the parts before this one.
     private var begun: (identity: TransactionIdentity, part: DDLPartNumber)?
+    /// A statement on a merged table that an earlier run was ended in: it may have run, or not.
+    private(set) var repeated: TransactionIdentity?
 
     /// - Parameters:
     ///   - times: how long statements take.
@@ -142,6 +144,7 @@ final class DDLWorker {
             begun = (intent.identity, intent.part)
             return DDLRecovery()
         }
+        if intent.isRepeatable { repeated = intent.identity }
         guard try !intent.isRepeatable && hasRun(intent) else {
             try forget(intent.part, of: intent.identity)
             if intent.part.index > 0 { begun = (intent.identity, intent.part) }

@@ -12,9 +12,14 @@ extension ColumnShape {
 
     private func holdsTexts(of other: ColumnShape) -> Bool {
         guard let theirs = other.charset, let ours = charset else { return true }
-        if Self.plain(ours) == Self.plain(theirs) { return true }
-        switch Self.plain(ours) {
-        case "utf8mb4": return ["utf8mb3", "ascii"].contains(Self.plain(theirs))
+        return Self.charset(ours, holds: theirs)
+    }
+
+    /// Whether every text of another character set is the same bytes in this one.
+    static func charset(_ ours: String, holds theirs: String) -> Bool {
+        if plain(ours) == plain(theirs) { return true }
+        switch plain(ours) {
+        case "utf8mb4": return ["utf8mb3", "ascii"].contains(plain(theirs))
         case "utf8mb3": return theirs == "ascii"
         default: return false
         }

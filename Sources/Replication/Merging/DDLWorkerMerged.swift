@@ -17,28 +17,31 @@ extension DDLWorker {
         defer { try? tables.unlock(change.target, connection) }
         try awaitOthers(change)
         let known = try tables.read(change.target, connection)
-        let there = try mergedTarget(change)
-        try connection.execute("COMMIT")
         let mine = known.first { $0.source == source && $0.name == change.table }?.table
-        let before = change.before.map {
-            MergedTable(target: change.target, shape: $0, dropped: mine?.dropped ?? [])
+        func now(_ shape: TableShape, _ told: MergedTable?) -> MergedTable {
+            var table = told ?? MergedTable(target: change.target, shape: shape)
+            table.shape = shape
+            return table
         }
+        let before = change.before.map { now($0, mine) }
         var others = known.filter { $0.source != source && !$0.table.isGone }.map(\.table)
         others += change.own.map { name, shape in
-            let told = known.first { $0.source == source && $0.name == name }
-            return MergedTable(
-                target: change.target, shape: shape, dropped: told?.table.dropped ?? [])
+            now(shape, known.first { $0.source == source && $0.name == name }?.table)
         }
         let plan: MergedAlter.Plan
+        let there: MergedTarget?
         var request = request
         do {
-            plan = try self.plan(change, before, others, there)
+            there = try mergedTarget(change)
+            try connection.execute("COMMIT")
+            plan = try self.plan(
+                change, before, others, there, isRepeated: request.identity == repeated)
             guard let sql = try text(plan, change) else {
                 guard !request.isOpening else {
                     throw MergeConflict("rows come with it that others' may stand in the way of")
                 }
                 try ledger.complete(
-                    request.identity, [], with: records(change, plan, there))
+                    request.identity, [], with: records(change, plan, there, mine))
                 return try outcome(of: request, plan)
             }
             request.parts[0].sql = sql
@@ -54,7 +57,7 @@ extension DDLWorker {
         request.isSettled = true
         // Another source may change the table before a run that follows looks at it.
         request.isRepeatable = !others.isEmpty
-        request.completion = records(change, plan, there)
+        request.completion = records(change, plan, there, mine)
         _ = try perform(request, DDLPartNumber())
         return try outcome(of: request, plan)
     }
@@ -136,7 +139,7 @@ extension DDLWorker {
 
     private func plan(
         _ change: MergedChange, _ before: MergedTable?, _ others: [MergedTable],
-        _ there: MergedTarget?
+        _ there: MergedTarget?, isRepeated: Bool
     ) throws(MergeConflict) -> MergedAlter.Plan {
         let whole = MergedAlter.Plan(clauses: [.action(0)], isWhole: true)
         guard let there else {
@@ -144,36 +147,55 @@ extension DDLWorker {
             if case .create = change.kind { return whole }
             throw MergeConflict("the target does not have it")
         }
+        // Servers of one family keep JSON as a text: there it is none of its own.
+        let isText =
+            session.connection.family == .mariadb
+            || session.connection.family != change.context.family
+        func plain(_ shape: TableShape) -> TableShape { isText ? shape.withJSONAsText : shape }
+        func plain(_ table: MergedTable) -> MergedTable {
+            var table = table
+            table.shape = plain(table.shape)
+            return table
+        }
+        var target = there
+        target.shape = plain(there.shape)
+        let after = plain(change.after)
         switch change.kind {
         case .create:
-            try requireHeld(change.after, there)
+            try requireHeld(change, after, target, others.map(plain))
             return MergedAlter.Plan()
         case .alter(let alter), .key(let alter):
             guard let before else { throw MergeConflict("what it was before is not known") }
             return try MergedAlter(
-                mine: before, after: change.after, others: others, target: there
+                mine: plain(before), after: after, others: others.map(plain), target: target,
+                isRepeated: isRepeated
             ).plan(alter)
         }
     }
 
     /// A new table's rows go where others' are already.
     private func requireHeld(
-        _ shape: TableShape, _ there: MergedTarget
+        _ change: MergedChange, _ shape: TableShape, _ there: MergedTarget,
+        _ others: [MergedTable]
     ) throws(MergeConflict) {
         for column in shape.columns {
             guard let place = there.column(column.name), place.holds(column) else {
                 throw MergeConflict("the target has no such column \(column.name)")
             }
+            guard column.generation != nil else { continue }
+            let expression = change.expressions[column.name.lowercased()]
+            guard isSameExpression(column.name, expression, there, others) else {
+                throw MergeConflict(
+                    "the target computes column \(column.name), perhaps in another way")
+            }
         }
         for column in there.shape.columns where shape.columnIndex(column.name) == nil {
-            let name = column.name.lowercased()
-            let isFilled =
-                column.isNullable || column.generation != nil || column.isAutoIncrement
-                || there.defaults[name] != nil || there.filled.contains { $0.lowercased() == name }
-            guard isFilled else {
+            guard there.givesValue(in: column) else {
                 throw MergeConflict("it lacks column \(column.name), which has no default there")
             }
         }
+        try MergedAlter.requireUnique(shape, in: there)
+        try there.requireSameColumns([shape] + others.map(\.shape))
     }
 
     /// What runs; `nil` where nothing does.
@@ -182,8 +204,14 @@ extension DDLWorker {
     ) throws(MergeConflict) -> [UInt8]? {
         guard !plan.clauses.isEmpty else { return nil }
         if plan.isWhole { return change.statement.source }
-        // Of a statement that is one action, it is all or nothing.
-        guard case .alter(let alter) = change.kind else { return change.statement.source }
+        // Of a statement that is one action, it is all or nothing, or the same with another name.
+        guard case .alter(let alter) = change.kind else {
+            guard case .text(let text)? = plan.clauses.first else {
+                return change.statement.source
+            }
+            try requireASCII(text, change)
+            return Array("ALTER TABLE \(change.target.quoted) \(text)".utf8)
+        }
         guard change.statement.hasSeparableActions else {
             throw MergeConflict("a part of it is to run that can't be told from the rest")
         }
@@ -200,21 +228,28 @@ extension DDLWorker {
             guard alter.actions.indices.count(where: { statement.clause(of: $0) == clause }) == 1
             else { throw MergeConflict("a column of a list needs a default: add it by itself") }
         }
-        for case .text(let text) in plan.clauses where change.context.encoding != .utf8 {
-            guard text.utf8.allSatisfy({ $0 < 0x80 }) else {
-                throw MergeConflict("it was sent in another character set than UTF-8")
-            }
-        }
+        for case .text(let text) in plan.clauses { try requireASCII(text, change) }
         return statement.text(of: plan.clauses, context: change.context)
+    }
+
+    /// Text of one's own stands beside what was sent in another character set.
+    private func requireASCII(_ text: String, _ change: MergedChange) throws(MergeConflict) {
+        guard change.context.encoding == .utf8 || text.utf8.allSatisfy({ $0 < 0x80 }) else {
+            throw MergeConflict("it was sent in another character set than UTF-8")
+        }
     }
 
     /// What is told of the tables when the statement has run.
     private func records(
-        _ change: MergedChange, _ plan: MergedAlter.Plan, _ there: MergedTarget?
+        _ change: MergedChange, _ plan: MergedAlter.Plan, _ there: MergedTarget?,
+        _ known: MergedTable?
     ) -> @Sendable (Connection) throws -> [String] {
-        let mine = MergedTables.Member(
-            source: source, name: change.table,
-            table: MergedTable(target: change.target, shape: change.after, dropped: plan.dropped))
+        var table = MergedTable(
+            target: change.target, shape: change.after, dropped: plan.dropped)
+        table.expressions = (known?.expressions ?? [:])
+            .merging(change.expressions) { _, new in new }
+            .filter { change.after.columnIndex($0.key) != nil }
+        let mine = MergedTables.Member(source: source, name: change.table, table: table)
         // What the target lacks, or loses now, is nothing that others have left there; and one that it
         // gets now is another one. Run again behind a crash, it says the same.
         var kept = Set(there?.shape.columns.map { $0.name.lowercased() } ?? [])
@@ -242,27 +277,31 @@ extension DDLWorker {
     }
 
     /// The table of the target, as far as it matters; `nil` where it is not there.
+    ///
+    /// - Throws: `MySQLError`, ``MergeConflict``.
     private func mergedTarget(_ change: MergedChange) throws -> MergedTarget? {
         let connection = session.connection
         let target = change.target
         guard let shape = try SchemaReader(connection).shapes(of: [target])[target] else {
             return nil
         }
-        var out = MergedTarget(shape: shape, filled: change.filled)
-        let place =
-            "WHERE TABLE_SCHEMA=\(utf8Literal(target.schema)) "
-            + "AND TABLE_NAME=\(utf8Literal(target.name))"
-        let columns = try connection.rows(
-            "SELECT COLUMN_NAME, COLUMN_DEFAULT FROM information_schema.COLUMNS \(place)")
-        for row in columns {
-            if let name = row[0], let value = row[1] { out.defaults[name.lowercased()] = value }
+        // Only there each default value and expression is as a statement would have it.
+        let text = try connection.rows("SHOW CREATE TABLE \(target.quoted)").first?[1] ?? ""
+        let context = SyntaxContext(
+            version: connection.serverVersion, defaultSchema: target.schema)
+        guard case .createTable(let create)? = try? parseStatement(text, context: context).ddl
+        else {
+            throw MergeConflict("what the target says that its table is, is not understood")
         }
-        out.checks = Set(
-            try connection.rows(
-                "SELECT CONSTRAINT_NAME FROM information_schema.TABLE_CONSTRAINTS \(place) "
-                    + "AND CONSTRAINT_TYPE='CHECK'"
-            ).compactMap(\.[0]))
-        return out
+        let checks = try connection.rows(
+            """
+            SELECT CONSTRAINT_NAME FROM information_schema.TABLE_CONSTRAINTS \
+            WHERE TABLE_SCHEMA=\(utf8Literal(target.schema)) \
+            AND TABLE_NAME=\(utf8Literal(target.name)) AND CONSTRAINT_TYPE='CHECK'
+            """
+        ).compactMap(\.[0])
+        return MergedTarget(
+            shape: shape, definitions: create.columns, checks: Set(checks), filled: change.filled)
     }
 
     /// Records what tables are that are merged with others.
@@ -301,6 +340,7 @@ extension DDLWorker {
             if areNew, let before, !before.isGone, before.target == table.target { continue }
             var now = MergedTable(target: table.target, shape: shape)
             if let before, !before.isGone, before.target == table.target {
+                now.expressions = before.expressions.filter { shape.columnIndex($0.key) != nil }
                 let names = before.dropped + before.shape.columns.map { $0.name.lowercased() }
                 let gone = Set(names).filter { shape.columnIndex($0) == nil }.sorted()
                 if !gone.isEmpty {

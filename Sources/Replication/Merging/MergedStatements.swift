@@ -31,6 +31,32 @@ struct MergedChange: Sendable {
     let own: [TableName: TableShape]
     /// Columns that routes fill.
     let filled: [String]
+
+    /// How columns are computed that it is about, by lower-case names.
+    var expressions: [String: String] {
+        let definitions: [ColumnDefinition] =
+            switch statement.ddl {
+            case .createTable(let create): create.columns
+            case .alterTable(let alter): alter.actions.compactMap(\.definition)
+            default: []
+            }
+        return Dictionary(
+            definitions.compactMap { column in
+                column.expression.map { (column.name.lowercased(), $0) }
+            }, uniquingKeysWith: { _, new in new })
+    }
+}
+
+extension AlterAction {
+    /// What it says of a column.
+    fileprivate var definition: ColumnDefinition? {
+        switch self {
+        case .addColumn(let column, _, _), .modifyColumn(let column, _, _),
+            .changeColumn(_, let column, _, _):
+            column
+        default: nil
+        }
+    }
 }
 
 /// What a table of the source is now that is merged with others.
@@ -64,6 +90,8 @@ extension StatementHandler {
         switch ddl {
         case .truncateTable(let truncate):
             try refuseFailed(event)
+            // It has run, and what others have put there since stays anyway.
+            if applied.contains(event.end.identity) { return .filtered([ddl], event.context) }
             let going = try tablesWithoutOthers([truncate.table], event)
             return going.isEmpty ? .filtered([ddl], event.context) : nil
         case .createTable(let create):
