@@ -120,6 +120,10 @@ extension MigrationTests {
             "ADD COLUMN c VARCHAR(5) DEFAULT 'q'", "MODIFY v VARCHAR(60)", "DROP KEY w",
             "DROP COLUMN w", "ADD COLUMN x DECIMAL(8,2) NOT NULL DEFAULT 1.5, DROP KEY n",
             "MODIFY c VARCHAR(9) DEFAULT 'q'", "MODIFY v VARCHAR(40)",
+            "ADD COLUMN k INT NOT NULL DEFAULT 5, ADD COLUMN f BIT(1) NOT NULL DEFAULT 0, "
+                + "ADD COLUMN d DATETIME NOT NULL DEFAULT '2020-01-01', "
+                + "ADD COLUMN g INT AS (k + 1)",
+            "ALTER COLUMN k DROP DEFAULT, ADD UNIQUE KEY u (k, id)", "DROP KEY u, ADD KEY u (k)",
         ]
 
         @Test(
@@ -145,8 +149,9 @@ extension MigrationTests {
                         let table = "\(schema)_\(name).o_\(part)"
                         let w = places[j] < 5 ? ", w=\(id)" : ""
                         let n = places[j] > 0 ? ", n=\(id)" : ""
+                        let k = places[j] > 9 ? ", k=\(id)" : ""
                         try trial.source.sql(
-                            "INSERT INTO \(table) SET id=\(id), v='\(id)'\(w)\(n); "
+                            "INSERT INTO \(table) SET id=\(id), v='\(id)'\(w)\(n)\(k); "
                                 + "UPDATE \(table) SET v='new' WHERE id=\(id - 4)")
                     }
                     steps += 1
@@ -156,20 +161,27 @@ extension MigrationTests {
                     }
                 }
                 try await Self.applied(trial, cluster, 1)
-                try Self.expectEqual(trial, "id, n, v, c, x", Self.all)
+                try Self.expectEqual(trial, "id, n, v, c, x, k, f + 0, d, g", Self.all)
                 let columns = Self.there(
                     trial,
                     "SELECT GROUP_CONCAT(column_name, ' ', column_type ORDER BY 1) "
                         + "FROM information_schema.columns "
                         + "WHERE table_schema='\(schema)_all' AND table_name='orders'")
                 #expect(
-                    columns == "c varchar(9),id int(11),n int(11),origin varchar(10),"
+                    columns == "c varchar(9),d datetime,f bit(1),g int(11),id int(11),k int(11),"
+                        + "n int(11),origin varchar(10),"
                         + "part varchar(10),v varchar(40),x decimal(8,2)\n")
                 #expect(
-                    Self.there(trial, "SHOW KEYS FROM orders WHERE Key_name<>'PRIMARY'") == "")
+                    Self.there(
+                        trial,
+                        "SELECT GROUP_CONCAT(index_name, ' ', column_name) "
+                            + "FROM information_schema.statistics WHERE table_schema='\(schema)_all' "
+                            + "AND table_name='orders' AND index_name<>'PRIMARY'") == "u k\n")
                 // Its default was for those that did not have it yet.
                 let definition = Self.there(trial, "SHOW CREATE TABLE orders")
-                #expect(definition.contains("`n` int(11) NOT NULL,"), "\(definition)")
+                for column in ["n", "k"] {
+                    #expect(definition.contains("`\(column)` int(11) NOT NULL,"), "\(definition)")
+                }
                 var outcome: SkeinProcess.Outcome?
                 try await cluster.eventually("a comparison") {
                     let ended = try await SkeinProcess([

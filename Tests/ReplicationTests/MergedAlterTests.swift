@@ -518,6 +518,19 @@ struct MergedAlterTests {
         #expect(it.last == "DROP KEY k" && it.run.count == 2)
     }
 
+    @Test("a unique key is no key of rows that filled columns tell apart")
+    func filledKeys() throws {
+        var it = try Model(["a", "b"], "id INT, v INT, r INT, PRIMARY KEY (id, r)", filled: ["r"])
+        for name in ["a", "b"] {
+            it.members[name]?.shape.columns.removeLast()
+            it.members[name]?.shape.keys[0].parts.removeLast()
+        }
+        for name in ["a", "b"] { try it.alter(name, "ADD UNIQUE KEY u (v), ADD KEY w (v)") }
+        #expect(it.run.count == 1 && it.last == "ADD KEY w (v)")
+        for name in ["a", "b"] { try it.alter(name, "DROP KEY u") }
+        #expect(it.run.count == 1)
+    }
+
     @Test("a table that comes has the keys that the target forbids rows by")
     func comers() throws {
         let it = try Model(

@@ -12,7 +12,7 @@ import Testing
 // What workers of several sources do to one table, and tell each other of it.
 extension DDLWorkerTests {
     /// The table `a`, to which both sources lead theirs.
-    private func target(_ rig: TargetRig) -> TableName { TableName(schema: rig.schema, name: "a") }
+    func target(_ rig: TargetRig) -> TableName { TableName(schema: rig.schema, name: "a") }
 
     /// What is told of the tables that go there.
     private func told(_ rig: TargetRig) throws -> [MergedTables.Member] {
@@ -160,16 +160,24 @@ extension DDLWorkerTests {
     }
 
     /// Has a source do something to a table of its own that goes to `a`.
-    private func change(
+    ///
+    /// - Parameter version: of its server, where that is another one than the target's.
+    func change(
         _ rig: TargetRig, of source: String, _ sql: String, from before: NotedTable? = nil,
-        to after: NotedTable
+        to after: NotedTable, version: ServerVersion? = nil
     ) async throws {
         let worker = try worker(rig, of: source)
         let context = SyntaxContext(
-            version: worker.session.connection.serverVersion, defaultSchema: rig.schema)
+            version: version ?? worker.session.connection.serverVersion, defaultSchema: rig.schema)
         let statement = try parseStatement(sql, context: context)
         let kind: MergedChange.Kind =
-            if case .alterTable(let alter)? = statement.ddl { .alter(alter) } else { .create }
+            switch statement.ddl {
+            case .alterTable(let alter)?: .alter(alter)
+            case .dropIndex(let drop)?:
+                .key(
+                    AlterTable(table: drop.table, actions: [.dropKey(drop.name, ifExists: false)]))
+            default: .create
+            }
         let target = target(rig)
         var request = DDLRequest(
             identity: TargetRig.identity(7), sql: Array(sql.utf8), defaultSchema: rig.schema,

@@ -17,6 +17,17 @@ extension MergedAlter {
         if definition.kind == .primary, target.key("PRIMARY") != nil {
             throw MergeConflict("the target has another primary key")
         }
+        // By columns that routes fill, rows of several tables may be the same in all others.
+        let isFilled = target.shape.keys.contains { own in
+            own.isUnique && own.parts.contains { $0.column.map(target.isFilled) == true }
+        }
+        if isUnique, isFilled {
+            plan.warnings.append(
+                "a unique key of one of several merged tables is left out, since the rows of "
+                    + "\(target.shape.name) are told apart by columns that routes fill: add it with "
+                    + "these by hand when all of them have it")
+            return
+        }
         // What forbids rows waits for the last of them.
         if isUnique, !others.allSatisfy({ $0.shape.forbids(asMuchAs: key) }) { return }
         if let name = definition.name, definition.kind != .primary,
