@@ -51,11 +51,19 @@ extension Migration {
         let handed = HandedTask(settings.name, meta: meta)
         guard try handed.hasHandedOver(target, isBinding: isBinding) else { return }
         let mapping = settings.mapping
+        // Of another task with thousands of tables they are read once.
+        var known: [SubtaskKey: TableMapping?] = [:]
+        func rules(of owner: SubtaskKey) throws -> TableMapping? {
+            if let rules = known[owner] { return rules }
+            let rules = try mappingOf(owner, source, target)
+            known[owner] = .some(rules)
+            return rules
+        }
         let tables = try source.baseTables().filter { mapping.selects($0) }
         let places = Set(try tables.map { try mapping.target(of: $0) })
         for owner in try handed.copyingOthers(target) where owner.source == key.source {
             // Rules that can't be read may select anything.
-            let rules = try mappingOf(owner, source, target)
+            let rules = try rules(of: owner)
             let table = try tables.first { table in
                 guard let rules else { return true }
                 return try rules.selects(table)
@@ -70,7 +78,7 @@ extension Migration {
             if owner.source != key.source {
                 // As this task would have it go: nothing else tells its sources' rows apart.
                 isWanted = !mapping.places(of: table, source: owner.source).isDisjoint(with: places)
-            } else if let place = try mappingOf(owner, source, target)?.target(of: table) {
+            } else if let place = try rules(of: owner)?.target(of: table) {
                 // Where it goes counts: a task may follow the same table to another place. The
                 // source need not have it any more, and may have it again.
                 isWanted =
