@@ -13,6 +13,7 @@ struct MergedAlterTests {
     /// Tables that are merged, and the one that they go to, as a person would keep it.
     struct Model {
         var members: [String: MergedTable] = [:]
+        var gone: [MergedTable] = []
         var target: MergedTarget
         /// What has run on the target.
         var run: [String] = []
@@ -67,7 +68,8 @@ struct MergedAlterTests {
             let after = try #require(state.tables[mine.shape.name])
             let plan = try MergedAlter(
                 mine: mine, after: after,
-                others: members.filter { $0.key != name }.map(\.value), target: target
+                others: members.filter { $0.key != name }.map(\.value), gone: gone,
+                target: target
             ).plan(alter)
             let new = MergedAlter.columns(newBy: alter, on: target)
             for key in members.keys { members[key]?.dropped.removeAll { new.contains($0) } }
@@ -399,9 +401,12 @@ struct MergedAlterTests {
         )
         try it.alter("a", "ADD KEY w (w)")
         #expect(it.last == "ADD KEY w (w)")
-        // What is left of a table that has gone is there as well.
-        it.target.shape.columns.append(ColumnShape(name: "left", type: ColumnType(.int)))
-        expectConflict("has no key", &it, "a", "ADD KEY w2 (id, w)")
+        // What is left of a table that has gone is there as well; what the target has besides is not.
+        it.target.shape.columns.append(ColumnShape(name: "more", type: ColumnType(.int)))
+        try it.alter("a", "ADD KEY w2 (w)")
+        it.gone = [try #require(it.members["b"])]
+        it.gone[0].shape.columns.append(ColumnShape(name: "more", type: ColumnType(.int)))
+        expectConflict("has no key", &it, "a", "ADD KEY w3 (id, w)")
     }
 
     @Test("columns that are computed stay as they are beside others")

@@ -24,6 +24,7 @@ extension DDLWorker {
             return table
         }
         let before = change.before.map { now($0, mine) }
+        let gone = known.filter(\.table.isGone).map(\.table)
         var others = known.filter { $0.source != source && !$0.table.isGone }.map(\.table)
         others += change.own.map { name, shape in
             now(shape, known.first { $0.source == source && $0.name == name }?.table)
@@ -35,7 +36,8 @@ extension DDLWorker {
             there = try mergedTarget(change)
             try connection.execute("COMMIT")
             plan = try self.plan(
-                change, before, others, there, isRepeated: request.identity == repeated)
+                change, before, (others, gone), there,
+                isRepeated: request.identity == repeated)
             guard let sql = try text(plan, change) else {
                 guard !request.isOpening else {
                     throw MergeConflict("rows come with it that others' may stand in the way of")
@@ -138,8 +140,9 @@ extension DDLWorker {
     }
 
     private func plan(
-        _ change: MergedChange, _ before: MergedTable?, _ others: [MergedTable],
-        _ there: MergedTarget?, isRepeated: Bool
+        _ change: MergedChange, _ before: MergedTable?,
+        _ known: (others: [MergedTable], gone: [MergedTable]), _ there: MergedTarget?,
+        isRepeated: Bool
     ) throws(MergeConflict) -> MergedAlter.Plan {
         let whole = MergedAlter.Plan(clauses: [.action(0)], isWhole: true)
         guard let there else {
@@ -160,14 +163,16 @@ extension DDLWorker {
         var target = there
         target.shape = plain(there.shape)
         let after = plain(change.after)
+        let (others, gone) = (known.others.map(plain), known.gone.map(plain))
         switch change.kind {
         case .create:
-            try requireHeld(change, after, target, others.map(plain))
+            try requireHeld(change, after, target, others)
+            try requireSameColumns([after] + (others + gone).map(\.shape))
             return MergedAlter.Plan()
         case .alter(let alter), .key(let alter):
             guard let before else { throw MergeConflict("what it was before is not known") }
             return try MergedAlter(
-                mine: plain(before), after: after, others: others.map(plain), target: target,
+                mine: plain(before), after: after, others: others, gone: gone, target: target,
                 isRepeated: isRepeated
             ).plan(alter)
         }
@@ -195,7 +200,6 @@ extension DDLWorker {
             }
         }
         try MergedAlter.requireUnique(shape, in: there)
-        try there.requireSameColumns([shape] + others.map(\.shape))
     }
 
     /// What runs; `nil` where nothing does.

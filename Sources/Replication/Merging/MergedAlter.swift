@@ -27,6 +27,8 @@ struct MergedAlter {
     let after: TableShape
     /// All others that are merged with it.
     let others: [MergedTable]
+    /// Those that are no more, and whose rows stay.
+    var gone: [MergedTable] = []
     let target: MergedTarget
     /// Whether an earlier run may have run it, and was ended then.
     var isRepeated = false
@@ -48,7 +50,7 @@ struct MergedAlter {
                 }
             }
             try loosen(alter, &plan)
-            try requireSameColumns(alter, plan)
+            try requireSameColumns([after] + (others + gone).map(\.shape))
             if !plan.clauses.isEmpty { plan.clauses += modifiers }
             plan.isWhole = plan.clauses == alter.actions.indices.map { .action($0) }
         }
@@ -64,23 +66,6 @@ struct MergedAlter {
                 else { return nil }
                 return name.lowercased()
             })
-    }
-
-    private func requireSameColumns(_ alter: AlterTable, _ plan: Plan) throws(MergeConflict) {
-        var new: Set<String> = []
-        for clause in plan.clauses {
-            switch clause {
-            case .action(let i), .actionWithDefault(let i, _):
-                guard case .addColumn(let column, _, _) = alter.actions[i],
-                    column.generation == nil
-                else { continue }
-                new.insert(column.name.lowercased())
-            case .text: continue
-            }
-        }
-        try target.requireSameColumns(
-            [after] + others.map(\.shape), new: new,
-            gone: Self.columns(goneBy: plan, of: alter))
     }
 
     /// Columns that the table has had, and that stay on the target.

@@ -42,28 +42,17 @@ struct MergedTarget: Sendable {
         column.isNullable || column.generation != nil || column.isAutoIncrement
             || isFilled(column.name) || defaultValue(of: column) != .none
     }
+}
 
-    /// Has all tables have the same columns where one of them has no key: its rows are found by all of
-    /// their columns, and one of another table that has more may be taken for one of them.
-    ///
-    /// - Parameters:
-    ///   - tables: all that go there.
-    ///   - new: columns that it gets, in lower case.
-    ///   - gone: columns that it loses.
-    func requireSameColumns(
-        _ tables: [TableShape], new: Set<String> = [], gone: Set<String> = []
-    ) throws(MergeConflict) {
-        guard let keyless = tables.first(where: { $0.identifyingKey == nil }) else { return }
-        let known = tables.map(\.baseColumns)
-        // What routes fill, and numbers of its own, are in no row that comes.
-        let columns = shape.baseColumns.subtracting(filled).union(new).subtracting(gone).filter {
-            column($0)?.isAutoIncrement != true || known.joined().contains($0)
-        }
-        guard known.contains(where: { $0 != columns }) else { return }
-        throw MergeConflict(
-            "rows of \(keyless.name), which has no key, are found by all their columns, of which "
-                + "the tables would not have the same any more")
-    }
+/// Has all tables that go to one have the same columns where one of them has no key: its rows are found
+/// by all of their columns, and one of another table that has more may be taken for one of them.
+func requireSameColumns(_ tables: [TableShape]) throws(MergeConflict) {
+    guard let keyless = tables.first(where: { $0.identifyingKey == nil }),
+        Set(tables.map(\.baseColumns)).count > 1
+    else { return }
+    throw MergeConflict(
+        "rows of \(keyless.name), which has no key, are found by all their columns, of which the "
+            + "tables would not have the same any more")
 }
 
 /// Why a statement on one of several merged tables can't be followed by itself.
