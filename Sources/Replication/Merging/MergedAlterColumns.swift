@@ -120,7 +120,6 @@ extension MergedAlter {
         }
         let waits = waitsForCollation(old, new, there)
         if waits, there.hasSameValues(as: new) { return }
-        try requireOwnCharset(definition, new)
         // Rows of those that lack it need a default as long as they do.
         let lacksDefault = !isShared && definition.lacksDefault(as: new)
         guard !lacksDefault || new.type.impliedDefault != nil else { throw withoutDefault(name) }
@@ -132,6 +131,7 @@ extension MergedAlter {
             && target.definitions[name.lowercased()]?.updatesToNow == definition.updatesToNow
             && isSame(value, there, as: new)
         if isDone { return }
+        try requireOwnCharset(definition, new)
         plan.clauses.append(literal.map { .actionWithDefault(i, literal: $0) } ?? .action(i))
     }
 
