@@ -97,17 +97,123 @@ import Testing
         #expect(renamed.text.contains("`base`") && !renamed.text.contains("shop"))
     }
 
-    @Test("tables that would meet in one are refused before anything is touched")
+    private static func merging(_ target: String, _ column: String? = nil) -> [RouteRule] {
+        var rule = RouteRule(
+            name: "r", schemaPattern: "shop", tablePattern: "*", targetSchema: target,
+            targetTable: "t")
+        if let column { rule.extractTable = .init(pattern: "t_(.*)", column: column) }
+        return [rule]
+    }
+
+    private static func shards(_ second: String) -> [String: String] {
+        [
+            "shop-schema-create.sql": "CREATE DATABASE `shop`;\n",
+            "shop.t_1-schema.sql":
+                "CREATE TABLE `t_1` (`id` INT PRIMARY KEY, `name` VARCHAR(20)) ENGINE=InnoDB;\n",
+            "shop.t_1.1.sql": "INSERT INTO `t_1` VALUES (1,'a'),(2,'b');\n",
+            "shop.t_1.2.sql": "INSERT INTO `t_1` VALUES (3,'c');\n",
+            "shop.t_2-schema.sql": "CREATE TABLE `t_2` (\(second)) ENGINE=InnoDB;\n",
+            "shop.t_2.sql": "INSERT INTO `t_2` VALUES ('x',11),('y',12);\n",
+        ]
+    }
+    private static let otherOrder = "`name` VARCHAR(10) NOT NULL, `id` INT PRIMARY KEY"
+
+    @Test("tables that routes lead to one are one, with the files of all")
     func merged() throws {
+        let user = ConnectionOptions(user: "u")
         let stand = try Stand(
-            ConnectionOptions(user: "u"), task: "t",
-            [
-                RouteRule(
-                    name: "r", schemaPattern: "shop", tablePattern: "*", targetSchema: "mall",
-                    targetTable: "t")
-            ], Self.files)
+            user, task: "t", Self.merging("mall"), Self.shards(Self.otherOrder))
+        let plan = try stand.plan()
+        #expect(plan.tables.map(\.name) == [Self.name("mall", "t")])
+        let table = try #require(plan.tables.first)
+        #expect(table.sources == [Self.name("shop", "t_1"), Self.name("shop", "t_2")])
+        #expect(table.rows.map(\.columns) == [["id", "name"], ["id", "name"], ["name", "id"]])
+        #expect(plan.databases.map(\.name) == ["mall"])
+    }
+
+    @Test(
+        "tables that have other columns are not merged",
+        arguments: [
+            "`name` VARCHAR(30), `id` INT PRIMARY KEY", "`name` INT, `id` INT PRIMARY KEY",
+            "`id` INT PRIMARY KEY", "`name` VARCHAR(20), `id` INT PRIMARY KEY, `more` INT",
+            "`name` VARCHAR(20), `id` INT UNSIGNED PRIMARY KEY",
+            "`name` VARCHAR(20) CHARACTER SET latin1, `id` INT PRIMARY KEY",
+        ])
+    func unlike(second: String) throws {
+        var files = Self.shards(second)
+        files["shop.t_1-schema.sql"] =
+            "CREATE TABLE `t_1` (`id` INT PRIMARY KEY, `name` VARCHAR(20)) ENGINE=InnoDB "
+            + "DEFAULT CHARSET=utf8mb4;\n"
+        let stand = try Stand(
+            ConnectionOptions(user: "u"), task: "t", Self.merging("mall"), files)
         let error = try #require(throws: SnapshotError.self) { _ = try stand.plan() }
-        #expect("\(error)".contains("shop.a, shop.b"))
+        #expect("\(error)".contains("merged with shop.t_1 into mall.t"))
+    }
+
+    @Test("a table that the dump does not define is not merged")
+    func undefined() throws {
+        var files = Self.shards(Self.otherOrder)
+        files["shop.t_2-schema.sql"] = nil
+        let stand = try Stand(
+            ConnectionOptions(user: "u"), task: "t", Self.merging("mall"), files)
+        let error = try #require(throws: SnapshotError.self) { _ = try stand.plan() }
+        #expect("\(error)".contains("does not define both"))
+    }
+
+    @Test("rows of several tables come to one, each once, by the names of their columns")
+    func mergedRows() async throws {
+        let server = try await SharedServers.target(.mariadb)
+        let task = "load_merged"
+        try server.sql(
+            "DROP DATABASE IF EXISTS mall_\(task); DROP DATABASE IF EXISTS meta_\(task)")
+        var files = Self.shards(Self.otherOrder)
+        let stand = try Stand(
+            CopyFixture.options(server), task: task, Self.merging("mall_\(task)"), files)
+        let first = try await stand.load()
+        #expect(first.rows == 5 && first.tables == 1)
+        let again = try await stand.load()
+        #expect(again.wasComplete && again.rows == 5)
+        let rows = "SELECT id, name FROM mall_\(task).t ORDER BY id"
+        #expect(try server.sql(rows) == "1\ta\n2\tb\n3\tc\n11\tx\n12\ty\n")
+        // Dropped, all of it is loaded again; with rules that lead another table there, nothing is.
+        try server.sql("DROP TABLE mall_\(task).t")
+        #expect(try await stand.load().rows == 5)
+        #expect(try server.sql(rows) == "1\ta\n2\tb\n3\tc\n11\tx\n12\ty\n")
+        let one = RouteRule(
+            name: "r", schemaPattern: "shop", tablePattern: "t_2", targetSchema: "mall_\(task)",
+            targetTable: "t")
+        let changed = try Stand(CopyFixture.options(server), task: task, [one], files)
+        await #expect(throws: SnapshotError.self) { try await changed.load() }
+        // Rows of which one key is in both: none is lost silently.
+        files["shop.t_2.sql"] = "INSERT INTO `t_2` VALUES ('x',11),('y',2);\n"
+        try server.sql(
+            "DROP DATABASE IF EXISTS mall_\(task); DROP DATABASE IF EXISTS meta_\(task)")
+        let both = try Stand(
+            CopyFixture.options(server), task: task, Self.merging("mall_\(task)"), files)
+        let error = await #expect(throws: SnapshotError.self) { try await both.load() }
+        let told = "\(try #require(error))"
+        #expect(told.contains("shop.t_1.1.sql") && told.contains("Duplicate entry"), "\(told)")
+    }
+
+    @Test("a column that a route fills tells merged rows apart")
+    func mergedFilled() async throws {
+        let server = try await SharedServers.target(.mariadb)
+        let task = "load_apart"
+        try server.sql(
+            "DROP DATABASE IF EXISTS mall_\(task); DROP DATABASE IF EXISTS meta_\(task); "
+                + "CREATE DATABASE mall_\(task); CREATE TABLE mall_\(task).t "
+                + "(part VARCHAR(20), name VARCHAR(40), id INT, PRIMARY KEY (part, id)) "
+                + "ENGINE=InnoDB")
+        var files = Self.shards(Self.otherOrder)
+        files["shop.t_2.sql"] =
+            "INSERT INTO `t_2` VALUES ('x',1);\nINSERT INTO `t_2` (`id`,`name`) VALUES (2,'y');\n"
+        let stand = try Stand(
+            CopyFixture.options(server), task: task, Self.merging("mall_\(task)", "part"), files)
+        let result = try await stand.load()
+        #expect(result.rows == 5)
+        #expect(
+            try server.sql("SELECT part, id, name FROM mall_\(task).t ORDER BY part, id")
+                == "1\t1\ta\n1\t2\tb\n1\t3\tc\n2\t1\tx\n2\t2\ty\n")
     }
 
     @Test("records of another table's files are none of this one's")

@@ -11,9 +11,10 @@ enum ExistingTable {
     /// - Parameters:
     ///   - defaults: what new tables get in the table's database.
     ///   - filled: columns that a route fills, which the dump's table has not.
+    ///   - isMerged: whether rows of other tables come there too: its texts may be longer.
     static func difference(
         _ there: TableShape, _ create: DumpStatement, defaults: SchemaDefaults?,
-        filled: [String] = [], _ context: SyntaxContext
+        filled: [String] = [], isMerged: Bool = false, _ context: SyntaxContext
     ) -> String? {
         guard let wanted = shape(create, there.name, defaults: defaults, context)
         else { return "the dump's definition is not understood, so that they can't be compared" }
@@ -34,9 +35,9 @@ enum ExistingTable {
                 $0.isInvisible && $0.isAutoIncrement && $0.name.lowercased() == "my_row_id"
             }
         }
-        if let why = ShapeDifference.ofColumns(wanted, found) { return why }
-        // Where a route fills a column, rows are written with the names of all.
-        guard filled.isEmpty else { return nil }
+        if let why = ShapeDifference.ofColumns(wanted, found, mayBeWider: isMerged) { return why }
+        // Where a route fills a column or tables are merged, rows are written with names of all.
+        guard filled.isEmpty, !isMerged else { return nil }
         // Rows are written without names of columns.
         for (i, column) in wanted.columns.enumerated() where found.columnIndex(column.name) != i {
             return "\(column.name) is in another place"

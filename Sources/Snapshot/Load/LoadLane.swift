@@ -25,14 +25,17 @@ struct LoadJob: Sendable {
     var source: TableName?
     /// Columns that a route fills, with their values.
     var filled: [ConstantColumn] = []
-    /// Columns of rows in files that name none; needed where a route fills others.
+    /// Columns of rows in files that name none; needed where a route fills others, and where other
+    /// tables come there too.
     var columns: [String] = []
+    /// Whether other tables of the dump come there too, with columns in an order of their own.
+    var isMerged = false
 
     /// The columns that rows of a list are written to, for an INSERT.
     ///
     /// - Parameter list: the file's, in parentheses; empty where it has none.
     func insertColumns(_ list: String) throws -> String {
-        guard !filled.isEmpty else { return list }
+        guard !filled.isEmpty || isMerged && list.isEmpty else { return list }
         var list = list
         if list.isEmpty {
             guard !columns.isEmpty else {
@@ -42,6 +45,7 @@ struct LoadJob: Sendable {
             }
             list = "(\(columns.map { quoteIdentifier($0) }.joined(separator: ",")))"
         }
+        guard !filled.isEmpty else { return list }
         let added = filled.map { quoteIdentifier($0.name) }.joined(separator: ",")
         return "(\(added),\(list.dropFirst())"
     }

@@ -7,19 +7,27 @@ internal import Rules
 /// What is to be loaded: read from the directory alone, before any server is asked for more than
 /// its version.
 struct LoadPlan: Sendable {
-    /// One table.
+    /// One table of the target.
     struct Table: Sendable {
         /// Its name on the target.
         var name: TableName
-        /// Its name in the dump.
+        /// The dump's table that it is made as; the first of those that meet in it.
         var source: TableName
-        /// Columns that a route fills, with their values.
-        var filled: [ConstantColumn] = []
+        /// Names of columns that routes fill.
+        var filled: [String] = []
         /// The file that creates it.
         var definition: DumpFileName?
         /// The statement in it.
         var create: DumpStatement?
+        /// Files of rows, of all tables that meet in it.
         var rows: [File]
+        /// The dump's other tables whose rows come here too.
+        var merged: [Member] = []
+
+        /// The dump's tables whose rows come here.
+        var sources: [TableName] { [source] + merged.map(\.source) }
+        /// Whether rows must name the columns that they are written to.
+        var namesColumns: Bool { !filled.isEmpty || !merged.isEmpty }
 
         /// Whether it is a sequence of MariaDB's, which older versions of mydumper take for a table.
         var isSequence: Bool {
@@ -29,10 +37,24 @@ struct LoadPlan: Sendable {
         }
     }
 
+    /// Another table of the dump that meets the first one.
+    struct Member: Sendable {
+        /// Its name in the dump.
+        var source: TableName
+        /// The statement that would create it, by the target's name.
+        var create: DumpStatement
+    }
+
     /// A file of rows.
     struct File: Sendable {
         var name: DumpFileName
         var bytes: UInt64
+        /// The table's name in the dump.
+        var source: TableName
+        /// Columns that a route fills, with their values.
+        var filled: [ConstantColumn] = []
+        /// Columns of rows whose INSERT names none; empty where that is not known, or not needed.
+        var columns: [String] = []
     }
 
     /// A database of the target.
@@ -150,7 +172,9 @@ struct LoadPlan: Sendable {
             }
             var chosen = Table(
                 name: table.name, source: table.name, definition: table.definition,
-                rows: try table.rows.map { File(name: $0, bytes: try directory.size($0.text)) })
+                rows: try table.rows.map {
+                    File(name: $0, bytes: try directory.size($0.text), source: table.name)
+                })
             if let file = table.definition {
                 let statements = try directory.statements(of: file, context)
                     .filter { !$0.object.isDrop }

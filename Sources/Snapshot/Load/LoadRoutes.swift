@@ -8,10 +8,15 @@ internal import Rules
 // and everything that is told of the target has its own.
 
 extension LoadPlan.Table {
-    /// The columns that rows have whose INSERT names none; empty where that is not known.
-    func columns(_ context: SyntaxContext) -> [String] {
-        let shape = create.flatMap { ExistingTable.shape($0, name, defaults: nil, context) }
-        return (shape?.columns ?? []).filter { !$0.isInvisible }.map(\.name)
+    /// Gives files the columns that rows have whose INSERT names none, where that is known: each
+    /// table has its own order of them.
+    mutating func nameColumns(_ context: SyntaxContext) {
+        var known: [TableName: [String]] = [:]
+        for (source, create) in [(source, create)] + merged.map({ ($0.source, $0.create) }) {
+            let shape = create.flatMap { ExistingTable.shape($0, name, defaults: nil, context) }
+            known[source] = (shape?.columns ?? []).filter { !$0.isInvisible }.map(\.name)
+        }
+        for i in rows.indices { rows[i].columns = known[rows[i].source] ?? [] }
     }
 }
 
@@ -37,7 +42,8 @@ extension LoadPlan {
             let table = tables[i]
             let route = try target(table.source)
             tables[i].name = route.target
-            tables[i].filled = route.extracted
+            tables[i].filled = route.extracted.map(\.name)
+            for j in tables[i].rows.indices { tables[i].rows[j].filled = route.extracted }
             if table.isSequence {
                 guard route.target == table.source, route.extracted.isEmpty else {
                     throw SnapshotError.unsupported(
@@ -54,7 +60,9 @@ extension LoadPlan {
         objects = objects.filter { object in
             selection.stays(object.name) && object.table.map { selection.stays($0) } != false
         }
-        try requireOneEach()
+        try merge(context)
+        for i in tables.indices where tables[i].namesColumns { tables[i].nameColumns(context) }
+        try requireNoViews()
         var databases: [Database] = []
         func add(_ name: String, as schema: String) {
             guard !databases.contains(where: { $0.name == name }),
@@ -64,32 +72,59 @@ extension LoadPlan {
         }
         for table in tables { add(table.name.schema, as: table.source.schema) }
         for object in objects { add(object.name.schema, as: object.name.schema) }
-        for schema in schemas where !tables.contains(where: { $0.source.schema == schema.name }) {
+        let led = Set(tables.flatMap(\.sources).map(\.schema))
+        for schema in schemas where !led.contains(schema.name) {
             add(try selection.route(schema: schema.name), as: schema.name)
         }
         self.databases = databases
     }
 
-    /// What was loaded of one table says nothing of another's files, nor of rows of the first one
-    /// that are where they now meet.
-    private func requireOneEach() throws {
+    /// Tables that routes lead to one become one, which has the files of all. It is made as the
+    /// first of them by name, as in a copy, and the others must have its columns.
+    ///
+    /// - Throws: ``SnapshotError/unsupported(object:detail:)``.
+    private mutating func merge(_ context: SyntaxContext) throws {
         let groups = Dictionary(grouping: tables, by: \.name)
-        let shared = groups.filter { $0.value.count > 1 }.min { $0.key < $1.key }
-        if let (name, tables) = shared {
-            let sources = tables.map(\.source).sorted().map(\.description)
-            throw SnapshotError.unsupported(
-                object: "table \(name)",
-                detail: "routes lead more than one table of the dump there "
-                    + "(\(sources.joined(separator: ", "))), and a load does not merge: leave all "
-                    + "but one out, or give them other names")
+        guard groups.count < tables.count else { return }
+        var out: [Table] = []
+        for name in groups.keys.sorted() {
+            var all = (groups[name] ?? []).sorted { $0.source < $1.source }
+            var first = all.removeFirst()
+            for other in all {
+                func refuse(_ why: String) -> SnapshotError {
+                    .unsupported(
+                        object: "table \(other.source)",
+                        detail: "it is to be merged with \(first.source) into \(name), and \(why)")
+                }
+                guard let one = first.create, let create = other.create,
+                    let shape = ExistingTable.shape(one, name, defaults: nil, context),
+                    let same = ExistingTable.shape(create, name, defaults: nil, context)
+                else {
+                    throw refuse(
+                        "the dump does not define both, so that their columns can't be compared: "
+                            + "add their files \"-schema.sql\", or leave one out")
+                }
+                if let why = ShapeDifference.ofColumns(same, shape, mayBeWider: true) {
+                    throw refuse("its column \(why)")
+                }
+                guard Set(first.filled) == Set(other.filled) else {
+                    throw refuse("their routes fill other columns")
+                }
+                first.merged.append(Member(source: other.source, create: create))
+                first.rows += other.rows
+            }
+            out.append(first)
         }
-        for view in objects where view.kind == .view {
-            guard let table = groups[view.name]?.first else { continue }
-            throw SnapshotError.unsupported(
-                object: "table \(view.name)",
-                detail: "a route leads \(table.source) there, and the dump has a view of this "
-                    + "name: leave one of them out")
-        }
+        tables = out
+    }
+
+    private func requireNoViews() throws {
+        let views = Set(objects.filter { $0.kind == .view }.map(\.name))
+        guard let table = tables.first(where: { views.contains($0.name) }) else { return }
+        throw SnapshotError.unsupported(
+            object: "table \(table.name)",
+            detail: "a route leads \(table.source) there, and the dump has a view of this "
+                + "name: leave one of them out")
     }
 
     /// A table's definition with the names of the target: its own and those of parents.
@@ -160,18 +195,19 @@ extension LoadPlan {
     func requireSameFiles(_ records: [ChunkRecord], _ objects: [StoredObject]) throws {
         let byName = Dictionary(tables.map { ($0.name, $0) }) { first, _ in first }
         func refuse(_ table: Table) throws {
+            let sources = table.sources.map(\.description).joined(separator: ", ")
             throw SnapshotError.unsupported(
                 object: "table \(table.name)",
-                detail: "this load has begun it by other routes, with another table of the dump "
-                    + "than \(table.source), or with other values in the columns that they fill: "
+                detail: "this load has begun it by other routes or rules, with other tables of the "
+                    + "dump than \(sources), or with other values in the columns that they fill: "
                     + "drop it on the target and load by a task of another name, or give the "
-                    + "routes back")
+                    + "routes and rules back")
         }
         for record in records {
             guard let table = byName[record.table], let from = record.from else { continue }
             let i = record.chunk - 1
             guard table.rows.indices.contains(i), table.rows[i].name.text == from.first,
-                Array(from.dropFirst(2)) == Self.recorded(table.filled)
+                Array(from.dropFirst(2)) == Self.recorded(table.rows[i].filled)
             else {
                 try refuse(table)
                 continue

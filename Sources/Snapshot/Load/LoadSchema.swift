@@ -242,7 +242,7 @@ struct LoadSchema {
             guard let column = table.filled.first else { continue }
             throw SnapshotError.unsupported(
                 object: "table \(table.name)",
-                detail: "a route fills its column \(column.name), which the dump's table has not: "
+                detail: "a route fills its column \(column), which the dump's table has not: "
                     + "create it on the target, with that column")
         }
         for table in tables where table.create == nil || table.definition == nil {
@@ -326,15 +326,19 @@ struct LoadSchema {
                 detail: "the target has it, with triggers that would act on loaded rows; drop "
                     + "them, or the table")
         }
-        guard let create = table.create else { return }
+        let creates = [table.create].compactMap { $0 } + table.merged.map(\.create)
+        guard !creates.isEmpty else { return }
         let all = try SchemaReader(target).defaults()
         let schema = table.name.schema
         let same = all.keys.first { $0.lowercased() == schema.lowercased() }
         let defaults = all[schema] ?? same.flatMap { all[$0] }
         try target.execute("COMMIT")
-        if let why = ExistingTable.difference(
-            shape, create, defaults: defaults, filled: table.filled.map(\.name), context)
-        {
+        for create in creates {
+            guard
+                let why = ExistingTable.difference(
+                    shape, create, defaults: defaults, filled: table.filled,
+                    isMerged: !table.merged.isEmpty, context)
+            else { continue }
             throw SnapshotError.unsupported(
                 object: "table \(table.name)",
                 detail: "the target has it, empty, but with other columns than the dump's "
@@ -426,7 +430,7 @@ struct LoadSchema {
             guard isBegun, let file = table.rows.first else { return }
             let record = ChunkRecord(
                 table: table.name, chunk: 1, snapshot: 0,
-                from: [file.name.text, String(file.bytes)] + LoadPlan.recorded(table.filled),
+                from: [file.name.text, String(file.bytes)] + LoadPlan.recorded(file.filled),
                 to: ["0", "part"], rows: 0)
             try connection.execute(ledger.progressStatement(record))
         }
@@ -444,7 +448,6 @@ struct LoadSchema {
         var zoned: Set<TableName> = []
         for table in plan.tables {
             let columns = shapes[table.name]?.columns ?? []
-            let dumped = table.filled.isEmpty ? [] : table.columns(context)
             if columns.contains(where: { $0.type.kind == .timestamp }) { zoned.insert(table.name) }
             let records = begun[table.name] ?? []
             let all = Dictionary(records.map { ($0.chunk, $0) }) { first, _ in first }
@@ -462,7 +465,8 @@ struct LoadSchema {
                         rows: record?.rows ?? 0, isTransactional: safe.contains(table.name),
                         enums: made.contains(table.name)
                             ? Set(columns.filter { $0.type.kind == .enum }.map(\.name)) : [],
-                        source: table.source, filled: table.filled, columns: dumped))
+                        source: file.source, filled: file.filled, columns: file.columns,
+                        isMerged: !table.merged.isEmpty))
             }
         }
         // Large ones first, so that no lane is left with one at the end.
