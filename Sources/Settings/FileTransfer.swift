@@ -24,6 +24,8 @@ public struct FileTransfer: Sendable, Hashable {
     public var statementBytes: Int?
     /// Of a load: the time zone of TIMESTAMP values in files that name none.
     public var timeZone: String?
+    /// Of a load: what becomes of a row whose key another row of the load has.
+    public var duplicates = LoadSettings.Duplicates.error
 
     /// Names what is done where, with defaults for how.
     public init(kind: Kind, directory: String) {

@@ -131,6 +131,11 @@ extension Migration {
         configuration.source = key.source
         configuration.lanes = files.connections
         configuration.timeZone = files.timeZone
+        switch files.duplicates {
+        case .error: configuration.duplicates = .error
+        case .replace: configuration.duplicates = .replace
+        case .ignore: configuration.duplicates = .ignore
+        }
         configuration.epoch = binding?.epoch
         configuration.isBegun = binding?.isStarted ?? false
         let isNoted = Latch()

@@ -96,7 +96,7 @@ struct EveryKeyTests {
             .init("loaders.*.sorting-dir-physical", "x"),
             .init("loaders.*.import-mode", "physical"),
             .init("loaders.*.on-duplicate", "replace"),
-            .init("loaders.*.on-duplicate-logical", "error"),
+            .init("loaders.*.on-duplicate-logical", "replace"),
             .init("loaders.*.on-duplicate-physical", "manual"),
             .init("loaders.*.disk-quota-physical", "1GB"),
             .init("loaders.*.checksum-physical", "off"),

@@ -232,6 +232,19 @@ extension TaskFileTests {
         }
     }
 
+    @Test("what becomes of rows of one key is a load's to say", arguments: ["replace", "ignore"])
+    func duplicates(word: String) throws {
+        let report = try Self.files(
+            "load", "{source-id: s, loader: {on-duplicate-logical: \(word)}}", "")
+        #expect(report.unsupported.isEmpty)
+        #expect(!"\(report.warnings)".contains("on-duplicate-logical"))
+        let source = SourceSettings(name: "s", server: ConnectionOptions(user: "u"))
+        let files = try report.value.migrationSettings(source).files
+        #expect(files?.duplicates.rawValue == word)
+        let plain = try Self.files("load", "{source-id: s}", "")
+        #expect(try plain.value.migrationSettings(source).files?.duplicates == .error)
+    }
+
     @Test("what a dump or a load can't act on is refused by name")
     func refusedInFileTasks() throws {
         let cases: [(String, String, String, String)] = [

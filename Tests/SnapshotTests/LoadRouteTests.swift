@@ -47,7 +47,11 @@ import Testing
         }
 
         @discardableResult
-        func load() async throws -> LoadResult {
+        func load(
+            _ duplicates: LoadConfiguration.Duplicates = .error
+        ) async throws -> LoadResult {
+            var configuration = configuration
+            configuration.duplicates = duplicates
             let engine = LoadEngine(configuration: configuration, progress: TransferProgress())
             return try await engine.run { RunToken(randomToken()) }
         }
@@ -193,6 +197,57 @@ import Testing
         let error = await #expect(throws: SnapshotError.self) { try await both.load() }
         let told = "\(try #require(error))"
         #expect(told.contains("shop.t_1.1.sql") && told.contains("Duplicate entry"), "\(told)")
+    }
+
+    @Test(
+        "of rows that have one key that one stays which is asked for",
+        arguments: [LoadConfiguration.Duplicates.replace, .ignore])
+    func duplicates(which: LoadConfiguration.Duplicates) async throws {
+        let server = try await SharedServers.target(.mariadb)
+        let task = "load_twice_\(which)"
+        try server.sql(
+            "DROP DATABASE IF EXISTS mall_\(task); DROP DATABASE IF EXISTS meta_\(task)")
+        var files = Self.shards("`name` VARCHAR(10) NOT NULL, `id` INT PRIMARY KEY")
+        // The larger file comes first; a column of the server's own shows whether a row is touched.
+        let old = "'2001-02-03 04:05:06'"
+        let more = "`at` TIMESTAMP NOT NULL DEFAULT \(old) ON UPDATE CURRENT_TIMESTAMP"
+        for table in ["t_1", "t_2"] {
+            files["shop.\(table)-schema.sql"] =
+                "CREATE TABLE `\(table)` (`id` INT PRIMARY KEY, `name` VARCHAR(20), \(more)) "
+                + "ENGINE=InnoDB;\n"
+        }
+        files["shop.t_1.1.sql"] =
+            "SET TIME_ZONE='+00:00';\n"
+            + "INSERT INTO `t_1` (`id`,`name`) VALUES (1,'a'),(2,'b'),(3,'c'),(4,'dddddd');\n"
+        files["shop.t_1.2.sql"] = nil
+        files["shop.t_2.sql"] =
+            "SET TIME_ZONE='+00:00';\nINSERT INTO `t_2` (`id`,`name`) VALUES (2,'B'),(5,'E');\n"
+        let stand = try Stand(
+            CopyFixture.options(server), task: task, Self.merging("mall_\(task)"), files)
+        await #expect(throws: SnapshotError.self) { try await stand.load() }
+        // The same load goes on where it stopped.
+        let result = try await stand.load(which)
+        #expect(result.rows == 6)
+        let second = which == .replace ? "B" : "b"
+        #expect(
+            try server.sql(
+                "SELECT GROUP_CONCAT(id, name ORDER BY id), SUM(at<>\(old)) "
+                    + "FROM mall_\(task).t") == "1a,2\(second),3c,4dddddd,5E\t0\n")
+        #expect(try await stand.load(which).wasComplete)
+    }
+
+    @Test("a value that does not fit ends a load that passes over keys")
+    func misfits() async throws {
+        let server = try await SharedServers.target(.mariadb)
+        let task = "load_misfit"
+        try server.sql(
+            "DROP DATABASE IF EXISTS mall_\(task); DROP DATABASE IF EXISTS meta_\(task)")
+        var files = Self.shards(Self.otherOrder)
+        files["shop.t_2.sql"] =
+            "INSERT INTO `t_2` VALUES ('\(String(repeating: "x", count: 30))',9);\n"
+        let stand = try Stand(
+            CopyFixture.options(server), task: task, Self.merging("mall_\(task)"), files)
+        await #expect(throws: SnapshotError.self) { try await stand.load(.ignore) }
     }
 
     @Test("a column that a route fills tells merged rows apart")

@@ -36,6 +36,12 @@ struct LoadCommand: AsyncParsableCommand {
             "The time zone of TIMESTAMP values in files that do not name one.", valueName: "zone"))
     var timeZone: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "What becomes of rows of the dump that have one key: error, replace, ignore.",
+            valueName: "word"))
+    var onDuplicate = "error"
+
     @OptionGroup(title: "Output") var output: OutputFlags
 
     func run() async throws {
@@ -91,6 +97,11 @@ struct LoadCommand: AsyncParsableCommand {
         out.name = name
         if let schema = metaSchema ?? draft.metaSchema { out.meta = MetaSchema(name: schema) }
         out.timeZone = timeZone
+        guard let duplicates = LoadConfiguration.Duplicates(rawValue: onDuplicate) else {
+            throw SettingsError(
+                "--on-duplicate must be error, replace or ignore, not \"\(onDuplicate)\"")
+        }
+        out.duplicates = duplicates
         return out
     }
 }

@@ -27,6 +27,7 @@ extension TaskFile {
         case .load:
             out.connections = min(part.load.connections, most)
             out.timeZone = timeZone.isEmpty ? nil : timeZone
+            out.duplicates = part.load.duplicates
         }
         return out
     }
@@ -144,7 +145,17 @@ extension TaskFile {
             let path = "mysql-instances[\(index)]"
             warnOfUnused(TaskInstance.keys, path)
             if fileTask != .load { warnOfUnused(DumpSettings.keys, dumpPath(instance, index)) }
-            warnOfUnused(LoadSettings.keys, loadPath(instance, index))
+            let load = loadPath(instance, index)
+            warnOfUnused(LoadSettings.keys, load)
+            let duplicates = "\(load).on-duplicate-logical"
+            if fileTask != .load, part(instance).load.duplicates == .replace,
+                seen.insert(duplicates).inserted
+            {
+                map.reading.warn(
+                    at: duplicates,
+                    "\"\(shortened(duplicates))\" does not replace rows that the target has: a "
+                        + "copy that meets one with the same key stops, as with \"error\"")
+            }
             guard let fileTask else { continue }
             let word = "\"task-mode: \(fileTask.rawValue)\""
             if fileTask == .load {

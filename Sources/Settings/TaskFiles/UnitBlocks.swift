@@ -89,8 +89,8 @@ public struct LoadSettings: NamedSettingsBlock {
     public var mode = Mode.logical
     /// `on-duplicate`.
     public var oldDuplicates = ""
-    /// `on-duplicate-logical`.
-    public var duplicates = Duplicates.replace
+    /// `on-duplicate-logical`; not as in DM, whose rows replace others where nothing is said.
+    public var duplicates = Duplicates.error
     /// `on-duplicate-physical`.
     public var physicalDuplicates = PhysicalDuplicates.none
     /// `disk-quota-physical`, in bytes.
@@ -109,21 +109,6 @@ public struct LoadSettings: NamedSettingsBlock {
     /// As DM has it when nothing is said.
     public init() {}
 
-    /// Rows that are there are never replaced, whoever wrote them.
-    private static let duplicatesKey: SettingsKey<Self> = {
-        let word = SettingsKey<Self>.word("on-duplicate-logical", \.duplicates)
-        return SettingsKey<Self>(
-            word.name,
-            read: { map, name, block throws(SettingsError) in
-                try word.read(map, name, &block)
-                guard block.duplicates == .replace else { return }
-                map.warn(
-                    name,
-                    "does not replace rows that the target has: a copy that meets one with the "
-                        + "same key stops, as with \"error\"")
-            }, write: word.write)
-    }()
-
     private static let physical =
         "it belongs to the import modes of TiDB, which Skein does not have"
 
@@ -135,7 +120,7 @@ public struct LoadSettings: NamedSettingsBlock {
         .text("sorting-dir-physical", \.sortingFolder).unused(physical),
         .word("import-mode", \.mode),
         .text("on-duplicate", \.oldDuplicates).unused("DM has replaced it too"),
-        duplicatesKey,
+        .word("on-duplicate-logical", \.duplicates),
         .word("on-duplicate-physical", \.physicalDuplicates).unused(physical),
         .size("disk-quota-physical", \.diskQuotaBytes, 0...(1 << 60)).unused(physical),
         .word("checksum-physical", \.checksum).unused(physical),

@@ -55,7 +55,7 @@ extension TaskFile {
             add(
                 "\(load).on-duplicate-logical",
                 "rows of the target are never kept in the copy's "
-                    + "place: leave it out", if: part.load.duplicates == .ignore)
+                    + "place: leave it out", if: mode != .load && part.load.duplicates == .ignore)
         }
         for it in unsupportedOfFiles { add(it.path, it.remedy) }
         return out

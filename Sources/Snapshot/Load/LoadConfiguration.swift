@@ -3,6 +3,17 @@ public import MySQLClient
 
 /// How a dump is loaded.
 public struct LoadConfiguration: Sendable {
+    /// What becomes of a row whose primary or unique key a row has that is there: of the same dump,
+    /// since tables are empty when a load begins.
+    public enum Duplicates: String, Sendable, Hashable, CaseIterable {
+        /// It ends the load.
+        case error
+        /// It takes the other one's place.
+        case replace
+        /// The other one stays. Errors other than this one end the load all the same.
+        case ignore
+    }
+
     /// The target server.
     public var target: ConnectionOptions
     /// The dump's directory.
@@ -15,6 +26,9 @@ public struct LoadConfiguration: Sendable {
     public var name = "load"
     /// Connections that write rows.
     public var lanes = 4
+    /// What becomes of rows that have one key. Which of them is first, with several lanes, is not
+    /// known.
+    public var duplicates = Duplicates.error
     /// The time zone of TIMESTAMP values in files that name none.
     public var timeZone: String?
     /// The source's name in the checkpoint, where a task loads; `nil` for one made of the dump.

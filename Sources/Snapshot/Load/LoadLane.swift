@@ -30,6 +30,8 @@ struct LoadJob: Sendable {
     var columns: [String] = []
     /// Whether other tables of the dump come there too, with columns in an order of their own.
     var isMerged = false
+    /// A column of the table that can be written; `nil` where none is known.
+    var unchanged: String?
 
     /// The columns that rows of a list are written to, for an INSERT.
     ///
@@ -87,14 +89,16 @@ struct LoadLane {
     let fence: Fence
     let ledger: CopyLedger
     let progress: TransferProgress
+    private let duplicates: LoadConfiguration.Duplicates
     private let reading: ReadingSession
     private let statementBytes: Int
 
     /// - Parameter pause: how long nothing comes over the session while files are read.
     init(
         session: TargetSession, fence: Fence, ledger: CopyLedger, progress: TransferProgress,
-        pause: Duration = .seconds(5)
+        duplicates: LoadConfiguration.Duplicates = .error, pause: Duration = .seconds(5)
     ) {
+        self.duplicates = duplicates
         self.session = session
         self.fence = fence
         self.ledger = ledger
@@ -127,7 +131,7 @@ struct LoadLane {
                 try reading.keepOpen()
                 return try content(&out)
             })
-        var part = Part(job: job)
+        var part = Part(job: job, duplicates)
         var hasRow = try skip(reader, job)
         var generation = -1
         while hasRow {
@@ -136,7 +140,8 @@ struct LoadLane {
                 generation = reader.generation
                 part.mode = try use(reader.settings, job, work)
                 let list = try job.insertColumns(String(decoding: reader.columns, as: UTF8.self))
-                part.head = "INSERT INTO \(job.table.quoted) \(list) VALUES "
+                let verb = duplicates == .replace ? "REPLACE" : "INSERT"
+                part.head = "\(verb) INTO \(job.table.quoted) \(list) VALUES "
             }
             hasRow = try collect(reader, &part)
             try write(&part, isLast: false)
@@ -152,6 +157,8 @@ struct LoadLane {
     private struct Part: ~Copyable {
         let job: LoadJob
         var head = ""
+        /// What stands behind the rows.
+        let tail: String
         /// What is put before a row's own values, in the place of its parenthesis.
         let rowHead: String
         /// The file's `sql_mode`, without what makes it strict.
@@ -164,8 +171,11 @@ struct LoadLane {
         /// Rows of the file up to there.
         var rows: UInt64
 
-        init(job: LoadJob) {
+        init(job: LoadJob, _ duplicates: LoadConfiguration.Duplicates) {
             self.job = job
+            // Not IGNORE, which passes over any other error too.
+            let name = duplicates == .ignore ? job.unchanged.map { quoteIdentifier($0) } : nil
+            tail = name.map { " ON DUPLICATE KEY UPDATE \($0)=\($0)" } ?? ""
             rowHead = job.rowHead
             end = job.begun
             rows = job.rows
@@ -197,6 +207,7 @@ struct LoadLane {
     /// - Returns: whether there is a row behind them, which the reader is at.
     private func collect(_ reader: RowFileReader, _ part: inout Part) throws -> Bool {
         let generation = reader.generation
+        defer { part.sql.append(part.tail) }
         part.sql.removeAll()
         part.sql.shrink(to: statementBytes + (1 << 16))
         part.sql.append(part.head)
@@ -325,7 +336,14 @@ struct LoadLane {
             throw WarnedRows(
                 detail: "\(reply.warnings) warnings \(try target.warnings())")
         }
-        guard reply.affectedRows == part.batch else {
+        // A row that stays counts as none, or as one; one that takes others' place as more.
+        let isCounted =
+            switch duplicates {
+            case .error: reply.affectedRows == part.batch
+            case .replace: reply.affectedRows >= part.batch
+            case .ignore: reply.affectedRows <= part.batch
+            }
+        guard isCounted else {
             throw WarnedRows(detail: "\(part.batch) rows sent, \(reply.affectedRows) written")
         }
     }

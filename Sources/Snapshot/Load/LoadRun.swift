@@ -36,7 +36,8 @@ struct LoadRun: Sendable {
         let lane = LoadLane(
             session: session,
             fence: Fence(meta: configuration.meta, key: key, lane: index, token: state.run),
-            ledger: CopyLedger(meta: configuration.meta, key: key), progress: progress)
+            ledger: CopyLedger(meta: configuration.meta, key: key), progress: progress,
+            duplicates: configuration.duplicates)
         let given = try await work.value { try session.connection.ping() }
         while let job = given.next() {
             try Task.checkCancellation()

@@ -466,7 +466,8 @@ struct LoadSchema {
                         enums: made.contains(table.name)
                             ? Set(columns.filter { $0.type.kind == .enum }.map(\.name)) : [],
                         source: file.source, filled: file.filled, columns: file.columns,
-                        isMerged: !table.merged.isEmpty))
+                        isMerged: !table.merged.isEmpty,
+                        unchanged: columns.first { $0.generation == nil }?.name))
             }
         }
         // Large ones first, so that no lane is left with one at the end.
