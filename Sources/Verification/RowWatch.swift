@@ -170,6 +170,13 @@ public actor RowWatch {
     }
 
     private func lookAt(_ plan: TablePlan, _ table: TableName) async throws {
+        let count = plan.key?.count ?? 0
+        // Of a key of other columns, from before a statement: it would find any number of rows.
+        if let waiting = queue[table], waiting.contains(where: { $0.count != count }) {
+            let fit = waiting.filter { $0.count == count }
+            lost &+= UInt64(waiting.count - fit.count)
+            queue[table] = fit.isEmpty ? nil : fit
+        }
         while let waiting = queue[table] {
             var batches: [[[String]]] = []
             var taken = 0

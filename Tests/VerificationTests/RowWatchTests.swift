@@ -69,6 +69,23 @@ import Verification
         await watch.close()
     }
 
+    @Test("keys of other columns, from before a statement, find no rows")
+    func otherKey() async throws {
+        let trial = try await Trial()
+        try trial.both(
+            "CREATE TABLE t (a INT, b INT, PRIMARY KEY (a, b)); INSERT INTO t VALUES (1,1),(1,2)")
+        try trial.onTarget("DELETE FROM t")
+        let watch = watch(trial)
+        _ = try await watch.plan([table(trial, "t")], parts: [:])
+        let name = table(trial, "t").source
+        try await watch.look([name: [["1"], ["1", "2"], ["1", "2", "3"]]])
+        #expect(await pending(watch, trial) == ["t": 1])
+        let found = await watch.findings(patience: .zero)
+        #expect(found.lost == 2 && found.rows == 1)
+        #expect(await watch.isIdle)
+        await watch.close()
+    }
+
     @Test("a target that has what the source had follows, only later")
     func late() async throws {
         let trial = try await Trial()

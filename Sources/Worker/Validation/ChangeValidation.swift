@@ -188,7 +188,10 @@ private actor ValidationPass {
                 try await Task.sleep(for: .milliseconds(500))
                 continue
             }
-            guard let mark = validation.progress.snapshot.mark else { continue }
+            guard let mark = validation.progress.snapshot.mark else {
+                try await Task.sleep(for: .milliseconds(100))
+                continue
+            }
             guard mark.origin.server == server else { throw StreamError.upstreamChanged }
             try await advance(to: mark)
             try await settle()
