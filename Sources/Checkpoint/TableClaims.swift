@@ -1,4 +1,4 @@
-internal import MySQLClient
+public import MySQLClient
 public import MySQLCore
 
 /// Which load writes to which tables of the target, so that two of them never write to one.
@@ -9,6 +9,11 @@ public import MySQLCore
 /// end. Another load takes it over when its holder is not running and has left the table empty, or
 /// when it was dropped; the holder's run is then over, and what it has recorded of the table is
 /// forgotten. A holder that was between two tries claims again in its next one, and looks again.
+///
+/// Sources of one task may share a table: one that finds it claimed by another source joins the
+/// claim, once that one has recorded that the table is its own or that it has begun to load it: from
+/// then on the table was seen to hold no rows of anybody else's. Who takes a shared table over ends
+/// the runs of all of them.
 public struct TableClaims {
     /// What became of a claim.
     public enum Outcome: Sendable, Hashable {
@@ -23,6 +28,17 @@ public struct TableClaims {
         /// Nothing was claimed: another load is at work that has no claims, as those of earlier
         /// versions have none. To which tables it writes can't be told.
         case silent(by: SubtaskKey)
+        /// Nothing was claimed: another source of the task is about to look at a table that may be
+        /// shared with it. It can be, or is free, soon.
+        case undecided(TableName, by: SubtaskKey)
+    }
+
+    /// Who of a task's other sources has a claim on a table, too.
+    public struct Sharing: Sendable, Hashable {
+        /// The other ones.
+        public var others: Set<SubtaskKey>
+        /// Whether this subtask has a claim on it.
+        public var isJoined: Bool
     }
 
     /// What the row of a load says that is not at its end.
@@ -34,8 +50,14 @@ public struct TableClaims {
         /// From whom it was taken, until their DDL locks were had: a definition of theirs may
         /// still be under way when whoever took it is killed and begins again.
         var former: [Former]?
+        /// Other sources of the task that write to it, too.
+        var sharing: [String]?
 
         var key: SubtaskKey { SubtaskKey(task: task, source: source) }
+        /// All that write to it.
+        var keys: Set<SubtaskKey> {
+            Set((sharing ?? []).map { SubtaskKey(task: task, source: $0) }).union([key])
+        }
         var formerKeys: Set<SubtaskKey> {
             Set((former ?? []).map { SubtaskKey(task: $0.task, source: $0.source) })
         }
@@ -56,6 +78,11 @@ public struct TableClaims {
         var load: SubtaskKey
     }
 
+    private struct Undecided: Error {
+        var table: TableName
+        var holder: SubtaskKey
+    }
+
     private let meta: MetaSchema
     private let key: SubtaskKey
     /// Claims are nobody's rows: two subtasks must find the same one.
@@ -74,22 +101,26 @@ public struct TableClaims {
     /// - Parameters:
     ///   - tables: their names on the target.
     ///   - coordinator: of the subtask's run.
+    ///   - mayShare: whether a table may be shared with other sources of the task.
     ///   - isEmpty: whether a table has no rows now, or does not exist; it must ask over another
     ///     connection than the coordinator's.
     /// - Throws: ``CheckpointError``, `MySQLError`, and what `isEmpty` throws.
     public func claim(
-        _ tables: [TableName], by coordinator: Coordinator, isEmpty: (TableName) throws -> Bool
+        _ tables: [TableName], by coordinator: Coordinator,
+        mayShare: (TableName) -> Bool = { _ in false }, isEmpty: (TableName) throws -> Bool
     ) throws -> Outcome {
         var outcome = Outcome.unchanged
         do {
             try coordinator.transaction { connection in
                 try coordinator.update("phase=phase", connection)
-                outcome = try claim(tables, connection, isEmpty)
+                outcome = try claim(tables, connection, mayShare, isEmpty)
             }
         } catch let held as Held {
             return .held(held.table, by: held.holder, isRunning: held.isRunning)
         } catch let silent as Silent {
             return .silent(by: silent.load)
+        } catch let undecided as Undecided {
+            return .undecided(undecided.table, by: undecided.holder)
         }
         return outcome
     }
@@ -105,14 +136,47 @@ public struct TableClaims {
             // Who takes a table ends the run first, so that no claim of another's is replaced.
             try coordinator.update("phase=phase", connection)
             let folds = try connection.value("SELECT @@lower_case_table_names") != "0"
-            for table in Set(tables.map { claimed($0, folds: folds) }).sorted() {
-                try connection.execute(records.storeStatement(try record(table)))
+            let wanted = Set(tables.map { claimed($0, folds: folds) })
+            for record in try records.readLocked(connection)
+            where record.kind == .claim && wanted.contains(record.name) {
+                var holder = try record.decoded(as: Holder.self)
+                guard holder.keys.contains(key), holder.former != nil else { continue }
+                holder.former = nil
+                try store(holder, record.name, connection)
             }
         }
     }
 
+    /// Tables that other sources of the task have a claim on.
+    public func sharing(
+        _ tables: [TableName], _ connection: Connection
+    ) throws -> [TableName: Sharing] {
+        let folds = try connection.value("SELECT @@lower_case_table_names") != "0"
+        var holders: [TableName: Holder] = [:]
+        for record in try records.read(connection) where record.kind == .claim {
+            holders[record.name] = try record.decoded(as: Holder.self)
+        }
+        var out: [TableName: Sharing] = [:]
+        for table in tables {
+            guard let holder = holders[claimed(table, folds: folds)], holder.task == key.task
+            else { continue }
+            let others = holder.keys.subtracting([key])
+            guard !others.isEmpty else { continue }
+            out[table] = Sharing(others: others, isJoined: others.count < holder.keys.count)
+        }
+        return out
+    }
+
+    private func store(
+        _ holder: Holder, _ table: TableName, _ connection: Connection
+    ) throws {
+        let record = try StoredObject(kind: .claim, name: table, encoding: holder)
+        try connection.execute(records.storeStatement(record))
+    }
+
     private func claim(
-        _ tables: [TableName], _ connection: Connection, _ isEmpty: (TableName) throws -> Bool
+        _ tables: [TableName], _ connection: Connection, _ mayShare: (TableName) -> Bool,
+        _ isEmpty: (TableName) throws -> Bool
     ) throws -> Outcome {
         guard !tables.isEmpty else { return .unchanged }
         // Where the server does not tell case apart, two names may be one table.
@@ -129,18 +193,32 @@ public struct TableClaims {
         // Whose definitions may be under way: also of those from whom a holder that was killed has
         // taken them.
         var former: Set<SubtaskKey> = []
+        var joined: [TableName: Holder] = [:]
         for table in tables {
             guard let holder = holders[claimed(table, folds: folds)] else {
                 throw CheckpointError.inconsistent(detail: "the claim of \(table) is gone")
             }
             former.formUnion(holder.formerKeys)
-            guard holder.key != key else { continue }
-            others[holder.key, default: []].append(table)
-            former.insert(holder.key)
+            guard !holder.keys.contains(key) else { continue }
+            if holder.task == key.task, mayShare(table),
+                try hasBegun(holder, table, folds: folds, connection)
+            {
+                joined[claimed(table, folds: folds)] = holder
+                continue
+            }
+            for other in holder.keys { others[other, default: []].append(table) }
+            former.formUnion(holder.keys)
         }
         // Its own lock is what the run holds.
         former.remove(key)
-        if others.isEmpty, former.isEmpty { return added == 0 ? .unchanged : .taken(from: []) }
+        for (table, holder) in joined.sorted(by: { $0.key < $1.key }) {
+            var holder = holder
+            holder.sharing = ((holder.sharing ?? []) + [key.source]).sorted()
+            try store(holder, table, connection)
+        }
+        if others.isEmpty, former.isEmpty {
+            return added == 0 && joined.isEmpty ? .unchanged : .taken(from: [])
+        }
         for other in sorted(others.keys) {
             try end(other, others[other] ?? [], folds: folds, connection, isEmpty)
         }
@@ -150,6 +228,44 @@ public struct TableClaims {
         }
         return .taken(from: sorted(former))
     }
+
+    /// Whether one of a table's holders has recorded that it is its own, or that it has begun to
+    /// load it.
+    ///
+    /// - Throws: `Undecided` where none has, and one is running.
+    private func hasBegun(
+        _ holder: Holder, _ table: TableName, folds: Bool, _ connection: Connection
+    ) throws -> Bool {
+        let (schema, name) =
+            folds ? ("LOWER(schema_name)", "LOWER(table_name)") : ("schema_name", "table_name")
+        let its = claimed(table, folds: folds)
+        func isRecorded(_ key: SubtaskKey, _ locks: String) throws -> Bool {
+            let condition =
+                "\(key.condition) AND \(schema)=\(utf8Literal(its.schema)) "
+                + "AND \(name)=\(utf8Literal(its.name))"
+            let chunk = try connection.value(
+                "SELECT 1 FROM \(meta.table("chunk")) WHERE \(condition) LIMIT 1\(locks)")
+            if chunk != nil { return true }
+            let all = StoredObjects(meta: meta, key: key)
+            let objects = try locks.isEmpty ? all.read(connection) : all.readLocked(connection)
+            return objects.contains {
+                $0.kind == .table && claimed($0.name, folds: folds) == its
+                    && $0.definition.first == Self.madeMark
+            }
+        }
+        let keys = sorted(holder.keys)
+        if try keys.contains(where: { try isRecorded($0, "") }) { return true }
+        for key in keys {
+            let run = try connection.value(
+                "SELECT HEX(run) FROM \(meta.table("subtask")) WHERE \(key.condition)")
+            if try isRunning(run, connection) { throw Undecided(table: table, holder: key) }
+        }
+        // Its last transaction may have ended since that was read.
+        return try keys.contains { try isRecorded($0, " LOCK IN SHARE MODE") }
+    }
+
+    /// What the record of a table begins with that its load has made, or taken for its own.
+    package static let madeMark: UInt8 = 1
 
     /// A load that is at work, and has recorded something of a table, but claimed nothing: what
     /// this version records of one comes behind its claims. Views and the like need none.
@@ -172,7 +288,7 @@ public struct TableClaims {
         guard !active.isEmpty else { return nil }
         var claiming: Set<SubtaskKey> = []
         for record in try records.readLocked(connection) where record.kind == .claim {
-            claiming.insert(try record.decoded(as: Holder.self).key)
+            claiming.formUnion(try record.decoded(as: Holder.self).keys)
         }
         return active.first { !claiming.contains($0) }
     }

@@ -12,51 +12,6 @@ import Testing
 @testable import Snapshot
 
 @Suite("Routes of a load") struct LoadRouteTests {
-    /// A dump of files that a test writes, and what it is loaded by.
-    private final class Stand: Sendable {
-        let path = NSTemporaryDirectory() + "skein-routes-\(UUID().uuidString)"
-        let configuration: LoadConfiguration
-
-        /// - Parameter options: the target, which pure tests do not ask.
-        init(
-            _ options: ConnectionOptions, task: String, source: String = "one",
-            _ routes: [RouteRule], _ files: [String: String]
-        ) throws {
-            let mapping = try TableMapping(
-                SourceRules(source: source, isCaseSensitive: true, routes: routes))
-            var configuration = LoadConfiguration(
-                target: options, directory: path, selection: ObjectSelection(mapping))
-            configuration.meta = MetaSchema(name: "meta_\(task)")
-            configuration.name = task
-            configuration.source = source
-            configuration.lanes = 1
-            self.configuration = configuration
-            try FileManager.default.createDirectory(
-                atPath: path, withIntermediateDirectories: true)
-            var all = files
-            all["metadata"] = "Started dump at: a\nFinished dump at: b\n"
-            for (name, text) in all {
-                try Data(text.utf8).write(to: URL(filePath: "\(path)/\(name)"))
-            }
-        }
-
-        deinit { try? FileManager.default.removeItem(atPath: path) }
-
-        func plan() throws -> LoadPlan {
-            try LoadPlan(configuration, SyntaxContext(version: ServerVersion("8.0.36")))
-        }
-
-        @discardableResult
-        func load(
-            _ duplicates: LoadConfiguration.Duplicates = .error
-        ) async throws -> LoadResult {
-            var configuration = configuration
-            configuration.duplicates = duplicates
-            let engine = LoadEngine(configuration: configuration, progress: TransferProgress())
-            return try await engine.run { RunToken(randomToken()) }
-        }
-    }
-
     private static let files = [
         "shop-schema-create.sql": "CREATE DATABASE `shop`;\n",
         "shop.a-schema.sql": "CREATE TABLE `a` (`id` INT PRIMARY KEY) ENGINE=InnoDB;\n",
@@ -74,7 +29,7 @@ import Testing
 
     @Test("tables, parents and databases get the names that routes lead to")
     func names() throws {
-        let stand = try Stand(
+        let stand = try LoadStand(
             ConnectionOptions(user: "u"), task: "t",
             [
                 RouteRule(name: "all", schemaPattern: "shop", targetSchema: "mall"),
@@ -101,179 +56,9 @@ import Testing
         #expect(renamed.text.contains("`base`") && !renamed.text.contains("shop"))
     }
 
-    private static func merging(_ target: String, _ column: String? = nil) -> [RouteRule] {
-        var rule = RouteRule(
-            name: "r", schemaPattern: "shop", tablePattern: "*", targetSchema: target,
-            targetTable: "t")
-        if let column { rule.extractTable = .init(pattern: "t_(.*)", column: column) }
-        return [rule]
-    }
-
-    private static func shards(_ second: String) -> [String: String] {
-        [
-            "shop-schema-create.sql": "CREATE DATABASE `shop`;\n",
-            "shop.t_1-schema.sql":
-                "CREATE TABLE `t_1` (`id` INT PRIMARY KEY, `name` VARCHAR(20)) ENGINE=InnoDB;\n",
-            "shop.t_1.1.sql": "INSERT INTO `t_1` VALUES (1,'a'),(2,'b');\n",
-            "shop.t_1.2.sql": "INSERT INTO `t_1` VALUES (3,'c');\n",
-            "shop.t_2-schema.sql": "CREATE TABLE `t_2` (\(second)) ENGINE=InnoDB;\n",
-            "shop.t_2.sql": "INSERT INTO `t_2` VALUES ('x',11),('y',12);\n",
-        ]
-    }
-    private static let otherOrder = "`name` VARCHAR(10) NOT NULL, `id` INT PRIMARY KEY"
-
-    @Test("tables that routes lead to one are one, with the files of all")
-    func merged() throws {
-        let user = ConnectionOptions(user: "u")
-        let stand = try Stand(
-            user, task: "t", Self.merging("mall"), Self.shards(Self.otherOrder))
-        let plan = try stand.plan()
-        #expect(plan.tables.map(\.name) == [Self.name("mall", "t")])
-        let table = try #require(plan.tables.first)
-        #expect(table.sources == [Self.name("shop", "t_1"), Self.name("shop", "t_2")])
-        #expect(table.rows.map(\.columns) == [["id", "name"], ["id", "name"], ["name", "id"]])
-        #expect(plan.databases.map(\.name) == ["mall"])
-    }
-
-    @Test(
-        "tables that have other columns are not merged",
-        arguments: [
-            "`name` VARCHAR(30), `id` INT PRIMARY KEY", "`name` INT, `id` INT PRIMARY KEY",
-            "`id` INT PRIMARY KEY", "`name` VARCHAR(20), `id` INT PRIMARY KEY, `more` INT",
-            "`name` VARCHAR(20), `id` INT UNSIGNED PRIMARY KEY",
-            "`name` VARCHAR(20) CHARACTER SET latin1, `id` INT PRIMARY KEY",
-        ])
-    func unlike(second: String) throws {
-        var files = Self.shards(second)
-        files["shop.t_1-schema.sql"] =
-            "CREATE TABLE `t_1` (`id` INT PRIMARY KEY, `name` VARCHAR(20)) ENGINE=InnoDB "
-            + "DEFAULT CHARSET=utf8mb4;\n"
-        let stand = try Stand(
-            ConnectionOptions(user: "u"), task: "t", Self.merging("mall"), files)
-        let error = try #require(throws: SnapshotError.self) { _ = try stand.plan() }
-        #expect("\(error)".contains("merged with shop.t_1 into mall.t"))
-    }
-
-    @Test("a table that the dump does not define is not merged")
-    func undefined() throws {
-        var files = Self.shards(Self.otherOrder)
-        files["shop.t_2-schema.sql"] = nil
-        let stand = try Stand(
-            ConnectionOptions(user: "u"), task: "t", Self.merging("mall"), files)
-        let error = try #require(throws: SnapshotError.self) { _ = try stand.plan() }
-        #expect("\(error)".contains("does not define both"))
-    }
-
-    @Test("rows of several tables come to one, each once, by the names of their columns")
-    func mergedRows() async throws {
-        let server = try await SharedServers.target(.mariadb)
-        let task = "load_merged"
-        try server.sql(
-            "DROP DATABASE IF EXISTS mall_\(task); DROP DATABASE IF EXISTS meta_\(task)")
-        var files = Self.shards(Self.otherOrder)
-        let stand = try Stand(
-            CopyFixture.options(server), task: task, Self.merging("mall_\(task)"), files)
-        let first = try await stand.load()
-        #expect(first.rows == 5 && first.tables == 1)
-        let again = try await stand.load()
-        #expect(again.wasComplete && again.rows == 5)
-        let rows = "SELECT id, name FROM mall_\(task).t ORDER BY id"
-        #expect(try server.sql(rows) == "1\ta\n2\tb\n3\tc\n11\tx\n12\ty\n")
-        // Dropped, all of it is loaded again; with rules that lead another table there, nothing is.
-        try server.sql("DROP TABLE mall_\(task).t")
-        #expect(try await stand.load().rows == 5)
-        #expect(try server.sql(rows) == "1\ta\n2\tb\n3\tc\n11\tx\n12\ty\n")
-        let one = RouteRule(
-            name: "r", schemaPattern: "shop", tablePattern: "t_2", targetSchema: "mall_\(task)",
-            targetTable: "t")
-        let changed = try Stand(CopyFixture.options(server), task: task, [one], files)
-        await #expect(throws: SnapshotError.self) { try await changed.load() }
-        // Rows of which one key is in both: none is lost silently.
-        files["shop.t_2.sql"] = "INSERT INTO `t_2` VALUES ('x',11),('y',2);\n"
-        try server.sql(
-            "DROP DATABASE IF EXISTS mall_\(task); DROP DATABASE IF EXISTS meta_\(task)")
-        let both = try Stand(
-            CopyFixture.options(server), task: task, Self.merging("mall_\(task)"), files)
-        let error = await #expect(throws: SnapshotError.self) { try await both.load() }
-        let told = "\(try #require(error))"
-        #expect(told.contains("shop.t_1.1.sql") && told.contains("Duplicate entry"), "\(told)")
-    }
-
-    @Test(
-        "of rows that have one key that one stays which is asked for",
-        arguments: [LoadConfiguration.Duplicates.replace, .ignore])
-    func duplicates(which: LoadConfiguration.Duplicates) async throws {
-        let server = try await SharedServers.target(.mariadb)
-        let task = "load_twice_\(which)"
-        try server.sql(
-            "DROP DATABASE IF EXISTS mall_\(task); DROP DATABASE IF EXISTS meta_\(task)")
-        var files = Self.shards("`name` VARCHAR(10) NOT NULL, `id` INT PRIMARY KEY")
-        // The larger file comes first; a column of the server's own shows whether a row is touched.
-        let old = "'2001-02-03 04:05:06'"
-        let more = "`at` TIMESTAMP NOT NULL DEFAULT \(old) ON UPDATE CURRENT_TIMESTAMP"
-        for table in ["t_1", "t_2"] {
-            files["shop.\(table)-schema.sql"] =
-                "CREATE TABLE `\(table)` (`id` INT PRIMARY KEY, `name` VARCHAR(20), \(more)) "
-                + "ENGINE=InnoDB;\n"
-        }
-        files["shop.t_1.1.sql"] =
-            "SET TIME_ZONE='+00:00';\n"
-            + "INSERT INTO `t_1` (`id`,`name`) VALUES (1,'a'),(2,'b'),(3,'c'),(4,'dddddd');\n"
-        files["shop.t_1.2.sql"] = nil
-        files["shop.t_2.sql"] =
-            "SET TIME_ZONE='+00:00';\nINSERT INTO `t_2` (`id`,`name`) VALUES (2,'B'),(5,'E');\n"
-        let stand = try Stand(
-            CopyFixture.options(server), task: task, Self.merging("mall_\(task)"), files)
-        await #expect(throws: SnapshotError.self) { try await stand.load() }
-        // The same load goes on where it stopped.
-        let result = try await stand.load(which)
-        #expect(result.rows == 6)
-        let second = which == .replace ? "B" : "b"
-        #expect(
-            try server.sql(
-                "SELECT GROUP_CONCAT(id, name ORDER BY id), SUM(at<>\(old)) "
-                    + "FROM mall_\(task).t") == "1a,2\(second),3c,4dddddd,5E\t0\n")
-        #expect(try await stand.load(which).wasComplete)
-    }
-
-    @Test("a value that does not fit ends a load that passes over keys")
-    func misfits() async throws {
-        let server = try await SharedServers.target(.mariadb)
-        let task = "load_misfit"
-        try server.sql(
-            "DROP DATABASE IF EXISTS mall_\(task); DROP DATABASE IF EXISTS meta_\(task)")
-        var files = Self.shards(Self.otherOrder)
-        files["shop.t_2.sql"] =
-            "INSERT INTO `t_2` VALUES ('\(String(repeating: "x", count: 30))',9);\n"
-        let stand = try Stand(
-            CopyFixture.options(server), task: task, Self.merging("mall_\(task)"), files)
-        await #expect(throws: SnapshotError.self) { try await stand.load(.ignore) }
-    }
-
-    @Test("a column that a route fills tells merged rows apart")
-    func mergedFilled() async throws {
-        let server = try await SharedServers.target(.mariadb)
-        let task = "load_apart"
-        try server.sql(
-            "DROP DATABASE IF EXISTS mall_\(task); DROP DATABASE IF EXISTS meta_\(task); "
-                + "CREATE DATABASE mall_\(task); CREATE TABLE mall_\(task).t "
-                + "(part VARCHAR(20), name VARCHAR(40), id INT, PRIMARY KEY (part, id)) "
-                + "ENGINE=InnoDB")
-        var files = Self.shards(Self.otherOrder)
-        files["shop.t_2.sql"] =
-            "INSERT INTO `t_2` VALUES ('x',1);\nINSERT INTO `t_2` (`id`,`name`) VALUES (2,'y');\n"
-        let stand = try Stand(
-            CopyFixture.options(server), task: task, Self.merging("mall_\(task)", "part"), files)
-        let result = try await stand.load()
-        #expect(result.rows == 5)
-        #expect(
-            try server.sql("SELECT part, id, name FROM mall_\(task).t ORDER BY part, id")
-                == "1\t1\ta\n1\t2\tb\n1\t3\tc\n2\t1\tx\n2\t2\ty\n")
-    }
-
     @Test("records of another table's files are none of this one's")
     func otherFiles() throws {
-        let stand = try Stand(
+        let stand = try LoadStand(
             ConnectionOptions(user: "u"), task: "t",
             [
                 RouteRule(
@@ -310,7 +95,7 @@ import Testing
                 + "CREATE DATABASE mall_\(task); CREATE TABLE mall_\(task).first "
                 + "(origin VARCHAR(20), id INT, name VARCHAR(20), PRIMARY KEY (origin, id)) "
                 + "ENGINE=InnoDB")
-        let stand = try Stand(
+        let stand = try LoadStand(
             CopyFixture.options(server), task: task,
             [
                 RouteRule(
@@ -345,8 +130,8 @@ import Testing
         let task = "load_sources"
         try server.sql(
             "DROP DATABASE IF EXISTS both_\(task); DROP DATABASE IF EXISTS meta_\(task)")
-        func stand(_ source: String, _ table: String, to target: String) throws -> Stand {
-            try Stand(
+        func stand(_ source: String, _ table: String, to target: String) throws -> LoadStand {
+            try LoadStand(
                 CopyFixture.options(server), task: task, source: source,
                 [
                     RouteRule(

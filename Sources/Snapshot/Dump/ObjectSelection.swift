@@ -58,6 +58,9 @@ public struct ObjectSelection: Sendable {
         try mapping?.target(ofSchema: schema) ?? schema
     }
 
+    /// Whether tables of the task's other sources may go to a table of the target.
+    func mayBeShared(target: TableName) -> Bool { mapping?.mayBeShared(target: target) == true }
+
     /// Whether it depends on case, of which nobody says whether it counts, where a table goes.
     func isOpen(routeOf table: TableName) -> Bool {
         guard let folded else { return false }

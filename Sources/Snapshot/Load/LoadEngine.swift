@@ -103,6 +103,7 @@ public final class LoadEngine: Sendable {
         switch error {
         case let error as MySQLError where error.retry != .no: error.description
         case let error as SnapshotError where error.isRetryable: error.description
+        case let error as UndecidedTable: error.description
         default: nil
         }
     }

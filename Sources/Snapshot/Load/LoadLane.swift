@@ -28,7 +28,7 @@ struct LoadJob: Sendable {
     /// Columns of rows in files that name none; needed where a route fills others, and where other
     /// tables come there too.
     var columns: [String] = []
-    /// Whether other tables of the dump come there too, with columns in an order of their own.
+    /// Whether other tables of the dump, or of other sources, come there too, with columns in an order of their own.
     var isMerged = false
     /// A column of the table that can be written; `nil` where none is known.
     var unchanged: String?
@@ -43,7 +43,8 @@ struct LoadJob: Sendable {
             guard !columns.isEmpty else {
                 throw DumpFileError(
                     "it does not name the columns of its rows, and the dump does not define the "
-                        + "table: a route that fills a column needs the one or the other")
+                        + "table: a route that fills a column, or merges "
+                        + "tables, needs the one or the other")
             }
             list = "(\(columns.map { quoteIdentifier($0) }.joined(separator: ",")))"
         }

@@ -24,10 +24,13 @@ struct LoadPlan: Sendable {
         /// The dump's other tables whose rows come here too.
         var merged: [Member] = []
 
+        /// Whether other sources of the task may load the table, too.
+        var mayBeShared = false
+
         /// The dump's tables whose rows come here.
         var sources: [TableName] { [source] + merged.map(\.source) }
-        /// Whether rows must name the columns that they are written to.
-        var namesColumns: Bool { !filled.isEmpty || !merged.isEmpty }
+        /// Whether rows may have to name the columns that they are written to.
+        var namesColumns: Bool { !filled.isEmpty || !merged.isEmpty || mayBeShared }
 
         /// Whether it is a sequence of MariaDB's, which older versions of mydumper take for a table.
         var isSequence: Bool {
@@ -95,6 +98,10 @@ struct LoadPlan: Sendable {
         try requireSomething()
         databases = schemas.map { Database(name: $0.name, source: $0) }
         try route(by: configuration.selection, context)
+        for i in tables.indices {
+            tables[i].mayBeShared = configuration.selection.mayBeShared(target: tables[i].name)
+            if tables[i].namesColumns { tables[i].nameColumns(context) }
+        }
     }
 
     /// A selection that names nothing of the dump is a slip: success would say that it is loaded.

@@ -61,7 +61,6 @@ extension LoadPlan {
             selection.stays(object.name) && object.table.map { selection.stays($0) } != false
         }
         try merge(context)
-        for i in tables.indices where tables[i].namesColumns { tables[i].nameColumns(context) }
         try requireNoViews()
         var databases: [Database] = []
         func add(_ name: String, as schema: String) {

@@ -50,9 +50,13 @@ struct LoadSchema {
         // A note is how the server says that a table was there.
         try target.execute("SET SESSION sql_notes=1, max_error_count=65535")
         try createSchemas()
-        var there = try look(&begun, tables)
+        var shared = try sharing()
+        var there = try look(&begun, tables, shared)
         // Another load may have looked at the same moment, and seen the same.
-        if try claim() { there = try look(&begun, tables) }
+        if try claim() {
+            shared = try sharing()
+            there = try look(&begun, tables, shared)
+        }
         // What earlier runs may have left rows in; any other table was seen to have none.
         let own = there.filter { begun[$0]?.isEmpty == false }
         // Before it has rows: a try that is killed must not take them for another's.
@@ -65,7 +69,8 @@ struct LoadSchema {
         tables.made.formUnion((adopted + missing).map(\.name))
         let now = try shapes()
         let lasting = try startOver(begun, now, own: own)
-        var prepared = jobs(begun, now, lasting, made: tables.made)
+        var prepared = jobs(
+            begun, now, lasting, made: tables.made, shared: Set(shared.keys))
         let recorded = Set(objects.map(Self.identity))
         prepared.isComplete =
             prepared.isComplete && missing.isEmpty
@@ -78,7 +83,8 @@ struct LoadSchema {
     /// - Parameter begun: records of what was loaded; those of tables that are gone are forgotten.
     /// - Returns: tables that are there, and may be loaded into.
     private func look(
-        _ begun: inout [TableName: [ChunkRecord]], _ own: OwnTables
+        _ begun: inout [TableName: [ChunkRecord]], _ own: OwnTables,
+        _ shared: [TableName: TableClaims.Sharing]
     ) throws -> Set<TableName> {
         var there: Set<TableName> = []
         let shapes = try self.shapes()
@@ -86,7 +92,15 @@ struct LoadSchema {
         for table in plan.tables {
             // A server may end sessions that are idle for as long as this takes.
             try session.connection.ping()
-            if let shape = shapes[table.name] {
+            if let sharing = shared[table.name] {
+                // Before the claim nothing is known of its rows.
+                guard sharing.isJoined else { continue }
+                let isSafe = safe.contains(shapes[table.name]?.engine?.lowercased() ?? "")
+                there.insert(table.name)
+                try look(
+                    table, shapes[table.name], begun[table.name] ?? [], own, isSafe: isSafe,
+                    sharing)
+            } else if let shape = shapes[table.name] {
                 there.insert(table.name)
                 let isSafe = safe.contains(shape.engine?.lowercased() ?? "")
                 try look(table, shape, begun[table.name] ?? [], own, isSafe: isSafe)
@@ -157,41 +171,7 @@ struct LoadSchema {
         return rows.allSatisfy { $0[0] == "1" }
     }
 
-    /// Makes sure that no other load writes to the tables.
-    ///
-    /// - Returns: whether that was not so before: the target must be looked at again.
-    private func claim() throws -> Bool {
-        let claims = TableClaims(meta: meta, key: key)
-        switch try claims.claim(plan.tables.map(\.name), by: coordinator, isEmpty: isEmpty) {
-        case .unchanged: return false
-        case .taken(from: let others):
-            for other in others {
-                // A definition of it may still be under way; it may also be at work again, on other
-                // tables.
-                try awaitDefinitions(of: other)
-            }
-            if !others.isEmpty { try claims.settle(plan.tables.map(\.name), by: coordinator) }
-            return true
-        case .silent(by: let other):
-            throw SnapshotError.unsupported(
-                object: "load \(key)",
-                detail: "another load (\(other)) is at work and does not say on which tables, as "
-                    + "earlier versions do not: wait for its end, or end it and go on with this "
-                    + "version")
-        case .held(let table, by: let other, isRunning: true):
-            throw SnapshotError.unsupported(
-                object: "table \(table)",
-                detail: "another load (\(other)) is at work on it: wait for its end, or end it and "
-                    + "drop the table; or leave it out (--exclude)")
-        case .held(let table, by: let other, isRunning: false):
-            throw SnapshotError.unsupported(
-                object: "table \(table)",
-                detail: "the target has it, with rows, and another load (\(other)) has begun it; "
-                    + "drop or empty it there, or leave it out (--exclude)")
-        }
-    }
-
-    private func isEmpty(_ table: TableName) throws -> Bool {
+    func isEmpty(_ table: TableName) throws -> Bool {
         var rows: [[String?]] = []
         do throws(MySQLError) {
             rows = try target.rows("SELECT 1 FROM \(table.quoted) LIMIT 1")
@@ -315,6 +295,12 @@ struct LoadSchema {
     /// Whether a table that was there may be used.
     private func check(_ table: LoadPlan.Table, _ shape: TableShape) throws {
         try requireEmpty(table.name)
+        try checkDefinition(table, shape, isShared: false)
+    }
+
+    func checkDefinition(
+        _ table: LoadPlan.Table, _ shape: TableShape, isShared: Bool
+    ) throws {
         let triggers = try target.rows(
             "SELECT 1 FROM information_schema.TRIGGERS "
                 + "WHERE EVENT_OBJECT_SCHEMA=\(utf8Literal(table.name.schema)) "
@@ -337,12 +323,15 @@ struct LoadSchema {
             guard
                 let why = ExistingTable.difference(
                     shape, create, defaults: defaults, filled: table.filled,
-                    isMerged: !table.merged.isEmpty, context)
+                    isMerged: isShared || !table.merged.isEmpty, context)
             else { continue }
             throw SnapshotError.unsupported(
                 object: "table \(table.name)",
-                detail: "the target has it, empty, but with other columns than the dump's "
-                    + "(\(why)); drop it there")
+                detail: isShared
+                    ? "another source of the task has loaded it, and it has other columns than "
+                        + "this dump's (\(why))"
+                    : "the target has it, empty, but with other columns than the dump's "
+                        + "(\(why)); drop it there")
         }
     }
 
@@ -436,13 +425,13 @@ struct LoadSchema {
         }
     }
 
-    private static func isDone(_ record: ChunkRecord) -> Bool { record.to?.last == "done" }
+    static func isDone(_ record: ChunkRecord) -> Bool { record.to?.last == "done" }
 
     /// - Parameter made: tables that this load has created. In any other an ENUM's invalid member
     ///   could be what a value of the dump has become.
     private func jobs(
         _ begun: [TableName: [ChunkRecord]], _ shapes: [TableName: TableShape],
-        _ safe: Set<TableName>, made: Set<TableName>
+        _ safe: Set<TableName>, made: Set<TableName>, shared: Set<TableName>
     ) -> Prepared {
         var jobs: [LoadJob] = []
         var zoned: Set<TableName> = []
@@ -466,7 +455,7 @@ struct LoadSchema {
                         enums: made.contains(table.name)
                             ? Set(columns.filter { $0.type.kind == .enum }.map(\.name)) : [],
                         source: file.source, filled: file.filled, columns: file.columns,
-                        isMerged: !table.merged.isEmpty,
+                        isMerged: !table.merged.isEmpty || shared.contains(table.name),
                         unchanged: columns.first { $0.generation == nil }?.name))
             }
         }

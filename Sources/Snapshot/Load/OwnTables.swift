@@ -16,7 +16,7 @@ struct OwnTables {
         for object in objects where object.kind == .table {
             switch object.definition.first {
             case 0: intended.insert(object.name)
-            case 1: made.insert(object.name)
+            case TableClaims.madeMark: made.insert(object.name)
             default:
                 made.insert(object.name)
                 unseen.insert(object.name)
@@ -42,6 +42,7 @@ struct OwnTables {
     static func record(_ table: LoadPlan.Table, isMade: Bool) -> StoredObject {
         StoredObject(
             kind: .table, name: table.name,
-            definition: [isMade ? 1 : 0] + Array((table.definition?.text ?? "").utf8))
+            definition: [isMade ? TableClaims.madeMark : 0]
+                + Array((table.definition?.text ?? "").utf8))
     }
 }
