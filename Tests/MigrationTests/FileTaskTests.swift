@@ -98,6 +98,91 @@ extension MigrationTests {
             #expect(try LoadTests.objects(trial.target, trial.schema) == theirs)
         }
 
+        /// A dump of one table, of many statements, whose rows have no key that could tell that one
+        /// came twice.
+        private static func writeShard(_ folder: String, _ schema: String, from first: Int) throws {
+            try FileManager.default.createDirectory(
+                atPath: folder, withIntermediateDirectories: true)
+            func write(_ name: String, _ text: String) throws {
+                try Data(text.utf8).write(to: URL(filePath: "\(folder)/\(name)"))
+            }
+            try write("metadata", "Started dump at: a\nFinished dump at: b\n")
+            try write("\(schema)-schema-create.sql", "CREATE DATABASE `\(schema)`;\n")
+            let columns = first == 0 ? "`a` INT, `t` TEXT" : "`t` TEXT, `a` INT"
+            try write(
+                "\(schema).t-schema.sql",
+                "CREATE TABLE `t` (\(columns)) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;\n")
+            let filler = String(repeating: "x", count: 400)
+            for file in 0..<4 {
+                var text = ""
+                for row in 0..<5000 {
+                    let a = first + file * 5000 + row
+                    text +=
+                        first == 0
+                        ? "INSERT INTO `t` VALUES (\(a),'\(filler)');\n"
+                        : "INSERT INTO `t` VALUES ('\(filler)',\(a));\n"
+                }
+                try write("\(schema).t.0000\(file).sql", text)
+            }
+        }
+
+        @Test(
+            "sources of a task load their shards into one table, killed in the middle, each row once"
+        )
+        func shards() async throws {
+            let trial = try await Trial(.mariadb, "fileshards", "CREATE TABLE other (id INT)")
+            let folder = NSTemporaryDirectory() + "skein-shards-\(UUID().uuidString)"
+            defer { try? FileManager.default.removeItem(atPath: folder) }
+            for (source, first) in [("one", 0), ("two", 100_000)] {
+                try Self.writeShard("\(folder).in.\(source)", "shard_\(source)", from: first)
+            }
+            defer {
+                for source in ["one", "two"] {
+                    try? FileManager.default.removeItem(atPath: "\(folder).in.\(source)")
+                }
+            }
+            let cluster = try ClusterTrial("w1")
+            try await cluster.running {
+                let worker = cluster.workers[0]
+                try worker.start()
+                try await cluster.add(
+                    trial, sources: ["one", "two"], task: "in",
+                    """
+                    name: in
+                    task-mode: load
+                    meta-schema: \(trial.meta)
+                    case-sensitive: true
+                    target-database: TARGET
+                    mysql-instances:
+                      - {source-id: one, route-rules: [all], loader-config-name: files}
+                      - {source-id: two, route-rules: [all], loader-config-name: files}
+                    loaders: {files: {pool-size: 2, dir: "\(folder)"}}
+                    routes:
+                      all: {schema-pattern: "shard_*", table-pattern: "*",
+                        target-schema: \(trial.schema), target-table: all}
+                    """)
+                for part in [1, 2] {
+                    try await cluster.eventually("some rows, \(part)") {
+                        let rows = try? trial.onTarget(
+                            "SELECT COUNT(*) >= \(part * 8000) FROM `all`")
+                        return rows == "1\n"
+                    }
+                    worker.kill()
+                    try worker.start()
+                }
+                for source in ["one", "two"] {
+                    try await cluster.eventually("the end of \(source)", within: .seconds(240)) {
+                        try await cluster.cluster().histories[.init(task: "in", source: source)]?
+                            .record.finish != nil
+                    }
+                }
+            }
+            #expect(
+                try trial.onTarget(
+                    "SELECT COUNT(*), COUNT(DISTINCT a), SUM(a < 100000), MAX(a), SUM(LENGTH(t)) "
+                        + "FROM `all`") == "40000\t40000\t20000\t119999\t16000000\n")
+        }
+
         @Test("a task's condition and its expressions leave rows out of its dump")
         func chosenRows() async throws {
             let trial = try await Trial(
