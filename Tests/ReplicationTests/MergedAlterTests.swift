@@ -143,6 +143,20 @@ struct MergedAlterTests {
         #expect(it.last == "RENAME COLUMN v TO x, DROP KEY k")
     }
 
+    @Test("a column that the target sets by itself is not what the next table gets")
+    func clocks() throws {
+        var it = try model(["a", "b", "c"])
+        try it.alter("a", "ADD COLUMN t DATETIME NULL")
+        try it.alter("b", "ADD COLUMN t DATETIME NULL")
+        #expect(it.run.count == 1)
+        try it.alter("a", "ADD COLUMN u DATETIME NULL ON UPDATE CURRENT_TIMESTAMP")
+        #expect(it.run.count == 2)
+        expectConflict(
+            "with every change", &it, "b",
+            "ADD COLUMN u DATETIME NULL ON UPDATE CURRENT_TIMESTAMP")
+        expectConflict("with every change", &it, "b", "ADD COLUMN u DATETIME NULL")
+    }
+
     @Test("a table keeps its default for those that lack the column, whatever the first one does")
     func laterDefaults() throws {
         // What Django sends.

@@ -50,6 +50,11 @@ extension MergedAlter {
         // Nobody else has brought it.
         let isOwn = isRepeated && !others.contains { $0.hasHad(name) }
         if !isOwn {
+            if target.definitions[name.lowercased()]?.updatesToNow == true {
+                throw MergeConflict(
+                    "the target sets column \(name) with every change (ON UPDATE), and has done so "
+                        + "in rows of tables that lacked it")
+            }
             if new.generation == nil {
                 try requireSameDefault(name, definition.defaultValue)
             } else {
