@@ -33,9 +33,9 @@ public struct TableClaims {
         case undecided(TableName, by: SubtaskKey)
     }
 
-    /// Who of a task's other sources has a claim on a table, too.
+    /// Who of a task's other sources loads a table, too.
     public struct Sharing: Sendable, Hashable {
-        /// The other ones.
+        /// Those that have recorded that the table is their own, or that they have begun to load it.
         public var others: Set<SubtaskKey>
         /// Whether this subtask has a claim on it.
         public var isJoined: Bool
@@ -147,7 +147,8 @@ public struct TableClaims {
         }
     }
 
-    /// Tables that other sources of the task have a claim on.
+    /// Tables that other sources of the task have a claim on, and have begun. That one has a claim
+    /// alone says nothing: it may be of an earlier task of this name.
     public func sharing(
         _ tables: [TableName], _ connection: Connection
     ) throws -> [TableName: Sharing] {
@@ -156,13 +157,19 @@ public struct TableClaims {
         for record in try records.read(connection) where record.kind == .claim {
             holders[record.name] = try record.decoded(as: Holder.self)
         }
+        var begun: [SubtaskKey: Set<TableName>] = [:]
         var out: [TableName: Sharing] = [:]
         for table in tables {
             guard let holder = holders[claimed(table, folds: folds)], holder.task == key.task
             else { continue }
-            let others = holder.keys.subtracting([key])
+            var others: Set<SubtaskKey> = []
+            for other in holder.keys.subtracting([key]) {
+                let its = try begun[other] ?? self.begun(by: other, folds: folds, connection)
+                begun[other] = its
+                if its.contains(claimed(table, folds: folds)) { others.insert(other) }
+            }
             guard !others.isEmpty else { continue }
-            out[table] = Sharing(others: others, isJoined: others.count < holder.keys.count)
+            out[table] = Sharing(others: others, isJoined: holder.keys.contains(key))
         }
         return out
     }
@@ -236,32 +243,38 @@ public struct TableClaims {
     private func hasBegun(
         _ holder: Holder, _ table: TableName, folds: Bool, _ connection: Connection
     ) throws -> Bool {
-        let (schema, name) =
-            folds ? ("LOWER(schema_name)", "LOWER(table_name)") : ("schema_name", "table_name")
         let its = claimed(table, folds: folds)
-        func isRecorded(_ key: SubtaskKey, _ locks: String) throws -> Bool {
-            let condition =
-                "\(key.condition) AND \(schema)=\(utf8Literal(its.schema)) "
-                + "AND \(name)=\(utf8Literal(its.name))"
-            let chunk = try connection.value(
-                "SELECT 1 FROM \(meta.table("chunk")) WHERE \(condition) LIMIT 1\(locks)")
-            if chunk != nil { return true }
-            let all = StoredObjects(meta: meta, key: key)
-            let objects = try locks.isEmpty ? all.read(connection) : all.readLocked(connection)
-            return objects.contains {
-                $0.kind == .table && claimed($0.name, folds: folds) == its
-                    && $0.definition.first == Self.madeMark
+        let keys = sorted(holder.keys)
+        func isBegun(isLocked: Bool) throws -> Bool {
+            try keys.contains {
+                try begun(by: $0, folds: folds, isLocked: isLocked, connection).contains(its)
             }
         }
-        let keys = sorted(holder.keys)
-        if try keys.contains(where: { try isRecorded($0, "") }) { return true }
+        if try isBegun(isLocked: false) { return true }
         for key in keys {
             let run = try connection.value(
                 "SELECT HEX(run) FROM \(meta.table("subtask")) WHERE \(key.condition)")
             if try isRunning(run, connection) { throw Undecided(table: table, holder: key) }
         }
         // Its last transaction may have ended since that was read.
-        return try keys.contains { try isRecorded($0, " LOCK IN SHARE MODE") }
+        return try isBegun(isLocked: true)
+    }
+
+    /// The tables that a subtask has recorded to be its own, or to have begun to load.
+    ///
+    /// - Parameter isLocked: as it is committed now, whatever the transaction has seen before.
+    private func begun(
+        by key: SubtaskKey, folds: Bool, isLocked: Bool = false, _ connection: Connection
+    ) throws -> Set<TableName> {
+        let chunks = try connection.rows(
+            "SELECT DISTINCT schema_name, table_name FROM \(meta.table("chunk")) "
+                + "WHERE \(key.condition)\(isLocked ? " LOCK IN SHARE MODE" : "")")
+        let all = StoredObjects(meta: meta, key: key)
+        let objects = try isLocked ? all.readLocked(connection) : all.read(connection)
+        let made = objects.filter { $0.kind == .table && $0.definition.first == Self.madeMark }
+        let names =
+            chunks.map { TableName(schema: $0[0] ?? "", name: $0[1] ?? "") } + made.map(\.name)
+        return Set(names.map { claimed($0, folds: folds) })
     }
 
     /// What the record of a table begins with that its load has made, or taken for its own.

@@ -289,4 +289,31 @@ import Testing
         for stand in stands { try await stand.load() }
         #expect(try server.sql("SELECT id FROM mall_\(task).t ORDER BY id") == "1\n2\n")
     }
+
+    @Test("a task of the same name that comes later takes no rows of the earlier one for its own")
+    func laterTask() async throws {
+        let task = "load_later"
+        let server = try await Self.fresh(task)
+        let stands = [
+            try Self.source(server, task, "one", "(1,'a')", definition: "`id` INT, `name` TEXT"),
+            try Self.source(server, task, "two", "(2,'b')", definition: "`id` INT, `name` TEXT"),
+        ]
+        for stand in stands { try await stand.load() }
+        // What removing a task does; the claims stay.
+        for table in ["subtask", "lane", "chunk"] {
+            try server.sql("DELETE FROM meta_\(task).\(table) WHERE task='\(task)'")
+        }
+        try server.sql("DELETE FROM meta_\(task).object WHERE task='\(task)'")
+        for stand in stands {
+            let error = await #expect(throws: SnapshotError.self) { try await stand.load() }
+            #expect("\(try #require(error))".contains("with rows"))
+        }
+        #expect(try server.sql("SELECT id FROM mall_\(task).t ORDER BY id") == "1\n2\n")
+        try server.sql("DROP TABLE mall_\(task).t")
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for stand in stands { group.addTask { try await stand.load() } }
+            try await group.waitForAll()
+        }
+        #expect(try server.sql("SELECT id FROM mall_\(task).t ORDER BY id") == "1\n2\n")
+    }
 }

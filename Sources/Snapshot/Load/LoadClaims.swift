@@ -58,7 +58,14 @@ extension LoadSchema {
 // is not begun anew, since nobody would load the others' rows again.
 extension LoadSchema {
     func sharing() throws -> [TableName: TableClaims.Sharing] {
-        let tables = plan.tables.filter(\.mayBeShared).map(\.name)
+        try sharing(plan.tables.filter(\.mayBeShared).map(\.name))
+    }
+
+    func sharing(of table: LoadPlan.Table) throws -> TableClaims.Sharing? {
+        table.mayBeShared ? try sharing([table.name])[table.name] : nil
+    }
+
+    private func sharing(_ tables: [TableName]) throws -> [TableName: TableClaims.Sharing] {
         guard !tables.isEmpty else { return [:] }
         let out = try TableClaims(meta: meta, key: key).sharing(tables, target)
         try target.execute("COMMIT")

@@ -51,11 +51,11 @@ struct LoadSchema {
         try target.execute("SET SESSION sql_notes=1, max_error_count=65535")
         try createSchemas()
         var shared = try sharing()
-        var there = try look(&begun, tables, shared)
+        var there = try look(&begun, tables, &shared)
         // Another load may have looked at the same moment, and seen the same.
         if try claim() {
             shared = try sharing()
-            there = try look(&begun, tables, shared)
+            there = try look(&begun, tables, &shared)
         }
         // What earlier runs may have left rows in; any other table was seen to have none.
         let own = there.filter { begun[$0]?.isEmpty == false }
@@ -84,7 +84,7 @@ struct LoadSchema {
     /// - Returns: tables that are there, and may be loaded into.
     private func look(
         _ begun: inout [TableName: [ChunkRecord]], _ own: OwnTables,
-        _ shared: [TableName: TableClaims.Sharing]
+        _ shared: inout [TableName: TableClaims.Sharing]
     ) throws -> Set<TableName> {
         var there: Set<TableName> = []
         let shapes = try self.shapes()
@@ -92,18 +92,27 @@ struct LoadSchema {
         for table in plan.tables {
             // A server may end sessions that are idle for as long as this takes.
             try session.connection.ping()
+            let isSafe = safe.contains(shapes[table.name]?.engine?.lowercased() ?? "")
             if let sharing = shared[table.name] {
                 // Before the claim nothing is known of its rows.
                 guard sharing.isJoined else { continue }
-                let isSafe = safe.contains(shapes[table.name]?.engine?.lowercased() ?? "")
                 there.insert(table.name)
                 try look(
                     table, shapes[table.name], begun[table.name] ?? [], own, isSafe: isSafe,
                     sharing)
             } else if let shape = shapes[table.name] {
-                there.insert(table.name)
-                let isSafe = safe.contains(shape.engine?.lowercased() ?? "")
-                try look(table, shape, begun[table.name] ?? [], own, isSafe: isSafe)
+                let records = begun[table.name] ?? []
+                do {
+                    try look(table, shape, records, own, isSafe: isSafe)
+                    there.insert(table.name)
+                } catch let error as SnapshotError {
+                    // Another source may have begun it since that was asked for.
+                    guard let sharing = try sharing(of: table) else { throw error }
+                    shared[table.name] = sharing
+                    guard sharing.isJoined else { continue }
+                    there.insert(table.name)
+                    try look(table, shape, records, own, isSafe: isSafe, sharing)
+                }
             } else if try isThere(table, begun[table.name] ?? [], own) {
                 there.insert(table.name)
             } else if begun[table.name] != nil {
@@ -246,6 +255,9 @@ struct LoadSchema {
             }
             guard isMade else {
                 try stored.write([stored.removeStatement(.table, table.name)], by: coordinator)
+                if let other = try sharing(of: table)?.others.first {
+                    throw UndecidedTable(table: table.name, load: other)
+                }
                 throw SnapshotError.unsupported(
                     object: "table \(table.name)",
                     detail: "the target has a table or view of this name that this load has not "
