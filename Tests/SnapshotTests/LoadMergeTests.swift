@@ -316,4 +316,39 @@ import Testing
         }
         #expect(try server.sql("SELECT id FROM mall_\(task).t ORDER BY id") == "1\n2\n")
     }
+
+    @Test("rows come to their columns when nobody tells any more who has made the table")
+    func otherOrder() async throws {
+        let task = "load_order"
+        let server = try await Self.fresh(task)
+        func stand(_ source: String, _ columns: String, _ files: [String], others: [String]) throws
+            -> LoadStand
+        {
+            var all = [
+                "shop-schema-create.sql": "CREATE DATABASE `shop`;\n",
+                "shop.t_1-schema.sql": "CREATE TABLE `t_1` (\(columns)) ENGINE=InnoDB;\n",
+            ]
+            for (i, rows) in files.enumerated() {
+                all["shop.t_1.\(i).sql"] = "INSERT INTO `t_1` VALUES \(rows);\n"
+            }
+            return try LoadStand(
+                CopyFixture.options(server), task: task, source: source,
+                Self.merging("mall_\(task)"), all, others: others)
+        }
+        let (k, v) = ("`k` VARCHAR(20) PRIMARY KEY", "`v` VARCHAR(20)")
+        try await stand("one", "\(k), \(v)", ["('k1','v1')"], others: ["two"]).load()
+        // The larger file comes first; the other one meets a row that is there.
+        let files = ["('v2','k2'),('v3','k3')", "('v1','k1')"]
+        let two = try stand("two", "\(v), \(k)", files, others: ["one"])
+        await #expect(throws: SnapshotError.self) { try await two.load() }
+        for table in ["subtask", "lane", "chunk", "object"] {
+            try server.sql(
+                "DELETE FROM meta_\(task).\(table) WHERE task='\(task)' AND source='one'")
+        }
+        try server.sql("DELETE FROM mall_\(task).t WHERE k='k1'")
+        try await stand("two", "\(v), \(k)", files, others: []).load()
+        #expect(
+            try server.sql("SELECT k, v FROM mall_\(task).t ORDER BY k")
+                == "k1\tv1\nk2\tv2\nk3\tv3\n")
+    }
 }

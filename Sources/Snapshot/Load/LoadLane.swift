@@ -25,11 +25,11 @@ struct LoadJob: Sendable {
     var source: TableName?
     /// Columns that a route fills, with their values.
     var filled: [ConstantColumn] = []
-    /// Columns of rows in files that name none; needed where a route fills others, and where other
-    /// tables come there too.
+    /// Columns of rows in files that name none; empty where they are not known.
     var columns: [String] = []
-    /// Whether other tables of the dump, or of other sources, come there too, with columns in an order of their own.
-    var isMerged = false
+    /// Whether rows must name their columns: other tables come there too, or the table has them in
+    /// another order than the dump's.
+    var namesColumns = false
     /// A column of the table that can be written; `nil` where none is known.
     var unchanged: String?
 
@@ -37,7 +37,7 @@ struct LoadJob: Sendable {
     ///
     /// - Parameter list: the file's, in parentheses; empty where it has none.
     func insertColumns(_ list: String) throws -> String {
-        guard !filled.isEmpty || isMerged && list.isEmpty else { return list }
+        guard !filled.isEmpty || namesColumns && list.isEmpty else { return list }
         var list = list
         if list.isEmpty {
             guard !columns.isEmpty else {

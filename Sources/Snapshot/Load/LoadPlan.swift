@@ -29,8 +29,6 @@ struct LoadPlan: Sendable {
 
         /// The dump's tables whose rows come here.
         var sources: [TableName] { [source] + merged.map(\.source) }
-        /// Whether rows may have to name the columns that they are written to.
-        var namesColumns: Bool { !filled.isEmpty || !merged.isEmpty || mayBeShared }
 
         /// Whether it is a sequence of MariaDB's, which older versions of mydumper take for a table.
         var isSequence: Bool {
@@ -56,7 +54,7 @@ struct LoadPlan: Sendable {
         var source: TableName
         /// Columns that a route fills, with their values.
         var filled: [ConstantColumn] = []
-        /// Columns of rows whose INSERT names none; empty where that is not known, or not needed.
+        /// Columns of rows whose INSERT names none; empty where that is not known.
         var columns: [String] = []
     }
 
@@ -100,7 +98,7 @@ struct LoadPlan: Sendable {
         try route(by: configuration.selection, context)
         for i in tables.indices {
             tables[i].mayBeShared = configuration.selection.mayBeShared(target: tables[i].name)
-            if tables[i].namesColumns { tables[i].nameColumns(context) }
+            tables[i].nameColumns(context)
         }
     }
 

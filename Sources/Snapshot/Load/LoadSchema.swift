@@ -450,6 +450,8 @@ struct LoadSchema {
         for table in plan.tables {
             let columns = shapes[table.name]?.columns ?? []
             if columns.contains(where: { $0.type.kind == .timestamp }) { zoned.insert(table.name) }
+            // Whoever has made the table: sources that share one may each have another order.
+            let order = columns.filter { !$0.isInvisible }.map { $0.name.lowercased() }
             let records = begun[table.name] ?? []
             let all = Dictionary(records.map { ($0.chunk, $0) }) { first, _ in first }
             let isWhole =
@@ -467,7 +469,9 @@ struct LoadSchema {
                         enums: made.contains(table.name)
                             ? Set(columns.filter { $0.type.kind == .enum }.map(\.name)) : [],
                         source: file.source, filled: file.filled, columns: file.columns,
-                        isMerged: !table.merged.isEmpty || shared.contains(table.name),
+                        namesColumns: !table.merged.isEmpty || shared.contains(table.name)
+                            || !file.columns.isEmpty
+                                && file.columns.map { $0.lowercased() } != order,
                         unchanged: columns.first { $0.generation == nil }?.name))
             }
         }
